@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow fuzz quality style wheel clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(READY)  ## the whole pipeline on a toy world, ending in one HTML report (runs/demo)
+	$(RUN) -m promvil_hf demo --out runs/demo
+
+test: $(READY)  ## the default suite
+	$(RUN) -m pytest
+
+test-slow: $(READY)  ## the tests marked slow
+	$(RUN) -m pytest -m slow --timeout=3600
+
+fuzz: $(READY)  ## a million hostile inputs for every parser
+	$(RUN) -m pytest -m fuzz --timeout=3600
+
+quality: $(READY)  ## lint
+	$(RUN) -m ruff check .
+
+style: $(READY)  ## lint and mend
+	$(RUN) -m ruff check --fix .
+
+wheel: $(READY)  ## dist/promvil_hf-*.whl
+	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:  ## what runs wrote; the virtual environment stays
+	rm -rf build dist runs *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+# torch first: left to the resolver it would bring the newest CUDA build, several GB. TORCH= names another build.
+$(READY): setup.py constraints.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
