@@ -1,0 +1,37 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""For every test: no network beyond this machine, one quiet tokenizer, and the real data where it lies beside the checkout."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Rows and photographs of other projects, never part of this repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder of real data is not beside the checkout")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_request_leaves_this_machine(monkeypatch):
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOOPBACK):
+            raise AssertionError(f"a test tried to reach {address}: tests run offline")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

@@ -1,0 +1,150 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""There and back: for every frame, random boxes and image sizes return within the frame's own stated resolution."""
+
+import random
+
+import pytest
+
+from promvil_hf.boxes import Box
+from promvil_hf.frames import (
+    CenterCrop,
+    Fractions,
+    LocationBins,
+    PaddedSquare,
+    PatchGrid,
+    Pixels,
+    ResizedPixels,
+    Thousandths,
+    convert,
+    decode,
+)
+
+
+FRAMES = [
+    Fractions(),
+    Fractions(decimals=3),
+    Pixels(),
+    Pixels(wh=True),
+    Pixels(whole=True),
+    Pixels(wh=True, whole=True),
+    ResizedPixels((644, 420)),
+    ResizedPixels((336, 336), whole=False),
+    PaddedSquare(),
+    PaddedSquare(decimals=2),
+    PaddedSquare(side=336),
+    CenterCrop(336, 336),
+    CenterCrop(256, 224),
+    Thousandths(),
+    LocationBins(),
+    PatchGrid(32),
+    PatchGrid(16),
+]
+
+
+def random_cases(count, seed=7):
+    """Boxes of every size, slivers and whole images among them, in images of every shape."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        size = rng.choice([(640, 427), (427, 640), (1000, 200), (200, 1000), (512, 512), (1, 1), (3, 7)])
+        if rng.random() < 0.5:
+            size = (rng.randint(1, 4000), rng.randint(1, 4000))
+        yield Box(*_corners(rng)), size
+
+
+def _corners(rng):
+    def interval():
+        kind = rng.random()
+        if kind < 0.1:
+            return 0.0, 1.0
+        width = 10 ** rng.uniform(-6, 0)
+        low = rng.choice([0.0, rng.uniform(0, 1 - width), 1 - width])
+        return low, min(1.0, low + width)
+
+    (x0, x1), (y0, y1) = interval(), interval()
+    return x0, y0, max(x1, x0 + 1e-7), max(y1, y0 + 1e-7)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=str)
+def test_there_and_back_stays_within_the_stated_resolution(frame):
+    seen = 0
+    for box, size in random_cases(10_000):
+        numbers = frame.encode(box, size)
+        if isinstance(frame, CenterCrop):
+            window = frame.seen(size)
+            expected = Box.clipped(*(f(a, b) for f, a, b in zip((max, max, min, min), box.xyxy, window.xyxy)))
+            if numbers is None or expected is None:
+                continue
+        else:
+            expected = box
+        back = decode(frame, numbers, size)
+        shift_x, shift_y = frame.resolution(size)
+        assert abs(back.x0 - expected.x0) <= shift_x and abs(back.x1 - expected.x1) <= shift_x, (box, size, numbers)
+        assert abs(back.y0 - expected.y0) <= shift_y and abs(back.y1 - expected.y1) <= shift_y, (box, size, numbers)
+        assert all(0 <= number <= limit for number, limit in zip(numbers, frame.limits(size)))
+        seen += 1
+    assert seen == 10_000 or isinstance(frame, CenterCrop) and seen > 1_000
+
+
+@pytest.mark.parametrize(
+    "frame", [Pixels(whole=True), ResizedPixels((644, 420)), Thousandths(), LocationBins(), PatchGrid(32)], ids=str
+)
+def test_numbers_to_box_and_back_is_the_identity(frame):
+    """Feeding a predicted box forward loses nothing."""
+    for box, size in random_cases(2_000):
+        numbers = frame.encode(box, size)
+        assert frame.encode(decode(frame, numbers, size), size) == numbers
+
+
+def test_every_pair_of_kosmos2_cells_survives():
+    grid, rng = PatchGrid(32), random.Random(0)
+    for _ in range(8_000):
+        first, last = rng.randrange(1024), rng.randrange(1024)
+        if first % 32 <= last % 32 and first // 32 <= last // 32:
+            assert grid.encode(decode(grid, (first, last), None)) == (first, last)
+
+
+def test_kosmos2_cells_equal_transformers():
+    from transformers.models.kosmos2.processing_kosmos2 import coordinate_to_patch_index, patch_index_to_coordinate
+
+    grid = PatchGrid(32)
+    for box, _ in random_cases(3_000):
+        numbers = grid.encode(box)
+        assert grid.corners(numbers) == pytest.approx(patch_index_to_coordinate(*numbers, 32), abs=1e-12)
+        if box.width > 1e-3 and box.height > 1e-3:
+            assert numbers == coordinate_to_patch_index(box.xyxy, 32)
+
+
+def test_the_padded_square_moves_boxes_of_wide_images_only_vertically():
+    assert PaddedSquare().encode(Box(0, 0, 1, 1), (640, 320)) == (0, 0.25, 1, 0.75)
+    assert PaddedSquare().encode(Box(0, 0, 1, 1), (320, 640)) == (0.25, 0, 0.75, 1)
+    assert PaddedSquare(side=336).encode(Box(0, 0, 1, 1), (500, 500)) == (0, 0, 336, 336)
+
+
+def test_the_centre_crop_loses_the_flanks_of_a_wide_image():
+    crop = CenterCrop(336, 336)
+    assert crop.encode(Box(0, 0, 0.1, 1), (640, 427)) is None
+    seen = crop.seen((640, 427))
+    assert (seen.x0, seen.x1) == pytest.approx((0.166, 0.834), abs=0.002)
+    assert (seen.y0, seen.y1) == (0, 1)
+
+
+def test_paligemma_writes_y_first():
+    assert LocationBins().encode(Box(0.25, 0.5, 0.75, 1.0)) == (512, 256, 1023, 768)
+
+
+def test_one_frame_to_another():
+    assert convert((64, 48, 320, 240), Pixels(wh=True), Thousandths(), (640, 480)) == (100, 100, 600, 600)
+
+
+def test_numbers_of_another_frame_are_refused_with_both_readings():
+    with pytest.raises(ValueError, match=r"\(100.0, 100.0, 900.0, 900.0\) as Fractions.*640x480.*which frame"):
+        decode(Fractions(), (100, 100, 900, 900), (640, 480))
+    with pytest.raises(ValueError, match="takes 4 finite numbers"):
+        decode(Pixels(), (1, 2, float("nan"), 4), (640, 480))
+    with pytest.raises(ValueError, match="takes 2 finite numbers"):
+        decode(PatchGrid(), (1, 2, 3, 4), (640, 480))
+
+
+def test_a_frame_that_needs_the_image_size_says_so():
+    with pytest.raises(ValueError, match=r"image_size=None.*original image's \(width, height\)"):
+        PaddedSquare().encode(Box(0, 0, 1, 1), None)
