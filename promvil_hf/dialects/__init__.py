@@ -1,0 +1,15 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Dialects: how one model family writes boxes as text, both ways. Text only, no torch, no image.
+
+Collator, grounder and metrics share these, so a box is written and read in one place. A dialect is a small frozen value
+with `prompt`, `target` and `parse`; its fields are the named options of its family. Floor 1.
+"""
+
+from promvil_hf.dialects.base import GroundingDialect, Parsed
+from promvil_hf.dialects.kosmos2 import Kosmos2
+from promvil_hf.dialects.llava_brackets import LlavaBrackets
+from promvil_hf.dialects.paligemma_loc import PaliGemmaLoc
+from promvil_hf.dialects.qwen_json import QwenJson
+
+
+__all__ = ["GroundingDialect", "Kosmos2", "LlavaBrackets", "PaliGemmaLoc", "Parsed", "QwenJson"]

@@ -1,0 +1,79 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""PaliGemma's location tokens: `<loc0048><loc0400><loc0848><loc1008> a snowman ; ...`, y before x.
+
+Special: four tokens make a box and the words behind them name it, up to the next ";". Floor 1.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promvil_hf.boxes import Box
+from promvil_hf.dialects.base import (
+    MALFORMED,
+    TRUNCATED,
+    Parsed,
+    asked,
+    gather,
+    no_boxes,
+    question_with_evidence,
+    read_box,
+)
+from promvil_hf.frames import ImageSize, LocationBins
+from promvil_hf.markup import escape, unescape
+from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
+
+
+_LOC = re.compile(r"<loc([0-9]{4})>")
+_RUN = re.compile(r"((?:<loc[0-9]{4}>)+)([^;<]*(?:<(?!loc[0-9]{4}>)[^;<]*)*)")
+_CUT_LOC = re.compile(r"\s*(?:<l?o?c?[0-9]{0,4})?")
+
+
+@dataclass(frozen=True, slots=True)
+class PaliGemmaLoc:
+    """Prompts, targets and answers of PaliGemma's `detect` task."""
+
+    frame: LocationBins = LocationBins()
+    wording: Wording = PROMVIL
+
+    def prompt(
+        self,
+        phrase: str,
+        evidence: Sequence[GroundedPhrase] = (),
+        *,
+        level: int | None = None,
+        image_size: ImageSize | None = None,
+    ) -> str:
+        told = [self._listing(known, image_size) or _label(known.text) for known in evidence]
+        question = f"detect {_separable(asked(self.wording, phrase, evidence, level))}\n"
+        return question_with_evidence(self.wording, told, question)
+
+    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
+        if not phrase.boxes:
+            raise no_boxes(phrase)
+        return self._listing(phrase, image_size)
+
+    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+        return gather(self._read(text, image_size))
+
+    def _read(self, text: str, image_size: ImageSize | None) -> Iterator[tuple[str, Box | str]]:
+        for run in _RUN.finditer(text):
+            numbers = [float(number) for number in _LOC.findall(run[1])]
+            if len(numbers) == 4:
+                yield unescape(run[2].strip()), read_box(self.frame, numbers, image_size)
+            else:
+                cut = len(numbers) < 4 and _CUT_LOC.fullmatch(text, run.end(1))
+                yield "", TRUNCATED if cut else MALFORMED
+
+    def _listing(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
+        rows = (self.frame.encode(box, image_size) for box in phrase.boxes)
+        return " ; ".join("".join(f"<loc{number:04d}>" for number in row) + f" {_label(phrase.text)}" for row in rows)
+
+
+def _label(phrase: str) -> str:
+    return _separable(escape(phrase))
+
+
+def _separable(text: str) -> str:
+    """The semicolon ends a label in this dialect and cannot be escaped."""
+    return text.replace(";", ",")

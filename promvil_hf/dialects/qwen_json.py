@@ -1,0 +1,102 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Qwen-VL's JSON: `[{"bbox_2d": [x1, y1, x2, y2], "label": "a snowman"}]`, fenced or not.
+
+Special: Qwen2-VL and Qwen3-VL count thousandths of the image (the default here); Qwen2.5-VL counts pixels of the image
+as its processor resized it, so give `frame=ResizedPixels((width, height))` from `image_grid_thw`. Floor 1.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promvil_hf.boxes import Box
+from promvil_hf.dialects.base import (
+    MALFORMED,
+    TRUNCATED,
+    Parsed,
+    asked,
+    gather,
+    no_boxes,
+    question_with_evidence,
+    read_box,
+)
+from promvil_hf.frames import Frame, ImageSize, Thousandths
+from promvil_hf.markup import escape, unescape
+from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
+
+
+_KEYS = ("bbox_2d", "bbox", "box_2d")
+_RECORD = re.compile(r"\{[^{}]*\}")
+_BARE_BOX = re.compile(r"\[\s*-?[0-9][^\[\]{}\"]*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class QwenJson:
+    """Prompts, targets and answers of the Qwen-VL family."""
+
+    frame: Frame = Thousandths()
+    question: str = "Locate {phrase} in the image. Report the box coordinates in JSON format."
+    wording: Wording = PROMVIL
+    fenced: bool = True  # the models themselves print a ```json fence
+
+    def prompt(
+        self,
+        phrase: str,
+        evidence: Sequence[GroundedPhrase] = (),
+        *,
+        level: int | None = None,
+        image_size: ImageSize | None = None,
+    ) -> str:
+        question = self.question.replace("{phrase}", asked(self.wording, phrase, evidence, level))
+        known = [record for phrase in evidence for record in self._records(phrase, image_size)]
+        return question_with_evidence(self.wording, [json.dumps(known)] if known else [], question)
+
+    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
+        if not phrase.boxes:
+            raise no_boxes(phrase)
+        records = ",\n".join(f"\t{json.dumps(record)}" for record in self._records(phrase, image_size))
+        listing = f"[\n{records}\n]"
+        return f"```json\n{listing}\n```" if self.fenced else listing
+
+    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+        """Every record with a box, wherever it stands in the answer; a list of four bare numbers counts as well."""
+        records = list(_RECORD.finditer(text))
+        opened = max(text.rfind("["), text.rfind("{"))
+        cut = opened > max(text.rfind("]"), text.rfind("}"))
+        return gather(self._read(text, records, image_size), (TRUNCATED,) if cut else ())
+
+    def _read(
+        self, text: str, records: list[re.Match], image_size: ImageSize | None
+    ) -> Iterator[tuple[str, Box | str]]:
+        for match in records:
+            try:
+                record = json.loads(match[0])
+            except (ValueError, RecursionError):
+                yield "", MALFORMED
+                continue
+            numbers = next((record[key] for key in _KEYS if key in record), None)
+            if numbers is not None:
+                label = record.get("label")
+                yield unescape(label) if isinstance(label, str) else "", self._box(numbers, image_size)
+        if not records:
+            for match in _BARE_BOX.finditer(text):
+                try:
+                    numbers = json.loads(match[0])
+                except ValueError:
+                    numbers = None
+                yield "", self._box(numbers, image_size)
+
+    def _box(self, numbers: object, image_size: ImageSize | None) -> Box | str:
+        if not isinstance(numbers, list) or len(numbers) != 4:
+            return MALFORMED
+        if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+            return MALFORMED
+        try:
+            return read_box(self.frame, [float(number) for number in numbers], image_size)
+        except OverflowError:
+            return read_box(self.frame, [float("inf")] * 4, image_size)
+
+    def _records(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> list[dict]:
+        label = escape(phrase.text)
+        return [{"bbox_2d": list(self.frame.encode(box, image_size)), "label": label} for box in phrase.boxes]
