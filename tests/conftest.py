@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models run faster on one thread, and xdist uses the other core
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")

@@ -1,0 +1,42 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Tiny vision-language models with random weights, made in code: the real classes of transformers, no download.
+
+One function a family. Each returns a `TinyModel` whose processor and model are the family's own, small enough for a
+test and, with more width and layers, large enough to learn the toy world. The same arguments give the same weights in
+every process, and the caller's random state is left as it was. Sizes may be chosen; what makes a family itself (its
+special tokens, its way with pictures, its order of image tokens) is as in the published checkpoints. Models come in
+evaluation mode.
+
+Floor 3: torch and transformers. transformers is used through its lazy names, so a family costs its import only when
+it is asked for.
+"""
+
+from promvil_hf.backends.image_text_processors import Qwen2_5_VLImageTextProcessor, Qwen3VLImageTextProcessor
+from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
+from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_paligemma
+from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
+from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
+from promvil_hf.toy.models.parts import TinyModel
+from promvil_hf.toy.models.qwen import tiny_qwen2_5_vl, tiny_qwen3_vl
+from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
+
+from .kosmos2 import tiny_kosmos2
+
+
+__all__ = [
+    "DEFAULT_SENTENCES",
+    "Qwen2_5_VLImageTextProcessor",
+    "Qwen3VLImageTextProcessor",
+    "TinyModel",
+    "tiny_gemma3",
+    "tiny_grounding_dino",
+    "tiny_idefics3",
+    "tiny_kosmos2",
+    "tiny_llava",
+    "tiny_llava_next",
+    "tiny_paligemma",
+    "tiny_qwen2_5_vl",
+    "tiny_qwen3_vl",
+    "tiny_sam",
+    "tiny_smolvlm",
+]
