@@ -1,0 +1,37 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Show the nested phrases of an expression, simple to complex, with what each leans on.
+
+    promvil decompose "the car behind the person next to the man wearing a jacket"
+    promvil decompose --json < expressions.txt
+"""
+
+import json
+import sys
+
+from promvil_hf.nesting import decompose
+
+
+def add_arguments(parser):
+    parser.add_argument("expression", nargs="*", help="expressions; without any, one a line from standard input")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def run(args):
+    if not args.expression and sys.stdin.isatty():
+        raise ValueError("You passed no expression. Give one in quotes, or pipe a file with one a line.")
+    for line in args.expression or sys.stdin:
+        expression = line.strip()
+        if not expression:
+            continue
+        nesting = decompose(expression)
+        if args.json:
+            phrases = [
+                {"text": own.text, "level": own.level, "span": list(own.span), "head": own.head, "anchors": list(own.anchors)}
+                for own in nesting.phrases
+            ]
+            print(json.dumps({"expression": expression, "phrases": phrases}, ensure_ascii=False))
+            continue
+        for own in nesting.phrases:
+            leans_on = ", ".join(nesting.phrases[anchor].text for anchor in own.anchors)
+            print(f"{own.level}  {own.text}" + (f"   <- {leans_on}" if leans_on else ""))
+        print()

@@ -1,0 +1,90 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from promvil_hf import __version__, cli
+from promvil_hf.commands import env
+
+
+def test_help_lists_every_command(capsys):
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"usage: promvil {name}" in shown and len(shown) > 150
+
+
+def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["gruond"])
+    assert stop.value.code == 2
+    assert "'gruond'" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+def test_an_error_the_user_can_mend_is_a_sentence_and_not_a_traceback(monkeypatch, capsys):
+    def run(args):
+        raise ValueError("You passed nothing.")
+
+    broken = SimpleNamespace(__doc__="Broken.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli, "import_module", lambda name: broken)
+    assert cli.main(["env"]) == 2
+    assert capsys.readouterr().err == "promvil: You passed nothing.\n"
+    with pytest.raises(ValueError, match="You passed nothing"):
+        cli.main(["env", "--debug"])
+
+
+def test_stopping_by_hand_says_that_finished_parts_are_kept(monkeypatch, capsys):
+    def run(args):
+        raise KeyboardInterrupt
+
+    stopped = SimpleNamespace(__doc__="Stopped.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli, "import_module", lambda name: stopped)
+    assert cli.main(["env"]) == 130
+    assert "goes on from there" in capsys.readouterr().err
+
+
+def test_env_names_versions_and_what_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr(env, "OPTIONAL", {"surely-not-installed": "app"})
+    assert cli.main(["env", "--json", "--no-devices"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["promvil_hf"]["version"] == __version__
+    assert facts["packages"]["numpy"] != "MISSING"
+    assert facts["optional"]["surely-not-installed"] == 'not installed (pip install "promvil_hf[app]")'
+    assert "devices" not in facts
+
+
+def test_env_never_prints_a_secret(capsys, monkeypatch):
+    for name in ("HF_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "hf_secret_value")
+    cli.main(["env"])
+    assert "hf_secret_value" not in capsys.readouterr().out
+
+
+def test_decompose_shows_levels_and_what_they_lean_on(capsys):
+    assert cli.main(["decompose", "the man wearing a jacket"]) == 0
+    assert "a jacket" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_decompose_reads_lines_and_writes_json(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a cup\n\nthe dog on the mat\n"))
+    assert cli.main(["decompose", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["expression"] for row in rows] == ["a cup", "the dog on the mat"]
+    assert rows[1]["phrases"][-1]["text"] == "the dog on the mat"
