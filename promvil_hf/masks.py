@@ -5,6 +5,7 @@ Everything is in original image coordinates and goes through pycocotools, so are
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pycocotools import mask as coco
@@ -38,12 +39,25 @@ def from_run_lengths(counts: Sequence[int], size: tuple[int, int]) -> Rle:
     return _rle(coco.frPyObjects({"size": [height, width], "counts": list(counts)}, height, width))
 
 
-def run_lengths(mask: Rle) -> list[int]:
-    """The uncompressed counts, zeros first."""
-    flat = decode(mask).ravel(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return [0, *counts] if flat[0] else counts
+def run_lengths(mask: Rle) -> np.ndarray:
+    """The uncompressed counts, zeros first, read off the compressed string without a loop over its characters.
+
+    COCO writes numbers of five bits a character, lowest first, bit 6 for "more follows" and the last five-bit group
+    signed; from the fourth number on it writes the difference to the number two places back.
+    """
+    groups = np.frombuffer(mask.counts.encode("ascii"), np.uint8) - 48
+    last = np.flatnonzero(groups < 0x20)
+    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
+    length = last - first
+    groups = groups.astype(np.int64)
+    final = groups[last]
+    counts = ((final ^ 0x10) - 0x10) << 5 * length  # the signed group, then the lower ones under it
+    for place in range(length.max(initial=0)):
+        lower = groups.take(first + place, mode="clip") & 0x1F
+        counts += np.where(length > place, lower << 5 * place, 0)
+    counts[1::2] = counts[1::2].cumsum()
+    counts[2::2] = counts[2::2].cumsum()
+    return counts
 
 
 def from_polygons(polygons: Sequence[Sequence[float]], image_size: ImageSize) -> Rle:
@@ -85,6 +99,79 @@ def bounding_box(mask: Rle) -> Box | None:
     x, y, width, height = coco.toBbox(_record(mask))
     full_height, full_width = mask.size
     return Box.clipped(x / full_width, y / full_height, (x + width) / full_width, (y + height) / full_height)
+
+
+def coverage(mask: Rle, boxes: Sequence[Box | None]) -> np.ndarray:
+    """The share of each box's area that the mask covers; NaN where there is no box. Exact, from the run lengths."""
+    return Cells.of(boxes, mask.image_size).coverage(mask)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Boxes such as a model's image tokens, prepared for the coverage of many masks.
+
+    No pixel is decoded. Each run of a mask is cut into vertical pieces, one a column. What a piece adds above a
+    horizontal edge and what its column adds left of a vertical edge are two small tables, and their product is the covered
+    area above and left of every corner. A box is the sum of its four corners, signed.
+    """
+
+    image_size: ImageSize
+    count: int
+    places: np.ndarray  # (n,) which entries are boxes
+    areas: np.ndarray  # (n,) in square pixels
+    left_of: np.ndarray  # (W, x edges): the share of each column that lies left of a vertical edge
+    y_edges: np.ndarray  # (y edges, 1)
+    corners: np.ndarray  # (4, n) places of x0y0, x1y0, x0y1, x1y1 in the flat (y edges, x edges) table
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box | None], image_size: ImageSize) -> "Cells":
+        width, height = image_size
+        places = np.array([index for index, box in enumerate(boxes) if box is not None], int)
+        corners = np.array([boxes[index].xyxy for index in places], float).reshape(-1, 4) * ([width, height] * 2)
+        x_edges, x_of = np.unique(corners[:, [0, 2]], return_inverse=True)
+        y_edges, y_of = np.unique(corners[:, [1, 3]], return_inverse=True)
+        (x0, x1), (y0, y1) = x_of.reshape(-1, 2).T, y_of.reshape(-1, 2).T * len(x_edges)
+        return cls(
+            image_size=(width, height),
+            count=len(boxes),
+            places=places,
+            areas=(corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1]),
+            left_of=np.clip(x_edges - np.arange(width)[:, None], 0.0, 1.0),
+            y_edges=y_edges[:, None],
+            corners=np.stack([x0 + y0, x1 + y0, x0 + y1, x1 + y1]),
+        )
+
+    def coverage(self, mask: Rle) -> np.ndarray:
+        if mask.image_size != self.image_size:
+            raise ValueError(
+                f"You passed a mask of an image of {mask.image_size[0]}x{mask.image_size[1]} for boxes of one of "
+                f"{self.image_size[0]}x{self.image_size[1]}: masks and boxes must be of the same original image."
+            )
+        return self.coverage_of_run_lengths(run_lengths(mask))
+
+    def coverage_of_run_lengths(self, counts: np.ndarray) -> np.ndarray:
+        """The same from column-major counts, zeros first."""
+        column, top, bottom = _pieces(counts, self.image_size[1])
+        above = np.minimum(bottom, self.y_edges) - np.minimum(top, self.y_edges)  # (y edges, pieces)
+        area = (above @ self.left_of.take(column, axis=0)).ravel()
+        x0y0, x1y0, x0y1, x1y1 = area.take(self.corners)
+        out = np.full(self.count, np.nan)
+        out[self.places] = np.clip((x1y1 - x0y1 - x1y0 + x0y0) / self.areas, 0.0, 1.0)
+        return out
+
+
+def _pieces(counts: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Column, top and bottom of every vertical piece of a mask."""
+    ends = counts.cumsum()
+    start, stop = ends[:-1:2], ends[1::2]
+    column = start // height
+    columns = (stop - 1) // height - column + 1  # a run can go on over several columns, and an empty one over none
+    if (columns != 1).any():
+        before = columns.cumsum() - columns
+        column = np.repeat(column - before, columns) + np.arange(columns.sum())
+        start, stop = np.repeat(start, columns), np.repeat(stop, columns)
+    origin = column * height
+    return column, np.maximum(start - origin, 0), np.minimum(stop - origin, height)
 
 
 def _record(mask: Rle) -> dict:

@@ -19,7 +19,7 @@ def test_pixels_survive_both_run_length_forms():
     for pixels in random_masks():
         mask = masks.encode(pixels)
         assert np.array_equal(masks.decode(mask), pixels)
-        assert masks.from_run_lengths(masks.run_lengths(mask), mask.size) == mask
+        assert masks.from_run_lengths(masks.run_lengths(mask).tolist(), mask.size) == mask
         assert masks.area(mask) == pixels.sum()
 
 
@@ -77,3 +77,46 @@ def test_published_polygons_give_pycocotools_counts(shared_data):
     annotations = record["annotations"] if isinstance(record, dict) else record
     areas = [masks.area(masks.from_polygons(own["segmentation"], (640, 480))) for own in annotations]
     assert areas == [2118, 4068, 176809, 301563, 53306, 59710]
+
+
+def test_run_lengths_equal_the_runs_of_the_pixels():
+    for pixels in random_masks(200):
+        flat = pixels.ravel(order="F")
+        runs = np.diff(np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1, [flat.size]]))
+        expected = [0, *runs] if flat[0] else [*runs]
+        assert masks.run_lengths(masks.encode(pixels)).tolist() == expected
+
+
+def brute_coverage(pixels, box):
+    """Each pixel is a unit square: its overlap with the box, summed."""
+    height, width = pixels.shape
+    x0, y0, x1, y1 = box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height
+    columns, rows = np.arange(width), np.arange(height)
+    across = np.clip(np.minimum(columns + 1, x1) - np.maximum(columns, x0), 0, None)
+    down = np.clip(np.minimum(rows + 1, y1) - np.maximum(rows, y0), 0, None)
+    return down @ pixels @ across / ((x1 - x0) * (y1 - y0))
+
+
+def test_coverage_is_the_exact_share_of_each_box():
+    rng = np.random.default_rng(5)
+    for pixels in random_masks(100):
+        edges = np.sort(rng.random((12, 2, 2)), axis=1)
+        boxes = [None, *(Box(x0, y0, x1 + 1e-9, y1 + 1e-9) for (x0, y0), (x1, y1) in edges * 0.999), Box(0, 0, 1, 1)]
+        covered = masks.coverage(masks.encode(pixels), boxes)
+        assert np.isnan(covered[0])
+        assert covered[1:] == pytest.approx([brute_coverage(pixels, box) for box in boxes[1:]], abs=1e-6)
+        assert covered[-1] == pytest.approx(pixels.mean())
+
+
+def test_no_boxes_and_a_mask_of_another_image():
+    mask = masks.encode(np.ones((4, 6)))
+    assert np.isnan(masks.coverage(mask, [None, None])).all() and masks.coverage(mask, []).shape == (0,)
+    with pytest.raises(ValueError, match="of 6x4 for boxes of one of 640x480.*same original image"):
+        masks.Cells.of([Box(0, 0, 1, 1)], (640, 480)).coverage(mask)
+
+
+def test_the_benchmark_measures_equal_things():
+    from benchmarks import masks as benchmark
+
+    report = benchmark.main(["--masks", "2", "--repeats", "1"])
+    assert report["equal"] < 1e-9
