@@ -1,9 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Jobs killed with SIGKILL, at random moments in processes of their own and at every single line of `promvil_hf.jobs`.
+"""Jobs killed with SIGKILL: at random moments in processes of their own, and at every line of `promvil_hf.jobs`.
 
-This file is also the program that gets killed: `python test_jobs_survive_kill.py run OUT CALLS WORKERS RANK WORLD_SIZE`.
+This file is also the program that gets killed: `python test_jobs_survive_kill.py run OUT WORKERS RANK WORLD_SIZE`.
 """
 
+import itertools
 import json
 import os
 import random
@@ -17,7 +18,7 @@ from pathlib import Path
 from promvil_hf import jobs
 
 
-SHARDS, SIZE, PAUSE = 400, 3, 0.005
+SHARDS, SIZE, PAUSE = 250, 3, 0.005
 CALLS = "PROMVIL_TEST_CALLS"  # environment: the file that notes each call of work, across kills
 
 
@@ -26,7 +27,7 @@ def slow_work(batch):
     os.write(note, f"{batch[0]} {os.getpid()}\n".encode())
     os.close(note)
     time.sleep(PAUSE)
-    return [jobs.Rejected("seventh", f"item {n}") if n % 7 == 0 else {"n": n, "words": "ü<b>\n" * (n % 5)} for n in batch]
+    return [{"n": n, "words": "ü<b>\n" * (n % 5)} if n % 7 else jobs.Rejected("seventh", f"item {n}") for n in batch]
 
 
 def run(out, shards=SHARDS, **how):
@@ -81,12 +82,15 @@ def killed_at_random(tmp_path, kills, seed, longest, workers=1):
         there = len(list(out.glob("part-*.jsonl")))
         process = Life(out, notes, workers)
         if life < kills:
+            until = time.monotonic() + 10
+            while workers > 1 and len(calls(notes)) == len(before) and time.monotonic() < until:
+                time.sleep(0.01)  # worker processes take their time to start
             time.sleep(rng.uniform(0, longest))
             told = process.kill()
         else:
             told = process.end()
             assert f"reused {there} of {SHARDS} shards ({there * SIZE:,} items)" in told
-        said = re.search(r"resuming: (\d+) of 400 shards are done and will be reused", told)
+        said = re.search(r"resuming: (\d+) of 250 shards are done and will be reused", told)
         if life == kills or "part-" in told:  # it lived long enough to speak
             assert int(said[1] if said else 0) == there
         mine = calls(notes)[len(before) :]
@@ -95,18 +99,19 @@ def killed_at_random(tmp_path, kills, seed, longest, workers=1):
         before += mine
         counts.append(there)
     assert set(before) == set(range(0, SHARDS * SIZE, SIZE))
-    assert sum(b > a for a, b in zip(counts, counts[1:], strict=False)) > kills // 2, "the kills must fall into the work"
+    grew = sum(after > before for before, after in itertools.pairwise(counts))
+    assert grew > kills // 2, "the kills must fall into the work"
     return content(out)
 
 
-def test_a_job_killed_at_20_random_moments_redoes_at_most_one_shard_each_time_and_ends_identical(tmp_path, monkeypatch):
+def test_a_job_killed_at_20_random_moments_redoes_at_most_a_shard_each_time_and_ends_identical(tmp_path, monkeypatch):
     expected = uninterrupted(tmp_path, monkeypatch)
-    assert killed_at_random(tmp_path, kills=20, seed=20, longest=0.1) == expected
+    assert killed_at_random(tmp_path, kills=20, seed=20, longest=0.06) == expected
 
 
 def test_two_workers_redo_at_most_two_shards_and_do_not_outlive_the_kill(tmp_path, monkeypatch):
     expected = uninterrupted(tmp_path, monkeypatch)
-    assert killed_at_random(tmp_path, kills=4, seed=4, longest=0.6, workers=2) == expected
+    assert killed_at_random(tmp_path, kills=4, seed=4, longest=0.06, workers=2) == expected
     workers = {int(line.split()[1]) for line in (tmp_path / "calls").read_text().splitlines()}
     until = time.monotonic() + 5
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
@@ -120,7 +125,7 @@ def test_two_ranks_killed_and_restarted_end_as_one_rank_does(tmp_path, monkeypat
     for _ in range(4):
         ranks = [Life(out, notes, rank=rank, world_size=2) for rank in (0, 1)]
         for process in ranks:
-            time.sleep(rng.uniform(0, 0.1))
+            time.sleep(rng.uniform(0, 0.04))
             process.kill()
     ranks = [Life(out, notes, rank=rank, world_size=2) for rank in (0, 1)]
     for process in ranks:
@@ -139,7 +144,7 @@ def test_a_second_writer_is_refused_while_the_first_lives_and_welcome_when_it_wa
         try:
             run(out, **how)
         except jobs.JobError as error:
-            assert str(error) == f"another process is writing {out}: wait for it, or use another folder"
+            assert str(error) == f"Another process is writing {out}: wait for it, or use another folder."
         else:
             raise AssertionError("two processes wrote the same folder")
     first.kill()
@@ -156,56 +161,60 @@ def test_a_job_killed_at_any_line_of_the_module_leaves_nothing_half_written_and_
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["lines"] > 300 and told["killed"] == told["lines"]
-    assert told["redone"] > 0  # the law below it can fail: some kills do cost a shard
+    assert told["killed"] > 100 and told["redone"] > 10  # kills did fall between the work and its commit
 
 
-def die_at_line(number, out):
-    """In a forked child: run the job and get killed before the given line event; returns whether that line was reached."""
+def traced(at_line, out):
+    """Run the small job with `at_line(where)` called before each line of the module."""
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != jobs.__file__:
+            return None
+        if event == "line":
+            at_line((frame.f_code.co_name, frame.f_lineno))
+        return trace
+
+    sys.settrace(trace)
+    run(out, shards=2, progress=False)
+    sys.settrace(None)
+
+
+def die_before(number, out):
+    """In a forked child: run the job and get killed before its so-many-th line; says whether that line was reached."""
     child = os.fork()
     if not child:
-        seen = 0
-
-        def trace(frame, event, _):
-            nonlocal seen
-            if frame.f_code.co_filename != jobs.__file__ or frame.f_code.co_name == "<listcomp>":
-                return None
-            if event == "line":
-                seen += 1
-                if seen == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        run(out, shards=2, progress=False)
+        lines = itertools.count()
+        traced(lambda _: next(lines) == number and os.kill(os.getpid(), signal.SIGKILL), out)
         os._exit(0)
     return os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
 def every_line(folder):
-    """Kill one job at line 1, another at line 2, and so on; let each go on and compare."""
+    """Kill a job at each line it runs, the first and the last time it gets there; let it go on, and compare."""
     global PAUSE
-    PAUSE = 0
-    notes = Path(os.environ[CALLS])
-    run(folder / "whole", shards=2, progress=False)
-    expected, killed, redone = content(folder / "whole"), 0, 0
-    for number in range(1, 100_000):
+    PAUSE, notes = 0, Path(os.environ[CALLS])
+    os.fsync = lambda _: None  # it guards against power cuts, not against kills, and takes most of the time
+    lines = []
+    traced(lines.append, folder / "whole")
+    expected, redone = content(folder / "whole"), 0
+    first = {line: number for number, line in reversed(list(enumerate(lines)))}
+    last = {line: number for number, line in enumerate(lines)}
+    moments = sorted({*first.values(), *last.values()})
+    for number in moments:
         out = folder / f"killed-{number}"
         notes.write_text("")
-        if not die_at_line(number, out):
-            break
-        killed += 1
+        assert die_before(number, out), f"line {lines[number]} was not reached again"
         parts = {name: body for name, body in content(out).items() if name.startswith("part-")} if out.exists() else {}
-        assert all(expected[name] == body for name, body in parts.items()), f"line {number}: a part is not whole"
+        assert all(expected[name] == body for name, body in parts.items()), f"{lines[number]}: a part is not whole"
         if (out / "job.json").exists():
             assert len(list(jobs.rows(out))) + len(list(jobs.rejects(out))) == 2 * SIZE
         report = run(out, shards=2, progress=False)
-        assert report.reused_shards == len(parts), f"line {number}"
+        assert report.reused_shards == len(parts), f"{lines[number]}"
         twice = len(calls(notes)) - 2
-        assert 0 <= twice <= 1, f"line {number}: {twice} shards were redone"
+        assert 0 <= twice <= 1, f"{lines[number]}: {twice} shards were redone"
         redone += twice
-        assert content(out) == expected, f"line {number}"
-    print(json.dumps({"lines": number - 1, "killed": killed, "redone": redone}))
+        assert content(out) == expected, f"{lines[number]}"
+    print(json.dumps({"killed": len(moments), "redone": redone}))
 
 
 if __name__ == "__main__":

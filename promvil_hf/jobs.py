@@ -1,0 +1,561 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Resumable work: items stream in, JSONL shards come out, and a kill at any instant costs at most the shard in hand.
+
+A job is a folder, and nothing in it depends on time, machine, number of processes or where it was interrupted:
+
+    plan.json          written first: what the job is (``describe``, ``shard_size``); another plan may not resume it
+    part-00000.jsonl   one line an item, in input order: {"key", "row"} or {"key", "reject", "detail"}
+    rejects.jsonl      the rejects of all parts, gathered at the end
+    job.json           written last: counts, reasons, SHA-256 of each part; a folder without it is not finished
+
+Rows and rejects of a shard share one file, so that a single `os.replace` commits both. This module touches nothing
+outside the folder it is given. Floor 2: msgspec and tqdm.
+"""
+
+import os
+import pickle
+import re
+import sys
+import time
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial as bound
+from hashlib import blake2b, sha256
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+
+import msgspec
+from tqdm import tqdm
+
+
+try:
+    import fcntl
+except ImportError:  # Windows: jobs run, without the guard against a second writer
+    fcntl = None
+
+T = TypeVar("T")
+
+
+class JobError(ValueError):
+    """A job that cannot start or go on. The message says all there is to say: show it without a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why an item gave no row: a short ``reason`` to count by, and the ``detail`` of this one case."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """What a run left in `out`. While other ranks still work, `finished` is False and the counts are this rank's."""
+
+    out: Path
+    finished: bool
+    shards: int
+    items: int
+    rejected: dict[str, int]  # reason -> items
+    reused_shards: int
+    reused_items: int
+
+    @property
+    def rows(self) -> int:
+        return self.items - sum(self.rejected.values())
+
+    def __str__(self) -> str:
+        return (
+            f"{self.out}: {'finished' if self.finished else 'other ranks have shards to do'}: {self.items:,} items, "
+            f"{self.rows:,} rows, {self.items - self.rows:,} rejected; "
+            f"reused {self.reused_shards:,} of {self.shards:,} shards ({self.reused_items:,} items)"
+        )
+
+
+def each(fn: Callable[[T], Any], rejecting: tuple[type[Exception], ...] = ()) -> Callable[[list[T]], list[Any]]:
+    """Lift a function of one item to the batch form `run` wants. Exceptions named in `rejecting` are the item's fault.
+
+    >>> each(int, rejecting=(ValueError,))(["7", "seven"])
+    [7, Rejected(reason='ValueError', detail="invalid literal for int() with base 10: 'seven'")]
+    """
+    return bound(_each, fn, rejecting)
+
+
+def run(
+    items: Iterable[T],
+    work: Callable[[list[T]], list[Any]],
+    out: str | os.PathLike,
+    *,
+    key: Callable[[T], str],
+    describe: Mapping[str, Any],
+    shard_size: int = 256,
+    workers: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+    restart: bool = False,
+    progress: bool = True,
+) -> JobReport:
+    """Do `work` on every item once and leave the results in the folder `out`; called again, go on where it stopped.
+
+    `work` takes the items of one shard and returns, in order, a row (anything that encodes to a JSON object) or
+    `Rejected` for each; `each` makes it from a function of one item. Any exception stops the job and keeps what is done.
+
+    `key` names an item, uniquely and the same on every run: done shards are recognised by their keys. What else decides
+    the result (settings, code version, hash of the input file) belongs in `describe`. Items are streamed, never held
+    whole; a later run streams them again and skips the work, so let them be cheap (paths rather than pictures).
+
+    `workers` processes hold one shard each (`work` must be picklable). `rank` of `world_size` does every
+    `world_size`-th shard: give all ranks the same items, and whichever ends last finishes the folder.
+    `restart` throws away what a former run left there.
+    """
+    if shard_size < 1 or workers < 1 or not 0 <= rank < world_size:
+        raise ValueError(
+            f"You passed shard_size={shard_size}, workers={workers}, rank={rank}, world_size={world_size}: sizes and "
+            "workers start at 1, ranks at 0 and end below world_size."
+        )
+    if restart and world_size > 1:
+        raise JobError(f"You passed restart=True to {world_size} ranks at once: delete {out} before you start them.")
+    out = Path(out)
+    plan = {"format": 1, "shard_size": shard_size, "describe": dict(describe)}
+    plan = msgspec.json.decode(_encoder.encode(plan))  # as it will read back: tuples are lists
+    inputs: list[str] = []  # what the input holds: one fingerprint a shard
+    parts: dict[int, _Part] = {}  # what this rank has of it
+    reused: list[_Part] = []
+
+    def undone() -> Iterator[tuple[int, list[str], list[T]]]:
+        for index, (keys, batch) in enumerate(_sharded(items, key, shard_size)):
+            inputs.append(_fingerprint(keys))
+            if index % world_size != rank:
+                continue
+            if (out / _name(index)).exists():
+                parts[index] = _survey(out / _name(index), inputs[index])
+                reused.append(parts[index])
+                bar.advance(index, parts[index], reused=True)
+            else:
+                yield index, keys, batch
+
+    with _lock(out, rank, world_size) as alone:
+        with alone():
+            if restart:
+                _clear(out)
+            _agree(out, plan)
+        with closing(_Progress(out, items, shard_size, world_size, shown=progress and rank == 0)) as bar:
+            for index, lines in _worked(undone(), work, workers):
+                (out / "job.json").unlink(missing_ok=True)  # an input that grew: finished no more
+                _commit(out / _name(index), lines)
+                parts[index] = _survey(out / _name(index), inputs[index])
+                bar.advance(index, parts[index])
+            with alone():
+                _agree(out, plan)
+                finished = _finish(out, plan, inputs, parts)
+            items_done, rejected = _count(parts.values())
+            report = JobReport(out, finished, len(parts), items_done, rejected, len(reused), _count(reused)[0])
+            bar.say(str(report))
+    return report
+
+
+def rows(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`(key, row)` of a finished job in input order; `partial=True` reads what an unfinished one has so far."""
+    return ((line.key, msgspec.json.decode(line.row)) for line in _read(out, partial) if line.reject is None)
+
+
+def rejects(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, Rejected]]:
+    """`(key, Rejected)` of a finished job in input order; `partial` as in `rows`."""
+    return ((line.key, Rejected(line.reject, line.detail)) for line in _read(out, partial) if line.reject is not None)
+
+
+# Items and keys
+
+
+def _each(fn: Callable[[T], Any], rejecting: tuple[type[Exception], ...], batch: list[T]) -> list[Any]:
+    results = []
+    for item in batch:
+        try:
+            results.append(fn(item))
+        except rejecting as error:
+            results.append(Rejected(type(error).__name__, str(error)))
+    return results
+
+
+class _Seen:
+    """The keys so far as 64-bit hashes in sorted buckets: some ten bytes a key where a set takes a hundred."""
+
+    def __init__(self) -> None:
+        self.buckets = [array("Q") for _ in range(4096)]
+
+    def add(self, key: str) -> bool:
+        """False when the key was there."""
+        mark = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
+        bucket = self.buckets[mark >> 52]
+        place = bisect_left(bucket, mark)
+        if place < len(bucket) and bucket[place] == mark:
+            return False
+        bucket.insert(place, mark)
+        return True
+
+
+def _sharded(items: Iterable[T], key: Callable[[T], str], size: int) -> Iterator[tuple[list[str], list[T]]]:
+    seen, stream = _Seen(), iter(items)
+    while batch := list(islice(stream, size)):
+        keys = [key(item) for item in batch]
+        for name in keys:
+            if not isinstance(name, str):
+                raise JobError(f"key gave {name!r}, a {type(name).__name__}: an item's key must be a string.")
+            try:
+                new = seen.add(name)
+            except UnicodeEncodeError as error:
+                raise JobError(f"The key {name!r} is not Unicode text: make one that is, as repr() does.") from error
+            if not new:
+                raise JobError(f"Two items have the key {name!r}: make keys unique, so that each result has its item.")
+        yield keys, batch
+
+
+def _fingerprint(keys: list[str]) -> str:
+    return f"{len(keys)} items, {keys[0]!r} to {keys[-1]!r}, key hash {sha256(_encoder.encode(keys)).hexdigest()[:32]}"
+
+
+# Work
+
+
+def _done(work: Callable[[list[T]], list[Any]], keys: list[str], batch: list[T]) -> list[bytes]:
+    try:
+        results = list(work(batch))
+    except Exception as error:
+        error.add_note(
+            f"In the shard of {_fingerprint(keys)}. Shards done are kept: the same call goes on after them."
+        )
+        raise
+    if len(results) != len(keys):
+        raise JobError(f"work got {len(keys)} items and returned {len(results)} results: return one each, in order.")
+    return [_encoded(name, result) for name, result in zip(keys, results, strict=True)]
+
+
+def _worked(shards: Iterable[tuple], work: Callable, workers: int) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of each shard as it gets done. At most `workers` are in hand at a time, so a kill costs no more."""
+    if workers == 1:
+        for index, keys, batch in shards:
+            yield index, _done(work, keys, batch)
+        return
+    try:
+        pickle.dumps(work)
+    except Exception as error:
+        raise JobError(
+            f"You passed workers={workers}, and work cannot be sent to other processes ({error}): "
+            "define it at the top level of a module, or use workers=1."
+        ) from error
+    in_hand: dict[Future, int] = {}
+
+    def ready() -> Iterator[tuple[int, list[bytes]]]:
+        for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+            yield in_hand.pop(future), future.result()
+
+    try:
+        # spawn: forking a process that has threads (tokenizers, torch, this progress bar) can deadlock
+        with ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (work,)) as pool:
+            for index, keys, batch in shards:
+                in_hand[pool.submit(_done_in_worker, keys, batch)] = index
+                if len(in_hand) == workers:
+                    yield from ready()
+            while in_hand:
+                yield from ready()
+    except BrokenProcessPool as error:
+        raise JobError(
+            "A worker process died (killed, or out of memory?). Shards done are kept: run again, with fewer workers."
+        ) from error
+
+
+_work: Callable  # set in worker processes only: sent once, not with every shard
+
+
+def _begin_worker(work: Callable) -> None:
+    global _work
+    _work = work
+    Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
+
+
+def _done_in_worker(keys: list[str], batch: list) -> list[bytes]:
+    return _done(_work, keys, batch)
+
+
+# Lines and parts
+
+
+class _Line(msgspec.Struct):
+    key: str
+    row: msgspec.Raw = msgspec.Raw()
+    reject: str | None = None
+    detail: str = ""
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, torch tensors
+        return value.tolist()
+    raise TypeError(f"JSON has no {type(value).__name__}: give numbers, text, lists and dicts")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+
+def _encoded(key: str, result: Any) -> bytes:
+    if not isinstance(result, Rejected):
+        try:
+            row = _encoder.encode(result)
+        except UnicodeEncodeError as error:  # half a surrogate pair: one item's text, no reason to stop the rest
+            result = Rejected("text is not Unicode", str(error))
+        else:
+            if not row.startswith(b"{"):
+                raise JobError(f"work returned {result!r:.60} for {key!r}: return a dict or Rejected(reason).")
+            return _encoder.encode({"key": key, "row": msgspec.Raw(row)}) + b"\n"
+    reason, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (result.reason, result.detail))
+    return _encoder.encode({"key": key, "reject": reason, "detail": detail}) + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    items: int
+    rejected: Counter[str]
+    sha256: str
+
+
+_REDO = "Delete it and job.json and run the job again: only this shard is redone."
+_ORDER = "Give the same items in the same order, use another folder, or pass restart=True to discard what is there."
+
+
+def _lines(path: Path, content: Any) -> Iterator[_Line]:
+    """The decoded lines of a part, while the hash `content` takes in their bytes."""
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            content.update(line)
+            try:
+                decoded = _decode_line(line)
+            except msgspec.DecodeError as error:
+                raise JobError(f"{path} is damaged at line {number} ({error}). {_REDO}") from error
+            if not line.endswith(b"\n"):
+                raise JobError(f"{path} is damaged: line {number} has no end. {_REDO}")
+            yield decoded
+
+
+def _survey(path: Path, expected: str) -> _Part:
+    """Read a part back; refuse it when its keys are not those of the input's shard."""
+    content, keys, rejected = sha256(), [], Counter()
+    for line in _lines(path, content):
+        keys.append(line.key)
+        if line.reject is not None:
+            rejected[line.reject] += 1
+    found = _fingerprint(keys) if keys else "no items"
+    if found != expected:
+        raise JobError(
+            f"{path} was made from other items than the input gives now (then {found}; now {expected}): "
+            f"items were added, removed or reordered since. {_ORDER}"
+        )
+    return _Part(len(keys), rejected, content.hexdigest())
+
+
+def _count(parts: Iterable[_Part]) -> tuple[int, dict[str, int]]:
+    items, rejected = 0, Counter()
+    for part in parts:
+        items += part.items
+        rejected += part.rejected
+    return items, dict(sorted(rejected.items()))
+
+
+# The folder
+
+
+def _name(index: int) -> str:
+    return f"part-{index:05d}.jsonl"
+
+
+def _indices(out: Path) -> list[int]:
+    found = (re.fullmatch(r"part-(\d{5,})\.jsonl", path.name) for path in out.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def _commit(path: Path, lines: Iterable[bytes]) -> None:
+    """All of the file or none of it, even if the power fails. A draft left by a kill is overwritten by the next."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with open(draft, "wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+        if os.name == "posix":
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        why = error.strerror or error
+        raise JobError(f"Cannot write {path}: {why}. Shards done are kept: mend that and run again.") from error
+
+
+def _agree(out: Path, plan: dict[str, Any]) -> None:
+    """Write the plan, or refuse when the folder was begun with another."""
+    try:
+        old = msgspec.json.decode((out / "plan.json").read_bytes())
+    except FileNotFoundError:
+        if _indices(out):
+            raise JobError(f"{out} holds part files but no plan.json: no job can go on there, use another.") from None
+        return _commit(out / "plan.json", [_encoder.encode(plan) + b"\n"])
+    if old == plan:
+        return None
+    was, now = ({name: repr(value)[:80] for name, value in _settings(found).items()} for found in (old, plan))
+    changed = [name for name in was | now if was.get(name) != now.get(name)]
+    raise JobError(
+        f"{out} holds a job begun with other settings, and going on would mix the two: "
+        + "; ".join(f"{name} was {was.get(name, 'not set')}, is {now.get(name, 'not set')}" for name in changed)
+        + ". Use another folder, go back to the old settings, or pass restart=True to discard what is there."
+    )
+
+
+def _settings(plan: dict[str, Any]) -> dict[str, Any]:
+    return plan["describe"] | {f"the job's {name}": value for name, value in plan.items() if name != "describe"}
+
+
+def _clear(out: Path) -> None:
+    # job.json first and plan.json last: killed in between, this is an unfinished job of the old plan
+    for name in ("job.json", "rejects.jsonl", *map(_name, _indices(out)), "plan.json"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _finish(out: Path, plan: dict[str, Any], inputs: list[str], parts: dict[int, _Part]) -> bool:
+    """Write rejects.jsonl and job.json, unless other ranks still have shards to do."""
+    found = _indices(out)
+    if found and found[-1] >= len(inputs):
+        raise JobError(f"{out / _name(found[-1])} is there, but the input ends after {len(inputs)} shards. {_ORDER}")
+    if len(found) < len(inputs):
+        return False
+    whole = {out / _name(i): parts.get(i) or _survey(out / _name(i), keys) for i, keys in enumerate(inputs)}
+    _commit(out / "rejects.jsonl", _reject_lines(path for path, part in whole.items() if part.rejected))
+    items, rejected = _count(whole.values())
+    counts = {"items": items, "rows": items - sum(rejected.values()), "rejected": rejected}
+    files = [
+        {"name": path.name, "items": part.items, "rejected": part.rejected.total(), "sha256": part.sha256}
+        for path, part in whole.items()
+    ]
+    _commit(out / "job.json", [msgspec.json.format(_encoder.encode(plan | counts | {"parts": files})) + b"\n"])
+    for draft in out.glob(".*.draft"):
+        draft.unlink()
+    return True
+
+
+def _reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with open(path, "rb") as lines:
+            yield from (line for line in lines if _decode_line(line).reject is not None)
+
+
+def _read(out: str | os.PathLike, partial: bool) -> Iterator[_Line]:
+    out = Path(out)
+    try:
+        parts = msgspec.json.decode((out / "job.json").read_bytes())["parts"]
+    except FileNotFoundError:
+        if not (out / "plan.json").exists():
+            raise JobError(f"{out} holds no job: there is no plan.json in it.") from None
+        parts = [{"name": _name(index)} for index in _indices(out)]
+        if not partial:
+            raise JobError(
+                f"{out} is not finished: {len(parts):,} shards are there, but no job.json. "
+                "Run the job to its end, or read what there is with partial=True."
+            ) from None
+    return _read_parts(out, parts)
+
+
+def _read_parts(out: Path, parts: list[dict[str, Any]]) -> Iterator[_Line]:
+    for part in parts:
+        path, content = out / part["name"], sha256()
+        try:
+            yield from _lines(path, content)
+        except FileNotFoundError as error:
+            raise JobError(
+                f"{path} is gone, though job.json lists it. Run the job again: only it is redone."
+            ) from error
+        if part.get("sha256", content.hexdigest()) != content.hexdigest():
+            raise JobError(f"{path} is not what job.json lists: it was changed after the job finished. {_REDO}")
+
+
+_BYTES = 4096  # of the lock file that stand for shards; the next one is for what all ranks share
+
+
+@contextmanager
+def _lock(out: Path, rank: int, world_size: int) -> Iterator[Callable]:
+    """Keep a second writer of the same shards out; yields a lock that ranks take in turn for what they share.
+
+    Byte i of `.lock` stands for shard i, so ranks of one job agree and any other division of it collides. The kernel
+    lets go of the bytes however the process ends: no lock can be stale.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = open(out / ".lock", "ab")
+    except OSError as error:
+        raise JobError(f"Cannot write in {out}: {error.strerror}. Use a folder that can be written.") from error
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        if fcntl:
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, _BYTES)
+        try:
+            yield
+        finally:
+            if fcntl:
+                fcntl.lockf(file, fcntl.LOCK_UN, 1, _BYTES)
+
+    with file:
+        try:
+            for byte in range(rank, _BYTES, world_size) if fcntl else ():
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except (BlockingIOError, PermissionError) as error:
+            raise JobError(f"Another process is writing {out}: wait for it, or use another folder.") from error
+        except OSError as error:
+            raise JobError(f"Cannot lock {out}: {error.strerror}. Use a file system that has file locks.") from error
+        yield alone
+
+
+class _Progress:
+    """A bar on a terminal, elsewhere a line per shard; on stderr, since results may go to stdout."""
+
+    def __init__(self, out: Path, items: Iterable, shard_size: int, world_size: int, shown: bool) -> None:
+        self.shown, self.fresh, self.start = shown, 0, time.monotonic()
+        size = len(items) if isinstance(items, Sized) else None
+        if there := len(_indices(out)):
+            of = "" if size is None else f" of {-(-size // shard_size):,}"
+            self.say(f"{out}: resuming: {there:,}{of} shards are done and will be reused")
+        self.bar = None  # even a disabled bar starts a thread
+        if shown and sys.stderr.isatty():
+            self.bar = tqdm(total=size and size // world_size, unit="item", dynamic_ncols=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def advance(self, index: int, part: _Part, reused: bool = False) -> None:
+        if self.bar is not None:
+            self.bar.update(part.items)
+        elif not reused:
+            self.fresh += part.items
+            speed = self.fresh / max(time.monotonic() - self.start, 1e-9)
+            rejected = part.rejected.total()
+            self.say(f"{_name(index)}: {part.items:,} items, {rejected:,} rejected ({speed:,.1f} items/s)")
+
+    def say(self, text: str) -> None:
+        if self.shown:
+            tqdm.write(text, file=sys.stderr)
