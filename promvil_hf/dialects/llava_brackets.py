@@ -22,7 +22,7 @@ from promvil_hf.dialects.base import (
     read_box,
 )
 from promvil_hf.frames import Fractions, ImageSize, PaddedSquare
-from promvil_hf.markup import escape
+from promvil_hf.markup import escape, unescape
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
 
 
@@ -48,7 +48,7 @@ class LlavaBrackets:
     ) -> str:
         told = [f"{escape(known.text)} {self._boxes(known, image_size)}".rstrip() for known in evidence]
         question = self.question.replace("{phrase}", asked(self.wording, phrase, evidence, level))
-        return question_with_evidence(self.wording, told, question + self.wording.ending)
+        return question_with_evidence(self.wording, told, question.removesuffix(".") + self.wording.ending)
 
     def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
         if not phrase.boxes:
@@ -62,7 +62,7 @@ class LlavaBrackets:
         end, phrase = 0, ""
         for match in _BRACKET.finditer(text):
             between = text[end : match.start()].strip(" ,;")
-            phrase, end = between or phrase, match.end()
+            phrase, end = unescape(between) or phrase, match.end()
             try:
                 numbers = [float(number) for number in match[1].split(",")]
             except ValueError:

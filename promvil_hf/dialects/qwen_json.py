@@ -27,7 +27,8 @@ from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
 
 
 _KEYS = ("bbox_2d", "bbox", "box_2d")
-_RECORD = re.compile(r"\{[^{}]*\}")
+_RECORD = re.compile(r'\{(?:[^{}"]++|"(?:[^"\\\n]++|\\.)*+")*+\}')  # braces inside a string are text
+_KEYED_BOX = re.compile(r'"(?:bbox_2d|bbox|box_2d)"\s*:\s*(\[[^\[\]{}"]*\])')
 _BARE_BOX = re.compile(r"\[\s*-?[0-9][^\[\]{}\"]*\]")
 
 
@@ -69,23 +70,28 @@ class QwenJson:
     def _read(
         self, text: str, records: list[re.Match], image_size: ImageSize | None
     ) -> Iterator[tuple[str, Box | str]]:
+        end = 0
         for match in records:
+            yield from self._loose(text[end : match.start()], image_size)
+            end = match.end()
             try:
                 record = json.loads(match[0])
             except (ValueError, RecursionError):
-                yield "", MALFORMED
+                yield from list(self._loose(match[0], image_size)) or [("", MALFORMED)]
                 continue
             numbers = next((record[key] for key in _KEYS if key in record), None)
             if numbers is not None:
                 label = record.get("label")
                 yield unescape(label) if isinstance(label, str) else "", self._box(numbers, image_size)
+        yield from self._loose(text[end:], image_size)
         if not records:
-            for match in _BARE_BOX.finditer(text):
-                try:
-                    numbers = json.loads(match[0])
-                except ValueError:
-                    numbers = None
-                yield "", self._box(numbers, image_size)
+            for match in _BARE_BOX.finditer(_KEYED_BOX.sub("", text)):
+                yield "", self._box(_numbers(match[0]), image_size)
+
+    def _loose(self, text: str, image_size: ImageSize | None) -> Iterator[tuple[str, Box | str]]:
+        """Boxes of records that are no JSON: cut off behind the box, or with a label that broke the quotes."""
+        for match in _KEYED_BOX.finditer(text):
+            yield "", self._box(_numbers(match[1]), image_size)
 
     def _box(self, numbers: object, image_size: ImageSize | None) -> Box | str:
         if not isinstance(numbers, list) or len(numbers) != 4:
@@ -100,3 +106,10 @@ class QwenJson:
     def _records(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> list[dict]:
         label = escape(phrase.text)
         return [{"bbox_2d": list(self.frame.encode(box, image_size)), "label": label} for box in phrase.boxes]
+
+
+def _numbers(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -96,6 +96,9 @@ UGLY = [
     (QwenJson(), "[100, 200, 500, 600]", 1, None),  # bare numbers
     (QwenJson(), '[{"bbox_2d": [1, 2, 3, 4]}, {"bbox_2d": [5, 6,', 1, None),  # cut in the second record
     (QwenJson(), '[{"bbox_2d": [5, 6,', 0, "truncated"),
+    (QwenJson(), '[{"bbox_2d": [5, 6, 7, 8], "label": "the man wi', 1, None),  # cut behind the box
+    (QwenJson(), '[{"bbox_2d": [5, 6, 7, 8], "label": "a {set} of }s"}]', 1, None),  # braces in a label
+    (QwenJson(), '[{"bbox_2d": [5, 6, 7, 8], "label": "5" screen"}]', 1, None),  # a label that breaks the quotes
     (QwenJson(), '[{"bbox_2d": [5, 6, 7]}]', 0, "malformed"),
     (QwenJson(), '[{"bbox_2d": [5, 6, "7", 8]}]', 0, "malformed"),
     (QwenJson(), '[{"bbox_2d": [5, 6, 1200, 8]}]', 0, "out of range"),
@@ -149,6 +152,12 @@ def test_every_family_names_what_it_grounds():
         assert phrase.text == "a snowman" and phrase.boxes[0].xyxy == pytest.approx(SNOWMAN, abs=0.01)
 
 
+@pytest.mark.parametrize("label", ["a {b}", 'a "quoted" \\ sign', "x }{ y", "<object>", "犬 ; [1, 2]"])
+def test_a_label_survives_the_dialects_that_write_it(label):
+    phrase = GroundedPhrase(label, [Box(0.1, 0.1, 0.5, 0.5)])
+    assert QwenJson().parse(QwenJson().target(phrase)).phrases[0].text == label
+
+
 def test_boxes_in_a_row_belong_to_one_phrase():
     parsed = LlavaBrackets(frame=Fractions()).parse(
         "luggage [0.368, 0.702, 0.456, 0.780] [0.907, 0.706, 0.973, 0.786]."
@@ -185,7 +194,7 @@ PIECES = [
     "<object>", "</object>", "<phrase>", "</phrase>", MANY, "<patch_index_0044>", "<patch_index_0863>", "<patch_index_1024>",
     "<patch_index_99999>", "<patch_", "<grounding>", "a man", "[", "]", "{", "}", '"bbox_2d":', '"label":', '"a"', "0.1", "1e999",
     "nan", "-3", ",", ", ", "1000", "```json", "<loc0000>", "<loc0500>", "<loc1023>", "<lo", ";", " ", "\n", "\\", "<", "'", "{{{{",
-    "NaN", "[0.1, 0.2, 0.3, 0.4]", '{"bbox_2d": [1,2,3,4]}', '{"bbox_2d": [1,2,3,true], "label": 5}', "9" * 400, "\x00", "‮", "犬",
+    "NaN", "[0.1, 0.2, 0.3, 0.4]", '{"bbox_2d": [1,2,3,4]}', '{"bbox_2d": [1,2,3,true], "label": 5}', "9" * 400, "\x00", "‮", "犬", '"',
 ]  # fmt: skip
 
 
