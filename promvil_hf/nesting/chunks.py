@@ -1,0 +1,135 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Simple noun phrases: how far one reaches, which word is its head, and whether it names a thing at all.
+
+Special: "a group of people" is one chunk about people, "the far left" and "the photo" are chunks that name a place and
+no thing. Touches nothing but the lexicon and the tags.
+"""
+
+from promvil_hf.nesting import lexicon
+from promvil_hf.nesting.tokens import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS
+
+
+STARTS_CHUNK = frozenset({DET, POSS, NUM, ADJ, NOUN, DIR})
+_OPENS_NOUN = frozenset({NOUN, ADJ, NUM, DIR})
+_FRONT_DIRECTIONS = frozenset({"left", "right", "front", "back"})
+
+
+class Chunk:
+    """A simple noun phrase: words `[start, end)`, the head word, and whether it names a thing or only a place or a
+    quality.
+    """
+
+    __slots__ = ("end", "has_determiner", "head", "is_thing", "start")
+
+    def __init__(self, start: int, end: int, head: int, has_determiner: bool, is_thing: bool):
+        self.start, self.end, self.head, self.has_determiner, self.is_thing = (
+            start,
+            end,
+            head,
+            has_determiner,
+            is_thing,
+        )
+
+
+def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) -> Chunk:
+    """The chunk that begins at `start`; its head is -1 where it holds only adjectives and no determiner.
+
+    `depth` counts the measures before it ("a pair of slices of bread"), of which there are never many.
+    """
+    i, count = start, len(words)
+    head = last_quality = -1
+    has_determiner = False
+    while i < count:
+        now = tags[i]
+        if now == NOUN:
+            head = i
+        elif now == DIR:
+            if head >= 0 and tags[head] != DIR and _direction_opens_relation(words, tags, i):
+                break
+            head = i
+        elif now == ADJ:
+            if (
+                head >= 0
+                and tags[head] != DIR
+                and not (i + 1 < count and tags[i + 1] == NOUN and words[i] in lexicon.MATERIALS)
+            ):
+                break
+            last_quality = i
+        elif now == NUM:
+            if head >= 0:
+                if i + 1 < count and tags[i + 1] in _OPENS_NOUN:
+                    break
+                i += 1  # "number 3"
+                break
+            last_quality = i
+        elif now == DET or now == POSS:
+            if head >= 0 or (last_quality >= 0 and tags[i - 1] != NUM):
+                break
+            has_determiner = has_determiner or words[i] not in ("all", "both", "either", "neither")
+        elif now == ADV:
+            if head >= 0 or not (i + 1 < count and tags[i + 1] in (ADJ, PARTICIPLE)):
+                break
+        elif (now == CONJ or now == COMMA) and last_quality >= 0 and _qualities_go_on(words, tags, i, head):
+            head = -1
+        else:
+            break
+        i += 1
+    end = i
+    if (
+        head >= 0
+        and tags[head] == DIR
+        and last_quality > head
+        and words[last_quality] not in lexicon.DIRECTION_MODIFIERS
+    ):
+        head = last_quality
+    if head < 0:
+        if not has_determiner and not (last_quality >= 0 and tags[last_quality] == NUM):
+            return Chunk(start, end, -1, False, False)
+        head = last_quality if last_quality >= 0 else end - 1
+        if has_determiner and last_quality < 0:
+            return Chunk(start, end, -1, True, False)
+    is_measure = words[head] in lexicon.MEASURES and depth < 3 and end + 1 < count and words[end] == "of"
+    if is_measure and tags[end + 1] in STARTS_CHUNK:
+        inner = read_chunk(words, tags, end + 1, depth + 1)
+        if inner.head >= 0:
+            return Chunk(start, inner.end, inner.head, True, inner.is_thing)
+    return Chunk(start, end, head, has_determiner, _names_a_thing(words, tags, start, head))
+
+
+def _direction_opens_relation(words: list[str], tags: list[str], i: int) -> bool:
+    """ "the cup left of the plate", "the man right next to it": a direction behind a noun is no part of its name."""
+    following = words[i + 1] if i + 1 < len(words) else ""
+    if following == "of":
+        return True
+    if words[i] in _FRONT_DIRECTIONS:
+        return not (i + 1 < len(words) and tags[i + 1] == NOUN)
+    return False
+
+
+def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int) -> bool:
+    """ "black and white cat", "red , yellow and orange kite", "wood and metal bench": one list of qualities before one
+    noun.
+    """
+    if head >= 0 and words[head] not in lexicon.MATERIALS:
+        return False
+    count = len(words)
+    j = i + 1
+    if j < count and tags[j] == CONJ:
+        j += 1
+    if j >= count or not (tags[j] == ADJ or words[j] in lexicon.MATERIALS):
+        return False
+    while j < count and (tags[j] in (ADJ, CONJ, COMMA, NUM)):
+        j += 1
+    return j < count and tags[j] in (NOUN, DIR)
+
+
+def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> bool:
+    """False for a place ("the far left"), the picture itself ("the photo") and a quality ("the colour")."""
+    word = words[head]
+    if word in lexicon.ATTRIBUTES:
+        return False
+    if word in lexicon.IMAGE_WORDS:
+        return any(words[i] in ("a", "an") or tags[i] in (ADJ, NOUN, NUM, POSS) for i in range(start, head))
+    if tags[head] != DIR:
+        return True
+    return any(tags[i] in (ADJ, NOUN) and words[i] not in lexicon.DIRECTION_MODIFIERS for i in range(start, head))

@@ -1,0 +1,523 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The rule grammar: tagged words in, a tree of noun phrases out.
+
+Special: one pass from left to right. A chunk is a simple noun phrase; the words between two chunks decide where the
+later one hangs on the right edge of the tree (who can wear a hat, what stands on a table). Directions ("the left",
+"front") and counting nouns ("a group of") are no phrases of their own. Touches nothing but the lexicon; linear in the
+number of words.
+"""
+
+from promvil_hf.inflection import lemma
+from promvil_hf.nesting import lexicon
+from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, read_chunk
+from promvil_hf.nesting.levels import Node
+from promvil_hf.nesting.tokens import (
+    ADJ,
+    ADV,
+    ANIMATE,
+    AUX,
+    BODY,
+    CLOTHES,
+    COMMA,
+    CONJ,
+    DET,
+    DIR,
+    HELD,
+    NOUN,
+    NUM,
+    OWNER,
+    PARTICIPLE,
+    PERSON,
+    POSS,
+    PREP,
+    PRON,
+    REL,
+    STOP,
+    THERE,
+    THING,
+    VEHICLE,
+    VERB,
+    VERB_FORMS,
+    WH,
+    kind_of,
+)
+
+
+_AUX_OR_VERB = frozenset({AUX, VERB})
+_BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
+_PERSON = frozenset({PERSON})
+_VEHICLE = frozenset({VEHICLE})
+_REACH = 24  # phrases on the right edge that one relation may look back over
+
+
+def read_tree(words: list[str], tags: list[str]) -> Node:
+    """The noun phrases of one expression as a tree; its root stands for the whole expression."""
+    return _Reader(words, tags).read()
+
+
+class _Reader:
+    """The right edge of the growing tree (`edge`, root first) and the words since the last phrase (`gap`)."""
+
+    def __init__(self, words: list[str], tags: list[str]):
+        self.words, self.tags = words, tags
+        self.edge: list[Node] = []
+        self.gap = 0  # first word after the last phrase that is settled
+        self.subject: Node | None = None  # of a clause whose verb has not come yet
+        self.is_fronted = False  # the root so far is only a place: "on the table is a cup"
+        self.is_question = False
+        self.asks_yes_no = False
+        self.has_predicate = False
+        self.fallback = -1
+
+    def read(self) -> Node:
+        words, tags, count = self.words, self.tags, len(self.words)
+        i = self._open_question()
+        direction = False
+        while i < count:
+            now = tags[i]
+            if now in STARTS_CHUNK:
+                chunk = read_chunk(words, tags, i)
+                followed_by_of = chunk.end < count and words[chunk.end] == "of"
+                if chunk.head < 0:
+                    if not self.edge and i == 0 and ADJ in tags[: chunk.end]:  # "tallest in the group"
+                        chunk = Chunk(i, chunk.end, chunk.end - 1, False, True)
+                        i = self._add(chunk)
+                        continue
+                    if direction:
+                        self._settle(i)
+                        direction = False
+                elif chunk.is_thing or (not self.edge and not followed_by_of and i == 0):
+                    if direction and not (words[i - 1] == "of" or tags[i - 1] in (CONJ, PREP)):
+                        self._settle(i)
+                    i = self._add(chunk)
+                    direction = False
+                    continue
+                else:
+                    direction = True
+                    self.fallback = chunk.head
+                i = chunk.end
+                continue
+            if now == STOP:
+                self._settle(i, is_last=i == count - 1)
+                direction = False
+                if self.edge:
+                    del self.edge[1:]
+                self.subject = None
+                self.gap = i + 1
+            elif direction and now != CONJ and words[i] != "of":
+                if not (now == PREP and tags[i - 1] == CONJ):
+                    self._settle(i)
+                    direction = False
+            i += 1
+        self._settle(count, is_last=True)
+        return self._finish()
+
+    # --- questions ---
+
+    def _open_question(self) -> int:
+        """Make the question word the root; the index of the first word behind it."""
+        words, tags = self.words, self.tags
+        count = len(words)
+        first = 0
+        while first < count and tags[first] == PREP:
+            first += 1
+        if first >= count or not (tags[first] == WH or (tags[first] == AUX and first == 0)):
+            return 0
+        self.is_question = True
+        self.asks_yes_no = tags[first] == AUX and words[first] in lexicon.BE and tags[first + 1 : first + 2] != [THERE]
+        end, head = first + 1, first
+        if tags[first] == WH and end < count and tags[end] in STARTS_CHUNK and words[first] not in _ASKS_ALONE:
+            chunk = read_chunk(words, tags, end)
+            if chunk.head >= 0 and tags[end] not in (DET, POSS):
+                end, head = chunk.end, chunk.head
+        self.edge.append(Node(0, end, head))
+        self.gap = end
+        return end
+
+    def _finish(self) -> Node:
+        if not self.edge:
+            head = (
+                self.fallback
+                if self.fallback >= 0
+                else max((i for i, now in enumerate(self.tags) if now not in (STOP, COMMA)), default=0)
+            )
+            return Node(0, len(self.words), head)
+        root = self.edge[0]
+        if self.asks_yes_no and not self.has_predicate:
+            self._lift_predicate(root)
+        _spread_coordination(root)
+        return root
+
+    def _lift_predicate(self, root: Node) -> None:
+        """ "Is the man [left of the car]?": without another predicate, the subject's last modifier is asked about."""
+        if len(root.children) != 1:
+            return
+        subject = root.children[0]
+        if subject.children and subject.children[-1].relation[0] >= subject.end and not subject.children[-1].joined:
+            child = subject.children.pop()
+            root.children.append(child)
+
+    # --- adding a phrase ---
+
+    def _add(self, chunk: Chunk) -> int:
+        """Hang the phrase that begins with `chunk` on the tree; the index of the first word behind it."""
+        words, tags, count = self.words, self.tags, len(self.words)
+        start = chunk.start
+        node = self._node(chunk)
+        end = chunk.end
+        while end + 1 < count and tags[end] == OWNER and tags[end + 1] in STARTS_CHUNK:
+            owned = read_chunk(words, tags, end + 1)
+            if owned.head < 0:
+                break
+            if not owned.is_thing:  # "the elephant 's side" is where the elephant is
+                end = node.end = owned.end
+                break
+            owner = node
+            owner.relation = (end, end + 1)
+            node = Node(end, owned.end, owned.head, kind_of(words[owned.head]), children=[owner])
+            end = owned.end
+        node.relation = (self.gap, start)
+        is_quality = (
+            self.is_question
+            and end + 1 >= count
+            and not chunk.has_determiner
+            and chunk.head == start
+            and lemma(words[start]) == words[start]
+            and start > self.gap
+            and all(words[i] in lexicon.BE or tags[i] == ADV for i in range(self.gap, start))
+        )
+        if not is_quality:  # "What food is not tasty?": an unknown word behind "is"
+            self._attach(node, start, end)
+        self.gap = end
+        return end
+
+    def _node(self, chunk: Chunk) -> Node:
+        """The phrase of a chunk, with its owner apart where the apostrophe is missing: "birds wings", "mans hand",
+        "man hand".
+        """
+        words, tags, head = self.words, self.tags, chunk.head
+        node = Node(chunk.start, chunk.end, head, kind_of(words[head]))
+        for i in range(chunk.start, head):
+            if (
+                tags[i] == NOUN
+                and kind_of(words[i]) in ANIMATE
+                and words[i] not in lexicon.MEASURES
+                and (lemma(words[i]) != words[i] or (i + 1 == head and node.kind == BODY))
+            ):
+                node.start = i + 1
+                node.children.append(Node(chunk.start, i + 1, i, kind_of(words[i]), (i + 1, i + 1)))
+                break
+        return node
+
+    def _attach(self, node: Node, start: int, end: int) -> None:
+        words, tags, edge = self.words, self.tags, self.edge
+        if not edge:
+            self._attach_first(node, start)
+            return
+        gap = list(range(self.gap, start))
+        following = tags[end] if end < len(tags) else ""
+        if not gap or all(tags[i] == ADV for i in gap):
+            self._attach_neighbour(node, following)
+            return
+        last = tags[gap[-1]]
+        if last in (CONJ, COMMA):
+            first = len(gap) - 1
+            while first > 0 and tags[gap[first - 1]] in (CONJ, COMMA):
+                first -= 1
+            if first > 0:
+                self._settle(gap[first])
+            node.relation = (gap[-1], gap[-1] + 1)
+            self._join(node, is_list=last == COMMA, following=following)
+            return
+        renewed = next((k for k, i in enumerate(gap) if tags[i] == REL and k > 0 and tags[gap[k - 1]] != PREP), 0)
+        if renewed and any(tags[i] in (AUX, VERB, PARTICIPLE) for i in gap[:renewed]):
+            self._settle(gap[renewed])  # "... the woman is holding that is red": two clauses
+            node.relation = (gap[renewed], start)
+            gap = gap[renewed:]
+        if self.is_fronted and tags[gap[-1]] in (AUX, THERE) and all(tags[i] in (AUX, THERE, ADV) for i in gap):
+            self._replace_root(node)
+            return
+        index, is_subject = self._owner(gap, node)
+        if any(words[i] in lexicon.SAYING_VERBS for i in gap):  # the words on a sign are no thing
+            edge[max(index, 0)].end = max(edge[max(index, 0)].end, end)
+            del edge[max(index, 0) + 1 :]
+            return
+        if index < 0:  # "the animal is a cat": the same thing under another name
+            del edge[1:]
+            edge[0].end = max(edge[0].end, end)
+            edge[0].kind = edge[0].kind if edge[0].kind != THING else node.kind
+            for child in node.children:
+                edge[0].children.append(child)
+            return
+        self._hang(node, index)
+        if is_subject:
+            self.subject = node
+
+    def _attach_first(self, node: Node, start: int) -> None:
+        tags = self.tags
+        gap = list(range(start))
+        actor = next((i for i in gap if tags[i] in (PRON, PARTICIPLE, VERB)), -1)
+        acts = any(tags[i] in (PARTICIPLE, VERB) or self.words[i] in ("has", "have", "had") for i in gap)
+        located = any(tags[i] == PREP for i in gap) and actor >= 0 and tags[actor] == PRON
+        if actor >= 0 and (acts or located) and not any(tags[i] == THERE for i in gap):
+            root = Node(0, actor + 1, actor, kind_of("person") if tags[actor] == PRON else THING)
+            self.edge.append(root)
+            node.relation = (actor if tags[actor] != PRON else actor + 1, start)
+            self._hang(node, 0)
+            return
+        self.is_fronted = bool(gap) and tags[gap[-1]] == PREP and tags[gap[0]] == PREP
+        self.edge.append(node)
+
+    def _attach_neighbour(self, node: Node, following: str) -> None:
+        """No word between two phrases: a clause without "that", a thing behind a place, or plain apposition."""
+        opens_clause = following in (AUX, VERB, PARTICIPLE)
+        if self.is_fronted and not opens_clause:
+            self._replace_root(node)
+        elif self.is_question and not (opens_clause and len(self.edge) > 1):
+            self.has_predicate = self.has_predicate or len(self.edge) > 1
+            self._hang(node, 0)
+        else:
+            self._hang(node, len(self.edge) - 1)
+            if opens_clause:
+                self.subject = node
+
+    def _replace_root(self, node: Node) -> None:
+        place = self.edge[0]
+        place.relation = (0, place.start)
+        node.children.append(place)
+        self.edge[:] = [node]
+        self.is_fronted = False
+
+    def _hang(self, node: Node, index: int) -> None:
+        self.edge[index].children.append(node)
+        self.edge[index + 1 :] = [node]
+
+    def _join(self, node: Node, is_list: bool, following: str) -> None:
+        """ "and": beside the nearest phrase of the same kind; a second subject with its own verb beside the root."""
+        edge = self.edge
+        index = len(edge) - 1
+        has_parts = bool(edge[0].children)
+        if has_parts and (is_list or following in (AUX, VERB)):
+            index = 0
+            self.subject = node if following in (AUX, VERB) and not self.is_question else None
+        elif edge[index].joined:
+            index -= 1
+        else:
+            index = self._nearest(ANIMATE if node.kind in ANIMATE else frozenset({node.kind}), index)
+        if self.is_question and index == 0:
+            if len(edge) == 1:
+                self._hang(node, 0)
+                return
+            index = 1
+        node.joined = True
+        self._hang(node, index)
+
+    # --- which phrase a relation belongs to ---
+
+    def _owner(self, gap: list[int], node: Node | None) -> tuple[int, bool]:
+        """(position on the edge, whether the new phrase is the subject of a clause); -1 for a predicate noun."""
+        words, tags, edge = self.words, self.tags, self.edge
+        last = len(edge) - 1
+        if tags[gap[0]] in (CONJ, COMMA) and len(gap) > 1:
+            if tags[gap[0]] == CONJ and last > 0:
+                last = last - 1
+            elif tags[gap[0]] == COMMA and tags[gap[1]] in (PREP, PARTICIPLE):
+                last = 0
+            gap = gap[1:]
+        relative = next((k for k, i in enumerate(gap) if tags[i] == REL), -1)
+        actions = [i for i in gap if tags[i] in (PARTICIPLE, VERB)]
+        has_finite = any(tags[i] in _AUX_OR_VERB for i in gap)
+        if relative >= 0:
+            behind = gap[relative + 1 :]
+            if any(tags[i] in (AUX, VERB, PARTICIPLE) for i in behind):
+                if words[gap[relative]] == "who":
+                    return self._nearest(ANIMATE, last), False
+                return self._actor(actions, last, node is not None), False
+            return (self._nearest(ANIMATE, last) if words[gap[relative]] in ("who", "whom") else last), True
+        if has_finite:
+            if any(tags[i] == PRON for i in gap):
+                return last, False
+            if self.subject is not None and self.subject in edge:
+                index = edge.index(self.subject)
+                self.subject = None
+                return index, False
+            if not self.is_question and all(words[i] in lexicon.BE or tags[i] == ADV for i in gap):
+                return -1, False
+            if self.is_question and len(edge) > 1:
+                self.has_predicate = True
+            return 0, False
+        if actions:
+            return self._actor(actions, last, node is not None), False
+        return self._place(gap, node, last), False
+
+    def _find(self, kinds: frozenset[str], last: int) -> int:
+        """The lowest place on the edge that holds one of `kinds`, -1 for none; it looks no further than a sentence
+        ever reaches.
+        """
+        return next((i for i in range(last, max(last - _REACH, -1), -1) if self.edge[i].kind in kinds), -1)
+
+    def _nearest(self, kinds: frozenset[str], last: int) -> int:
+        found = self._find(kinds, last)
+        return last if found < 0 else found
+
+    def _actor(self, actions: list[int], last: int, has_object: bool) -> int:
+        """Who does it: a living being wears and holds, anything hangs and covers."""
+        edge = self.edge
+        last = self._shared(last)
+        bases = [VERB_FORMS.get(self.words[i], ("", ""))[1] for i in actions]
+        if any(base in _DONE_BY_HAND for base in bases):
+            index = self._find(_PERSON, last)
+            if index >= 0:
+                return index
+        if any(base in lexicon.AGENT_VERBS or not base for base in bases):
+            index = self._find(ANIMATE, last)
+            if index < 0:
+                index = self._nearest(_VEHICLE, last)
+            return index
+        if edge[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
+            index = self._find(ANIMATE, last)
+            if index >= 0:
+                return index
+            if has_object and last > 0 and self.words[edge[last].relation[0]] == "with":
+                return last - 1
+        return last
+
+    def _place(self, gap: list[int], node: Node | None, last: int) -> int:
+        """What a preposition belongs to."""
+        words, tags, edge = self.words, self.tags, self.edge
+        first = next((words[i] for i in gap if tags[i] == PREP), "")
+        if first == "of":
+            return last
+        if node is None:
+            on_body = edge[last].kind in (CLOTHES, HELD, BODY) and any(tags[i] == DIR for i in gap)
+            return self._nearest(ANIMATE, last) if on_body else last
+        last = self._shared(last)
+        if first == "with" or (first == "in" and node.kind == CLOTHES):
+            if node.kind in _BODY_OR_CLOTHES:
+                return self._nearest(ANIMATE, last)
+            if node.kind in ANIMATE or edge[last].kind in _BODY_OR_CLOTHES:
+                return self._nearest(ANIMATE, last)
+            return last
+        if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(edge[last]):
+            return last - 1
+        return last
+
+    def _shared(self, last: int) -> int:
+        """A modifier behind "a cat and a dog" belongs to both."""
+        edge = self.edge
+        if (
+            last > 0
+            and edge[last].joined
+            and not edge[last].children
+            and all(child.joined for child in edge[last - 1].children)
+        ):
+            return last - 1
+        return last
+
+    def _is_carried(self, node: Node) -> bool:
+        """Worn, held or had: a place behind it is the place of its carrier."""
+        tied = range(*node.relation)
+        words = [self.words[i] for i in tied]
+        if "with" in words or node.kind == CLOTHES or any(word in _CARRYING for word in words):
+            return True
+        return bool(words) and (
+            (words[0] == "of" and node.kind not in ANIMATE)
+            or (
+                self.tags[tied[-1]] in (PARTICIPLE, VERB)
+                and node.kind not in ANIMATE
+                and VERB_FORMS.get(words[-1], ("", ""))[1] in lexicon.AGENT_VERBS
+            )
+        )
+
+    # --- words that belong to no later phrase ---
+
+    def _settle(self, end: int, is_last: bool = False) -> None:
+        """Give the words since the last phrase to the one they describe: "the man standing", "the dog on the left"."""
+        tags, edge = self.tags, self.edge
+        start, self.gap = self.gap, end
+        last = end
+        while last > start and tags[last - 1] in (COMMA, CONJ, STOP):
+            last -= 1
+        gap = list(range(start, last))
+        if not gap or not edge:
+            self.gap = end if edge else start
+            return
+        if self.is_question and not is_last and tags[gap[-1]] == PREP and self.subject is None:
+            self.has_predicate = True  # "What is the cup made of, glass or plastic?"
+            del edge[1:]
+            return
+        if self.is_question and is_last:
+            if self.subject is None or self.subject not in edge:
+                self.has_predicate = self.has_predicate or len(edge) > 1
+                return
+            gap = gap[: self._verb_group(gap)]  # the clause ends before the verb of the question
+        if self.subject is not None and self.subject in edge and any(tags[i] in (AUX, VERB, PARTICIPLE) for i in gap):
+            index = max(edge.index(self.subject) - 1, 0)
+            self.subject = None
+        else:
+            index = max(self._owner(gap, None)[0], 0)
+            if is_last and not index and self._split_bare_clause(gap):
+                return
+        edge[index].end = max(edge[index].end, gap[-1] + 1)
+        del edge[index + 1 :]
+
+    def _verb_group(self, gap: list[int]) -> int:
+        """How many words the first verb takes, with its auxiliaries before it and its prepositions behind it."""
+        tags, size = self.tags, 0
+        while size < len(gap) and tags[gap[size]] in (AUX, ADV):
+            size += 1
+        if size < len(gap) and tags[gap[size]] in (PARTICIPLE, VERB):
+            size += 1
+        while size < len(gap) and tags[gap[size]] == PREP:
+            size += 1
+        return max(size, 1)
+
+    def _split_bare_clause(self, gap: list[int]) -> bool:
+        """ "ground giraffes are standing on": without an object, the last noun of the root is the subject."""
+        words, tags, root = self.words, self.tags, self.edge[0]
+        base = VERB_FORMS.get(words[gap[-1]], ("", ""))[1]
+        lacks_object = tags[gap[-1]] == PREP or base in _NEEDS_OBJECT
+        if not lacks_object or any(tags[i] == REL for i in gap) or not any(tags[i] in (AUX, VERB) for i in gap):
+            return False
+        nouns = [i for i in range(root.start, root.end) if tags[i] == NOUN]
+        if len(nouns) < 2 or nouns[-1] != root.head or any(not child.joined for child in root.children):
+            return False
+        start = root.head
+        while tags[start - 1] in (ADJ, NUM):
+            start -= 1
+        subject = Node(start, root.end, root.head, root.kind, (start, start), root.children)
+        root.end, root.head = start, max(i for i in nouns if i < start)
+        root.children = [subject]
+        return True
+
+
+_ASKS_ALONE = frozenset({"who", "where", "when", "why"})
+_DONE_BY_HAND = frozenset("wear hold carry ride read use drive throw swing".split())
+_PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
+_NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())
+_CARRYING = frozenset(
+    "wearing holding carrying wears holds carries riding rides using swinging throwing catching".split()
+)
+
+
+def _spread_coordination(root: Node) -> None:
+    """Members of "a hat and a scarf" hang beside each other, unless something behind them belongs to both."""
+    stack = [root]
+    while stack:
+        parent = stack.pop()
+        spread: list[Node] = []
+        for child in parent.children:
+            spread.append(child)
+            kept = len(child.children)
+            while kept and child.children[kept - 1].joined:
+                kept -= 1
+            members = child.children[kept:]
+            if members and child.end <= members[0].start:
+                del child.children[kept:]
+                for member in members:
+                    member.joined = child.joined
+                    if not child.joined:
+                        member.relation = child.relation
+                spread.extend(members)
+        parent.children = spread
+        stack.extend(parent.children)
