@@ -26,6 +26,7 @@ _HOME = {
     "PaliGemmaLoc": "dialects",
     "QwenJson": "dialects",
     "decompose": "nesting",
+    "Nesting": "nesting",
 }
 
 __all__ = [*_HOME, "__version__"]
