@@ -15,12 +15,11 @@ from promvil_hf.backends.image_text_processors import Qwen2_5_VLImageTextProcess
 from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_paligemma
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
+from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
 from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.qwen import tiny_qwen2_5_vl, tiny_qwen3_vl
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
-
-from .kosmos2 import tiny_kosmos2
 
 
 __all__ = [
