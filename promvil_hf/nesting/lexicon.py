@@ -323,7 +323,7 @@ CLOTHING = _words("""
     vest hat cap helmet beanie glove mitten scarf sock shoe boot sandal sneaker uniform glasses sunglasses goggles
     eyeglasses belt apron jersey robe gown bikini swimsuit wetsuit trunk bra blouse outfit tank top tanktop
     cardigan blazer tuxedo overalls leggings tights pajamas clothes clothing costume hood visor bandana headband
-    headscarf veil watch bracelet necklace earring ring backpack mask cape kimono sari turban cloth attire stripe
+    headscarf veil watch bracelet necklace earring backpack mask cape kimono sari turban cloth attire stripe
     polo capris slacks khakis trousers crown wig halter gear denim spectacles
 """)
 BODY = _words("""
