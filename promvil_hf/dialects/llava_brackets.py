@@ -48,7 +48,7 @@ class LlavaBrackets:
     ) -> str:
         told = [f"{escape(known.text)} {self._boxes(known, image_size)}".rstrip() for known in evidence]
         question = self.question.replace("{phrase}", asked(self.wording, phrase, evidence, level))
-        return question_with_evidence(self.wording, told, question.removesuffix(".") + self.wording.ending)
+        return question_with_evidence(self.wording, told, question + self.wording.ending)
 
     def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
         if not phrase.boxes:
