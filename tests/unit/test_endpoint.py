@@ -137,8 +137,8 @@ def test_a_hopeless_server_costs_its_budget_and_gives_a_reason(server, endpoint,
     assert isinstance(result, Rejected)
     assert (result.reason, server.requests["q"], result.requests) == (reason, requests, requests)
     assert reason in REASONS
-    assert result.details
-    assert len(result.details) < 700
+    assert result.detail
+    assert len(result.detail) < 700
     assert asked.spent().rejected == {reason: 1}
 
 
@@ -162,7 +162,7 @@ def test_a_silent_server_is_given_up_after_the_timeout(server, endpoint):
     started = time.monotonic()
     result = endpoint(timeout=0.15, attempts=2).ask([user("q")])
     assert result.reason == "timed out"
-    assert "0.15 s" in result.details
+    assert "0.15 s" in result.detail
     assert 0.3 <= time.monotonic() - started < 2
     assert endpoint(timeout=2.0).ask([user("q")]).text == misbehaving.GOOD
 
@@ -202,7 +202,7 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(server, endpoint):
     started = time.monotonic()
     assert isinstance(endpoint().ask([user("seconds")]), Answer)
     assert 0.95 <= time.monotonic() - started < 3
-    told = endpoint().ask([user("date")]).details
+    told = endpoint().ask([user("date")]).detail
     assert 3590 < float(told.removeprefix("the server asks to wait ").partition(" s")[0]) <= 3600
     assert isinstance(endpoint().ask([user("neither")]), Answer)
 
@@ -212,7 +212,7 @@ def test_a_wait_beyond_the_longest_rejects_at_once(server, endpoint):
     started = time.monotonic()
     result = endpoint().ask([user("q")])
     assert result.reason == "rate limited"
-    assert result.details == "the server asks to wait 3600 s; longest_wait is 2 s"
+    assert result.detail == "the server asks to wait 3600 s; longest_wait is 2 s"
     assert time.monotonic() - started < 1
     assert server.requests["q"] == 1
 
@@ -323,12 +323,12 @@ def test_the_cache_key_is_the_whole_prompt_and_not_the_address(server, endpoint)
 
 
 def test_what_is_stored_is_the_raw_answer_before_anything_reads_it(server, endpoint, monkeypatch):
-    import promvil_hf.endpoint
+    import promvil_hf.endpoint.client
 
     def crash(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(promvil_hf.endpoint, "_judge", crash)
+    monkeypatch.setattr(promvil_hf.endpoint.client, "judged", crash)
     server.default = ["prose"]
     with pytest.raises(KeyboardInterrupt):
         endpoint().ask([user("q")], Phrases)
@@ -349,7 +349,7 @@ def test_a_damaged_file_rejects_its_prompt_and_buys_nothing(server, endpoint, da
     path.write_text(damage)
     result = endpoint().ask([user("q")])
     assert result.reason == "cache damaged"
-    assert str(path) in result.details
+    assert str(path) in result.detail
     assert server.requests["q"] == 1
 
 
@@ -441,7 +441,7 @@ def test_brackets_without_end_are_read_in_linear_time(text):
 
 
 def test_a_schema_complaint_names_the_fields():
-    details = read_structured(misbehaving.ANSWERS["wrong schema"], Phrases).details
+    details = read_structured(misbehaving.ANSWERS["wrong schema"], Phrases).detail
     assert details.startswith("Phrases does not take the answer: phrases: Input should be a valid array; count: ")
 
 

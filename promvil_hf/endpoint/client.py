@@ -1,0 +1,468 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""`Endpoint`: an OpenAI-compatible server, the terms on which it is asked, and what asking it has cost.
+
+May read and write `cache_dir` and talk to `base_url`, nothing else. Floor 2: huggingface_hub, imported when used.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import random
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from promvil_hf.endpoint.messages import json_schema, response_format, with_schema_in_words, without_images
+from promvil_hf.endpoint.pace import Pace, retry_after
+from promvil_hf.endpoint.reading import judged
+from promvil_hf.endpoint.results import FINAL_ANSWERS, Answer, Request, Spent, Unanswered
+from promvil_hf.endpoint.store import SingleFlight, Store
+from promvil_hf.jobs import Rejected
+
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+logger = logging.getLogger("promvil_hf.endpoint")
+
+API_KEY_VARIABLE = "PROMVIL_API_KEY"
+
+
+class _Secret:
+    """Holds the key where no repr, copy to a dict or traceback of locals shows it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str):
+        self._value = value
+
+    @classmethod
+    def of(cls, key: str | None) -> "_Secret | None":
+        key = key if key is not None else os.environ.get(API_KEY_VARIABLE)
+        return cls(key) if key else None
+
+    def __repr__(self) -> str:
+        return "<key>"
+
+    def reveal(self) -> str:
+        return self._value
+
+
+class _AsWritten(dict):
+    """A `response_format` that reaches the server as written.
+
+    With a `base_url`, huggingface_hub 2.4 turns OpenAI's `json_schema` format into the older dialect of
+    text-generation-inference (`json_object` with `value`), which other servers refuse or, worse, take for "any JSON".
+    It looks with `.get("type")`. Remove this class when the Hub client passes the format on unchanged.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return default
+
+
+class _State:
+    """What the threads of one endpoint share."""
+
+    def __init__(self, interval: float, folder: Path):
+        self.lock = threading.Lock()
+        self.pace = Pace(interval)
+        self.store = Store(folder)
+        self.flights = SingleFlight()
+        self.schemas_in_words: set[str] = set()
+        self.closed: Unanswered | None = None
+        self.counts: Counter = Counter()
+        self.cost = 0.0
+        self.rejected: Counter = Counter()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that bought nothing. `wait` is what the server asked for."""
+
+    reason: str
+    detail: str
+    again: bool = True
+    wait: float | None = None
+    status: int | None = None
+
+
+_JUST_WAIT = threading.Event()  # never set: `ask` outside `ask_all` cannot be stopped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """An OpenAI-compatible server, a model on it and the terms on which it is asked.
+
+    Args:
+        base_url: the address the OpenAI client would take, such as `http://localhost:8000/v1`.
+        model: the model's name on that server.
+        cache_dir: where paid answers are kept. An answer is found again by model, messages, schema, temperature,
+            max_tokens, seed and extra, and not by the address: a local server that comes back on another port, or
+            another host of the same model, finds them. Use one folder per server where that is not wanted.
+        api_key: the key; the environment variable PROMVIL_API_KEY where it is not given. No other token is ever sent,
+            a Hugging Face token of this machine least of all.
+        temperature, max_tokens, seed, extra: sampling; None leaves a field out of the request, and `extra` is merged
+            into its body. Several samples of one prompt differ by their seed.
+        timeout: seconds of silence after which a request counts as lost.
+        concurrency: threads of `ask_all`.
+        requests_per_minute: evenly spaced limit over all threads, repeats included; None for no limit.
+        attempts: requests per prompt and call.
+        bad_answers: paid answers per prompt that may fail the schema before it is rejected.
+        first_wait, longest_wait: seconds of back-off, doubling from the first to the longest. A longer `Retry-After`
+            rejects the prompt at once; a shorter one silences all threads for that long.
+        max_chars: answers beyond this are cut in the store and rejected.
+        prompt_price, completion_price: per million tokens, in any currency.
+    """
+
+    base_url: str
+    model: str
+    cache_dir: str | Path
+    api_key: str | None = field(default=None, repr=False)
+    temperature: float | None = 0.0
+    max_tokens: int | None = 1024
+    seed: int | None = None
+    extra: Mapping[str, Any] | None = None
+    timeout: float = 120.0
+    concurrency: int = 8
+    requests_per_minute: float | None = None
+    attempts: int = 6
+    bad_answers: int = 2
+    first_wait: float = 1.0
+    longest_wait: float = 120.0
+    max_chars: int = 200_000
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+    _state: _State = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_key", _Secret.of(self.api_key))
+        address = urlsplit(self.base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError(
+                f"You passed base_url={self._hide(self.base_url)!r}, which is no web address. Pass the server's "
+                "address with its scheme, such as 'http://localhost:8000/v1'."
+            )
+        if address.username or address.password:
+            raise ValueError(
+                f"The base_url for {address.hostname} holds a user name or password, which would end up in logs. "
+                f"Pass the key as api_key=... or in the environment variable {API_KEY_VARIABLE}."
+            )
+        for name in ("attempts", "bad_answers", "max_chars"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"You passed {name}={getattr(self, name)}. It must be 1 or more.")
+        if not 1 <= self.concurrency <= 100:
+            raise ValueError(
+                f"You passed concurrency={self.concurrency}. It must lie between 1 and 100, the connections that "
+                "huggingface_hub keeps open; run several processes on parts of the work for more."
+            )
+        if self.requests_per_minute is not None and not self.requests_per_minute > 0:
+            raise ValueError(
+                f"You passed requests_per_minute={self.requests_per_minute}. Pass a positive number, "
+                "or None for no limit."
+            )
+        interval = 60.0 / self.requests_per_minute if self.requests_per_minute else 0.0
+        object.__setattr__(self, "_state", _State(interval, Path(self.cache_dir)))
+
+    def ask(self, messages: list[dict], schema: "type[BaseModel] | None" = None) -> Answer | Unanswered:
+        """The answer to `messages`, from the cache where it was bought before."""
+        return self._ask(messages, schema, _JUST_WAIT)
+
+    def ask_all(
+        self, requests: Iterable[Request], progress: bool = False
+    ) -> Iterator[tuple[Any, Answer | Unanswered]]:
+        """Ask with `concurrency` threads and yield `(key, result)` in input order, as soon as each is due.
+
+        `requests` is read a few dozen items ahead, never whole. Leaving the loop early stops what waits and keeps
+        what is under way.
+        """
+        from tqdm.auto import tqdm
+
+        stop = threading.Event()
+        due: deque[tuple[Any, Future]] = deque()
+        total = len(requests) if hasattr(requests, "__len__") else None
+        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="promvil-ask")
+        with tqdm(total=total, disable=not progress, desc=f"asking {self.model}") as bar:
+            try:
+                for request in requests:
+                    due.append((request.key, pool.submit(self._ask, request.messages, request.schema, stop)))
+                    while due and (len(due) >= 4 * self.concurrency or due[0][1].done()):
+                        key, result = due.popleft()
+                        yield key, result.result()
+                        bar.update()
+                while due:
+                    key, result = due.popleft()
+                    yield key, result.result()
+                    bar.update()
+            finally:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)  # requests under way are paid: let them be stored
+
+    def spent(self) -> Spent:
+        """What this object sent, bought and reused so far."""
+        state = self._state
+        with state.lock:
+            counts = state.counts
+            return Spent(
+                requests=counts["requests"],
+                bought=counts["bought"],
+                reused=counts["reused"],
+                prompt_tokens=counts["prompt_tokens"],
+                completion_tokens=counts["completion_tokens"],
+                cost=state.cost,
+                without_usage=counts["without_usage"],
+                rejected=dict(state.rejected),
+            )
+
+    # -- one prompt
+
+    def _ask(
+        self, messages: list[dict], schema: "type[BaseModel] | None", stop: threading.Event
+    ) -> Answer | Unanswered:
+        """Let one thread ask each prompt while the others that hold the same one wait for its result."""
+        state = self._state
+        try:
+            content = self._content(messages, schema)
+            key = hashlib.sha256(content.encode()).hexdigest()
+        except (TypeError, ValueError) as error:
+            return self._count(Unanswered("unsendable", self._hide(f"the messages are no JSON: {error}")))
+        while True:
+            result, first = state.flights.do(key, lambda: self._ask_alone(key, messages, schema, stop))
+            if first:
+                return self._count(result)
+            if not (isinstance(result, Rejected) and result.reason == "stopped"):  # that stop was another caller's
+                return self._count(dataclasses.replace(result, requests=0, cached=True))
+
+    def _ask_alone(
+        self, key: str, messages: list[dict], schema: "type[BaseModel] | None", stop: threading.Event
+    ) -> Answer | Unanswered:
+        state, store = self._state, self._state.store
+        try:
+            bought = store.read(key)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Unanswered(
+                "cache damaged", f"{store.path(key)} cannot be used ({type(error).__name__})", cached=True
+            )
+        kept = [self._result(bought, index, schema, requests=0, cached=True) for index in range(len(bought))]
+        if answers := [result for result in kept if isinstance(result, Answer)]:
+            return answers[-1]
+        if kept and self._settled(kept[-1], len(kept)):
+            return kept[-1]
+
+        fingerprint = json.dumps(json_schema(schema), sort_keys=True)
+        in_words = fingerprint in state.schemas_in_words
+        last, tries, requests = Unanswered("stopped", "stopped before the first request"), 0, 0
+        while tries < self.attempts:
+            if state.closed is not None:
+                return dataclasses.replace(state.closed, requests=requests)
+            if not state.pace.wait(stop):
+                return Unanswered("stopped", f"stopped while waiting; before that: {last.detail}", requests=requests)
+            outcome = self._send(messages, schema, in_words)
+            requests += 1
+            if isinstance(outcome, dict):
+                if in_words:
+                    state.schemas_in_words.add(fingerprint)
+                bought = [*bought, outcome]
+                store.write(key, {**self._provenance(messages, schema), "answers": bought})
+                self._count_bought(outcome)
+                last = self._result(bought, len(bought) - 1, schema, requests, cached=False)
+                if self._settled(last, len(bought)):
+                    return last
+                tries += 1
+                continue
+            logger.debug("prompt %s, request %d: %s (%s)", key[:12], requests, outcome.reason, outcome.status)
+            if outcome.status in (400, 422) and schema is not None and not in_words:
+                in_words = True  # perhaps the server takes no response_format; the next request tells
+                continue
+            tries += 1
+            last = Unanswered(outcome.reason, f"{outcome.detail} (request {requests})", requests=requests)
+            if outcome.reason == "unauthorized":
+                state.closed = last
+            if not outcome.again:
+                return self._priced(last, bought)
+            wait = min(self.longest_wait, self.first_wait * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)
+            if outcome.wait is not None:
+                if outcome.wait > self.longest_wait:
+                    detail = f"the server asks to wait {outcome.wait:g} s; longest_wait is {self.longest_wait:g} s"
+                    return self._priced(Unanswered(outcome.reason, detail, requests=requests), bought)
+                state.pace.silence(outcome.wait)  # which holds this thread too
+            if tries < self.attempts and stop.wait(wait):
+                return Unanswered("stopped", f"stopped while waiting; before that: {last.detail}", requests=requests)
+        return self._priced(last, bought)
+
+    def _settled(self, result: Answer | Unanswered, answers: int) -> bool:
+        return isinstance(result, Answer) or result.reason in FINAL_ANSWERS or answers >= self.bad_answers
+
+    def _result(
+        self, bought: list[dict], index: int, schema: "type[BaseModel] | None", requests: int, cached: bool
+    ) -> Answer | Unanswered:
+        """What the stored answer at `index` is worth, with the price of all of them."""
+        value = judged(bought[index], schema, self.max_chars)
+        if isinstance(value, Rejected):
+            rejected = Unanswered(value.reason, self._hide(value.detail), requests=requests, cached=cached)
+            return self._priced(rejected, bought)
+        answer = Answer(value, bought[index]["text"], bought[index]["finish_reason"], 0, 0, 0.0, requests, cached)
+        return self._priced(answer, bought)
+
+    def _priced(self, result: Answer | Unanswered, bought: list[dict]) -> Answer | Unanswered:
+        if any(answer["prompt_tokens"] is None for answer in bought):
+            return dataclasses.replace(result, prompt_tokens=None, completion_tokens=None, cost=None)
+        prompt = sum(answer["prompt_tokens"] for answer in bought)
+        completion = sum(answer["completion_tokens"] for answer in bought)
+        cost = self._cost(prompt, completion)
+        return dataclasses.replace(result, prompt_tokens=prompt, completion_tokens=completion, cost=cost)
+
+    def _cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        return (prompt_tokens * self.prompt_price + completion_tokens * self.completion_price) / 1_000_000
+
+    # -- one request
+
+    def _send(self, messages: list[dict], schema: "type[BaseModel] | None", in_words: bool) -> dict | Failure:
+        """Post one request: the answer as it will be stored, or why there is none."""
+        from huggingface_hub import InferenceClient
+        from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+
+        asked_format = None
+        if schema is not None and in_words:
+            messages = with_schema_in_words(messages, json_schema(schema))
+        elif schema is not None:
+            asked_format = _AsWritten(response_format(schema))
+        client = InferenceClient(
+            base_url=self.base_url,
+            api_key=self.api_key.reveal() if self.api_key else None,
+            timeout=self.timeout,
+            # Without a key the Hub client would send this machine's Hugging Face token to a stranger.
+            headers=None if self.api_key else {"authorization": None},
+        )
+        with self._state.lock:
+            self._state.counts["requests"] += 1
+        try:
+            output = client.chat_completion(
+                messages,
+                model=self.model,
+                temperature=self.temperature,
+                max_tokens=self.max_tokens,
+                seed=self.seed,
+                response_format=asked_format,
+                extra_body=dict(self.extra) if self.extra else None,
+            )
+            return self._to_store(output)
+        except OfflineModeIsEnabled:
+            raise RuntimeError(
+                "HF_HUB_OFFLINE=1 is set, and huggingface_hub sends nothing while it is, not even to "
+                f"{urlsplit(self.base_url).hostname}. Unset it for this process; only prompts whose answers are in "
+                f"{self.cache_dir} can be asked with it."
+            ) from None
+        except HfHubHTTPError as error:
+            return self._refusal(error.response, error.server_message or "")
+        except TimeoutError:
+            return Failure("timed out", f"no answer within {self.timeout:g} s of silence")
+        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: another thread closed the shared client
+            return Failure("connection failed", self._hide(f"{type(error).__name__}: {error}"))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # the Hub client trips over odd bodies,
+            if (response := getattr(error.__context__, "response", None)) is not None:  # those of refusals too
+                return self._refusal(response, "")
+            return Failure("bad response", self._hide(f"no chat completion: {type(error).__name__}: {error}"))
+
+    def _to_store(self, output: Any) -> dict:
+        """The fields worth keeping of a chat completion, or ValueError when it is none."""
+        choices = getattr(output, "choices", None)
+        if not isinstance(choices, list):
+            told = output.get("error") if isinstance(output, dict) else None
+            raise ValueError(f"there are no choices in it; error: {json.dumps(told, default=str)}")
+        message = getattr(choices[0], "message", None) if choices else None
+        text = getattr(message, "content", None)
+        if isinstance(text, list):  # some servers answer in parts
+            text = "".join(part.get("text") or "" for part in text)
+        if not isinstance(text, str | None):
+            raise ValueError(f"its content is of type {type(text).__name__}")
+        text = self._hide(text or "", limit=None)
+        refusal = message.get("refusal") if isinstance(message, dict) else None
+        finish = getattr(choices[0], "finish_reason", None) if choices else None
+        prompt, completion = (
+            getattr(getattr(output, "usage", None), name, None) for name in ("prompt_tokens", "completion_tokens")
+        )
+        counted = all(isinstance(tokens, int) and tokens >= 0 for tokens in (prompt, completion))
+        return {
+            "text": text[: self.max_chars],
+            "chars": len(text),
+            "finish_reason": self._hide(finish) if isinstance(finish, str) else None,
+            "refusal": self._hide(refusal) if isinstance(refusal, str) else None,
+            "prompt_tokens": prompt if counted else None,
+            "completion_tokens": completion if counted else None,
+            "bought": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": urlsplit(self.base_url).netloc,
+        }
+
+    def _refusal(self, response: Any, told: str) -> Failure:
+        status = response.status_code
+        detail = self._hide(f"the server answered {status}" + (f": {' '.join(told.split())}" if told else ""))
+        wait = retry_after(response.headers.get("Retry-After"))
+        if status == 429:
+            return Failure("rate limited", detail, wait=wait, status=status)
+        if status in (401, 402):
+            return Failure("unauthorized", detail, again=False, status=status)
+        if status == 408:
+            return Failure("timed out", detail, wait=wait, status=status)
+        if status >= 500 or status in (409, 425):
+            return Failure("server error", detail, wait=wait, status=status)
+        return Failure("refused", detail, again=False, status=status)
+
+    # -- what is written down
+
+    def _content(self, messages: list[dict], schema: "type[BaseModel] | None") -> str:
+        """The text whose digest names this prompt in the cache."""
+        if not messages or not all(isinstance(message, dict) for message in messages):
+            raise ValueError("expected a non-empty list of message dicts")
+        return json.dumps(
+            {
+                "model": self.model,
+                "messages": messages,
+                "schema": json_schema(schema),
+                "temperature": self.temperature,
+                "max_tokens": self.max_tokens,
+                "seed": self.seed,
+                "extra": dict(self.extra) if self.extra else None,
+            },
+            sort_keys=True,
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+
+    def _provenance(self, messages: list[dict], schema: "type[BaseModel] | None") -> dict:
+        """What a person finds beside the stored answers: the request, with images as digests."""
+        shown = json.loads(self._hide(self._content(without_images(messages), schema), limit=None))
+        return {"version": 1, "request": shown}
+
+    def _hide(self, text: str, limit: int | None = 500) -> str:
+        """`text` without the key, which servers do echo, and short enough for a log line."""
+        key = self.api_key.reveal() if self.api_key else ""
+        if len(key) >= 8:  # a shorter one is a placeholder such as "EMPTY", and may well be a word of the answer
+            text = text.replace(key, "<key>")
+        return text if limit is None or len(text) <= limit else text[:limit] + "…"
+
+    def _count_bought(self, answer: dict) -> None:
+        state = self._state
+        with state.lock:
+            state.counts["bought"] += 1
+            if answer["prompt_tokens"] is None:
+                state.counts["without_usage"] += 1
+            else:
+                state.counts["prompt_tokens"] += answer["prompt_tokens"]
+                state.counts["completion_tokens"] += answer["completion_tokens"]
+                state.cost += self._cost(answer["prompt_tokens"], answer["completion_tokens"])
+
+    def _count(self, result: Answer | Unanswered) -> Answer | Unanswered:
+        with self._state.lock:
+            if isinstance(result, Rejected):
+                self._state.rejected[result.reason] += 1
+            elif result.cached:
+                self._state.counts["reused"] += 1
+        return result
