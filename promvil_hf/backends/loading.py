@@ -1,0 +1,171 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""From a folder or a Hub id to a backend, with an adapter and 4 bits if asked for; and back to a plain checkpoint.
+
+Special: an adapter whose keys do not match the model is refused. The libraries below only warn, or say nothing, and the
+model then answers as if it had never been trained (transformers #38627, peft #2574). Floor 3; peft and bitsandbytes are
+imported when they are needed.
+"""
+
+import copy
+import os
+import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import transformers
+
+from promvil_hf.backends.base import GroundingBackend
+from promvil_hf.dialects import GroundingDialect
+
+
+QUANTIZATIONS = ("nf4", "int8")
+
+
+def load(
+    base: str | os.PathLike,
+    adapter: str | os.PathLike | None = None,
+    *,
+    dtype: str | torch.dtype = "auto",
+    device: str | torch.device | None = None,
+    quantize: str | None = None,
+    revision: str | None = None,
+    dialect: GroundingDialect | None = None,
+) -> GroundingBackend:
+    """The backend of a checkpoint, picked by its `model_type`; `base` and `adapter` are folders or Hub ids.
+
+    `dtype` is that of the weights ("auto": as saved). `device` defaults to the first GPU, or the CPU. `quantize` is
+    "nf4" or "int8" (extra `quant`). `revision` is that of the base.
+    """
+    quantization = None if quantize is None else _quantization(quantize)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    config = transformers.AutoConfig.from_pretrained(base, revision=revision)
+    make = _backend(config.model_type)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(
+        base,
+        revision=revision,
+        dtype=dtype,
+        **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
+    )
+    if quantization is None:
+        model = model.to(device)
+    if adapter is not None:
+        model = with_adapter(model, adapter)
+    return make(model.eval(), base, revision, dialect)
+
+
+def with_adapter(model, adapter: str | os.PathLike):
+    """The model wrapped by PEFT, if each tensor of the adapter found its place and each place its tensor."""
+    from peft import PeftConfig, get_peft_model
+
+    config = PeftConfig.from_pretrained(adapter)
+    config.inference_mode = True
+    trained_on, config.base_model_name_or_path = (
+        config.base_model_name_or_path,
+        None,
+    )  # peft puts this model's name there
+    try:
+        wrapped = get_peft_model(model, config)
+    except ValueError as error:  # no layer has a name that the adapter targets
+        raise ValueError(_misfit(adapter, trained_on, model, str(error))) from error
+    try:
+        result = wrapped.load_adapter(adapter, "default", torch_device=str(model.device))
+    except (RuntimeError, KeyError) as error:  # sizes differ, or a module that was saved whole is not there
+        raise ValueError(_misfit(adapter, trained_on, model, str(error))) from error
+    if result.missing_keys or result.unexpected_keys:
+        found = "; ".join(
+            f"{len(keys)} {kind} ({_some(keys)})"
+            for kind, keys in (("missing", result.missing_keys), ("unexpected", result.unexpected_keys))
+            if keys
+        )
+        raise ValueError(_misfit(adapter, trained_on, model, f"keys {found}"))
+    return wrapped
+
+
+def export_merged(backend: GroundingBackend, folder: str | os.PathLike) -> Path:
+    """Write model and processor as a plain checkpoint, the adapter merged into the weights.
+
+    The backend stays as it is, so for a moment there are two copies of the weights. The folder appears when it is
+    complete.
+    """
+    folder = Path(folder)
+    model = backend.model
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f"You asked to write a checkpoint to {folder}, which is there already: name a new folder."
+        )
+    if not hasattr(model, "merge_and_unload"):
+        raise ValueError("You asked to merge, but this backend has no adapter: its base checkpoint is what you need.")
+    if getattr(model.get_base_model(), "is_quantized", False):
+        raise ValueError(
+            "You asked to merge an adapter into quantised weights, which would round it off. Load the same base and "
+            "adapter without `quantize`, then export."
+        )
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    copy.deepcopy(model).merge_and_unload().save_pretrained(part)
+    backend.processor.save_pretrained(part)
+    if folder.exists():
+        folder.rmdir()
+    return part.rename(folder)
+
+
+def _backend(model_type: str):
+    """How to build the backend of this type: a function of model, source, revision and dialect."""
+    from promvil_hf.backends import patch_tokens
+
+    if model_type == "kosmos-2":
+        return _kosmos2
+    if model_type in patch_tokens.FAMILIES:
+        return _patch_tokens
+    raise ValueError(
+        f"This checkpoint is of the type {model_type!r}, for which there is no backend. There are backends for "
+        f"{', '.join(['kosmos-2', *sorted(patch_tokens.FAMILIES)])}; docs/extending.md shows how to add one."
+    )
+
+
+def _kosmos2(model, source, revision, dialect):
+    from promvil_hf.backends.kosmos2 import Kosmos2Backend
+
+    processor = transformers.AutoProcessor.from_pretrained(source, revision=revision)
+    return Kosmos2Backend(model, processor, *([] if dialect is None else [dialect]))
+
+
+def _patch_tokens(model, source, revision, dialect):
+    from promvil_hf.backends import patch_tokens
+
+    processor = patch_tokens.load_processor(source, model.config.model_type, revision=revision)
+    return patch_tokens.PatchTokenBackend(model, processor, dialect)
+
+
+def _quantization(name: str) -> transformers.BitsAndBytesConfig:
+    if name not in QUANTIZATIONS:
+        raise ValueError(
+            f"You passed quantize={name!r}: choose one of {', '.join(map(repr, QUANTIZATIONS))}, or None."
+        )
+    if find_spec("bitsandbytes") is None:
+        raise ImportError(
+            f"quantize={name!r} needs bitsandbytes, which is not installed: pip install 'promvil_hf[quant]'."
+        )
+    if name == "int8":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+
+
+def _misfit(adapter, trained_on: str | None, model, what: str) -> str:
+    return (
+        f"The adapter {adapter} does not fit this {model.config.model_type} model: {what}. Check that `base` is the "
+        f"checkpoint it was trained on ({trained_on or 'its config does not say which'}), and that it was saved by "
+        "`PeftModel.save_pretrained` with a peft and a transformers that name layers alike; without this check the "
+        "model would answer untrained."
+    )
+
+
+def _some(keys: Sequence[str], show: int = 3) -> str:
+    return ", ".join(keys[:show]) + (", …" if len(keys) > show else "")

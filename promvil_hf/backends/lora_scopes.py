@@ -1,0 +1,53 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Where LoRA goes in Kosmos-2: named scopes, and what each of them trains.
+
+Special: PromViL adapts six kinds of layers by their bare names, and those names also match the vision tower and the
+projection between the towers; that, and not the text model alone, is its 4.9 % of trainable parameters. Floor 3: torch,
+transformers, peft.
+"""
+
+import torch
+
+
+_SIX = ["fc1", "fc2", "k_proj", "out_proj", "q_proj", "v_proj"]
+
+SCOPES: dict[str, list[str] | str] = {
+    "reference": _SIX,  # both towers and the projection, as the paper
+    "text": r"(.*\.)?text_model\.model\.layers\.\d+\.(self_attn|ffn)\.(" + "|".join(_SIX) + ")",
+    "feed_forward": ["fc1", "fc2"],  # both towers
+    "all-linear": "all-linear",  # peft's own word: the reference and the dense layer of the projection
+}
+
+
+def lora_config(scope: str = "reference", *, r: int = 64, alpha: float = 32, dropout: float = 0.1, **options):
+    """A `peft.LoraConfig` with the paper's numbers; `options` go to it."""
+    from peft import LoraConfig
+
+    if scope not in SCOPES:
+        raise ValueError(f"You passed the LoRA scope {scope!r}: the named ones are {', '.join(SCOPES)}.")
+    targets = SCOPES[scope]
+    return LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", **options)
+
+
+def trainable_by_tower(model) -> dict[str, int]:
+    """Trainable parameters in `text`, `vision` and `projection`, then `trainable` and `total`, of a Kosmos-2, PEFT or not.
+
+    4-bit weights are counted one by one, not by the bytes that hold them.
+    """
+    towers = {"text": "text_model.", "vision": "vision_model.", "projection": "image_to_text_projection."}
+    counts = dict.fromkeys([*towers, "trainable", "total"], 0)
+    for name, parameter in model.named_parameters():
+        size = parameter.quant_state.shape.numel() if hasattr(parameter, "quant_state") else parameter.numel()
+        counts["total"] += size
+        if parameter.requires_grad:
+            counts["trainable"] += size
+            counts[next(tower for tower, part in towers.items() if part in name)] += size
+    return counts
+
+
+def full_size_without_memory():
+    """The published size of Kosmos-2 (1,664,485,376 parameters) on torch's meta device: shapes only, to count with."""
+    from transformers import Kosmos2Config, Kosmos2ForConditionalGeneration
+
+    with torch.device("meta"):
+        return Kosmos2ForConditionalGeneration(Kosmos2Config())
