@@ -25,6 +25,7 @@ _HOME = {
     "LlavaBrackets": "dialects",
     "PaliGemmaLoc": "dialects",
     "QwenJson": "dialects",
+    "load": "backends.loading",
     "decompose": "nesting",
     "Nesting": "nesting",
 }
