@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "promvil_hf"
 FLOORS = {  # the longest prefix counts
     0: ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
-    1: ("dialects", "nesting", "masks", "metrics"),
+    1: ("conventions", "dialects", "nesting", "masks", "metrics"),
     2: ("data", "toy", "pages", "jobs", "endpoint"),
     3: ("backends", "collators", "curriculum", "losses", "annotators", "toy.models"),
     4: ("trainers", "inference", "explain"),

@@ -1,0 +1,162 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Where each image token of a family looks, as a `Box` in the original image.
+
+Special: every family is a list of windows. A window is the rectangle of the original image that one pixel array
+shows, in fractions of that image; it reaches beyond 0 .. 1 where a processor padded. Tokens divide a window in raster
+order. Functions here take numbers and give boxes; `promvil_hf.backends.families` says which family uses which.
+Upstream code is asked only for choices it makes by search (the grid of tiles), never for positions. Floor 3.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from promvil_hf.boxes import Box
+from promvil_hf.frames import FLOAT_DUST, Corners, ImageSize
+
+
+WHOLE: Corners = (0.0, 0.0, 1.0, 1.0)
+TokenBoxes = list[Box | None]
+
+_TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
+
+
+def raster(window: Corners, rows: int, columns: int) -> TokenBoxes:
+    """The cells of a window, row by row: each clipped to the image, None where it lies in the padding."""
+    xs, ys = _edges(window[0], window[2], columns), _edges(window[1], window[3], rows)
+    return [
+        Box.clipped(xs[column], ys[row], xs[column + 1], ys[row + 1])
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def square(window: Corners, tokens: int) -> TokenBoxes:
+    """`raster` for as many tokens in a row as in a column."""
+    side = math.isqrt(tokens)
+    return raster(window, side, side)
+
+
+def single_view(settings: Mapping[str, Any], image_size: ImageSize, patch: int) -> TokenBoxes:
+    """One pixel array, stretched, cropped around its centre or padded to a square first, cut into patches.
+
+    Pixels that fill no whole patch on the right and at the bottom are seen by no token.
+    """
+    width, height = image_size
+    canvas = (max(image_size),) * 2 if settings.get("do_pad") else image_size
+    left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
+    shown_width, shown_height = _resized(settings, canvas)
+    scale_x, scale_y = shown_width / canvas[0], shown_height / canvas[1]
+    crop_width, crop_height, crop_left, crop_top = _centre_crop(settings, (shown_width, shown_height))
+    columns, rows = crop_width // patch, crop_height // patch
+    # Pixels of the cropped array -> pixels of the canvas -> fractions of the image on it.
+    window = (
+        (crop_left / scale_x - left) / width,
+        (crop_top / scale_y - top) / height,
+        ((crop_left + columns * patch) / scale_x - left) / width,
+        ((crop_top + rows * patch) / scale_y - top) / height,
+    )
+    return raster(window, rows, columns)
+
+
+def best_grid_with_newlines(settings: Mapping[str, Any], image_size: ImageSize, patch: int) -> TokenBoxes:
+    """LLaVA-NeXT: the stretched image, then the mosaic of tiles, in which a newline token ends every row of patches.
+
+    The image keeps its shape on the mosaic, centred; whole rows or columns of patches that lie in the padding on both
+    sides are left out, as many on either side.
+    """
+    from transformers.image_processing_utils import select_best_resolution
+
+    tile = settings["crop_size"]["height"]
+    if _resized(settings, (tile, tile)) != (tile, tile):
+        raise ValueError(
+            f"The image processor cuts tiles of {tile} pixels and then resizes them by size={settings['size']}: no "
+            "geometry is known for that. Give it a size equal to its crop_size, as the published checkpoints have."
+        )
+    width, height = image_size
+    mosaic_height, mosaic_width = select_best_resolution((height, width), settings["image_grid_pinpoints"])
+    scale_x, scale_y = mosaic_width / width, mosaic_height / height
+    if scale_x < scale_y:
+        shown_width, shown_height = mosaic_width, min(math.ceil(height * scale_x), mosaic_height)
+    else:
+        shown_width, shown_height = min(math.ceil(width * scale_y), mosaic_width), mosaic_height
+    left, top = (mosaic_width - shown_width) // 2, (mosaic_height - shown_height) // 2
+    window = (
+        -left / shown_width,
+        -top / shown_height,
+        (mosaic_width - left) / shown_width,
+        (mosaic_height - top) / shown_height,
+    )
+    columns, rows = mosaic_width // patch, mosaic_height // patch
+    cells = raster(window, rows, columns)
+    if width / height > columns / rows:
+        cut_rows, cut_columns = (rows - int(round(height * (columns / width), 7))) // 2, 0
+    else:
+        cut_rows, cut_columns = 0, (columns - int(round(width * (rows / height), 7))) // 2
+    boxes = square(WHOLE, (tile // patch) ** 2)
+    for row in range(cut_rows, rows - cut_rows):
+        boxes += [*cells[row * columns + cut_columns : (row + 1) * columns - cut_columns], None]
+    return boxes
+
+
+def tiles_and_whole(tokens: Sequence[str], tokens_per_tile: int) -> TokenBoxes:
+    """Idefics3 and SmolVLM: tiles row by row, then the whole image; uncut images are one tile.
+
+    The image was stretched to whole tiles, and the text names each one, so the text of the row says all.
+    """
+    places = [(int(row), int(column)) for row, column in _TILE.findall("".join(t for t in tokens if "_col_" in t))]
+    boxes: TokenBoxes = []
+    if places:
+        rows, columns = max(row for row, _ in places), max(column for _, column in places)
+        xs, ys = _edges(0.0, 1.0, columns), _edges(0.0, 1.0, rows)
+        for row, column in places:
+            boxes += square((xs[column - 1], ys[row - 1], xs[column], ys[row]), tokens_per_tile)
+    return boxes + square(WHOLE, tokens_per_tile)
+
+
+def whole_and_crops(image_size: ImageSize, crops: int, tokens_per_crop: int) -> TokenBoxes:
+    """Gemma 3 with pan and scan: the whole image, then crops along its longer side, the last one perhaps shorter."""
+    width, height = image_size
+    long = max(width, height)
+    boxes = square(WHOLE, tokens_per_crop)
+    step = math.ceil(long / crops) if crops else 0
+    for start in range(0, crops * step, step or 1):
+        low, high = start / long, min(start + step, long) / long
+        window = (low, 0.0, high, 1.0) if width >= height else (0.0, low, 1.0, high)
+        boxes += square(window, tokens_per_crop)
+    return boxes
+
+
+def _edges(low: float, high: float, cells: int) -> list[float]:
+    edges = [low + (high - low) * i / cells for i in range(cells + 1)]
+    # A cell that only touches the image must not become a sliver by rounding.
+    return [next((border for border in (0.0, 1.0) if abs(edge - border) < FLOAT_DUST), edge) for edge in edges]
+
+
+def _resized(settings: Mapping[str, Any], image_size: ImageSize) -> ImageSize:
+    if not settings.get("do_resize", True):
+        return image_size
+    size = settings["size"]
+    if size.get("height") and size.get("width"):
+        return size["width"], size["height"]
+    if size.get("shortest_edge") and not size.get("longest_edge"):
+        width, height = image_size
+        short = size["shortest_edge"]
+        long = int(short * max(width, height) / min(width, height))
+        return (long, short) if width >= height else (short, long)
+    raise ValueError(
+        f"The image processor has size={size}: token boxes are known for a height and width, or a shortest_edge alone."
+    )
+
+
+def _centre_crop(settings: Mapping[str, Any], shown: ImageSize) -> tuple[int, int, int, int]:
+    """Width and height of the crop, then its left and top edge, which are negative where the crop was padded."""
+    if not settings.get("do_center_crop"):
+        return *shown, 0, 0
+    crop = settings["crop_size"]["width"], settings["crop_size"]["height"]
+    left, top = (
+        (side - kept) // 2 if side >= kept else -math.ceil((kept - side) / 2)
+        for side, kept in zip(shown, crop, strict=True)
+    )
+    return *crop, left, top

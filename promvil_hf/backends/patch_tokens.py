@@ -1,0 +1,166 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""One backend for every family whose image tokens are patches of the picture: LLaVA, PaliGemma, Qwen-VL and others.
+
+Special: nothing here knows a family. What differs stands in the table `promvil_hf.backends.families`, where tokens lie
+in `promvil_hf.backends.geometry`. Floor 3: torch and transformers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from promvil_hf.backends import families
+from promvil_hf.backends.base import Decoding, Generated, Request
+from promvil_hf.backends.decoding import decode
+from promvil_hf.backends.families import Family, Shown
+from promvil_hf.backends.geometry import TokenBoxes
+from promvil_hf.backends.pictures import as_rgb
+from promvil_hf.dialects import GroundingDialect
+from promvil_hf.frames import ImageSize
+
+
+FAMILIES = frozenset(families.FAMILIES)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchTokenBackend:
+    """A patch-token model, its processor and the dialect it writes boxes in (its family's own unless given).
+
+    `image_options` go to the image processor at every call, such as Gemma 3's `do_pan_and_scan`. `family` is found by
+    the model's type; give one to serve a model that the table does not know.
+    """
+
+    model: Any
+    processor: Any
+    dialect: GroundingDialect | None = None
+    image_options: Mapping[str, Any] = field(default_factory=dict)
+    family: Family | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        model_type = self.model.config.model_type
+        if self.family is None and model_type not in FAMILIES:
+            raise ValueError(
+                f"You passed a model of type {model_type!r}, whose image tokens have no known place. Known are "
+                f"{', '.join(sorted(FAMILIES))}; for another give `family=Family(...)`, see docs/extending.md."
+            )
+        if not hasattr(self.processor, "image_processor"):
+            raise ValueError(
+                f"You passed a {type(self.processor).__name__} as processor, which takes no images. `AutoProcessor` "
+                "gives a bare tokenizer where it finds no more, and some processors need torchvision (pip install "
+                "torchvision): load it with `promvil_hf.backends.patch_tokens.load_processor`."
+            )
+        if self.family is None:
+            object.__setattr__(self, "family", families.FAMILIES[model_type])
+        if self.dialect is None:
+            object.__setattr__(self, "dialect", self.family.dialect(self._settings()))
+
+    def inputs(self, requests: Sequence[Request], padding_side: str = "left") -> dict[str, torch.Tensor]:
+        """The padded batch for the model, on its device and in its dtype; rows without a picture may be among them."""
+        if not requests:
+            raise ValueError("You passed no requests: a batch needs at least one.")
+        images = [[] if request.image is None else [as_rgb(request.image)] for request in requests]
+        prompts = [self._prompt(request) for request in requests]
+        if self.family.encode:
+            batch = self.family.encode(self.processor, images, prompts, padding_side, self.image_options)
+        else:
+            # Templates of some checkpoints write <bos> themselves, and the tokenizer would add a second one.
+            bos = self.processor.tokenizer.bos_token
+            batch = self.processor(
+                images=images if any(images) else None,
+                text=prompts,
+                images_kwargs=dict(self.image_options),
+                text_kwargs={
+                    "padding": True,
+                    "padding_side": padding_side,
+                    "add_special_tokens": not (bos and prompts[0].startswith(bos)),
+                },
+                return_tensors="pt",
+            )
+        return {name: self._placed(tensor) for name, tensor in batch.items()}
+
+    def image_positions(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """True where a token is an image token: (rows, tokens)."""
+        return inputs["input_ids"] == self.model.config.image_token_id
+
+    def token_boxes(
+        self, inputs: Mapping[str, torch.Tensor], image_sizes: Sequence[ImageSize | None]
+    ) -> list[TokenBoxes]:
+        """For each row the boxes of its image tokens, in order; `image_sizes` holds the size of each row's upright
+        original picture. A row without a picture has no boxes, and its size does not count."""
+        counts = self.image_positions(inputs).sum(dim=1).tolist()
+        if len(counts) != len(image_sizes):
+            raise ValueError(
+                f"You passed {len(image_sizes)} image sizes for {len(counts)} rows: give one per row, None where a row "
+                "has no picture."
+            )
+        settings = self._settings()
+        grids = iter(inputs["image_grid_thw"].tolist() if "image_grid_thw" in inputs else ())
+        rows: list[TokenBoxes] = []
+        for input_ids, count, image_size in zip(inputs["input_ids"].tolist(), counts, image_sizes, strict=True):
+            rows.append(self._row_boxes(settings, input_ids, count, image_size, next(grids, None)) if count else [])
+        return rows
+
+    def generate(self, requests: Sequence[Request], decoding: Decoding = Decoding()) -> list[Generated]:  # noqa: B008
+        """One batch: answers in the order of the requests, equal to asking one by one."""
+        if not requests:
+            return []
+        return decode(self.model, self.inputs(requests), self.processor.tokenizer, decoding)
+
+    def _row_boxes(
+        self, settings: dict, input_ids: list[int], count: int, image_size: ImageSize | None, grid: list[int] | None
+    ) -> TokenBoxes:
+        if image_size is None:
+            raise ValueError(
+                f"You passed None as the image size of a row with {count} image tokens: give the size of its picture."
+            )
+        patch = self.model.config.vision_config.patch_size
+        shown = Shown(self.processor, settings, patch, tuple(image_size), input_ids, count, grid)
+        boxes = self.family.token_boxes(shown)
+        if len(boxes) != count:
+            raise ValueError(
+                f"A picture of {image_size[0]}x{image_size[1]} has {len(boxes)} image tokens, but its row has {count}. "
+                "Pass the (width, height) of the original picture, and inputs made by this backend's processor with "
+                "the same options, not cut off and with one picture a row."
+            )
+        return boxes
+
+    def _settings(self) -> dict[str, Any]:
+        return self.processor.image_processor.to_dict() | dict(self.image_options)
+
+    def _prompt(self, request: Request) -> str:
+        image_token = self.processor.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id)
+        marks = self.family.mark, self.processor.image_token, image_token
+        if any(mark in request.prompt for mark in marks):
+            raise ValueError(
+                f"You passed the prompt {request.prompt!r}, which holds the mark of a picture. The backend places the "
+                "picture itself: leave the mark out, or write it with `promvil_hf.markup.escape`."
+            )
+        if getattr(self.processor, "chat_template", None) is None:
+            picture = self.family.mark if request.image is not None else ""
+            return self.family.prompt.format(picture=picture, prompt=request.prompt)
+        content = [{"type": "text", "text": request.prompt}]
+        if request.image is not None:
+            content.insert(0, {"type": "image"})
+        return self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
+
+    def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self.model.dtype if tensor.is_floating_point() else None
+        return tensor.to(self.model.device, dtype)
+
+
+def load_processor(source: str, model_type: str, **options: Any):
+    """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
+    import transformers
+
+    from promvil_hf.backends import image_text_processors as ours
+
+    without_videos = {
+        "qwen2_5_vl": ours.Qwen2_5_VLImageTextProcessor,
+        "qwen3_vl": ours.Qwen3VLImageTextProcessor,
+        "smolvlm": transformers.Idefics3Processor,
+    }
+    return without_videos.get(model_type, transformers.AutoProcessor).from_pretrained(source, **options)

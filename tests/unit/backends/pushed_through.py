@@ -1,0 +1,118 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What a model sees, measured: pictures pushed through a family's processor, averaged over the pixels of each token.
+
+The order of tokens is upstream's own wherever upstream code can be asked (the packing of LLaVA-NeXT, the pixel shuffle of
+Idefics3, the pooling of Gemma 3), so nothing here repeats what it tests.
+"""
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+
+from promvil_hf.backends.base import Request
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.toy import models
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family and a way with pictures."""
+
+    family: str
+    sizes: dict = field(default_factory=dict)
+    image_options: dict = field(default_factory=dict)
+    name: str = ""
+
+    def __str__(self):
+        return f"{self.family} {self.name}".strip()
+
+    @property
+    def backend(self) -> PatchTokenBackend:
+        made = _made(self.family, tuple(sorted(self.sizes.items())))
+        return PatchTokenBackend(made.model, made.processor, image_options=self.image_options)
+
+
+@functools.cache
+def _made(family: str, sizes: tuple) -> models.TinyModel:
+    return getattr(models, f"tiny_{family}")(**dict(sizes))
+
+
+def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:
+    """The picture as the model sees it, colours in 0 .. 1: (patches of the tower, in its own order, 3, p, p)."""
+    processor = backend.processor.image_processor
+    patch = backend.model.config.vision_config.patch_size
+    values = inputs["pixel_values"].double().numpy()
+    if backend.model.config.model_type.startswith("qwen"):
+        values = values.reshape(len(values), 3, -1, patch, patch)[:, :, 0]
+    else:
+        values = values.reshape(-1, *values.shape[-3:])
+        views, _, height, width = values.shape
+        values = values.reshape(views, 3, height // patch, patch, width // patch, patch)
+        values = values.transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3, patch, patch)
+    mean, std = (np.asarray(colour)[:, None, None] for colour in (processor.image_mean, processor.image_std))
+    return values * std + mean
+
+
+def padding_colour(backend: PatchTokenBackend) -> np.ndarray:
+    processor = backend.processor.image_processor
+    if backend.model.config.model_type == "llava":
+        return np.floor(np.asarray(processor.image_mean) * 255) / 255
+    return np.zeros(3)
+
+
+def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.ndarray:
+    """Averages over patches, (patches, F), as averages over image tokens in the order of the text; NaN for a newline."""
+    model, config = backend.model.model, backend.model.config
+    per_patch = torch.from_numpy(per_patch).float()
+    side = config.vision_config.image_size // config.vision_config.patch_size if config.model_type[:4] != "qwen" else 0
+    match config.model_type:
+        case "llava" | "paligemma":
+            return per_patch.numpy()
+        case "llava_next":
+            newline = torch.full((per_patch.shape[1],), torch.nan)
+            packed, _ = model.pack_image_features(
+                [per_patch.reshape(-1, side**2, per_patch.shape[1])], inputs["image_sizes"], "default", newline
+            )
+            return packed[0].numpy()
+        case "idefics3" | "smolvlm":
+            scale = config.scale_factor
+            shuffled = model.connector.pixel_shuffle(per_patch.reshape(-1, side**2, per_patch.shape[1]), scale)
+            return shuffled.reshape(-1, scale**2, per_patch.shape[1]).mean(1).numpy()
+        case "gemma3":
+            grid = per_patch.reshape(-1, side, side, per_patch.shape[1]).permute(0, 3, 1, 2)
+            return model.multi_modal_projector.avg_pool(grid).flatten(2).transpose(1, 2).flatten(0, 1).numpy()
+        case _:
+            merge = config.vision_config.spatial_merge_size**2
+            return per_patch.reshape(-1, merge, per_patch.shape[1]).mean(1).numpy()
+
+
+def pixels_per_token(backend: PatchTokenBackend) -> int:
+    """The side of a token in pixels of the processor's grid."""
+    config, patch = backend.model.config, backend.model.config.vision_config.patch_size
+    match config.model_type:
+        case "idefics3" | "smolvlm":
+            return patch * config.scale_factor
+        case "gemma3":
+            return config.vision_config.image_size // int(config.mm_tokens_per_image**0.5)
+        case "qwen2_5_vl" | "qwen3_vl":
+            return patch * config.vision_config.spatial_merge_size
+        case _:
+            return patch
+
+
+def push(backend: PatchTokenBackend, image: Image.Image):
+    return backend.inputs([Request("the star", image)])
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    """Red says how far right, green how far down; blue is full, so less blue is padding.
+
+    Colours are rounded at random, so that averages tell more than 256 steps could.
+    """
+    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    colours = np.stack([np.tile(x, (height, 1)), np.tile(y[:, None], (1, width)), np.ones((height, width))], -1)
+    noise = np.random.default_rng(0).random(colours.shape) * [1, 1, 0]
+    return Image.fromarray((colours * 255 + noise).astype(np.uint8))
