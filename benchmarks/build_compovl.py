@@ -1,0 +1,398 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""CompoVL from Visual Genome: the reference's control flow, ours, and the cost of typed parsing alone.
+
+    python -m benchmarks.build_compovl [--images 10000] [--reference-images 50 200]
+
+Writes its own data in Visual Genome's schema (release 1.2: 35 objects and 50 regions an image on average) to a temporary
+folder, about 0.6 GB for 10,000 images. CPU seconds of one process (`time.process_time`), variants taking turns; memory and
+scaling in processes of their own.
+
+preprocess  pairs of regions: the control flow of PromViL's `preprocess.py`, on data already in memory, against ours, on
+            data already decoded. `every_pair` repairs the reference's aliased dict on its side and compares with ours as it
+            is by default; `as_published` leaves it in and compares with `compat="reference"`. Both store the template.
+            Only its call `tqdm(len(...))`, which cannot run, is mended; ids are positions here, so they agree.
+chains      Visual Genome to encoded rows of CompoVL (`ours`: parse, join, compose, encode) against typed parsing of the
+            same files (`floor`), at a quarter, half and all images: `exponent` is the slope of the logs.
+parquet     the three views written by `datasets`, timed apart.
+memory      peak anonymous bytes (RssAnon) of a whole composing run at 1x and 4x input.
+scaling     wall seconds of composing with 1 and 2 processes, the best of a few turns; `ratio_on_free_cores` follows from CPU
+            seconds alone (what the parent does cannot be shared), for machines that others use too.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from promvil_hf.data import region_pairs
+from promvil_hf.data.compovl import Composing
+from promvil_hf.data.compovl_build import ComposeImages, build, compose_only
+from promvil_hf.data.compovl_rows import Splitting
+from promvil_hf.data.visual_genome import VisualGenome
+
+
+NOUNS = (
+    "man woman boy girl dog cat car bus truck bicycle tree house window door table chair plate cup glass fork knife pizza "
+    "shirt jacket hat shoe bag umbrella sign pole street sidewalk grass bench bird horse clock lamp book bottle"
+).split()
+ATTRIBUTES = "red blue green white black brown yellow orange small large tall old wooden metal striped round".split()
+PREDICATES = "on,in,near,holding,wearing,behind,in front of,next to,under,has,of,ON,sitting on,attached to".split(",")
+
+
+def write_data(folder: Path, images: int, seed: int = 52) -> None:
+    """The files of `images` images, written image by image."""
+    rng, encode = random.Random(seed), msgspec.json.Encoder().encode
+    names = ("image_data", "objects", "attributes", "relationships", "region_graphs")
+    files = {name: open(folder / f"{name}.json", "wb") for name in names}
+    for image_id in range(images):
+        for name, record in zip(names, _image(image_id, rng), strict=True):
+            files[name].write((b", " if image_id else b"[") + encode(record))
+    for file in files.values():
+        file.write(b"]")
+        file.close()
+
+
+def _image(image_id: int, rng: random.Random):
+    width, height = rng.choice(((800, 600), (500, 375), (640, 480)))
+    things = []
+    for k in range(max(5, round(rng.gauss(35, 12)))):
+        w, h = rng.randrange(10, width // 2), rng.randrange(10, height // 2)
+        noun = rng.choice(NOUNS)
+        box = {"h": h, "w": w, "y": rng.randrange(height - h), "x": rng.randrange(width - w)}
+        things.append({"synsets": [f"{noun}.n.01"], **box, "object_id": image_id * 1000 + k, "names": [noun]})
+    attributes = [own | {"attributes": rng.sample(ATTRIBUTES, rng.randrange(3))} for own in things]
+    regions, relations = [], []
+    for k in range(max(5, round(rng.gauss(50, 15)))):
+        two = rng.random() < 2 / 3
+        own = rng.sample(range(len(things)), 2 if two or rng.random() < 0.2 else 1)
+        shown = [things[i] for i in own]
+        told = [f"the {rng.choice((*attributes[i]['attributes'], ''))} {things[i]['names'][0]}".split() for i in own]
+        predicate, related = rng.choice(PREDICATES), []
+        phrase = " ".join(told[0]) + (f" {predicate.lower()} {' '.join(told[1])}" if two else "")
+        if two:
+            relation = {"relationship_id": image_id * 1000 + k, "predicate": predicate, "synsets": ["along.r.01"]}
+            related.append(relation | {"subject_id": shown[0]["object_id"], "object_id": shown[1]["object_id"]})
+            ends = [{("name" if key == "names" else key): value for key, value in own.items()} for own in shown]
+            ends = [own | {"name": own["name"][0]} for own in ends]
+            relations.append(relation | {"subject": ends[0], "object": ends[1]})
+        left, top = min(own["x"] for own in shown), min(own["y"] for own in shown)
+        regions.append(
+            {
+                "region_id": image_id * 1000 + k,
+                "image_id": image_id,
+                "x": left,
+                "y": top,
+                "width": max(own["x"] + own["w"] for own in shown) - left,
+                "height": max(own["y"] + own["h"] for own in shown) - top,
+                "phrase": phrase,
+                "objects": [
+                    {"name": own["names"][0], **{key: value for key, value in own.items() if key != "names"}} for own in shown
+                ],
+                "relationships": related,
+                "synsets": [{"synset_name": own["synsets"][0], "entity_name": own["names"][0],
+                             "entity_idx_start": 4, "entity_idx_end": 9} for own in shown],  # fmt: skip
+            }
+        )
+    url = f"https://cs.stanford.edu/people/rak248/VG_100K/{image_id}.jpg"
+    coco_id = image_id if image_id % 2 else None
+    yield {"width": width, "url": url, "height": height, "image_id": image_id, "coco_id": coco_id, "flickr_id": None}
+    yield {"image_id": image_id, "objects": things}
+    yield {"image_id": image_id, "attributes": attributes}
+    yield {"image_id": image_id, "relationships": relations}
+    yield {"image_id": image_id, "regions": regions}
+
+
+# --- the reference's control flow, from its description ---
+
+
+def reference(attributes: list, region_graphs: list, out: Path, every_pair: bool) -> list[dict]:
+    """Everything by list position; a frame that grows and is deduplicated and written whole for each image."""
+    import pandas as pd
+
+    random.seed(region_pairs.SEED)
+    frame = pd.DataFrame()
+    for position in range(len(attributes)):
+        known = list({own["object_id"] for own in attributes[position]["attributes"]})
+        kept = [region for region in region_graphs[position]["regions"] if usable(region, known)]
+        drawn = [region["region_id"] for region in kept]
+        drawn = random.sample(drawn, min(region_pairs.REGION_LIMIT, len(drawn)))
+        regions, mentioned = [], []
+        for region in kept:
+            if region["region_id"] in drawn:
+                regions.append(region)
+                mentioned.extend(list({own["object_id"] for own in region["objects"]}))
+        counts: dict = {}
+        for own in mentioned:
+            counts[own] = counts.get(own, 0) + 1
+        shared = [own for own, times in counts.items() if times >= 2]
+        things = {
+            own["object_id"]: {
+                "object_id": own["object_id"],
+                "names": own["names"],
+                "box": [own["x"], own["y"], own["h"], own["w"]],
+            }
+            for own in attributes[position]["attributes"]
+        }
+        if not shared:
+            continue
+        groups: dict = {}
+        for region in sorted(regions, key=lambda own: own["relationships"][0]["subject_id"]):
+            members = []
+            for own in region["objects"]:
+                thing = things[own["object_id"]]
+                thing["region_id"] = region["region_id"]
+                members.append(thing)
+            entry = {
+                "box": [region["x"], region["y"], region["width"], region["height"]],
+                "phrase": region["phrase"],
+            }
+            for own in region["objects"]:
+                key = own["object_id"]
+                if key not in shared or things[key]["names"][0] not in region["phrase"]:
+                    continue
+                if key in groups:
+                    new = [other for other in members if other not in groups[key]["objects"]]
+                    if new:
+                        groups[key]["regions"].update({region["region_id"]: entry})
+                        groups[key]["objects"].extend(new)
+                else:
+                    groups[key] = {"regions": {region["region_id"]: entry}, "common_objects": things[key]}
+                    groups[key]["objects"] = members
+        rows = []
+        for group in list(groups.values()):
+            row = dict(group)
+            names = ", ".join(group["common_objects"]["names"])
+            phrases = [entry["phrase"] for entry in group["regions"].values()]
+            if len(set(phrases)) < 2:
+                continue
+            for pair in [list(two) for two in itertools.combinations(list(group["regions"]), 2)]:
+                prompt = "; ".join(group["regions"][own]["phrase"] for own in pair)
+                prompt += f"; (In this context: {names} refer to the same object)"
+                row["prompt"] = region_pairs.TEMPLATE.format(phrases=re.sub("[^A-Za-z0-9()]+$", "", prompt).lower())
+                row["image_id"] = position
+                rows.append(dict(row) if every_pair else row)
+        frame = pd.concat([frame, pd.DataFrame.from_records(rows)], ignore_index=True)
+        frame = frame.drop_duplicates(subset=["prompt", "image_id"])
+        frame.to_json(out, orient="records", lines=True, index=False)
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def usable(region: dict, known: list) -> bool:
+    if "cloud" in region["phrase"] or "sky" in region["phrase"]:
+        return False
+    return len(region["relationships"]) >= 1 and any(own["object_id"] in known for own in region["objects"])
+
+
+def ours_preprocess(attributes, regions, out: Path, every_pair: bool) -> None:
+    rng = random.Random(region_pairs.SEED)
+    with open(out, "wb") as file:
+        for position, (own, graph) in enumerate(zip(attributes, regions, strict=True)):
+            file.writelines(region_pairs.lines_of_image(own, graph, position, rng, every_pair, region_pairs.TEMPLATE))
+
+
+def preprocess(folder: Path, sizes: list[int]) -> dict:
+    told = {}
+    for images in sizes:
+        data = folder / f"pairs-{images}"
+        data.mkdir()
+        write_data(data, images)
+        typed = [
+            msgspec.json.decode((data / "attributes.json").read_bytes(), type=list[region_pairs.ImageAttributes]),
+            msgspec.json.decode((data / "region_graphs.json").read_bytes(), type=list[region_pairs.ImageRegions]),
+        ]
+        typed = [[own.attributes for own in typed[0]], [own.regions for own in typed[1]]]
+        for every_pair in (True, False):
+            loose = [json.loads((data / f"{name}.json").read_bytes()) for name in ("attributes", "region_graphs")]
+            start = time.process_time()
+            expected = reference(*loose, data / "reference.jsonl", every_pair)
+            naive = time.process_time() - start
+            seconds = []
+            for _ in range(3):
+                start = time.process_time()
+                ours_preprocess(*typed, data / "ours.jsonl", every_pair)
+                seconds.append(time.process_time() - start)
+            found = [json.loads(line) for line in (data / "ours.jsonl").read_text().splitlines()]
+            ours = sorted(seconds)[1]
+            told[f"{images} images, {'every_pair' if every_pair else 'as_published'}"] = {
+                "naive": naive,
+                "ours": ours,
+                "ratio": naive / ours,
+                "rows": len(expected),
+                "equal": found == expected,
+            }
+    return told
+
+
+# --- chains ---
+
+
+def floor(source: VisualGenome) -> float:
+    """CPU seconds of typed decoding of every record, joined to nothing."""
+    start = time.process_time()
+    for image in source.images():
+        for file in source.files[1:]:
+            source.reader.records(image, file, [])
+    return time.process_time() - start
+
+
+def chains(folder: Path, images: int, repeats: int) -> dict:
+    encode = msgspec.json.Encoder().encode
+    points = []
+    with VisualGenome(folder) as source:
+        work = ComposeImages(source.reader, Composing())
+
+        def run(count: int) -> tuple[float, float, int]:
+            rows, joined = 0, 0.0
+            start = time.process_time()
+            for image in itertools.islice(source.images(), count):
+                row = work.one(image)
+                rows += len(row.chains)
+                encode(row)
+            whole = time.process_time() - start
+            start = time.process_time()
+            for image in itertools.islice(source.images(), count):
+                source.graph(image)
+            joined = time.process_time() - start
+            return whole, joined, rows
+
+        for count in (images // 4, images // 2, images):
+            turns = [run(count) for _ in range(repeats if count == images else 1)]
+            whole, joined, rows = sorted(turns)[len(turns) // 2]
+            points.append({"images": count, "ours": whole, "parse_and_join": joined, "rows": rows})
+        least = sorted(floor(source) for _ in range(repeats))[repeats // 2]
+    first, last = points[0], points[-1]
+    return {
+        "unit": "CPU seconds",
+        "floor": least,
+        "ours": last["ours"],
+        "whole_over_floor": last["ours"] / least,
+        "graph_to_rows_over_floor": (last["ours"] - last["parse_and_join"]) / least,
+        "milliseconds_per_image": last["ours"] / images * 1e3,
+        "rows_per_image": last["rows"] / images,
+        "exponent": math.log(last["ours"] / first["ours"]) / math.log(images / first["images"]),
+        "points": points,
+        "input_bytes": sum(path.stat().st_size for path in folder.glob("*.json")),
+    }
+
+
+def parquet(folder: Path, out: Path) -> dict:
+    start = time.process_time(), time.perf_counter()
+    build(folder, out, Composing(), Splitting(), progress=False)
+    whole = time.process_time() - start[0], time.perf_counter() - start[1]
+    composed = timed_compose(folder, out.with_name("composed-again"), 1)
+    return {
+        "cpu_seconds_of_parquet_and_card": whole[0] - composed["cpu"],
+        "wall_seconds_of_a_build": whole[1],
+        "bytes": sum(path.stat().st_size for path in out.rglob("*.parquet")),
+        "bytes_of_the_working_folder": sum(path.stat().st_size for path in (out / "work").iterdir()),
+    }
+
+
+# --- in processes of their own ---
+
+
+def timed_compose(folder: Path, out: Path, workers: int) -> dict:
+    start, wall = os.times(), time.perf_counter()
+    compose_only(folder, out, Composing(), workers=workers, progress=False)
+    wall, end = time.perf_counter() - wall, os.times()
+    own = end.user + end.system - start.user - start.system
+    return {"wall": wall, "cpu": own, "cpu_of_workers": end.children_user + end.children_system}
+
+
+def scaling(folder: Path, out: Path, repeats: int) -> dict:
+    """Walls depend on who else uses the machine; CPU seconds say what two free cores could do."""
+    turns = [
+        (workers, in_its_own_process("scaling", folder, out / f"scaling-{turn}-{workers}", workers))
+        for turn in range(repeats)
+        for workers in (1, 2)
+    ]
+    best = {n: min((told for workers, told in turns if workers == n), key=lambda told: told["wall"]) for n in (1, 2)}
+    return {
+        "wall_1": best[1]["wall"],
+        "wall_2": best[2]["wall"],
+        "ratio": best[1]["wall"] / best[2]["wall"],
+        "cpu_1": best[1]["cpu"],
+        "cpu_2_parent": best[2]["cpu"],
+        "cpu_2_workers": best[2]["cpu_of_workers"],
+        "ratio_on_free_cores": best[1]["cpu"] / (best[2]["cpu"] + best[2]["cpu_of_workers"] / 2),
+        "load_average": os.getloadavg()[0],
+        "cores": os.cpu_count(),
+    }
+
+
+def anonymous() -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+
+
+def peak_compose(folder: Path, out: Path) -> dict:
+    """The highest RssAnon seen, looked at every 5 ms."""
+    highest, stop = [anonymous()], threading.Event()
+
+    def watch():
+        while not stop.wait(0.005):
+            highest.append(max(highest.pop(), anonymous()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    before = anonymous()
+    compose_only(folder, out, Composing(), workers=1, progress=False)
+    stop.set()
+    watcher.join()
+    return {"before": before, "peak": highest[0]}
+
+
+def in_its_own_process(what: str, *arguments) -> dict:
+    command = [sys.executable, "-m", "benchmarks.build_compovl", "--only", what, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--reference-images", type=int, nargs="*", default=[50, 200], help="the reference is quadratic")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if args.only:
+        what, folder, out, *rest = args.only
+        run = peak_compose if what == "peak" else timed_compose
+        print(json.dumps(run(Path(folder), Path(out), *map(int, rest))))
+        return None
+    with tempfile.TemporaryDirectory(prefix="promvil-compovl-") as temporary:
+        folder = Path(temporary)
+        report = {"preprocess": preprocess(folder, args.reference_images)}
+        whole, quarter = folder / "whole", folder / "quarter"
+        for place, images in ((whole, args.images), (quarter, args.images // 4)):
+            place.mkdir()
+            write_data(place, images)
+        report["chains"] = chains(whole, args.images, args.repeats)
+        report["parquet"] = parquet(whole, folder / "built")
+        peaks = [in_its_own_process("peak", place, folder / f"{place.name}-peak") for place in (quarter, whole)]
+        report["memory"] = {
+            "at_1x": peaks[0],
+            "at_4x": peaks[1],
+            "growth": peaks[1]["peak"] / peaks[0]["peak"] - 1,
+        }
+        report["scaling"] = scaling(whole, folder, args.repeats)
+    told = report["preprocess"].get(f"{max(args.reference_images, default=0)} images, every_pair", {})
+    result = {name: told.get(name) for name in ("naive", "ours", "ratio", "equal")}
+    result |= {"floor": report["chains"]["floor"], **report, "settings": vars(args)}
+    print(json.dumps(result, indent=1))
+    return result
+
+
+if __name__ == "__main__":
+    main()

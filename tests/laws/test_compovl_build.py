@@ -1,0 +1,308 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A build of CompoVL is whole or not there: kills, bad input, full disks; nothing leaks between splits, nothing is lost."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import time
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from promvil_hf.cli import main
+from promvil_hf.data.compovl_build import Mixing, build, compose_only
+from promvil_hf.data.compovl_rows import Splitting
+from promvil_hf.data.leakage import LeakageList
+from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
+
+
+IMAGES, SHARD = 60, 4
+SPLITTING = Splitting(test_share=0.3, validation_share=0.1, test_per_level=9)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy")
+    write_visual_genome(scenes(WorldConfig(image_size=(48, 48)), IMAGES, 0), folder, "1.4", 0.2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(toy, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    return build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+
+
+def content(out):
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(Path(out).rglob("*")) if path.is_file()}
+
+
+def parquet(out, view="data"):
+    import pyarrow.parquet as pq
+
+    return {path.name.partition("-")[0]: pq.read_table(path).to_pylist() for path in sorted((out / view).glob("*.parquet"))}
+
+
+# Kills
+
+
+def in_a_child(toy, out, told):
+    """Fork a build that says on `told` what it does; the libraries are loaded already, so kills fall into the work."""
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        code = 1
+        try:
+            built = build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+            os.write(1, f"{built.images_reused} images reused".encode())
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_ends_identical(toy, whole, tmp_path):
+    out, told, rng = tmp_path / "out", tmp_path / "told", random.Random(20)
+    start = time.monotonic()
+    assert os.waitpid(in_a_child(toy, tmp_path / "timed", told), 0)[1] == 0
+    longest = time.monotonic() - start
+    there, killed = 0, 0
+    for life in range(21):
+        if life % 5 == 4:
+            shutil.rmtree(out)  # start anew, so that kills keep falling into composing too
+            there = 0
+        child = in_a_child(toy, out, told)
+        if life < 20:
+            time.sleep(rng.uniform(0, longest if life % 2 else longest / 4))
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        killed += status == signal.SIGKILL
+        parts = sorted((out / "work").glob("part-*.jsonl")) if out.exists() else []
+        assert len(parts) >= there  # a finished shard is never lost, so a kill costs the one in hand
+        assert all(whole.out.joinpath("work", part.name).read_bytes() == part.read_bytes() for part in parts)
+        if (out / "report.json").exists() and life < 20:
+            assert {name for name in content(out) if ".draft" not in name} == set(content(whole.out))
+        if life < 20:
+            there = len(parts)
+    assert killed >= 15 and status == 0
+    assert told.read_text() == f"{min(there * SHARD, IMAGES)} images reused"
+    assert content(out) == content(whole.out)
+
+
+def test_two_processes_compose_what_one_does(toy, whole, tmp_path):
+    compose_only(toy, tmp_path, workers=2, shard_size=SHARD, progress=False)
+    for part in sorted((whole.out / "work").glob("part-*")):
+        assert (tmp_path / "work" / part.name).read_bytes() == part.read_bytes()
+
+
+def test_a_finished_build_is_not_built_again_and_other_settings_are(toy, whole, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(whole.out, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    again = build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+    assert again.images_reused == IMAGES and before == {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
+    all_train = Splitting(test_share=0, validation_share=0)
+    build(toy, out, splitting=all_train, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+    assert set(parquet(out)) == {"train"}
+
+
+# What is in it
+
+
+def test_no_image_is_in_two_splits_and_hard_is_the_hard_part_of_test(whole):
+    rows = parquet(whole.out)
+    images = {split: {row["image_id"] for row in rows[split]} for split in ("train", "validation", "test")}
+    assert not images["train"] & images["test"] and not images["validation"] & (images["train"] | images["test"])
+    assert [row["chain_id"] for row in rows["hard"]] == [row["chain_id"] for row in rows["test"] if row["distractors"]]
+    levels = Counter(row["level"] for row in rows["test"])
+    assert levels == {2: 9, 3: 9, 4: 9}  # stratified: the cap of each level
+
+
+def test_the_views_tell_the_same(whole):
+    for split, rows in parquet(whole.out).items():
+        steps = parquet(whole.out, "steps")[split]
+        assert [step["text"] for step in steps] == [step["text"] for row in rows for step in row["steps"]]
+        for step in steps:
+            assert all(f" {own['text']} " in f" {step['text']} " for own in step["evidence"])
+    mixture = parquet(whole.out, "mixture")
+    own = [row for row in mixture["train"] if row["dataset"] == "vg"]
+    assert len(own) == len(parquet(whole.out)["train"]) and own[0]["text"][0].startswith("<grounding><phrase>")
+    assert {row["dataset"] for row in mixture["train"]} == {"vg", "vg_qa"}
+
+
+def test_the_report_counts_what_is_there_and_what_is_not(toy, whole):
+    report = json.loads((whole.out / "report.json").read_text())
+    records = {name: json.loads((toy / f"{name}.json").read_text()) for name in ("objects", "relationships")}
+    for name, images in records.items():
+        assert report["records"][name] == sum(len(image[name]) for image in images)
+    rejects = [json.loads(line) for line in (whole.out / "rejects.jsonl").read_text().splitlines()]
+    assert Counter(f"{own['file']}: {own['reason']}" for own in rejects) == report["rejects"] != {}
+    rows = parquet(whole.out)
+    assert report["rows"]["default"] == {split: len(rows[split]) for split in ("train", "validation", "test", "hard")}
+    for split, levels in report["expressions_by_level"].items():
+        assert levels == {str(level): count for level, count in sorted(Counter(row["level"] for row in rows[split]).items())}
+    assert "no list was given" in str(whole)
+
+
+def test_leaked_images_are_left_out_before_the_split_and_counted(toy, tmp_path):
+    lists = (
+        LeakageList("refcocog test", "coco", frozenset(range(500_001, 500_011))),  # even images have a COCO id
+        LeakageList("gqa val", "vg", frozenset((1, 2, 3, 999))),
+    )
+    built = build(toy, tmp_path, splitting=SPLITTING, leakage=lists, shard_size=SHARD, progress=False, views=("default",))
+    leaked = {"1", "2", "3", "4", "6", "8", "10"}
+    rows = parquet(tmp_path)
+    assert not leaked & {row["image_id"] for split in rows.values() for row in split}
+    assert built.report["leakage"]["excluded"] == 7 and built.report["images"]["composed"] == IMAGES - 7
+    assert [own["images_found"] for own in built.report["leakage"]["lists"]] == [5, 3]
+    assert "| refcocog test | 10 | coco | 5 | 0 |" in (tmp_path / "README.md").read_text()
+    assert "7 excluded as leakage" in str(built)
+
+
+def test_leak_lists_hold_for_the_mixture_too(toy, tmp_path):
+    llava = [
+        {"id": k, "image": f"COCO_val2014_{k:012d}.jpg", "instruction": "What?", "output": "That."} for k in (5, 6)
+    ]
+    (tmp_path / "llava.json").write_text(json.dumps(llava))
+    built = build(
+        toy,
+        tmp_path / "out",
+        leakage=(LeakageList("held out", "coco", frozenset((6,))),),
+        mixing=Mixing(llava=tmp_path / "llava.json"),
+        limit=8,
+        views=("mixture",),
+        progress=False,
+    )
+    assert built.report["mixture"]["llava train"] == {"rows": 1, "rejected": {"image is on a leakage list": 1}}
+
+
+# Bad input
+
+
+def run(capsys, *arguments):
+    code = main(["build", "compovl", *map(str, arguments), "--quiet"])
+    return code, capsys.readouterr().err.strip()
+
+
+def refused(capsys, *arguments):
+    code, told = run(capsys, *arguments)
+    assert code != 0 and "\n" not in told and "Traceback" not in told
+    return told
+
+
+def copied(toy, folder):
+    shutil.copytree(toy, folder)
+    return folder
+
+
+def test_a_missing_folder_file_or_kind_of_relation_is_named(toy, tmp_path, capsys):
+    assert "there is no such folder" in refused(capsys, "--vg", tmp_path / "no", "--out", tmp_path / "out")
+    folder = copied(toy, tmp_path / "vg")
+    (folder / "objects.json").unlink()
+    assert "has no objects.json. Download objects.json.zip" in refused(capsys, "--vg", folder, "--out", tmp_path / "out")
+    folder = copied(toy, tmp_path / "vg2")
+    (folder / "relationships.json").unlink()
+    (folder / "region_graphs.json").unlink()
+    told = refused(capsys, "--vg", folder, "--out", tmp_path / "out")
+    assert "has no relationships.json or region_graphs.json: expressions are composed of relations" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_truncated_json_and_another_release_leave_nothing_behind(toy, tmp_path, capsys):
+    folder = copied(toy, tmp_path / "vg")
+    path = folder / "relationships.json"
+    path.write_bytes(path.read_bytes()[:-500])
+    assert "relationships.json is not whole JSON" in refused(capsys, "--vg", folder, "--out", tmp_path / "out")
+    assert "You asked for release 1.2" in refused(capsys, "--vg", toy, "--out", tmp_path / "out", "--release", "1.2")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_settings_do_not_mix_into_a_begun_build(toy, tmp_path, capsys):
+    arguments = "--vg", toy, "--out", tmp_path / "out", "--views", "default"
+    assert run(capsys, *arguments, "--limit", 5)[0] == 0
+    told = refused(capsys, *arguments, "--limit", 6)
+    assert "limit was 5, is 6" in told
+    assert run(capsys, *arguments, "--limit", 6, "--restart")[0] == 0
+
+
+@contextmanager
+def files_no_longer_than(size):
+    """A write beyond `size` bytes fails as on a full disk, for this whole process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_stops_with_a_sentence_and_the_build_goes_on_later(toy, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = "--vg", toy, "--out", out, "--limit", 30, "--views", "default"
+    with files_no_longer_than(2_000):
+        assert "Cannot write" in refused(capsys, *arguments)
+    assert not list(out.rglob("part-*.jsonl")) and not (out / "report.json").exists()
+    assert run(capsys, *arguments)[0] == 0
+
+
+def test_a_full_disk_while_parquet_is_written_keeps_the_images_and_is_no_finished_build(toy, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = "--vg", toy, "--out", out, "--limit", 30, "--views", "default"
+    compose_only(toy, out, limit=30, progress=False)
+    with files_no_longer_than(9_000):
+        told = refused(capsys, *arguments)
+    assert "Cannot write" in told and "are kept: mend that and run the same command again" in told
+    assert {path.name for path in out.iterdir()} == {"work"}
+    assert run(capsys, *arguments)[0] == 0 and (out / "report.json").exists()
+
+
+def test_an_image_that_cannot_be_opened_is_named_and_stops_embedding(toy, tmp_path, capsys):
+    from PIL import Image
+
+    photos = tmp_path / "photos" / "VG_100K"
+    photos.mkdir(parents=True)
+    for image in json.loads((toy / "image_data.json").read_text())[:6]:
+        Image.new("RGB", (48, 48), (image["image_id"], 0, 0)).save(photos / f"{image['image_id']}.png")
+    arguments = "--vg", toy, "--out", tmp_path / "out", "--limit", 6, "--views", "default", "--embed-images", photos.parent
+    (photos / "4.png").write_bytes(b"no picture")
+    told = refused(capsys, *arguments)
+    assert f"The image {photos / '4.png'} cannot be opened" in told and "or build without --embed-images" in told
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"work"}
+    (photos / "4.png").unlink()
+    assert "No such file or directory" in refused(capsys, *arguments)
+    Image.new("RGB", (48, 48)).save(photos / "4.png")
+    assert run(capsys, *arguments)[0] == 0
+    from datasets import load_dataset
+
+    rows = load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert rows[0]["image"].size == (48, 48)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--limit", 0), "You passed limit=0"),
+        (("--test-share", 2), "You passed validation_share=0.02 and test_share=2.0"),
+        (("--levels", 9), "You passed levels=9"),
+        (("--embed-images", "/nowhere"), "You asked to embed the images of /nowhere"),
+        (("--writer-url", "http://127.0.0.1:1"), "--writer-url without --writer-model"),
+        (("--exclude-vg", "/nowhere"), "Cannot read the list /nowhere"),
+        (("--vsr-train", "/nowhere"), "VSR has no boxes of its own"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_a_sentence(toy, tmp_path, capsys, arguments, sentence):
+    assert sentence in refused(capsys, "--vg", toy, "--out", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_everything_on_the_lists_is_told(toy, tmp_path):
+    everything = LeakageList("all", "vg", frozenset(range(IMAGES + 1)))
+    with pytest.raises(ValueError, match=f"No image is left to compose: .* has {IMAGES}, and the lists exclude {IMAGES}"):
+        build(toy, tmp_path, leakage=(everything,), progress=False)
