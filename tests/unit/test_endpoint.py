@@ -473,6 +473,19 @@ def test_a_server_that_reports_no_usage_has_no_known_cost(server, endpoint, usag
     assert "(1 answers came without usage)" in str(asked.spent())
 
 
+def test_an_unanswered_prompt_is_a_reject_of_jobs_that_knows_its_price(server, endpoint, tmp_path):
+    from promvil_hf import jobs
+    from promvil_hf.endpoint import Unanswered
+
+    server.default = ["no json"] * 9
+    asked = endpoint(prompt_price=2.0)
+    result = asked.ask([user("q")], Phrases)
+    assert isinstance(result, Unanswered | jobs.Rejected)
+    assert (result.prompt_tokens, result.cost) == (200, pytest.approx(400e-6))
+    jobs.run(["q"], lambda items: [result], tmp_path / "job", key=str, describe={}, progress=False)
+    assert dict(jobs.rejects(tmp_path / "job")) == {"q": jobs.Rejected("no json", result.detail)}
+
+
 # -- the key
 
 

@@ -1,0 +1,123 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Judge FiVL-Instruct by eye: a page with three questions for each sampled key expression, and what the verdicts say.
+
+    promvil inspect fivl fivl --config instruct --images images --sample 100 --out judge.html
+    promvil inspect fivl fivl --config instruct --verdicts fivl-verdicts.json
+
+The questions are those of the paper's own evaluation, where people found 77 % good samples and 58 % relevant masks.
+
+Floor 5.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from promvil_hf import masks, pages
+from promvil_hf.data.fivl_builder import CONFIGS, read_rows
+from promvil_hf.data.fivl_instruct import image_file
+from promvil_hf.data.fivl_sample import SampledKey, sample_keys, share
+
+
+FORM = "fivl"
+QUESTIONS = (
+    pages.Question("mask", "Does the mask cover what the words mean, and little else?"),
+    pages.Question("key", "Are the words a key expression: about the question, and not to be said without the image?"),
+    pages.Question("good", "Is it a good sample: is the answer relevant, does it make sense?"),
+)
+PAPER = {"good": "77 % good samples", "mask": "58 % relevant masks"}
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("data", type=Path, help="folder that `promvil build fivl` wrote")
+    add("--config", choices=CONFIGS, help="which part of it (default: the only one)")
+    add("--images", type=Path, metavar="DIR", help="folder that the image names are relative to")
+    add("--sample", type=int, default=100, metavar="N", help="key expressions to judge (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
+    add("--out", type=Path, default=Path("judge-fivl.html"), help="page to write (default: %(default)s)")
+    add("--verdicts", type=Path, metavar="FILE", help="do not write a page: read the verdicts one saved")
+
+
+def run(args):
+    if args.verdicts is not None:
+        print(told(pages.read_verdicts(args.verdicts)))
+        return
+    if args.images is None or not args.images.is_dir():
+        raise ValueError(f"You passed --images {args.images}: pass the folder of the images.")
+    sampled = sample_keys(read_rows(args.data, args.config), args.sample, args.seed)
+    if not sampled:
+        raise ValueError(f"{args.data} has no key expression with a mask: there is nothing to judge.")
+    form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
+    page = pages.page(
+        "FiVL-Instruct, judged by eye",
+        pages.paragraph(
+            "The mask is drawn over the image; the words are marked in the answer. Save the verdicts at the end and read "
+            "them with: ",
+            pages.code(f"promvil inspect fivl {args.data} --verdicts fivl-verdicts.json"),
+        ),
+        form,
+        lead=f"{len(sampled)} key expressions, drawn evenly with seed {args.seed}.",
+    )
+    print(f"{len(sampled)} key expressions on {pages.write(args.out, page)}")
+
+
+def _items(sampled: Sequence[SampledKey], images: Path) -> Iterator[pages.JudgementItem]:
+    for item in sampled:
+        expression = item.found.expression
+        picture = pages.figure(
+            image_file(images, item.row.image_path),
+            alt=f"image with the mask of: {expression.text}",
+            masks=[masks.decode(expression.mask)],
+            boxes=expression.boxes,
+        )
+        asked = f" (looked for: {item.found.phrase})" if item.found.phrase != expression.text else ""
+        yield pages.JudgementItem(
+            item.name,
+            pages.fragment(
+                picture,
+                pages.facts({"question": item.turn.question}),
+                pages.marked_text(_marked(item.turn.answer, expression.text)),
+            ),
+            title=f"{expression.text}{asked}",
+        )
+
+
+def _marked(answer: str, words: str) -> list[tuple[str, bool]]:
+    before, found, after = answer.partition(words)
+    return [part for part in ((before, False), (found, True), (after, False)) if part[0]]
+
+
+def yes_answers(verdicts: pages.Verdicts, question: str) -> dict[str, bool]:
+    """Item to yes or no; items left open and "cannot tell" are not in it."""
+    given = {item: answers[question] for item, answers in verdicts.answers.items() if question in answers}
+    return {item: answer == "yes" for item, answer in given.items() if answer in ("yes", "no")}
+
+
+def told(verdicts: pages.Verdicts) -> str:
+    """The shares of yes with their intervals over rows."""
+    if verdicts.form != FORM:
+        raise ValueError(
+            f"These verdicts are of the form {verdicts.form!r}, not of {FORM!r}: pass the file of this page."
+        )
+    lines = [
+        f"judged by {verdicts.judge or 'somebody'}: {len(verdicts.answers)} of {len(verdicts.items)} key expressions"
+    ]
+    for question in QUESTIONS:
+        answers = yes_answers(verdicts, question.key)
+        unsure = verdicts.counts(question.key)["cannot tell"]
+        if not answers:
+            lines.append(f"{question.key:<5} no verdict yet")
+            continue
+        found = share(list(answers.values()), [row_of(item) for item in answers])
+        paper = f" (the paper: {PAPER[question.key]})" if question.key in PAPER else ""
+        lines.append(
+            f"{question.key:<5} {found.estimate:.1%} yes [{found.low:.1%}, {found.high:.1%}] of {len(answers)}, "
+            f"{unsure} cannot tell{paper}"
+        )
+    lines.append("95 % bootstrap intervals over rows; verdicts of yes and no only.")
+    return "\n".join(lines)
+
+
+def row_of(item: str) -> str:
+    """The row of an item's name."""
+    return item.split("/", 1)[0]

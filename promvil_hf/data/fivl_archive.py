@@ -1,0 +1,277 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Reads a tar archive of saved tensors that somebody else made, without trusting a byte of it.
+
+Nothing is ever extracted: members are found by their headers and read in place. An archive that points outside itself
+(absolute names, `..`, links, devices), claims more than it holds, or holds a tensor that is more than numbers, is
+refused with a sentence. A tensor's pickle is not executed: it may name a tensor, and nothing else. Floor 2: numpy.
+"""
+
+import io
+import math
+import os
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+
+BLOCK = 512
+LONGEST_NAME = 4096  # bytes that a long name or a pax header may have
+LARGEST_TENSOR = 1 << 20  # bytes of one saved tensor; a released one has some 6,000
+_DTYPES = {"Double": "f8", "Float": "f4", "Half": "f2", "Byte": "u1", "Char": "i1", "Short": "i2", "Int": "i4"}
+_DTYPES |= {"Long": "i8", "Bool": "?"}
+
+
+class UnsafeArchive(ValueError):
+    """An archive or tensor that is refused. The message says what is wrong with it."""
+
+
+class TensorArchive:
+    """The tensors of an uncompressed tar file, or of a folder into which one was extracted, by name.
+
+    Opening a tar file reads its headers once; what is kept of a member is its name and its place.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self._file: BinaryIO | None = None
+        self._members: dict[str, tuple[int, int]] = {}
+        if self.path.is_dir():
+            return
+        self._file = open(self.path, "rb")
+        try:
+            for name, start, size in members(self._file, self.path):
+                self._members[name] = (start, size)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "TensorArchive":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, name: str) -> bool:
+        return self._place(name) is not None if self._file else self._under(name).is_file()
+
+    def read(self, name: str) -> np.ndarray:
+        """The tensor called `name`; KeyError where there is none, `UnsafeArchive` where it is no plain tensor."""
+        if self._file is None:
+            path = self._under(name)
+            if not path.is_file():
+                raise KeyError(name)
+            if path.stat().st_size > LARGEST_TENSOR:
+                raise UnsafeArchive(
+                    f"{path} has {path.stat().st_size:,} bytes: a mask of this data set has some 6,000."
+                )
+            return read_tensor(path.read_bytes(), str(path))
+        place = self._place(name)
+        if place is None:
+            raise KeyError(name)
+        start, size = place
+        if size > LARGEST_TENSOR:
+            raise UnsafeArchive(
+                f"{self.path} says that {name} has {size:,} bytes: a mask of this data set has some 6,000."
+            )
+        self._file.seek(start)
+        return read_tensor(self._file.read(size), f"{name} in {self.path}")
+
+    def _place(self, name: str) -> tuple[int, int] | None:
+        """A member by its whole name, or without the folder that the archive was packed from."""
+        name = checked_name(name, "the index")
+        if name in self._members:
+            return self._members[name]
+        return self._members.get(f"{self._prefix}{name}") if self._prefix else None
+
+    @property
+    def _prefix(self) -> str:
+        first = next(iter(self._members), "")
+        return f"{first.split('/', 1)[0]}/" if "/" in first else ""
+
+    def _under(self, name: str) -> Path:
+        path = self.path / checked_name(name, "the index")
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise UnsafeArchive(f"{path} is a link that leads out of {self.path}: it is not followed.")
+        return path
+
+
+def checked_name(name: str, where: str) -> str:
+    """A relative name without `..`, in plain form; anything else is refused."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in name:
+        raise UnsafeArchive(
+            f"{where} names {name!r}, which leads out of its folder or is no name: names are relative and without '..'."
+        )
+    return path.as_posix()
+
+
+# --- tar ------------------------------------------------------------------------------------------
+
+
+def members(file: BinaryIO, path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, place and size of each regular file of an open tar. Headers are checked, contents are skipped."""
+    end = os.fstat(file.fileno()).st_size
+    position, name_of_next, size_of_next = 0, None, None
+    seen_any = False
+    while position + BLOCK <= end:
+        file.seek(position)
+        header = file.read(BLOCK)
+        if not any(header):
+            return
+        kind, name, size = _header(header, path, position)
+        seen_any = True
+        size = size if size_of_next is None else size_of_next
+        start = position + BLOCK
+        if size < 0 or start + size > end:
+            raise UnsafeArchive(
+                f"{path} says that {name_of_next or name!r} has {size:,} bytes, and the file ends {end - start:,} bytes "
+                "after that: it is cut off, or it lies. Download it again."
+            )
+        position = start + -(-size // BLOCK) * BLOCK
+        if kind in "Lxg":
+            if size > LONGEST_NAME:
+                raise UnsafeArchive(
+                    f"{path} has a header of {size:,} bytes for a name: names have {LONGEST_NAME} at most."
+                )
+            content = file.read(size)
+            if kind == "L":
+                name_of_next = content.rstrip(b"\0").decode("utf-8", "replace")
+            else:
+                told = _pax(content, path)
+                name_of_next = told.get("path", name_of_next) if kind == "x" else name_of_next
+                size_of_next = int(told["size"]) if kind == "x" and told.get("size", "").isdigit() else size_of_next
+            continue
+        name = checked_name(name_of_next or name, str(path)) if (name_of_next or name) not in (".", "./") else "."
+        name_of_next = size_of_next = None
+        if kind == "5":
+            continue
+        if kind not in "0\0":
+            what = {"1": "a link", "2": "a link", "3": "a device", "4": "a device", "6": "a pipe"}.get(kind, "no file")
+            raise UnsafeArchive(
+                f"{path} holds {name!r}, which is {what}: only files are read, and nothing is followed."
+            )
+        yield name, start, size
+    if not seen_any:
+        raise UnsafeArchive(f"{path} is no tar archive: it has {end:,} bytes and no header.")
+
+
+def _header(header: bytes, path: Path, position: int) -> tuple[str, str, int]:
+    if header[:2] == b"\x1f\x8b" or header[:3] == b"BZh" or header[:6] == b"\xfd7zXZ\0":
+        raise UnsafeArchive(f"{path} is compressed: decompress it first, so that tensors can be read in place.")
+    summed = sum(header[:148]) + 8 * 32 + sum(header[156:])
+    told = header[148:156].strip(b"\0 ")
+    if not re.fullmatch(rb"[0-7]+", told) or int(told, 8) != summed:
+        raise UnsafeArchive(f"{path} is damaged or no tar archive: the header at byte {position:,} does not add up.")
+    kind = chr(header[156])
+    name = header[:100].split(b"\0")[0].decode("utf-8", "replace")
+    if header[257:262] == b"ustar" and header[257:263] != b"ustar " and header[345:500].strip(b"\0"):
+        name = header[345:500].split(b"\0")[0].decode("utf-8", "replace") + "/" + name
+    field = header[124:136]
+    if field[0] & 0x80:
+        size = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+    else:
+        digits = field.strip(b"\0 ")
+        if not re.fullmatch(rb"[0-7]*", digits):
+            raise UnsafeArchive(f"{path} gives {name!r} a size that is no number.")
+        size = int(digits or b"0", 8)
+    return kind, name, size
+
+
+def _pax(content: bytes, path: Path) -> dict[str, str]:
+    told, place = {}, 0
+    while place < len(content):
+        found = re.match(rb"(\d{1,5}) ", content[place:])
+        length = int(found[1]) if found else 0
+        record = content[place + len(found[0]) : place + length] if found else b""
+        name, mark, value = record.rstrip(b"\n").partition(b"=")
+        if length <= 0 or not mark:
+            raise UnsafeArchive(f"{path} has a damaged pax header.")
+        told[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        place += length
+    return told
+
+
+# --- tensors --------------------------------------------------------------------------------------
+
+
+def read_tensor(data: bytes, name: str = "the tensor") -> np.ndarray:
+    """A tensor saved by `torch.save`, read without torch and without executing its pickle."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = {info.filename: info for info in archive.infolist()}
+            pickles = [each for each in infos if each.endswith("data.pkl")]
+            if len(pickles) != 1 or len(infos) > 32:
+                raise UnsafeArchive(f"{name} is no saved tensor: it holds {len(infos)} entries.")
+            if sum(info.file_size for info in infos.values()) > LARGEST_TENSOR:
+                raise UnsafeArchive(f"{name} claims to unpack to more than {LARGEST_TENSOR:,} bytes.")
+            root = pickles[0][: -len("data.pkl")]
+            order = archive.read(f"{root}byteorder") if f"{root}byteorder" in infos else b"little"
+            reader = _TensorReader(io.BytesIO(archive.read(pickles[0])), name)
+            tensor = reader.load()
+            if not isinstance(tensor, _Described):
+                raise UnsafeArchive(f"{name} holds a {type(tensor).__name__}, not a tensor.")
+            raw = archive.read(f"{root}data/{tensor.storage.key}")
+            return tensor.of(raw, ">" if order == b"big" else "<", name)
+    except UnsafeArchive:
+        raise
+    except Exception as error:  # the bytes are anybody's: whatever they break in zipfile or pickle is their fault
+        raise UnsafeArchive(f"{name} cannot be read as a saved tensor ({type(error).__name__}: {error}).") from error
+
+
+class _Storage:
+    def __init__(self, dtype: str, key: str):
+        self.dtype, self.key = dtype, key
+
+
+class _Described:
+    """A tensor as its pickle describes it; its numbers are elsewhere."""
+
+    def __init__(self, storage, offset, size, stride, *_):
+        self.storage, self.offset, self.size, self.stride = storage, offset, tuple(size), tuple(stride)
+
+    def of(self, raw: bytes, order: str, name: str) -> np.ndarray:
+        flat = np.frombuffer(raw, np.dtype(self.storage.dtype).newbyteorder(order))
+        whole = [self.offset, *self.size, *self.stride]
+        last = self.offset + sum((side - 1) * step for side, step in zip(self.size, self.stride, strict=True))
+        plain = all(type(number) is int and number >= 0 for number in whole)
+        count = math.prod(self.size)
+        if not plain or len(self.size) > 4 or not 0 < count <= LARGEST_TENSOR or last >= len(flat):
+            raise UnsafeArchive(f"{name} describes a tensor of {self.size} over {len(flat)} numbers, which cannot be.")
+        steps = [step * flat.itemsize for step in self.stride]
+        return np.array(np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, steps), order="C")
+
+
+class _TensorReader(pickle.Unpickler):
+    """Knows the few names by which a tensor is described, and refuses all others."""
+
+    def __init__(self, file: BinaryIO, name: str):
+        super().__init__(file)
+        self.name = name
+
+    def find_class(self, module: str, name: str):
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _Described
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name.removesuffix("Storage") in _DTYPES:
+            return _DTYPES[name.removesuffix("Storage")]
+        raise UnsafeArchive(f"{self.name} asks for {module}.{name}: it is more than a tensor and is not executed.")
+
+    def persistent_load(self, told):
+        kind, dtype, key, _, _ = told
+        if kind != "storage" or dtype not in _DTYPES.values() or not re.fullmatch(r"[0-9]{1,4}", str(key)):
+            raise UnsafeArchive(f"{self.name} does not describe its numbers as a saved tensor does.")
+        return _Storage(dtype, str(key))
