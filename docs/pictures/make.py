@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from promvil_hf import pages
-from promvil_hf.commands.demo import chain_of
+from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.world import WorldConfig, scenes
 
 
