@@ -11,6 +11,8 @@ scoring   `naive` follows the control flow of PromViL's `metrics_calc.py`, one s
           tensors: what a careful loop costs. `ours` decodes the raw text and scores all three policies. `floor` is
           `ours` on boxes that are decoded already.
 iou       paired IoU alone: a scalar loop, pycocotools called per pair, ours; `floor` adds the two arrays once.
+module    the `evaluate` module on boxes (tables per level and size and all intervals included) against a module of the
+          same inputs that computes nothing: `transport` is what `evaluate` and Arrow cost by themselves.
 interval  9,999 resamples of whole images against the scoring of the same answers (`times_scoring`: raw text, first
           box), and against `scipy.stats.bootstrap` on the images' sums, scaled up linearly from `naive_resamples`.
 """
@@ -22,6 +24,7 @@ import re
 import statistics
 import time
 from collections import Counter
+from pathlib import Path
 
 
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -38,6 +41,7 @@ from promvil_hf.metrics.intervals import bootstrap_interval  # noqa: E402
 
 
 POLICIES = ("first", "mean", "any")
+MODULE = Path(__file__).resolve().parents[1] / "evaluate_metrics" / "grounding_accuracy"
 DELIMITER = "</delimiter_of_multi_objects/>"
 
 
@@ -280,11 +284,58 @@ def interval(predictions: int, resamples: int, naive_resamples: int, repeats: in
     }
 
 
+def module(samples: int, repeats: int) -> dict:
+    import datasets
+    import evaluate
+
+    class Transport(evaluate.Metric):
+        def _info(self):
+            boxes = datasets.List(datasets.List(datasets.Value("float64")))
+            return evaluate.MetricInfo(
+                description="", citation="", inputs_description="",
+                features=datasets.Features({"predictions": boxes, "references": boxes}),
+            )  # fmt: skip
+
+        def _compute(self, predictions, references):
+            return {}
+
+    texts, gold, _, images = generate(samples, seed=3)
+    decoded = kosmos2_boxes(texts)
+    parts = np.split(decoded.xyxy, np.cumsum(decoded.counts)[:-1])
+    data = {"predictions": [part.tolist() for part in parts], "references": gold[:, None].tolist()}
+    labels = {"levels": (1 + images % 3).tolist(), "image_ids": images.tolist()}
+    ours, transport = evaluate.load(str(MODULE)), Transport()
+    spent = interleaved(
+        {
+            "transport": lambda: transport.compute(**data),
+            "plain": lambda: ours.compute(**data),
+            "whole": lambda: ours.compute(**data, **labels),
+            "functions": lambda: answer_iou(read_boxes(data["predictions"]), read_boxes(data["references"])),
+        },
+        repeats,
+    )
+    each = {name: seconds / samples * 1e6 for name, seconds in spent.items()}
+    pure = float(np.mean(answer_iou(decoded, read_boxes(gold)) >= 0.5))
+    return {
+        "unit": "microseconds of CPU per answer, lists of boxes to the result",
+        "samples": samples,
+        "transport": each["transport"],
+        "ours": each["plain"],
+        "ours_with_levels_and_images": each["whole"],
+        "floor": each["functions"],
+        "times_transport": each["plain"] / each["transport"],
+        "times_transport_with_levels_and_images": each["whole"] / each["transport"],
+        "goal": 1.3,
+        "equal": ours.compute(**data)["grounding_accuracy"] == pure,
+    }
+
+
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=20_000, help="answers to score (default: %(default)s)")
     parser.add_argument("--naive-samples", type=int, default=4_000, help="answers the naive loops are timed on")
     parser.add_argument("--predictions", type=int, default=100_000, help="answers behind the interval")
+    parser.add_argument("--module-samples", type=int, default=100_000, help="answers through the `evaluate` module")
     parser.add_argument("--resamples", type=int, default=9_999, help="bootstrap resamples (default: %(default)s)")
     parser.add_argument("--naive-resamples", type=int, default=50, help="resamples that scipy's bootstrap is timed on")
     parser.add_argument("--repeats", type=int, default=5, help="timed turns, of which the median counts")
@@ -293,6 +344,7 @@ def main(argv: list[str] | None = None) -> dict:
     parts = {
         "scoring": scoring(args.samples, args.naive_samples, args.repeats),
         "iou": iou(100_000, 20_000, args.repeats),
+        "module": module(args.module_samples, args.repeats),
         "interval": interval(args.predictions, args.resamples, args.naive_resamples, max(1, min(3, args.repeats))),
     }
     head = parts["scoring"]

@@ -9,6 +9,7 @@ written in the regular form goes to the dialect's own `parse`, so both readers a
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -40,9 +41,15 @@ def read_boxes(answers: Iterable) -> Answers:
     Any one frame will do, as long as the gold boxes are in the same. Numbers that are not finite, boxes without an
     area and things that are no boxes become problems of their answer.
     """
+    if not isinstance(answers, np.ndarray):
+        answers = list(answers)
+    flat = _plain_lists(answers)
     if isinstance(answers, np.ndarray) and answers.dtype.kind in "fiu" and answers.shape[1:] == (4,):
         rows, xyxy, malformed = len(answers), answers.astype(float), []
         row = np.arange(rows)
+    elif flat is not None:
+        rows, malformed = len(answers), []
+        row, xyxy = flat
     else:
         parts = [_numbers(boxes) for boxes in answers]
         malformed = [index for index, part in enumerate(parts) if part is None]
@@ -138,6 +145,20 @@ def _texts(texts: Iterable[str]) -> list[str]:
                 "it said nothing. Boxes go to `read_boxes`."
             )
     return texts
+
+
+def _plain_lists(answers) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lists of lists of four numbers, as JSON and Arrow give them, read at once; None for everything else."""
+    if not isinstance(answers, list) or not set(map(type, answers)) <= {list, tuple}:
+        return None
+    boxes = list(chain.from_iterable(answers))
+    if not set(map(type, boxes)) <= {list, tuple} or not set(map(len, boxes)) <= {4}:
+        return None
+    try:
+        numbers = np.array(list(chain.from_iterable(boxes)), dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return np.repeat(np.arange(len(answers)), list(map(len, answers))), numbers.reshape(-1, 4)
 
 
 def _numbers(boxes) -> np.ndarray | None:

@@ -105,8 +105,8 @@ def gqa_score(
             said_groups[group][said.get(qid)] += 1
         if choices is not None:
             if qid in choices:
-                valid.append(_belongs(said.get(qid), choices[qid]["valid"], types))
-                plausible.append(_belongs(said.get(qid), choices[qid]["plausible"], types))
+                valid.append(belongs(said.get(qid), choices[qid]["valid"], types))
+                plausible.append(belongs(said.get(qid), choices[qid]["plausible"], types))
             else:
                 missing_choices += 1
         entailed = [other for other in question.get("entailed", ()) if other != qid and other in questions]
@@ -158,7 +158,8 @@ def ood_score(right: Sequence[bool], tail: Sequence[bool]) -> OODScore:
     )
 
 
-def _belongs(answer: str | None, group: Sequence[str], types: Mapping[str, str]) -> bool:
+def belongs(answer: str | None, group: Sequence[str], types: Mapping[str, str]) -> bool:
+    """The official rule: in the group of answers, which is fixed for questions about what two things have in common."""
     return answer in (("color", "material", "shape") if "Common" in types["detailed"] else group)
 
 

@@ -4,7 +4,7 @@ from benchmarks import grounding_metrics
 
 def test_the_benchmark_finds_identical_counts_and_says_what_it_compared():
     result = grounding_metrics.main(
-        "--samples 600 --naive-samples 100 --predictions 3000 --resamples 1999 --naive-resamples 20 --repeats 1".split()
+        "--samples 600 --naive-samples 100 --predictions 3000 --module-samples 300 --resamples 1999 --naive-resamples 20 --repeats 1".split()
     )
     assert {"naive", "ours", "floor", "ratio", "equal"} <= set(result)
     assert result["equal"] is True
@@ -12,4 +12,5 @@ def test_the_benchmark_finds_identical_counts_and_says_what_it_compared():
     assert (
         counts["naive"] == counts["ours"] == counts["plain_python"] and counts["ours"]["any"] > counts["ours"]["first"]
     )
+    assert {"transport", "times_transport", "goal"} <= set(result["module"])
     assert {"times_scoring", "times_scoring_boxes_only", "naive_resamples"} <= set(result["interval"])

@@ -1,0 +1,121 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The names by which commands, metric modules and files pick a dialect or a frame, and boxes of a named frame as fractions.
+
+In code pass the values themselves (`Kosmos2()`, `Pixels(wh=True)`): the names are for places that hold only text.
+Floor 1: numpy.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from promvil_hf.dialects import GroundingDialect, Kosmos2, LlavaBrackets, PaliGemmaLoc, QwenJson
+from promvil_hf.frames import Fractions, Frame, ImageSize, LocationBins, PaddedSquare, Pixels, Thousandths
+from promvil_hf.metrics.answers import Answers, read_boxes
+
+
+DIALECTS: dict[str, GroundingDialect] = {
+    "kosmos2": Kosmos2(),
+    "qwen_json": QwenJson(),
+    "llava_brackets": LlavaBrackets(),
+    "ferret_brackets": LlavaBrackets(frame=Fractions(decimals=3)),
+    "paligemma_loc": PaliGemmaLoc(),
+}
+FRAMES: dict[str, Frame] = {
+    "fractions": Fractions(),
+    "pixels": Pixels(),
+    "pixels_xywh": Pixels(wh=True),
+    "thousandths": Thousandths(),
+    "padded_square": PaddedSquare(),
+    "location_bins": LocationBins(),
+}
+_UNIT = (1, 1)  # as an image size it leaves pixels what they are
+
+
+def dialect(choice: str | GroundingDialect) -> GroundingDialect:
+    """The dialect of a name, or the dialect itself."""
+    if not isinstance(choice, str):
+        return choice
+    if choice not in DIALECTS:
+        raise ValueError(f"You passed the dialect {choice!r}: it is one of {', '.join(DIALECTS)}.")
+    return DIALECTS[choice]
+
+
+def frame(choice: str | Frame) -> Frame:
+    """The frame of a name, or the frame itself."""
+    if not isinstance(choice, str):
+        return choice
+    if choice not in FRAMES:
+        raise ValueError(f"You passed the frame {choice!r}: it is one of {', '.join(FRAMES)}.")
+    return FRAMES[choice]
+
+
+def boxes_in_fractions(
+    answers: Iterable, choice: str | Frame, image_sizes: Sequence[ImageSize] | None = None, what: str = "boxes"
+) -> Answers:
+    """Boxes of any frame -> `Answers` in fractions of the image, malformed ones as problems of their answer.
+
+    Without image sizes, pixels stay pixels: good enough where answers and gold are both in pixels of one image.
+    Numbers that cannot be of this frame (most of them far beyond its limits) raise: a wrong frame scores 0 in silence.
+    """
+    source = frame(choice)
+    if source == Fractions():
+        found = read_boxes(answers)
+        _refuse_pixels(found, what)
+        return found
+    answers = list(answers)
+    sizes = _sizes(source, image_sizes, len(answers), what)
+    beyond = total = 0
+    converted = []
+    for boxes, size in zip(answers, sizes, strict=True):
+        rows = _rows(boxes)
+        if rows is None:
+            converted.append(boxes)  # read_boxes says what is wrong with it
+            continue
+        limits = source.limits(size)[2:] if size != _UNIT else None
+        for row in rows:
+            if limits is not None and np.isfinite(row).all():
+                total += 1
+                beyond += max(row[2] / limits[0], row[3] / limits[1]) > 1.5
+        converted.append([source.corners(row, size) if np.isfinite(row).all() else row for row in rows])
+    if beyond > total / 2:
+        raise ValueError(
+            f"You declared the {what} to be in {source}, but {beyond} of {total} lie far outside their image: check "
+            "the frame, and whether image sizes are (width, height)."
+        )
+    return read_boxes(converted)
+
+
+def _refuse_pixels(found: Answers, what: str) -> None:
+    if len(found.xyxy) and np.mean(found.xyxy.max(1) > 1.5) > 0.5:
+        raise ValueError(
+            f"You declared the {what} to be in fractions of the image, but most of them reach beyond 1.5 (the largest "
+            f'number is {found.xyxy.max():.6g}): name their frame, one of {", ".join(FRAMES)}, e.g. frame="pixels".'
+        )
+
+
+def _sizes(source: Frame, image_sizes, rows: int, what: str) -> list[ImageSize]:
+    if image_sizes is None:
+        if isinstance(source, PaddedSquare):
+            raise ValueError(
+                f"You passed {what} in {source} without image sizes: a padded square depends on the image, so pass "
+                "`image_sizes`, one (width, height) per answer."
+            )
+        return [_UNIT] * rows
+    sizes = [tuple(size) for size in image_sizes]
+    if len(sizes) != rows:
+        raise ValueError(f"You passed {rows} rows of {what} and {len(sizes)} image sizes: pass one size per row.")
+    return sizes
+
+
+def _rows(boxes) -> np.ndarray | None:
+    """(n, 4) numbers, or None where they are none."""
+    if boxes is None or isinstance(boxes, (str, bytes)):
+        return None
+    try:
+        numbers = np.asarray(boxes, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if numbers.shape == (4,):
+        numbers = numbers[None]
+    return numbers if numbers.ndim == 2 and numbers.shape[1] == 4 else None

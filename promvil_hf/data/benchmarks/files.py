@@ -1,0 +1,99 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Reading files as people have them: JSON, JSON Lines (whatever they are called), Parquet, and pickles that may not run code.
+
+Floor 2: standard library; pyarrow for Parquet.
+"""
+
+import json
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+
+Files = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+def paths_of(files: Files) -> list[Path]:
+    """One file, several, or a folder -> existing paths."""
+    listed = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    paths = [Path(name) for name in listed]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing or not paths:
+        raise FileNotFoundError(f"There is no file {', '.join(missing)}." if missing else "You passed no files.")
+    return paths
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON ({error}).") from error
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Objects from a JSON array, JSON Lines or Parquet: the content decides, not the name."""
+    if path.suffix == ".parquet":
+        return list(read_parquet([path]))
+    text = path.read_text(encoding="utf-8")
+    if text.lstrip()[:1] == "[":
+        records = read_json(path)
+    else:
+        records = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f"{path} is neither a JSON array nor JSON Lines: line {number} does not parse ({error})."
+                ) from error
+    if not all(isinstance(record, dict) for record in records):
+        raise ValueError(f"{path} holds something else than objects: each row must be one, {{...}}.")
+    return records
+
+
+def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of Parquet files, batch by batch. `columns` names those wanted, as far as they are there."""
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        wanted = names if columns is None else [name for name in columns if name in names]
+        for batch in file.iter_batches(batch_size=512, columns=wanted):
+            yield from batch.to_pylist()
+
+
+class _NoCode(pickle.Unpickler):
+    """Plain containers, numbers and text only. Everything by which a pickle could run code passes through here."""
+
+    def find_class(self, module: str, name: str):
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+def read_pickle(path: Path) -> Any:
+    """A pickle of plain values, Python 2's included. One that asks for any class or function is refused, unread."""
+    try:
+        with open(path, "rb") as file:
+            return _NoCode(file, encoding="utf-8", errors="replace").load()
+    except (
+        pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, MemoryError,
+        OverflowError,
+    ) as error:  # fmt: skip
+        raise ValueError(
+            f"{path} is refused: a file of references holds lists, dicts, numbers and text, and this one does not ({error}). "
+            "A pickle can run any code when it is opened without this check: do not open it otherwise."
+        ) from error
+
+
+def text_field(record: dict, names: Sequence[str], where: str) -> str:
+    """The first of these fields that a record has, as text."""
+    for name in names:
+        if record.get(name) is not None:
+            return str(record[name])
+    raise ValueError(
+        f"{where} has none of the fields {', '.join(names)}: it holds {', '.join(map(str, record)) or 'nothing'}."
+    )

@@ -1,0 +1,89 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""How many rows each split has when it is whole, and the wrong numbers that circulate, with where they come from.
+
+Floor 2: standard library only.
+"""
+
+# Expressions for RefCOCO, RefCOCO+ and RefCOCOg, phrases with a box for Flickr30k Entities, else questions. RefCOCO and
+# RefCOCO+ by UNC's partition, RefCOCOg by UMD's.
+KNOWN_SIZES: dict[tuple[str, str], int] = {
+    ("refcoco", "train"): 120_624,
+    ("refcoco", "val"): 10_834,
+    ("refcoco", "testA"): 5_657,
+    ("refcoco", "testB"): 5_095,
+    ("refcoco+", "train"): 120_191,
+    ("refcoco+", "val"): 10_758,
+    ("refcoco+", "testA"): 5_726,
+    ("refcoco+", "testB"): 4_889,
+    ("refcocog", "train"): 80_512,
+    ("refcocog", "val"): 4_896,
+    ("refcocog", "test"): 9_602,
+    ("promvil_lines", "refcocog_test"): 9_602,
+    ("promvil_lines", "gqa_testdev"): 12_578,
+    ("flickr30k", "val"): 14_433,
+    ("flickr30k", "test"): 14_481,
+    ("gqa", "train_balanced"): 943_000,
+    ("gqa", "val_balanced"): 132_062,
+    ("gqa", "testdev_balanced"): 12_578,
+    ("gqa_ood", "testdev"): 2_796,
+    ("gqa_ood", "val"): 51_045,
+    ("pope", "random"): 3_000,
+    ("pope", "popular"): 3_000,
+    ("pope", "adversarial"): 3_000,
+    ("vqav2", "train2014"): 443_757,
+    ("vqav2", "val2014"): 214_354,
+    ("textvqa", "train"): 34_602,
+    ("textvqa", "val"): 5_000,
+    ("vsr", "zeroshot_train"): 3_489,
+    ("vsr", "zeroshot_dev"): 340,
+    ("vsr", "zeroshot_test"): 1_222,
+    ("vsr", "random_train"): 7_680,
+    ("vsr", "random_dev"): 1_097,
+    ("vsr", "random_test"): 2_195,
+    ("scienceqa", "train"): 12_726,
+    ("scienceqa", "val"): 4_241,
+    ("scienceqa", "test"): 4_241,
+}
+
+_BY_OBJECT = "that is one row per object, not one per expression as published accuracies count"
+WRONG_SIZES: dict[tuple[str, str, int], str] = {
+    ("refcoco", "val", 3_811): _BY_OBJECT,
+    ("refcoco", "testA", 1_975): _BY_OBJECT,
+    ("refcoco", "testB", 1_810): _BY_OBJECT,
+    ("refcoco+", "val", 3_805): _BY_OBJECT,
+    ("refcoco+", "testA", 1_975): _BY_OBJECT,
+    ("refcoco+", "testB", 1_798): _BY_OBJECT,
+    ("refcocog", "val", 2_573): _BY_OBJECT,
+    ("refcocog", "test", 5_023): _BY_OBJECT,
+    ("pope", "random", 2_910): (
+        "that is the first release, on which LLaVA-1.5 was scored; later ones have 3,000 and edited questions"
+    ),
+    ("scienceqa", "test", 2_017): "those are the test questions that have an image; say so beside the number",
+}
+
+# Copies by object that hold another partition beside the one published numbers are on.
+MIXED_OBJECTS: dict[tuple[str, str, int], str] = {
+    ("refcoco", "val", 8_811): "UNC's 3,811 and Google's 5,000",
+    ("refcocog", "val", 7_573): "UMD's 2,573 and Google's 5,000",
+}
+
+
+def mixed_warning(name: str, split: str, objects: int) -> str | None:
+    """A sentence if this many objects are known to be two partitions in one."""
+    parts = MIXED_OBJECTS.get((name, split, objects))
+    if parts is None:
+        return None
+    return (
+        f"{name} {split} has {objects:,} objects here, as many as {parts} together: two partitions in one, and Google's "
+        "shares images with training. Numbers on it are not comparable."
+    )
+
+
+def size_warning(name: str, split: str, rows: int, counted: str = "rows") -> str | None:
+    """A sentence if this split is known to have another number of rows."""
+    if why := WRONG_SIZES.get((name, split, rows)):
+        return f"{name} {split} has {rows:,} {counted} here: {why}. Numbers on it are not comparable."
+    known = KNOWN_SIZES.get((name, split))
+    if known is None or known == rows:
+        return None
+    return f"{name} {split} has {rows:,} {counted} here, {known:,} when it is whole: numbers on it are not comparable."

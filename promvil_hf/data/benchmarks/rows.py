@@ -1,0 +1,111 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""One row type for every benchmark, and the benchmark as a value: split, kind, rows, a hash of their content, warnings.
+
+Two people who report the same hash evaluated the same questions with the same truth, whatever files they read them
+from. Floor 2: standard library only.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from promvil_hf.boxes import Box
+from promvil_hf.frames import ImageSize
+from promvil_hf.phrases import GroundedPhrase
+
+
+KINDS = {
+    "grounding": "a phrase; its box is asked for",
+    "gqa": "a question with one answer, scored as GQA does",
+    "pope": "a question with yes or no, scored as POPE does",
+    "vqa": "a question with the answers of several people",
+    "true_false": "a statement, true or false",
+    "choice": "a question with choices",
+    "unlabelled": "prompts without truth: they can be answered, not scored",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkRow:
+    """One thing that is asked about one image, and the truth. `id` is unique in its benchmark: answers name it.
+
+    `answers` holds what is right (several people's answers for "vqa", the index of the choice for "choice", "true" or
+    "false", "yes" or "no"). `group` is the benchmark's own division. `record` is GQA's own row, which its metrics read.
+    """
+
+    id: str
+    image: str
+    text: str
+    boxes: tuple[Box, ...] = ()
+    answers: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    level: int | None = None
+    evidence: tuple[GroundedPhrase, ...] = ()
+    image_size: ImageSize | None = None
+    group: str | None = None
+    record: Mapping[str, Any] | None = None
+
+    @property
+    def image_id(self) -> str:
+        """What rows of one picture share: intervals draw whole pictures."""
+        return self.image
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Rows in file order. `choices_file` is GQA's, by question id."""
+
+    name: str
+    split: str
+    kind: str
+    rows: tuple[BenchmarkRow, ...]
+    files: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    choices_file: Mapping[str, Mapping] | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"You passed kind={self.kind!r}: it is one of {', '.join(KINDS)}.")
+        twice = [row_id for row_id, count in Counter(row.id for row in self.rows).items() if count > 1]
+        if twice:
+            raise ValueError(
+                f"{self.name} {self.split} has {len(twice)} row ids more than once, e.g. {twice[0]!r}: answers could not "
+                "be matched to them. Did you pass the same file twice?"
+            )
+        if not self.rows:
+            raise ValueError(
+                f"{self.name} {self.split} has no rows in {', '.join(self.files) or 'what you passed'}. "
+                + (" ".join(self.warnings) or "Check the split.")
+            )
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over what is asked and what is right, sorted by id, so that the order of a file does not count."""
+        content = hashlib.sha256()
+        for row in sorted(self.rows, key=lambda row: row.id):
+            boxes = [[round(corner, 6) for corner in box.xyxy] for box in row.boxes]
+            told = [row.id, row.image, row.text, boxes, list(row.answers), list(row.choices)]
+            content.update(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        return content.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """What a report says of it."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "kind": self.kind,
+            "rows": len(self.rows),
+            "images": len({row.image_id for row in self.rows}),
+            "content_hash": self.content_hash,
+            "files": list(self.files),
+            "warnings": list(self.warnings),
+        }
+
+
+def left_out(reasons: Iterable[str]) -> list[str]:
+    """Warnings that count rows a reader could not use."""
+    return [f"{count:,} rows left out: {reason}." for reason, count in sorted(Counter(reasons).items())]

@@ -1,0 +1,158 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A model's answers to a benchmark, as a resumable job: killed and called again, it goes on where it stopped.
+
+Under `torchrun` (or any launcher that sets RANK and WORLD_SIZE) each process answers its own shards of the same folder;
+whoever ends last finds it complete. What is asked is decided here and told in the report. This module does not import
+torch by itself: it is handed a backend. Floor 5.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promvil_hf import jobs
+from promvil_hf.data.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.dialects import Kosmos2
+from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.predictions import Answer, Predictions, write_predictions
+from promvil_hf.markup import escape
+
+
+if TYPE_CHECKING:
+    from promvil_hf.backends.base import GroundingBackend
+
+
+EVIDENCE = ("none", "gold")
+SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of benchmark
+    "kosmos2": "Question: {text} Short Answer:",
+    "kosmos2_choice": "Question: {text} Options: {choices} Short Answer:",
+    "kosmos2_true_false": "Question: Is it true or false that: {text} Short Answer:",
+    "chat": "{text}\nAnswer the question using a single word or phrase.",
+    "chat_choice": "{text}\n{choices}\nAnswer with the option's letter from the given choices directly.",
+    "chat_true_false": "Is this statement about the image true or false? {text}\nAnswer with one word, true or false.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a benchmark is put to a model. `prompt` replaces the wording for answers in words; `{text}` stands for the
+    question, `{choices}` for its choices. `evidence="gold"` tells the true boxes of the steps a phrase leans on.
+    """
+
+    prompt: str | None = None
+    evidence: str = "none"
+    max_new_tokens: int = 64
+    batch_size: int = 8
+    blind: bool = False  # ask without the picture: a control
+
+    def __post_init__(self):
+        if self.evidence not in EVIDENCE:
+            raise ValueError(f"You passed evidence={self.evidence!r}: it is one of {', '.join(EVIDENCE)}.")
+        if self.prompt is not None and "{text}" not in self.prompt:
+            raise ValueError(f"You passed the prompt {self.prompt!r}: it needs {{text}} where the question goes.")
+
+
+def prompt_of(row: BenchmarkRow, kind: str, dialect: Any, asking: Asking) -> str:
+    """What the model reads about this row, the image apart."""
+    if kind == "grounding" or (kind == "unlabelled" and asking.prompt is None):
+        evidence = row.evidence if asking.evidence == "gold" else ()
+        return dialect.prompt(row.text, evidence, level=row.level, image_size=row.image_size)
+    wording = asking.prompt or SHORT_ANSWER[_wording(kind, dialect)]
+    choices = "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(row.choices))
+    parts = {"{text}": escape(row.text), "{choices}": escape(choices)}
+    for mark, told in parts.items():
+        wording = wording.replace(mark, told)
+    return wording
+
+
+def answer(
+    benchmark: Benchmark,
+    backend: "GroundingBackend",
+    pictures: Pictures | None,
+    out: str | os.PathLike,
+    *,
+    asking: Asking = Asking(),  # noqa: B008
+    model: Mapping[str, Any],
+    progress: bool = True,
+) -> Predictions | None:
+    """Ask the backend about every row; None while other ranks still have shards to do.
+
+    `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is not gone on with.
+    Answers also land in `out`/predictions.jsonl.
+    """
+    from promvil_hf.backends.base import Decoding, Request
+
+    if pictures is None and not asking.blind:
+        raise ValueError("You passed no folder of pictures: name it, or ask blind.")
+    decoding = Decoding(max_new_tokens=asking.max_new_tokens)
+    rank, world_size = ranks()
+
+    def work(rows: Sequence[BenchmarkRow]) -> list[Any]:
+        results: list[Any] = [None] * len(rows)
+        requests, places, opened = [], [], {}
+        for place, row in enumerate(rows):
+            try:
+                if not asking.blind and row.image and row.image not in opened:
+                    opened[row.image] = pictures.open(row.image)
+                image = None if asking.blind else opened.get(row.image)
+                requests.append(Request(prompt_of(row, benchmark.kind, backend.dialect, asking), image))
+                places.append(place)
+            except (OSError, SyntaxError) as error:  # Pillow raises both for a broken file
+                results[place] = jobs.Rejected("no picture", str(error))
+        for start in range(0, len(requests), asking.batch_size):
+            batch = requests[start : start + asking.batch_size]
+            for place, request, said in zip(
+                places[start : start + asking.batch_size], batch, backend.generate(batch, decoding), strict=True
+            ):
+                results[place] = {"text": said.text, "prompt": request.prompt, "ended": said.ended}
+        return results
+
+    told = {
+        "model": dict(model),
+        "benchmark": {"name": benchmark.name, "split": benchmark.split, "content_hash": benchmark.content_hash},
+        "dialect": repr(backend.dialect),
+        "asking": {
+            "prompt": asking.prompt, "evidence": asking.evidence, "max_new_tokens": asking.max_new_tokens,
+            "blind": asking.blind,
+        },
+    }  # fmt: skip
+    folder = Path(out)
+    report = jobs.run(
+        benchmark.rows, work, folder / "answers", key=_row_id, describe=told, shard_size=max(64, asking.batch_size),
+        rank=rank, world_size=world_size, progress=progress,
+    )  # fmt: skip
+    if not report.finished:
+        return None
+    answers = dict(_answers(folder / "answers"))
+    rejects = [why for _, why in jobs.rejects(folder / "answers")]
+    if not answers:
+        raise ValueError(
+            f"Not one of the {len(rejects):,} rows could be asked ({rejects[0].reason}: {rejects[0].detail}). Mend that and "
+            f"delete {folder / 'answers'}."
+        )
+    write_predictions(folder / "predictions.jsonl", answers.items())
+    return Predictions(answers, {}, {**told, "answered": len(answers), "without_picture": len(rejects)})
+
+
+def ranks() -> tuple[int, int]:
+    """This process's number and how many there are, as a launcher has told them."""
+    try:
+        return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    except ValueError as error:
+        raise ValueError(f"RANK and WORLD_SIZE of the environment must be whole numbers ({error}).") from error
+
+
+def _answers(folder: Path) -> Iterator[tuple[str, Answer]]:
+    for row_id, row in jobs.rows(folder):
+        yield row_id, Answer(text=row["text"])
+
+
+def _row_id(row: BenchmarkRow) -> str:
+    return row.id
+
+
+def _wording(kind: str, dialect: Any) -> str:
+    family = "kosmos2" if isinstance(dialect, Kosmos2) else "chat"
+    return f"{family}_{kind}" if f"{family}_{kind}" in SHORT_ANSWER else family

@@ -1,0 +1,216 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Files of answers, matched to a benchmark by id and never by order. Every fault of a file is counted and named.
+
+A file is JSON Lines or a JSON array of objects with an id and an answer, in the fields people use: `id` or
+`question_id`, and `text`, `answer` or `prediction`, or `boxes`. Nothing here scores, and nothing loads torch. Floor 5.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from promvil_hf.data.benchmarks import Benchmark
+
+
+ID_FIELDS = ("id", "question_id", "questionId", "sent_id")
+TEXT_FIELDS = ("text", "answer", "prediction", "output")
+BOX_FIELDS = ("boxes", "bbox", "box")
+
+NOT_JSON = "line that is no JSON object"
+NO_ID = "line without an id"
+NO_ANSWER = "line without an answer"
+TWICE_SAME = "id given twice with the same answer"
+TWICE_DIFFERENT = "id given twice with different answers, scored as unanswered"
+UNKNOWN = "id that is not in the benchmark, left out"
+MISSING = "row without an answer, scored 0"
+TEXT_FOR_BOXES = "text where boxes are expected, scored 0"
+BOXES_FOR_TEXT = "boxes where text is expected, scored 0"
+NO_BOX_AT_ALL = "something that is no box"
+NOT_FINITE = "box with NaN or infinity"
+NO_AREA = "box without an area"
+_SHOWN = 5  # examples kept of each fault
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How often, and the first places."""
+
+    count: int
+    examples: tuple[str, ...]
+
+
+class Faults:
+    """Counts faults by name while a file is read and matched."""
+
+    def __init__(self, before: Mapping[str, Fault] | None = None) -> None:
+        self._counts = {name: fault.count for name, fault in (before or {}).items()}
+        self._examples = {name: list(fault.examples) for name, fault in (before or {}).items()}
+
+    def add(self, name: str, where: object) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+        examples = self._examples.setdefault(name, [])
+        if len(examples) < _SHOWN:
+            examples.append(str(where))
+
+    def found(self) -> dict[str, Fault]:
+        return {name: Fault(count, tuple(self._examples[name])) for name, count in sorted(self._counts.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said about one row: its raw text, or boxes as they came."""
+
+    text: str | None = None
+    boxes: Any = None
+
+    def same(self, other: "Answer") -> bool:
+        """Also where both hold the same NaN."""
+        return self.text == other.text and json.dumps(self.boxes) == json.dumps(other.boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Answers by id, with what was wrong with their file. `source` says where they come from."""
+
+    answers: Mapping[str, Answer]
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    contested: frozenset[str] = frozenset()  # ids with answers that contradict each other
+
+
+def read_predictions(path: str | os.PathLike) -> Predictions:
+    """The answers of a file. Faulty lines are counted; a file in which nothing can be read raises."""
+    path, faults = Path(path), Faults()
+    content = path.read_bytes()
+    records = list(_records(content, faults))
+    given: dict[str, Answer] = {}
+    contested: set[str] = set()
+    for where, record in records:
+        row_id = next((record[name] for name in ID_FIELDS if record.get(name) is not None), None)
+        if row_id is None or isinstance(row_id, (dict, list, bool)):
+            faults.add(NO_ID, where)
+            continue
+        row_id, answer = _id_text(row_id), _answer(record)
+        if answer is None:
+            faults.add(NO_ANSWER, f"{where} ({row_id})")
+        elif row_id not in given:
+            given[row_id] = answer
+        elif given[row_id].same(answer):
+            faults.add(TWICE_SAME, row_id)
+        else:
+            faults.add(TWICE_DIFFERENT, row_id)
+            contested.add(row_id)
+    if not given:
+        told = "; ".join(f"{fault.count} × {name}" for name, fault in faults.found().items()) or "it is empty"
+        raise ValueError(
+            f"{path} holds no answer ({told}). Each line must be a JSON object with an id ({', '.join(ID_FIELDS)}) and "
+            f"an answer ({', '.join(TEXT_FIELDS)}, or {', '.join(BOX_FIELDS)})."
+        )
+    answers = {row_id: answer for row_id, answer in given.items() if row_id not in contested}
+    source = {"file": str(path), "sha256": sha256(content).hexdigest()}
+    return Predictions(answers, faults.found(), source, frozenset(contested))
+
+
+def match(predictions: Predictions, benchmark: Benchmark) -> tuple[list[Answer | None], Faults]:
+    """One answer or None per row of the benchmark, in its order, and the faults so far."""
+    faults = Faults(predictions.faults)
+    known = {row.id for row in benchmark.rows}
+    for row_id in predictions.answers:
+        if row_id not in known:
+            faults.add(UNKNOWN, row_id)
+    if not known & predictions.answers.keys():
+        asked, said = benchmark.rows[0].id, next(iter(predictions.answers), "nothing")
+        raise ValueError(
+            f"None of the {len(predictions.answers):,} answers has the id of a row of {benchmark.name} {benchmark.split}: "
+            f"its ids read like {asked!r}, those of the answers like {said!r}. Write the benchmark's ids into the file."
+        )
+    matched = [predictions.answers.get(row.id) for row in benchmark.rows]
+    for row, answer in zip(benchmark.rows, matched, strict=True):
+        if answer is None and row.id not in predictions.contested:
+            faults.add(MISSING, row.id)
+    return matched, faults
+
+
+def texts_of(answers: Sequence[Answer | None], ids: Sequence[str], faults: Faults) -> list[str | None]:
+    """The answers as texts; boxes among them are faults."""
+    texts = []
+    for answer, row_id in zip(answers, ids, strict=True):
+        if answer is not None and answer.text is None:
+            faults.add(BOXES_FOR_TEXT, row_id)
+        texts.append(None if answer is None else answer.text)
+    return texts
+
+
+def boxes_of(answers: Sequence[Answer | None], ids: Sequence[str], faults: Faults) -> list[Any]:
+    """The answers as boxes, not read yet; texts among them are faults."""
+    boxes = []
+    for answer, row_id in zip(answers, ids, strict=True):
+        if answer is not None and answer.boxes is None:
+            faults.add(TEXT_FOR_BOXES, row_id)
+        boxes.append(None if answer is None else answer.boxes)
+    return boxes
+
+
+def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answer]]) -> Path:
+    """JSON Lines that `read_predictions` reads back."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with open(draft, "w", encoding="utf-8") as file:
+        for row_id, answer in answers:
+            said = {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes}
+            file.write(json.dumps({"id": row_id, **said}, ensure_ascii=False) + "\n")
+    os.replace(draft, path)
+    return path
+
+
+def _records(content: bytes, faults: Faults):
+    text = content.decode("utf-8", "replace")
+    if text.lstrip()[:1] == "[":
+        try:
+            listed = json.loads(text)
+        except (json.JSONDecodeError, RecursionError):
+            listed = None
+        if isinstance(listed, list):
+            for number, record in enumerate(listed, 1):
+                if isinstance(record, dict):
+                    yield f"item {number}", record
+                else:
+                    faults.add(NOT_JSON, f"item {number}")
+            return
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            yield f"line {number}", record
+        else:
+            faults.add(NOT_JSON, f"line {number}")
+
+
+def _id_text(row_id: object) -> str:
+    """201 and 201.0 (as table programs write it) name the same row as "201"."""
+    if isinstance(row_id, float) and math.isfinite(row_id) and row_id == int(row_id):
+        return str(int(row_id))
+    return str(row_id)
+
+
+def _answer(record: Mapping[str, Any]) -> Answer | None:
+    text = next((record[name] for name in TEXT_FIELDS if record.get(name) is not None), None)
+    boxes = next((record[name] for name in BOX_FIELDS if record.get(name) is not None), None)
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        text = str(text)
+    if isinstance(text, list) and boxes is None:
+        text, boxes = None, text
+    if isinstance(boxes, str) and text is None:
+        text, boxes = boxes, None
+    if text is not None and not isinstance(text, str):
+        text = None
+    return None if text is None and boxes is None else Answer(text, boxes)

@@ -1,0 +1,380 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A benchmark and its answers -> `Report`; two reports -> `Comparison`, a paired test on the same rows.
+
+A report holds the number, what makes it comparable, the environment, and every row with its score, so that it can be
+compared later without the files it was made from. It is the same whatever the order of the answers. No torch. Floor 5.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promvil_hf.commands.env import environment
+from promvil_hf.conventions import DIALECTS, FRAMES, boxes_in_fractions, dialect, frame
+from promvil_hf.data.benchmarks import Benchmark
+from promvil_hf.dialects import GroundingDialect, Kosmos2
+from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, OUT_OF_RANGE
+from promvil_hf.evaluation import predictions as faults_of
+from promvil_hf.evaluation.predictions import Answer, Faults, Predictions, boxes_of, match, texts_of
+from promvil_hf.evaluation.scores import (
+    Resampling,
+    Scores,
+    gqa_scores,
+    grounding_scores,
+    picked_scores,
+    pope_scores,
+    true_false_scores,
+    vqa_scores,
+)
+from promvil_hf.frames import Frame
+from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
+from promvil_hf.metrics.gqa import lower_without_period, promvil_answer
+from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
+from promvil_hf.metrics.intervals import PairedTest, paired_test
+from promvil_hf.metrics.pope import llava_yes_no, strict_yes_no
+
+
+FORMAT = 1
+YES_NO_RULES: dict[str, Callable] = {"strict": strict_yes_no, "llava": llava_yes_no}
+ANSWER_RULES: dict[str, Callable] = {"lower_without_period": lower_without_period, "promvil": promvil_answer}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How answers are read and scored. `dialect` reads raw text; without one, answers are boxes in `frame`.
+
+    `vqa_normalise` defaults to the data set's own: "official" for VQAv2, "always" for TextVQA.
+    """
+
+    dialect: str | GroundingDialect | None = None
+    frame: str | Frame = "fractions"
+    box_policy: str = "first"
+    gold_policy: str = "any"
+    iou_thresholds: tuple[float, ...] = (0.5,)
+    yes_no_rule: str = "strict"
+    answer_rule: str = "lower_without_period"
+    vqa_normalise: str | None = None
+    resampling: Resampling = field(default_factory=Resampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Plain values all through: `save` writes them, `load` reads them back."""
+
+    benchmark: dict[str, Any]
+    answers: dict[str, Any]  # where they come from
+    scores: dict[str, Any]
+    faults: dict[str, dict[str, Any]]  # name -> {"count", "examples"}
+    environment: dict[str, Any]
+    rows: list[dict[str, Any]]  # {"id", "image", "text", "level", "group", "gold", "said", "score", "note"}
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """One JSON object, a row on each line. It appears when it is whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        head = {"format": FORMAT, **{name: getattr(self, name) for name in _PARTS}}
+        lines = json.dumps(_plain(head), indent=1, ensure_ascii=False)[:-2]
+        rows = ",\n".join("  " + json.dumps(_plain(row), ensure_ascii=False) for row in self.rows)
+        draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+        draft.write_text(f'{lines},\n "rows": [\n{rows}\n ]\n}}\n', encoding="utf-8")
+        os.replace(draft, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Report":
+        try:
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            if found["format"] != FORMAT:
+                raise ValueError(f"its format is {found['format']}, this version reads {FORMAT}")
+            return cls(**{name: found[name] for name in (*_PARTS, "rows")})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is no report of `promvil evaluate` ({error}).") from error
+
+    @property
+    def title(self) -> str:
+        return f"{self.benchmark['name']} {self.benchmark['split']}"
+
+
+_PARTS = ("benchmark", "answers", "scores", "faults", "environment")
+
+
+class FaultyAnswers(ValueError):
+    """Strict mode met faults. The message names and counts them."""
+
+
+def evaluate(
+    benchmark: Benchmark,
+    predictions: Predictions,
+    settings: Settings = Settings(),
+    *,
+    strict: bool = False,  # noqa: B008
+) -> Report:
+    """Score the answers. In strict mode any fault of their file raises; what a model wrote is never a fault."""
+    if benchmark.kind == "unlabelled":
+        raise ValueError(
+            f"{benchmark.name} {benchmark.split} holds prompts without truth, so nothing can be scored. Read it with the "
+            "benchmark it was made from (`--labelled`)."
+        )
+    answers, faults = match(predictions, benchmark)
+    scores, said = _SCORERS[benchmark.kind](benchmark, answers, faults, settings)
+    found = faults.found()
+    if strict and found:
+        raise FaultyAnswers(
+            "Strict mode: "
+            + "; ".join(f"{fault.count:,} × {name} (e.g. {fault.examples[0]})" for name, fault in found.items())
+            + ". Mend the file, or leave strict mode out to score the rest with these counts in the report."
+        )
+    gold = _gold_of(benchmark)
+    rows = [
+        {
+            "id": row.id, "image": row.image, "text": row.text, "level": row.level, "group": row.group,
+            "gold": truth, "said": told, "score": score,
+            "note": scores.row_notes.get(place) if answer is not None else "no answer",
+        }
+        for place, (row, truth, told, score, answer) in enumerate(
+            zip(benchmark.rows, gold, said, scores.row_scores.tolist(), answers, strict=True)
+        )
+    ]  # fmt: skip
+    return Report(
+        benchmark=_plain(benchmark.describe()),
+        answers={**_plain(predictions.source), "rows_answered": sum(answer is not None for answer in answers)},
+        scores=_plain(scores.to_dict()),
+        faults={name: _plain(asdict(fault)) for name, fault in found.items()},
+        environment=environment(devices=False),
+        rows=[_plain(row) for row in rows],
+    )
+
+
+def _grounding(benchmark: Benchmark, answers, faults: Faults, settings: Settings) -> tuple[Scores, list]:
+    ids = [row.id for row in benchmark.rows]
+    sizes = [row.image_size for row in benchmark.rows]
+    known_sizes = sizes if all(sizes) else None
+    spoken = None if settings.dialect is None else dialect(settings.dialect)
+    if spoken is not None:
+        told = texts_of(answers, ids, faults)
+        _need_sizes(getattr(spoken, "frame", None), f"dialect {_name(settings.dialect)}", known_sizes)
+        read = read_texts(["" if text is None else text for text in told], spoken, sizes)
+    else:
+        if all(answer is None or answer.boxes is None for answer in answers):
+            raise ValueError(
+                "The answers are texts and no dialect was named: say how they write boxes, e.g. --dialect kosmos2 or "
+                "qwen_json, or give boxes."
+            )
+        _need_sizes(frame(settings.frame), f"frame {_name(settings.frame)}", known_sizes)
+        given = boxes_of(answers, ids, faults)
+        read = boxes_in_fractions([_listed(boxes) for boxes in given], settings.frame, known_sizes, "answers")
+        for reason, name in (
+            (MALFORMED, faults_of.NO_BOX_AT_ALL), (OUT_OF_RANGE, faults_of.NOT_FINITE), (EMPTY_BOX, faults_of.NO_AREA)
+        ):  # fmt: skip
+            for place in read.problems.get(reason, ()):
+                faults.add(name, ids[place])
+    gold = read_boxes([row.boxes for row in benchmark.rows])
+    levels = [row.level for row in benchmark.rows]
+    groups = [row.group for row in benchmark.rows]
+    scores = grounding_scores(
+        read, gold, policy=settings.box_policy, thresholds=settings.iou_thresholds, gold_policy=settings.gold_policy,
+        image_ids=[row.image_id for row in benchmark.rows], levels=levels if any(levels) else None,
+        labels={"group": groups} if len(set(groups)) > 1 else None, resampling=settings.resampling,
+        settings={
+            "dialect": _name(settings.dialect),
+            "frame": None if settings.dialect is not None else _name(settings.frame),
+        },
+    )  # fmt: skip
+    if isinstance(spoken, Kosmos2):  # what its grid allows at best
+        ceiling = quantisation_ceiling(
+            gold, lambda xyxy: kosmos2_round_trip(xyxy, spoken.grid.side), settings.iou_thresholds
+        )
+        best = {f"ceiling@{threshold:g}": share for threshold, share in ceiling.items()}
+        scores = replace(scores, numbers={**scores.numbers, **best})
+    return scores, _boxes_by_row(read)
+
+
+def _gqa(benchmark, answers, faults, settings):
+    said = _texts(benchmark, answers, faults)
+    tail = [row.group == "tail" for row in benchmark.rows] if benchmark.name == "gqa_ood" else None
+    scores = gqa_scores(
+        said, {row.id: row.record for row in benchmark.rows}, choices=benchmark.choices_file, tail=tail,
+        normalise=_rule(ANSWER_RULES, settings.answer_rule, "answer rule"), resampling=settings.resampling,
+    )  # fmt: skip
+    return scores, said
+
+
+def _pope(benchmark, answers, faults, settings):
+    said = _texts(benchmark, answers, faults)
+    scores = pope_scores(
+        said, [row.answers[0] for row in benchmark.rows], rule=_rule(YES_NO_RULES, settings.yes_no_rule, "yes-no rule"),
+        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
+    )  # fmt: skip
+    return scores, said
+
+
+def _vqa(benchmark, answers, faults, settings):
+    said = _texts(benchmark, answers, faults)
+    scores = vqa_scores(
+        said, [row.answers for row in benchmark.rows],
+        normalise=settings.vqa_normalise or ("always" if benchmark.name == "textvqa" else "official"),
+        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
+    )  # fmt: skip
+    return scores, said
+
+
+def _true_false(benchmark, answers, faults, settings):
+    said = _texts(benchmark, answers, faults)
+    scores = true_false_scores(
+        said, [row.answers[0] == "true" for row in benchmark.rows], image_ids=_images(benchmark),
+        groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
+    )  # fmt: skip
+    return scores, said
+
+
+def _choice(benchmark, answers, faults, settings):
+    said = _texts(benchmark, answers, faults)
+    scores = picked_scores(
+        said, [row.choices for row in benchmark.rows], [int(row.answers[0]) for row in benchmark.rows],
+        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
+    )  # fmt: skip
+    return scores, said
+
+
+_SCORERS: dict[str, Callable[..., tuple[Scores, list]]] = {
+    "grounding": _grounding,
+    "gqa": _gqa,
+    "pope": _pope,
+    "vqa": _vqa,
+    "true_false": _true_false,
+    "choice": _choice,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changed from `before` to `after`: the mean score of a row, tested in pairs."""
+
+    before: Report
+    after: Report
+    row_metric: str
+    test: PairedTest  # of after - before
+    better: tuple[str, ...]  # ids, the largest gain first
+    worse: tuple[str, ...]
+
+    def __str__(self) -> str:
+        change = self.test.difference
+        return (
+            f"{self.after.title}: {self.row_metric} changed by {change.estimate:+.4f} "
+            f"[{change.low:+.4f}, {change.high:+.4f}], p = {self.test.p_value:.4g} "
+            f"({'exact' if self.test.exact else 'sampled'} paired permutation test, {self.test.rows:,} rows of "
+            f"{self.test.clusters:,} images); {len(self.better):,} rows better, {len(self.worse):,} worse."
+        )
+
+
+def compare(before: Report, after: Report, resampling: Resampling = Resampling()) -> Comparison:  # noqa: B008
+    """A paired test over the rows of one benchmark, matched by id. Positive means that `after` is better."""
+    if before.benchmark["content_hash"] != after.benchmark["content_hash"]:
+        raise ValueError(
+            f"The reports are of different questions: {before.title} with content hash "
+            f"{before.benchmark['content_hash'][:12]} and {after.title} with {after.benchmark['content_hash'][:12]}. A "
+            "paired test needs the same rows with the same truth."
+        )
+    differ = {
+        name: (before.scores["settings"].get(name), after.scores["settings"].get(name))
+        for name in before.scores["settings"]
+        if name not in ("dialect", "frame") and before.scores["settings"][name] != after.scores["settings"].get(name)
+    }
+    if differ:
+        told = ", ".join(f"{name} {was!r} and {now!r}" for name, (was, now) in differ.items())
+        raise ValueError(f"The reports were scored by different rules ({told}): score both answers by the same ones.")
+    first, second = ({row["id"]: row for row in report.rows} for report in (before, after))
+    ids = [row_id for row_id in sorted(second) if second[row_id]["score"] is not None]
+    metric, of_row = _row_metric(after)
+    was = np.array([of_row(first[row_id]["score"]) for row_id in ids], float)
+    now = np.array([of_row(second[row_id]["score"]) for row_id in ids], float)
+    test = paired_test(
+        now, was, clusters=[second[row_id]["image"] for row_id in ids], confidence=resampling.confidence,
+        resamples=resampling.resamples, method=resampling.method, seed=resampling.seed,
+    )  # fmt: skip
+    gain = {
+        row_id: (a - b, second[row_id]["score"] - first[row_id]["score"])
+        for row_id, a, b in zip(ids, now.tolist(), was.tolist(), strict=True)
+        if a != b
+    }
+    ordered = sorted(gain, key=lambda row_id: (tuple(-step for step in gain[row_id]), row_id))
+    better = tuple(row_id for row_id in ordered if gain[row_id][0] > 0)
+    worse = tuple(row_id for row_id in reversed(ordered) if gain[row_id][0] < 0)
+    return Comparison(before, after, metric, test, better, worse)
+
+
+def _row_metric(report: Report) -> tuple[str, Callable[[float], float]]:
+    """Grounding rows hold an IoU and count as hits; POPE's F1 is no mean of rows, so its rows count as right or wrong."""
+    if report.benchmark["kind"] == "grounding":
+        threshold = report.scores["settings"]["iou_thresholds"][0]
+        return report.scores["metric"], lambda score: float(score >= threshold)
+    return "accuracy", float
+
+
+def _gold_of(benchmark: Benchmark) -> list:
+    if benchmark.kind == "grounding":
+        return [[list(box.xyxy) for box in row.boxes] for row in benchmark.rows]
+    if benchmark.kind == "choice":
+        return [row.choices[int(row.answers[0])] for row in benchmark.rows]
+    return [list(row.answers) if len(row.answers) > 1 else row.answers[0] for row in benchmark.rows]
+
+
+def _boxes_by_row(read: Answers) -> list[list[list[float]]]:
+    boxes: list[list[list[float]]] = [[] for _ in range(read.rows)]
+    for place, corners in zip(read.row.tolist(), read.xyxy.tolist(), strict=True):
+        boxes[place].append(corners)
+    return boxes
+
+
+def _texts(benchmark: Benchmark, answers: Sequence[Answer | None], faults: Faults) -> list[str | None]:
+    return texts_of(answers, [row.id for row in benchmark.rows], faults)
+
+
+def _images(benchmark: Benchmark) -> list[str]:
+    return [row.image_id for row in benchmark.rows]
+
+
+def _listed(boxes: Any) -> Any:
+    """JSON's null among numbers is no number."""
+    return [float("nan") if number is None else number for number in boxes] if isinstance(boxes, list) else boxes
+
+
+def _need_sizes(used: Frame | None, named: str, sizes) -> None:
+    """Refuses a frame that depends on the image where its size is not known: boxes would be compared in two units."""
+    if sizes is None and used is not None:
+        try:
+            used.limits(None)
+            used.corners((0.0, 0.0, 0.5, 0.5), None)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"The {named} counts in {used}, which depends on the size of the image, and the benchmark's files do not "
+                "tell it: pass the folder of pictures (--images)."
+            ) from None
+
+
+def _rule(rules: Mapping[str, Callable], name: str, what: str) -> Callable:
+    if name not in rules:
+        raise ValueError(f"You passed the {what} {name!r}: it is one of {', '.join(rules)}.")
+    return rules[name]
+
+
+def _name(choice: Any) -> str | None:
+    known = (name for values in (DIALECTS, FRAMES) for name, value in values.items() if value == choice)
+    return choice if choice is None or isinstance(choice, str) else next(known, repr(choice))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what is not defined is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

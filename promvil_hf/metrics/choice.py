@@ -1,0 +1,48 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Answers that pick one of several: a letter, the words of a choice, or true and false. With a class for neither.
+
+Floor 1: standard library only.
+"""
+
+import re
+from collections.abc import Sequence
+
+
+_ALONE = re.compile(r"\(?([A-Za-z])(?:\)|[).:,].*)?", re.DOTALL)
+_NAMED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\W*\b([A-Z])\b(?!(?<=A)\s+[a-z])")
+_TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
+
+
+def picked(answer: str, choices: Sequence[str]) -> int | None:
+    """Which choice an answer picks: by its letter ("B", "(B)", "The answer is B."), else by its words; None: unknown.
+
+    The words must name one choice only. An answer that opens with a letter beyond the last choice is unknown.
+    """
+    found = _ALONE.fullmatch(answer.strip()) or _NAMED.search(answer)
+    if found:
+        index = ord(found[1].upper()) - ord("A")
+        return index if index < len(choices) else None
+    plain = _plain(answer)
+    for whole in (True, False):
+        named = [
+            index
+            for index, choice in enumerate(choices)
+            if (_plain(choice) == plain if whole else f" {_plain(choice)} " in f" {plain} ")
+        ]
+        if len(named) == 1:
+            return named[0]
+    return None
+
+
+def true_or_false(answer: str) -> bool | None:
+    """True for true or yes, False for false or no, if that is the first word and the sentence does not say the other."""
+    sentence = re.split(r"[.!?\n]", answer.strip().lower(), maxsplit=1)[0]
+    words = re.findall(r"[^\W_]+", sentence)
+    said = {*words} & (_TRUE | _FALSE)
+    if not words or words[0] not in said or (said & _TRUE and said & _FALSE):
+        return None
+    return words[0] in _TRUE
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))

@@ -1,0 +1,317 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""How a report is shown: a table for the terminal, and one static page with curves, tables and pictures of cases.
+
+Both say first what makes the number comparable, and why it may not be. Floor 5, no torch.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from promvil_hf.boxes import Box
+from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.results import Comparison, Report
+from promvil_hf.pages import (
+    BoxMark,
+    Content,
+    Html,
+    Series,
+    bullets,
+    code,
+    details,
+    facts,
+    figure,
+    gallery,
+    interval,
+    line_chart,
+    note,
+    number,
+    page,
+    paragraph,
+    section,
+    stat,
+    table,
+    tag,
+    tiles,
+    write,
+)
+
+
+CASES = 6  # pictures of each kind on a page
+_GOLD, _SAID, _BEFORE = 0, 1, 2  # mark colours
+
+
+def table_text(report: Report) -> str:
+    """The report for a terminal."""
+    scores, spread = report.scores, report.scores["interval"]
+    head = [
+        ("benchmark", f"{report.title}, {report.benchmark['rows']:,} rows of {report.benchmark['images']:,} images"),
+        ("content hash", report.benchmark["content_hash"][:16]),
+        (scores["metric"], _with_interval(scores["value"], spread["low"], spread["high"], spread["confidence"])),
+    ]
+    head += [
+        (name, _short(value))
+        for name, value in scores.items()
+        if name
+        not in ("metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", scores["metric"])
+    ]
+    head += [(name, _told(value)) for name, value in scores["settings"].items() if value is not None]
+    width = max(len(name) for name, _ in head)
+    lines = [f"{name:<{width}}  {value}" for name, value in head]
+    for title, rows in scores["tables"].items():
+        lines += ["", *_columns(title, rows)]
+    for name, count in scores["problems"].items():
+        lines.append(f"answers with the problem {name!r}: {count:,}")
+    for name, fault in report.faults.items():
+        lines.append(f"fault: {fault['count']:,} × {name}, e.g. {', '.join(fault['examples'][:3])}")
+    lines += [f"warning: {told}" for told in report.benchmark["warnings"]]
+    lines += [f"note: {told}" for told in _notes(scores)]
+    return "\n".join(lines)
+
+
+def write_page(
+    path: str | os.PathLike, report: Report, pictures: Pictures | None = None, comparison: Comparison | None = None
+) -> Path:
+    """The report as one HTML file. With a comparison it also shows what changed, with pictures of both answers."""
+    return write(path, report_page(report, pictures, comparison))
+
+
+def report_page(report: Report, pictures: Pictures | None = None, comparison: Comparison | None = None) -> Html:
+    scores = report.scores
+    parts: list[Html] = [_headline(report)]
+    parts += [note("Read this first", told, warn=True) for told in (*report.benchmark["warnings"], *_notes(scores))]
+    if comparison is not None:
+        parts.append(_changes(comparison, pictures))
+    if "level" in scores["tables"]:
+        parts.append(_curve(report, comparison.before if comparison is not None else None))
+    parts += [_table_section(title, rows) for title, rows in scores["tables"].items()]
+    if scores["problems"] or report.faults:
+        parts.append(_faults(report))
+    best, worst = _best_and_worst(report)
+    parts.append(section("Worst cases", _cases(worst, report, pictures)))
+    parts.append(section("Best cases", _cases(best, report, pictures)))
+    parts.append(
+        section(
+            "What makes this comparable",
+            facts(
+                {
+                    "benchmark": report.title,
+                    "rows": f"{report.benchmark['rows']:,} of {report.benchmark['images']:,} images",
+                    "content hash": tag("code", report.benchmark["content_hash"]),
+                    "files": ", ".join(report.benchmark["files"]) or "made in memory",
+                    **{name: _told(value) for name, value in scores["settings"].items() if value is not None},
+                    "interval": f"{scores['interval']['confidence']:.0%}, {scores['interval']['method']} bootstrap over "
+                    f"{scores['interval']['clusters']:,} images, {scores['interval']['resamples']:,} resamples, seed "
+                    f"{scores['interval']['seed']}",
+                }
+            ),
+            details("Where the answers come from", code(_told_lines(report.answers))),
+            details("Environment", code(_told_lines(report.environment))),
+        )
+    )
+    lead = f"{report.benchmark['rows']:,} rows, scored by {scores['metric']}."
+    return page(f"{report.title}: {scores['metric']} {_short(scores['value'])}", *parts, lead=lead)
+
+
+def _headline(report: Report) -> Html:
+    scores, spread = report.scores, report.scores["interval"]
+    shown = [stat(scores["metric"], scores["value"], _spread(spread["low"], spread["high"], spread["confidence"]))]
+    wanted = (
+        "mean_iou", "parse_rate", "ceiling@0.5", "accuracy", "precision", "recall", "yes_rate", "unknown_rate", "validity",
+        "binary", "open", "tail", "head", "delta", "chance",
+    )  # fmt: skip
+    shown += [stat(name, scores[name]) for name in wanted if scores.get(name) is not None and name != scores["metric"]]
+    shown.append(stat("rows", report.benchmark["rows"], f"{report.answers['rows_answered']:,} answered"))
+    return tiles(*shown)
+
+
+def _curve(report: Report, before: Report | None) -> Html:
+    metric = report.scores["metric"]
+    series = []
+    for name, one in (("before", before), (metric if before is None else "after", report)):
+        levels = one.scores["tables"].get("level") if one is not None else None
+        if levels:
+            columns = ([line[key] for line in levels.values()] for key in ("accuracy", "low", "high"))
+            series.append(Series(name, list(levels), *columns))
+    names, values = series[-1].x, series[-1].y
+    return section(
+        "Accuracy per level",
+        line_chart(
+            series,
+            alt=f"{metric} per level: {number(values[0])} at level {names[0]}, {number(values[-1])} at level {names[-1]}.",
+            x_label="level",
+            y_label=metric,
+            y_range=(0.0, 1.0),
+            caption="Level 1 is a simple phrase; each further level leans on the one before. Bars are intervals over images.",
+        ),
+    )
+
+
+def _table_section(title: str, rows: dict[str, dict]) -> Html:
+    header = [title, *next(iter(rows.values()))]
+    body = [[label, *(line.get(name) for name in header[1:])] for label, line in rows.items()]
+    return section(f"By {title}", table(body, header))
+
+
+def _faults(report: Report) -> Html:
+    told = [f"{count:,} answers: {name}" for name, count in report.scores["problems"].items()]
+    told += [
+        f"{fault['count']:,} × {name} (e.g. {', '.join(fault['examples'][:3])})"
+        for name, fault in report.faults.items()
+    ]
+    return section(
+        "What was wrong with the answers",
+        paragraph("Answers are matched by id. Whatever could not be read or matched is counted here and scores 0."),
+        bullets(told),
+    )
+
+
+def _best_and_worst(report: Report) -> tuple[list[dict], list[dict]]:
+    scored = [row for row in report.rows if row["score"] is not None]
+    ordered = sorted(scored, key=lambda row: (-row["score"], row["id"]))
+    worst = sorted(scored, key=lambda row: (row["score"], not row["said"], row["id"]))  # what was said tells more
+    return _spread_out(ordered), _spread_out(worst)
+
+
+def _spread_out(rows: Sequence[dict]) -> list[dict]:
+    """The first rows, one of each picture: two cases of one picture tell less."""
+    seen, chosen = set(), []
+    for row in rows:
+        if row["image"] not in seen:
+            seen.add(row["image"])
+            chosen.append(row)
+        if len(chosen) == CASES:
+            break
+    return chosen
+
+
+def _changes(comparison: Comparison, pictures: Pictures | None) -> Html:
+    change = comparison.test.difference
+    before = {row["id"]: row for row in comparison.before.rows}
+    after = {row["id"]: row for row in comparison.after.rows}
+
+    def shown(ids: Sequence[str]) -> Content:
+        rows = _spread_out([after[row_id] for row_id in ids])
+        return _cases(rows, comparison.after, pictures, before)
+
+    return section(
+        "What changed",
+        tiles(
+            stat(
+                f"change of {comparison.row_metric}",
+                change.estimate,
+                _spread(change.low, change.high, change.confidence),
+            ),
+            stat("p-value", comparison.test.p_value, "paired permutation test over images"),
+            stat("rows better", len(comparison.better)),
+            stat("rows worse", len(comparison.worse)),
+        ),
+        paragraph(str(comparison)),
+        section("Better than before", shown(comparison.better), level=3),
+        section("Worse than before", shown(comparison.worse), level=3),
+    )
+
+
+def _cases(
+    rows: Sequence[dict], report: Report, pictures: Pictures | None, before: dict[str, dict] | None = None
+) -> Content:
+    if not rows:
+        return paragraph("None.")
+    return gallery(_case(row, report, pictures, before and before.get(row["id"])) for row in rows)
+
+
+def _case(row: dict, report: Report, pictures: Pictures | None, was: dict | None) -> Html:
+    said = _said(row)
+    lines: list[Content] = [
+        tag("strong", row["text"], class_="expression"), tag("br"),
+        f"{report.scores['metric'] if report.benchmark['kind'] != 'grounding' else 'IoU'} {_short(row['score'])}",
+    ]  # fmt: skip
+    if was is not None:
+        lines.append(f", before {_short(was['score'])}")
+    if row.get("level"):
+        lines.append(f" · level {row['level']}")
+    if report.benchmark["kind"] != "grounding":
+        lines += [tag("br"), f"answer: {said}", tag("br"), f"truth: {_told(row['gold'])}"]
+        if was is not None:
+            lines += [tag("br"), f"before: {_said(was)}"]
+    elif row.get("note"):
+        lines += [tag("br"), row["note"]]
+    lines += [tag("br"), tag("span", row["id"], class_="muted")]
+    picture = _picture(row["image"], pictures)
+    if picture is None:
+        return tag("figure", tag("figcaption", lines))
+    marks = list(_marks(row, was)) if report.benchmark["kind"] == "grounding" else []
+    return figure(picture, alt=f"The picture of the case: {row['text']}", boxes=marks, caption=lines, max_side=360)
+
+
+def _marks(row: dict, was: dict | None) -> Iterator[BoxMark]:
+    for box in _boxes(row["gold"]):
+        yield BoxMark(box, "truth", _GOLD, dashed=True)
+    for place, box in enumerate(_boxes(row["said"])[:8]):
+        yield BoxMark(box, "answer" if place == 0 else f"answer {place + 1}", _SAID)
+    for box in _boxes(was["said"] if was else None)[:1]:
+        yield BoxMark(box, "before", _BEFORE)
+
+
+def _boxes(corners: Any) -> list[Box]:
+    found = [Box.clipped(*box) for box in corners or () if isinstance(box, list) and len(box) == 4 and None not in box]
+    return [box for box in found if box is not None]
+
+
+def _picture(name: str, pictures: Pictures | None):
+    if pictures is None or not name:
+        return None
+    try:
+        return pictures.open(name)
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def _said(row: dict) -> str:
+    return "no answer" if row["said"] is None else _told(row["said"])
+
+
+def _columns(title: str, rows: dict[str, dict]) -> list[str]:
+    header = [title, *next(iter(rows.values()))]
+    cells = [header, *([label, *(_short(line.get(name)) for name in header[1:])] for label, line in rows.items())]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(header))]
+    lines = []
+    for label, *numbers in cells:
+        shown = [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([label.ljust(widths[0]), *shown]))
+    return lines
+
+
+def _notes(scores: dict[str, Any]) -> list[str]:
+    of_interval = scores["interval"]["note"]
+    return [*scores["notes"], *([f"About the interval: {of_interval}."] if of_interval else [])]
+
+
+def _with_interval(value, low, high, confidence: float) -> str:
+    return f"{_short(value)} {_spread(low, high, confidence) or ''}".rstrip()
+
+
+def _spread(low, high, confidence: float) -> str | None:
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return f"{interval(low, high)} ({confidence:.0%})"
+
+
+def _short(value: Any) -> str:
+    return "–" if value is None else str(value) if isinstance(value, (bool, str)) else number(value, 4)
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(_told, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _told_lines(values: dict, depth: int = 0) -> str:
+    lines = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            lines += [f"{'  ' * depth}{name}", _told_lines(value, depth + 1)]
+        else:
+            lines.append(f"{'  ' * depth}{name}: {_told(value)}")
+    return "\n".join(lines)

@@ -1,0 +1,23 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Which dialect the model under evaluation speaks. A harness hands a task its answers, but not its model. Floor 5."""
+
+import os
+
+from promvil_hf.conventions import dialect
+from promvil_hf.dialects import GroundingDialect
+
+
+VARIABLE, DEFAULT = "PROMVIL_DIALECT", "qwen_json"
+_spoken: list[GroundingDialect] = []
+
+
+def speak(own: GroundingDialect) -> None:
+    """Called by a model that knows its dialect."""
+    _spoken[:] = [own]
+
+
+def spoken() -> GroundingDialect:
+    """What the environment names, else the model's own, else the default."""
+    if VARIABLE in os.environ or not _spoken:
+        return dialect(os.environ.get(VARIABLE, DEFAULT))
+    return _spoken[0]

@@ -1,0 +1,47 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""POPE for harnesses, with a third class for answers that are neither yes nor no. Floor 5.
+
+A comparison of whole strings calls "Yes." wrong and gives some models 0; here the first word decides, and the share of
+unknown answers stands beside the score.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from promvil_hf.metrics.pope import PopeScore, pope_score
+
+
+def picture(document: Mapping[str, Any]) -> list[Image.Image]:
+    return [document["image"].convert("RGB")]
+
+
+def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
+    options = lmms_eval_specific_kwargs or {}
+    return f"{options.get('pre_prompt', '')}{document['question'].strip()}{options.get('post_prompt', '')}"
+
+
+def process_results(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict]:
+    found = {"id": str(document["question_id"]), "said": results[0] if results else "", "label": document["answer"]}
+    return {f"promvil_{name}": found for name in ("f1", "accuracy", "yes_rate", "unknown_rate")}
+
+
+def score(results: Sequence[Mapping[str, Any]]) -> PopeScore:
+    return pope_score([result["said"] for result in results], [result["label"] for result in results])
+
+
+def f1(results):
+    return score(results).f1
+
+
+def accuracy(results):
+    return score(results).accuracy
+
+
+def yes_rate(results):
+    return score(results).yes_rate
+
+
+def unknown_rate(results):
+    return score(results).unknown_rate
