@@ -6,8 +6,6 @@ A list is read from whatever the benchmark ships: its questions, its refs (JSON 
 file with ids or file names. Floor 2: standard library and msgspec; reads the files it is given.
 """
 
-import io
-import pickle
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from promvil_hf.data.benchmarks.files import read_pickle
 
 
 KINDS = ("coco", "vg")
@@ -124,7 +124,7 @@ def _id(name: Any, kind: str) -> int | None:
 
 def _names(path: Path, data: bytes) -> Iterator[Any]:
     if path.suffix in (".p", ".pkl", ".pickle"):
-        yield from _of_json(_plain_pickle(path, data))
+        yield from _of_json(read_pickle(path))
         return
     text = data.lstrip()[:1]
     if text in (b"{", b"["):
@@ -168,17 +168,3 @@ def _of_json(value: Any) -> Iterator[Any]:
 
 
 _KEYS = ("coco_id", "image_id", "imageId", "image", "file_name", "id")
-
-
-class _Plain(pickle.Unpickler):
-    """RefCOCO's refs are lists, dicts, numbers and text; nothing else is let out of a pickle."""
-
-    def find_class(self, module, name):
-        raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
-
-
-def _plain_pickle(path: Path, data: bytes) -> Any:
-    try:
-        return _Plain(io.BytesIO(data), encoding="latin1").load()
-    except Exception as error:
-        raise ValueError(f"{path} is no pickle of plain rows ({error}). Write the image ids to a text file.") from None
