@@ -1,0 +1,250 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Explain one answer, or draw the atlas of a model's attention heads.
+
+    promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf --atlas runs/atlas/atlas.json
+    promvil explain --rows fivl --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
+
+The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say,
+and what becomes of the answer when the region is hidden. The second needs rows with masks (`promvil build fivl`) and
+writes atlas.html, atlas.json and explanations.jsonl, which `promvil explore` shows without a model.
+
+Floor 5. Thin over `promvil_hf.explain`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from promvil_hf.annotators.masks import DEFAULTS, GROUNDING_DINO, SAM
+from promvil_hf.boxes import Box
+from promvil_hf.commands import fivl_rows
+from promvil_hf.data.perturb import FILLS
+from promvil_hf.evaluation.answering import SHORT_ANSWER
+from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.explain.atlas import HeadAtlas
+from promvil_hf.explain.explanations import write_explanations
+from promvil_hf.explain.shown import atlas_page, explanation_page
+from promvil_hf.key_expressions import KeyExpression, Turn
+from promvil_hf.pages import write
+
+
+NULLS = ("auto", "images", "cells")
+SEGMENTED = 200  # pictures that a detector and segmenter look at, at most
+
+
+def add_arguments(parser):
+    parser.add_argument("image", type=Path, nargs="?", help="a picture, with a question; or --rows")
+    parser.add_argument("question", nargs="?")
+    parser.add_argument("--rows", type=Path, help="rows with masks: the atlas of a model")
+    fivl_rows.add_row_arguments(parser.add_argument_group("rows"))
+    fivl_rows.add_model_arguments(parser.add_argument_group("model"))
+
+    what = parser.add_argument_group("what is shown")
+    what.add_argument("--atlas", type=Path, help="atlas.json of this model: its best heads are shown")
+    what.add_argument("--heads", nargs="+", metavar="L.H", help="these heads, as layer.head from 0")
+    what.add_argument(
+        "--top", type=int, default=5, help="how many of the best, of those that pass (default: %(default)s)"
+    )
+    what.add_argument("--answer", help="tell the model this answer instead of asking it")
+    what.add_argument("--key", nargs="+", default=[], metavar="PHRASE", help="phrases of the answer (default: found)")
+    what.add_argument("--box", nargs="+", default=[], metavar="X0,Y0,X1,Y1", help="the region to hide, in fractions")
+    what.add_argument("--fill", choices=FILLS, default="black", help="what hides (default: %(default)s)")
+    what.add_argument("--prompt", help="wording of a row's question; {text} stands for it")
+    what.add_argument("--seed", type=int, default=0, help="of shuffles and random boxes (default: %(default)s)")
+
+    how = parser.add_argument_group("atlas")
+    how.add_argument("--given-answers", action="store_true", help="tell the rows' answers instead of asking the model")
+    how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
+    how.add_argument("--shuffles", type=int, default=200, help="of the masks (default: %(default)s)")
+    how.add_argument("--level", type=float, default=0.05, help="error that is allowed (default: %(default)s)")
+    how.add_argument(
+        "--control", choices=("family", "fdr"), default="family", help="of which error (default: %(default)s)"
+    )
+    how.add_argument(
+        "--segment-with", choices=("grounded-sam",), help="hold the words of patches against this, as FiVL does"
+    )
+    how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="of its detector")
+    how.add_argument("--detector", default=GROUNDING_DINO, help="(default: %(default)s)")
+    how.add_argument("--segmenter", default=SAM, help="(default: %(default)s)")
+    how.add_argument(
+        "--examples", type=int, default=12, metavar="N", help="answers on the page (default: %(default)s)"
+    )
+
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/explain"), help="folder to write (default: %(default)s)"
+    )
+
+
+def run(args):
+    if (args.rows is None) == (args.image is None):
+        raise ValueError(
+            'You passed both or neither of a picture and --rows: promvil explain photo.jpg "question", or --rows.'
+        )
+    if not args.model:
+        raise ValueError("You passed no --model: name a checkpoint whose image tokens are patches, such as LLaVA's.")
+    return _one(args) if args.rows is None else _atlas(args)
+
+
+def _one(args):
+    if not args.question:
+        raise ValueError(f"You passed the picture {args.image} without a question.")
+    from PIL import Image
+
+    from promvil_hf.backends.pictures import as_rgb
+    from promvil_hf.explain.explanations import explain
+
+    boxes = tuple(_box(text) for text in args.box)
+    keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
+    with Image.open(args.image) as opened:
+        image = as_rgb(opened)
+    atlas = _read_atlas(args.atlas)
+    found = explain(
+        fivl_rows.load_backend(args), image, args.question, name=args.image.name, image_name=str(args.image),
+        heads=_heads(args, atlas), keys=keys, find_keys=_phrases, region=boxes, answer=args.answer, model=args.model,
+        max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
+    )  # fmt: skip
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_explanations(args.out / "explanations.jsonl", [found])
+    page = write(args.out / "explanation.html", explanation_page(found, image, atlas))
+    print(f"{found.question}\n  {found.answer or '(nothing)'}")
+    for kind, said in found.hidden.items():
+        print(f"  {kind:<14} {said or '(nothing)'}")
+    print(f"page: {page}", file=sys.stderr)
+
+
+def _atlas(args):
+    from promvil_hf.backends.base import Decoding
+    from promvil_hf.explain.explanations import explain
+    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
+
+    if args.images is None:
+        raise ValueError("You passed --rows without --images: name the folder of pictures.")
+    pictures = Pictures(args.images)
+    rows = fivl_rows.read(args.rows, args.config, args.limit)
+    backend = fivl_rows.load_backend(args)
+    wording = (args.prompt or SHORT_ANSWER["chat"] if rows[0].answers else args.prompt or "{text}").replace(
+        "{text}", "{question}"
+    )
+    turns = [turn for row in rows for turn in turns_of(row, lambda row: pictures.open(row.image_path), wording)]
+    own = not args.given_answers
+    decoding = Decoding(max_new_tokens=args.max_new_tokens)
+    told, skipped = tell(backend, turns, own_answers=own, decoding=decoding, batch_size=args.batch_size, progress=True)
+    null = args.null if args.null != "auto" else "images" if len(told) >= LEAST_TURNS else "cells"
+    atlas = head_atlas(
+        backend, told, skipped=skipped, null=null, shuffles=args.shuffles, seed=args.seed,
+        batch_size=args.batch_size, progress=True,
+        settings={"model": args.model, "adapter": args.adapter, "answers": "own" if own else "given", "rows": str(args.rows)},
+    )  # fmt: skip
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
+    heads = _heads(args, atlas)
+    examples = [
+        explain(
+            backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
+            heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=None if own else one.turn.answer,
+            model=args.model, max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
+        )
+        for one in _spread(told, args.examples)
+    ]  # fmt: skip
+    write_explanations(args.out / "explanations.jsonl", examples)
+
+    def opened(name: str):
+        return pictures.open(name) if pictures.path(name) else None
+
+    page = write(
+        args.out / "atlas.html",
+        atlas_page(
+            atlas,
+            examples,
+            opened,
+            model=args.model,
+            segmentation=_segmentation(args, backend, told),
+            level=args.level,
+            control=args.control,
+        ),  # fmt: skip
+    )
+    passing = atlas.passing(args.level, args.control)
+    print(
+        f"{int(passing.sum())} of {passing.size:,} heads look at what is named ({atlas.turns:,} turns, null: {null})"
+    )
+    for layer, head in atlas.best(args.top):
+        spread = atlas.interval(layer, head)
+        print(
+            f"  head {layer}.{head}: rho {spread.estimate:.3f} [{spread.low:.3f}, {spread.high:.3f}], AUROC "
+            f"{atlas.auroc[layer, head]:.3f}, p {atlas.p_family[layer, head]:.3f}"
+        )
+    for reason, count in atlas.skipped.items():
+        print(f"  left out: {count:,} × {reason}")
+    print(f"page: {page}", file=sys.stderr)
+
+
+def _segmentation(args, backend, told) -> list[dict]:
+    """FiVL's table, where a detector and segmenter were asked for."""
+    if args.segment_with is None:
+        return []
+    from promvil_hf.annotators.masks import load_grounded_sam
+    from promvil_hf.explain.vision_logits import say, segmentation_table
+
+    samples = []
+    for one in _spread(told, SEGMENTED):
+        request = one.turn.request()
+        samples.append((request.image, say(backend, [request], [one.turn.image_size])[0]))
+    maskers = {
+        threshold: load_grounded_sam(args.detector, args.segmenter, replace(DEFAULTS, box_threshold=threshold))
+        for threshold in args.thresholds
+    }
+    rows = segmentation_table(samples, maskers)
+    (args.out / "segmentation.json").write_text(json.dumps(rows), encoding="utf-8")
+    return rows
+
+
+def _heads(args, atlas: HeadAtlas | None) -> list[tuple[int, int]] | None:
+    """Those asked for; else the best of the atlas that pass, or its best one where none does."""
+    if args.heads:
+        return [_head(text) for text in args.heads]
+    if atlas is None:
+        return None
+    best, passing = atlas.best(args.top), atlas.passing(args.level, args.control)
+    return [place for place in best if passing[place]] or best[:1]
+
+
+def _head(text: str) -> tuple[int, int]:
+    layer, _, head = text.partition(".")
+    if not (layer.isdecimal() and head.isdecimal()):
+        raise ValueError(f"You passed the head {text!r}: write layer.head, both from 0, such as 14.11.")
+    return int(layer), int(head)
+
+
+def _box(text: str) -> Box:
+    try:
+        return Box(*map(float, text.split(",")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"You passed the box {text!r}: write x0,y0,x1,y1 in fractions of the picture ({error})."
+        ) from error
+
+
+def _read_atlas(path: Path | None) -> HeadAtlas | None:
+    if path is None:
+        return None
+    try:
+        return HeadAtlas.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no atlas of `promvil explain --rows` ({error}).") from error
+
+
+def _phrases(turn: Turn) -> Sequence[str]:
+    """The phrases of an answer that name things the question does not give, offline."""
+    from promvil_hf.annotators.key_expressions import SeenTurn, rules
+
+    [found] = rules([SeenTurn("", turn)])
+    return found if isinstance(found, tuple) else ()
+
+
+def _spread(items: Sequence, count: int) -> list:
+    """`count` of them, evenly from the first to the last."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / max(count - 1, 1))] for place in range(count)]

@@ -1,0 +1,134 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A question and its answer in one row, so that one forward pass shows how each word of the answer came about.
+
+The query that predicts a token stands one place before it. Words are found in the answer's characters, and each token
+knows which characters it wrote; nothing is found by searching for token ids. Floor 4: torch and transformers.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from promvil_hf.backends.base import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Prompts on the left, answers on the right, padding outside: the first token of every answer stands at `start`."""
+
+    inputs: Mapping[str, torch.Tensor]
+    start: int
+    tokens: tuple[tuple[int, ...], ...]  # of each answer
+
+    def query_of(self, token: int) -> int:
+        """The place of the query that predicts this token of an answer, counted from 0."""
+        return self.start + token - 1
+
+
+def require_places(backend) -> None:
+    """Refuses a backend whose image tokens are no places in the picture."""
+    if not hasattr(backend, "image_positions"):
+        raise ValueError(
+            f"You passed a {type(backend).__name__}, whose image tokens are no places in the picture (Kosmos-2 has 64 "
+            "latent queries, a server shows no tokens at all): there is nothing to lay over the image. Use a model whose "
+            "image tokens are patches, such as LLaVA, PaliGemma or Idefics3."
+        )
+
+
+def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int]]) -> Answered:
+    """The batch a model reads when it is told its answers (teacher forcing)."""
+    if len(requests) != len(tokens):
+        raise ValueError(f"You passed {len(requests)} requests and {len(tokens)} answers: pass one answer for each.")
+    for request, answer in zip(requests, tokens, strict=True):
+        if not len(answer):
+            raise ValueError(
+                f"You passed an answer without tokens to {request.prompt!r}: there is nothing to explain."
+            )
+    prompts = backend.inputs(requests, padding_side="left")
+    ids = prompts["input_ids"]
+    start = ids.shape[1]
+    longest = max(map(len, tokens))
+    tokenizer = backend.processor.tokenizer
+    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    written = torch.full((len(tokens), longest), filler, dtype=ids.dtype)
+    real = torch.zeros((len(tokens), longest), dtype=prompts["attention_mask"].dtype)
+    for row, answer in enumerate(tokens):
+        written[row, : len(answer)] = torch.tensor(answer, dtype=ids.dtype)
+        real[row, : len(answer)] = 1
+    # PaliGemma's suffix is of another type than its prefix, which sees itself both ways; for others 0 is text.
+    suffix_type = 1 if backend.model.config.model_type == "paligemma" else 0
+    added = {"input_ids": written, "attention_mask": real}
+    added |= {name: torch.full_like(real, suffix_type) for name in ("token_type_ids",) if name in prompts}
+    added |= {name: torch.zeros_like(real) for name in ("mm_token_type_ids",) if name in prompts}
+    inputs = {
+        name: torch.cat([value, added[name].to(value.device, value.dtype)], dim=1) if name in added else value
+        for name, value in prompts.items()
+    }
+    return Answered(inputs, start, tuple(map(tuple, tokens)))
+
+
+def answer_tokens(backend, request: Request, answer: str) -> tuple[int, ...]:
+    """The tokens of a given answer as the family's template would let the model write it, without an end token."""
+    tokenizer = backend.processor.tokenizer
+    prompt = _text(backend, request, None)
+    whole = _text(backend, request, answer)
+    before, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, whole))
+    if both[: len(before)] == before and len(both) > len(before):
+        return tuple(both[len(before) :])
+    return tuple(tokenizer(answer, add_special_tokens=False)["input_ids"])
+
+
+def _text(backend, request: Request, answer: str | None) -> str:
+    """The prompt, perhaps with the answer behind it; pictures are left out, they change nothing there."""
+    if getattr(backend.processor, "chat_template", None) is None:
+        prompt = backend.family.prompt.format(picture="", prompt=request.prompt)
+        if answer is None:
+            return prompt
+        return prompt + (
+            answer if prompt.endswith(("\n", " ")) or not backend.family.prompt.endswith(":") else f" {answer}"
+        )
+    talk = [{"role": "user", "content": [{"type": "text", "text": request.prompt}]}]
+    prompt = backend.processor.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+    if answer is None:
+        return prompt
+    talk.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    whole = backend.processor.apply_chat_template(talk, tokenize=False)
+    place = whole.find(answer, len(prompt) - 1 if whole.startswith(prompt.rstrip()) else 0)
+    return whole[: place + len(answer)] if place >= 0 else prompt + answer
+
+
+def token_spans(tokenizer, tokens: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
+    """The text of these tokens, and which of its characters each one wrote.
+
+    A token that ends in the middle of a character writes nothing; the one that completes it writes it whole.
+    """
+    options = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
+    spans, end = [], 0
+    for count in range(1, len(tokens) + 1):
+        so_far = tokenizer.decode(list(tokens[:count]), **options)
+        length = len(so_far.rstrip("\N{REPLACEMENT CHARACTER}"))
+        spans.append((end, max(end, length)))
+        end = max(end, length)
+    return tokenizer.decode(list(tokens), **options), spans
+
+
+def tokens_of(phrase: str, text: str, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """The tokens that write a phrase where it first stands in the text, as whole words, in any case.
+
+    Where it is not there, leading words are left out until the rest is; an empty list says that nothing of it is.
+    """
+    words = phrase.split()
+    for first in range(len(words)):
+        pattern = r"\s+".join(map(re.escape, words[first:]))
+        found = re.search(rf"(?<!\w){pattern}(?!\w)", text, re.IGNORECASE)
+        if found:
+            return [
+                place
+                for place, (start, end) in enumerate(spans)
+                if start < found.end()
+                and end > found.start()
+                and text[max(start, found.start()) : min(end, found.end())].strip()
+            ]
+    return []

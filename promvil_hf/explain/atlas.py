@@ -1,0 +1,117 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The head atlas as a value: scores of all heads, the null they are held against, and which of them pass.
+
+A head's own p-value counts shuffles in which that head does as well; `p_family` counts those in which *any* head does
+(maximum statistic, each head in units of its own null), so that at level 0.05 one atlas in twenty names a head that
+looks at nothing. Floor 4, though it needs numpy only: an atlas is read without torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadAtlas:
+    """Scores of all heads, (layers, heads) each. `null` holds the mean rho of every head under each shuffle."""
+
+    rho: np.ndarray
+    auroc: np.ndarray
+    tokens: np.ndarray  # how many tokens each mean stands on
+    p_head: np.ndarray
+    p_family: np.ndarray
+    q_value: np.ndarray  # Benjamini and Hochberg's, from p_head
+    null: np.ndarray  # (shuffles, layers, heads)
+    ceiling: float  # mean of the largest rho that these masks allow
+    turns: int
+    skipped: Mapping[str, int]
+    settings: Mapping[str, Any]
+    by_turn: np.ndarray = field(repr=False)  # (turns, layers, heads): sums of rho over the turn's tokens
+    by_turn_tokens: np.ndarray = field(repr=False)
+    image_ids: tuple[str, ...] = field(repr=False, default=())
+
+    def best(self, count: int = 10) -> list[tuple[int, int]]:
+        """(layer, head), both from 0, by mean rho; heads without a score are left out."""
+        flat = np.where(np.isnan(self.rho), -np.inf, self.rho).ravel()
+        order = np.argsort(-flat, kind="stable")[:count]
+        return [divmod(int(place), self.rho.shape[1]) for place in order if np.isfinite(flat[place])]
+
+    def passing(self, level: float = 0.05, control: str = "family") -> np.ndarray:
+        """(layers, heads) bool: heads that look at the masks, with the family-wise error ("family") or the false
+        discovery rate ("fdr") held at `level`."""
+        if control not in ("family", "fdr"):
+            raise ValueError(f"You passed control={control!r}: it is 'family' or 'fdr'.")
+        return (self.p_family if control == "family" else self.q_value) <= level
+
+    def interval(self, layer: int, head: int, confidence: float = 0.95, seed: int = 0) -> Interval:
+        """Of a head's mean rho; whole images are drawn."""
+        columns = np.stack([self.by_turn[:, layer, head], self.by_turn_tokens[:, layer, head]], 1)
+        return bootstrap_interval(columns, clusters=self.image_ids, confidence=confidence, seed=seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; NaN becomes None."""
+        arrays = ("rho", "auroc", "tokens", "p_head", "p_family", "q_value", "null", "by_turn", "by_turn_tokens")
+        return {
+            **{name: _plain(getattr(self, name)) for name in arrays},
+            "ceiling": _plain(np.array(self.ceiling)),
+            "turns": self.turns,
+            "skipped": dict(self.skipped),
+            "settings": dict(self.settings),
+            "image_ids": list(self.image_ids),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "HeadAtlas":
+        """What `to_dict` wrote."""
+        shape = np.shape(record["rho"])
+        numbers = {name: np.array(record[name], float) for name in ("rho", "auroc", "p_head", "p_family", "q_value")}
+        several = {name: np.array(record[name], float).reshape(-1, *shape) for name in ("null", "by_turn")}
+        return cls(
+            **numbers,
+            **several,
+            tokens=np.array(record["tokens"], int),
+            by_turn_tokens=np.array(record["by_turn_tokens"], int).reshape(-1, *shape),
+            ceiling=float("nan") if record["ceiling"] is None else record["ceiling"],
+            turns=record["turns"],
+            skipped=record["skipped"],
+            settings=record["settings"],
+            image_ids=tuple(record["image_ids"]),
+        )
+
+
+def p_values(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One-sided p-values of heads (heads,) against shuffles (shuffles, heads): of each head alone, and of the family.
+
+    The observed row counts as one more shuffle everywhere, as it would if nothing were to be found: so no p-value is 0,
+    and the family's error is exact. A head without a score, or one that no shuffle moves, has p = 1.
+    """
+    rows = np.concatenate([observed[None], null])
+    known = np.isfinite(rows).all(0)
+    safe = np.where(known, rows, 0.0)
+    spread = safe.std(0)
+    moving = known & (spread > 1e-12)
+    units = np.divide(safe - safe.mean(0), spread, out=np.full(rows.shape, -np.inf), where=moving)
+    most = units.max(1)
+    slack = 1e-9
+    alone = np.where(moving, (units >= units[0] - slack).mean(0), 1.0)
+    family = np.where(moving, (most[:, None] >= units[0] - slack).mean(0), 1.0)
+    return alone, family
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """q-values: the false discovery rate at which each of these p-values would just be let through."""
+    order = np.argsort(p)
+    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    q = np.empty(len(p))
+    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return q
+
+
+def _plain(values: np.ndarray):
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), np.round(values, 7), None)
+    return values.tolist()

@@ -1,0 +1,401 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Which attention heads look at what the words name: the head atlas of FiVL, with a null and error control.
+
+For each token of a key expression in the answer, the row of the query that predicts it is compared with the
+expression's mask, for every layer and head: Spearman's rho (FiVL's score; the mask stays soft) and, because raw rho
+grows with the mask, the area under the ROC curve. Scores are means over all tokens, without those that have no answer,
+which are counted.
+
+Chance is measured, not assumed: each of some hundred shuffles gives every turn a wrong mask, and the same means are
+taken. `promvil_hf.explain.atlas` makes p-values of them. Nothing here holds more than the rows of one layer. Floor 4:
+torch and transformers.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from promvil_hf import masks
+from promvil_hf.backends.base import Decoding, Request
+from promvil_hf.boxes import Box
+from promvil_hf.data.fivl_instruct import FivlRow
+from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
+from promvil_hf.explain.atlas import HeadAtlas, benjamini_hochberg, p_values
+from promvil_hf.explain.attention_rows import Wanted, stream_attention_rows
+from promvil_hf.explain.ranks import Ranked
+from promvil_hf.frames import ImageSize
+from promvil_hf.key_expressions import KeyExpression, Rle
+
+
+NULLS = {
+    "images": "each turn gets the mask of another turn: what masks have in common, such as the middle, counts as chance",
+    "cells": "the cells of each mask are shuffled: chance has no shape, so smooth heads pass too easily",
+}
+LEAST_TURNS = 8  # for the null "images": seven turns have too few orders to shuffle
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTurn:
+    """A question about an image, its answer (None: the model is asked) and the key expressions that may stand in it."""
+
+    name: str
+    image: Image.Image | Callable[[], Image.Image]
+    image_size: ImageSize
+    question: str
+    keys: tuple[KeyExpression, ...]
+    answer: str | None = None
+    image_id: str = ""
+
+    def request(self) -> Request:
+        return Request(self.question, self.image() if callable(self.image) else self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A turn with its answer's tokens, and the key expression that is looked for: the smallest one the answer has."""
+
+    turn: AskedTurn
+    tokens: tuple[int, ...]
+    text: str
+    key: KeyExpression
+    mask: Rle
+    key_tokens: tuple[int, ...]  # places in `tokens`
+
+
+def turns_of(
+    row: FivlRow, open_image: Callable[[FivlRow], Image.Image], prompt: str = "{question}"
+) -> list[AskedTurn]:
+    """The turns of a dataset row, each asked by itself; `prompt` words the question."""
+    return [
+        AskedTurn(
+            name=f"{row.row_id}/{turn.index}",
+            image=partial(open_image, row),
+            image_size=row.image_size,
+            question=prompt.format(question=turn.question),
+            keys=tuple(key.expression for key in row.of_turn(turn.index)),
+            answer=turn.answer,
+            image_id=row.image_path,
+        )
+        for turn in row.turns
+    ]
+
+
+def tell(
+    backend,
+    turns: Iterable[AskedTurn],
+    *,
+    own_answers: bool = True,
+    decoding: Decoding = Decoding(max_new_tokens=200),  # noqa: B008
+    batch_size: int = 8,
+    progress: bool = False,
+) -> tuple[list[Told], Counter]:
+    """Answers, and where in them the key expressions stand. What cannot be used is counted by reason."""
+    require_places(backend)
+    tokenizer = backend.processor.tokenizer
+    found, skipped = [], Counter()
+    for batch in _batches(_shown(turns, progress, "answering"), batch_size):
+        requests = [turn.request() for turn in batch]
+        if own_answers:
+            written = [answer.tokens for answer in backend.generate(requests, decoding)]
+        else:
+            missing = [turn.name for turn in batch if not turn.answer]
+            if missing:
+                raise ValueError(
+                    f"You asked to tell the model its answers, but {missing[0]} has none: give `answer`, or let the "
+                    "model answer itself (own_answers=True)."
+                )
+            written = [answer_tokens(backend, r, turn.answer) for r, turn in zip(requests, batch, strict=True)]
+        for turn, tokens in zip(batch, written, strict=True):
+            made = _told(tokenizer, turn, tokens)
+            if isinstance(made, str):
+                skipped[made] += 1
+            else:
+                found.append(made)
+    return found, skipped
+
+
+def head_atlas(
+    backend,
+    told: Sequence[Told],
+    *,
+    skipped: Mapping[str, int] | None = None,
+    null: str = "images",
+    shuffles: int = 200,
+    seed: int = 0,
+    batch_size: int = 4,
+    progress: bool = False,
+    settings: Mapping[str, Any] | None = None,
+) -> HeadAtlas:
+    """The atlas of what `tell` found. Memory does not grow with the number of turns but for one small map each."""
+    require_places(backend)
+    if null not in NULLS or shuffles < 1:
+        raise ValueError(
+            f"You passed null={null!r}, shuffles={shuffles}: nulls are {', '.join(NULLS)}, and one shuffle is the least."
+        )
+    if not told:
+        raise ValueError(
+            "No turn is left to look at. "
+            + ("; ".join(f"{count} × {reason}" for reason, count in (skipped or {}).items()) or "You passed none.")
+        )
+    if null == "images" and len(told) < LEAST_TURNS:
+        raise ValueError(
+            f"You passed {len(told)} turns and null='images', which exchanges masks between turns: at least {LEAST_TURNS} "
+            "are needed. Give more turns, or take null='cells', which is easier to pass."
+        )
+    skipped = Counter(skipped or {})
+    shuffled = _Shuffles(told, null, shuffles, seed)
+    tally: _Tally | None = None
+    ceilings: list[float] = []
+    kept: list[int] = []
+    for batch in _batches(_shown(range(len(told)), progress, "looking"), batch_size):
+        looked = [told[index] for index in batch]
+        requests = [one.turn.request() for one in looked]
+        row = answered(backend, requests, [one.tokens for one in looked])
+        boxes = backend.token_boxes(row.inputs, [one.turn.image_size for one in looked])
+        seen = [_Grid.of(own, one) for own, one in zip(boxes, looked, strict=True)]
+        positions = backend.image_positions(row.inputs)
+        wanted, masks_of = [], []
+        for place, (index, one, grid) in enumerate(zip(batch, looked, seen, strict=True)):
+            own = grid.ranked(shuffled.own(index))
+            if not own.norms[0] > 0:
+                skipped["mask outside what the model sees"] += 1
+                wanted.append(Wanted((), ()))
+                masks_of.append(None)
+            else:
+                keys = positions[place].nonzero()[:, 0].cpu().numpy()[grid.places]
+                wanted.append(Wanted([row.query_of(token) for token in one.key_tokens], keys.tolist()))
+                masks_of.append((own, grid.inside(shuffled.own(index)), shuffled.ranked(index, grid)))
+                ceilings += [float(own.ceiling[0])] * len(one.key_tokens)
+                kept.append(index)
+        batch_scores: list[list[_Scores]] = [[] for _ in batch]
+
+        def take(layer: int, rows, scores=batch_scores, against=masks_of) -> None:
+            for own_scores, attention, target in zip(scores, rows, against, strict=True):
+                if target is not None:
+                    own_scores.append(_Scores.of(attention.cpu().numpy(), *target))
+
+        stream_attention_rows(backend.model, row.inputs, wanted, take)
+        for index, scores in zip(batch, batch_scores, strict=True):
+            if scores:
+                tally = tally or _Tally(len(scores), scores[0].rho.shape[0], shuffles)
+                tally.add(index, scores)
+    if tally is None:
+        raise ValueError(
+            f"None of the {len(told)} masks lies in what the model sees: its processor cuts them all away."
+        )
+    return tally.finished(
+        [told[index].turn.image_id or told[index].turn.name for index in kept],
+        float(np.mean(ceilings)),
+        skipped,
+        {"null": null, "shuffles": shuffles, "seed": seed, **(settings or {})},
+    )
+
+
+def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Sequence[tuple[int, int]] | None):
+    """For each (request, answer tokens): (tokens of the answer, image tokens) of attention, the mean over `heads`
+    (layer, head), or over all where None. Float32 arrays, one a turn; the places of image tokens follow `token_boxes`."""
+    require_places(backend)
+    row = answered(backend, [request for request, _ in turns], [tokens for _, tokens in turns])
+    positions = backend.image_positions(row.inputs)
+    wanted = [
+        Wanted([row.query_of(token) for token in range(len(tokens))], own.nonzero()[:, 0].tolist())
+        for tokens, own in zip(row.tokens, positions, strict=True)
+    ]
+    sums: list[np.ndarray | None] = [None] * len(turns)
+    chosen: dict[int, list[int]] = {}
+    for layer, head in heads or ():
+        chosen.setdefault(layer, []).append(head)
+    counted = 0
+
+    def take(layer: int, rows) -> None:
+        nonlocal counted
+        if heads is not None and layer not in chosen:
+            return
+        picked = slice(None) if heads is None else chosen[layer]
+        for place, attention in enumerate(rows):
+            if heads is not None and max(picked) >= attention.shape[0]:
+                raise ValueError(
+                    f"You asked for head {max(picked)} of layer {layer}, which has {attention.shape[0]} heads: layers and "
+                    "heads count from 0."
+                )
+            part = attention[picked].sum(0).cpu().numpy()
+            sums[place] = part if sums[place] is None else sums[place] + part
+        counted += rows[0].shape[0] if heads is None else len(picked)
+
+    stream_attention_rows(backend.model, row.inputs, wanted, take)
+    if heads is not None and counted < len(heads):
+        raise ValueError(
+            f"You asked for the heads {[f'{layer}.{head}' for layer, head in heads]}, but the model has fewer layers: layers "
+            "and heads count from 0."
+        )
+    return [rows / counted for rows in sums], row
+
+
+def _told(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> Told | str:
+    text, spans = token_spans(tokenizer, tokens)
+    choices = []
+    for key in turn.keys:
+        mask = key.mask or (masks.from_boxes(key.boxes, turn.image_size) if key.boxes else None)
+        if mask is not None and masks.area(mask) and (places := tokens_of(key.text, text, spans)):
+            choices.append((masks.area(mask), len(choices), key, mask, places))
+    if not choices:
+        return "key expression not in the answer" if turn.keys else "no key expression"
+    _, _, key, mask, places = min(choices)
+    return Told(turn, tuple(tokens), text, key, mask, tuple(places))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """The image tokens of one row that are places, and how masks of any picture fall on them."""
+
+    boxes: tuple[Box, ...]
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box | None], told: Told) -> "_Grid":
+        places = np.array([index for index, box in enumerate(boxes) if box is not None], int)
+        if len(places) < 2:
+            raise ValueError(
+                f"{told.turn.name} has {len(places)} image tokens with a place: a correlation needs at least two."
+            )
+        return cls(tuple(boxes[index] for index in places), places)
+
+    def coverage(self, mask: Rle) -> np.ndarray:
+        return masks.coverage(mask, self.boxes)
+
+    def ranked(self, mask: Rle) -> Ranked:
+        return Ranked.of(self.coverage(mask))
+
+    def inside(self, mask: Rle) -> np.ndarray:
+        """Cells at least half covered; of a mask smaller than that everywhere, the cells it covers most."""
+        covered = self.coverage(mask)
+        return covered >= min(0.5, covered.max())
+
+
+class _Shuffles:
+    """Which wrong masks each turn gets. Masks on the same cells are ranked once."""
+
+    def __init__(self, told: Sequence[Told], null: str, shuffles: int, seed: int):
+        self.masks = [one.mask for one in told]
+        self.null, self.shuffles, self.seed = null, shuffles, seed
+        rng = np.random.default_rng(seed)
+        self.orders = np.stack([rng.permutation(len(told)) for _ in range(shuffles)]) if null == "images" else None
+        self._known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._cells: dict[tuple, masks.Cells] = {}
+
+    def own(self, index: int) -> Rle:
+        return self.masks[index]
+
+    def ranked(self, index: int, grid: _Grid) -> Ranked:
+        """The wrong masks of one turn, (shuffles, cells)."""
+        if self.null == "cells":
+            own = grid.ranked(self.masks[index])
+            rng = np.random.default_rng([self.seed, index])
+            mixed = rng.permuted(np.repeat(own.centred, self.shuffles, axis=0), axis=1)
+            return Ranked(mixed, np.repeat(own.norms, self.shuffles))
+        found = [self._of(other, grid) for other in self.orders[:, index]]
+        return Ranked(np.stack([centred for centred, _ in found]), np.array([norm for _, norm in found]))
+
+    def _of(self, other: int, grid: _Grid) -> tuple[np.ndarray, np.ndarray]:
+        name = (other, grid.boxes)
+        if name not in self._known:
+            mask = self.masks[other]
+            layout = (mask.image_size, grid.boxes)  # boxes are fractions: they lie on any picture
+            if layout not in self._cells:
+                self._cells[layout] = masks.Cells.of(grid.boxes, mask.image_size)
+            ranked = Ranked.of(self._cells[layout].coverage(mask))
+            self._known[name] = (ranked.centred[0], ranked.norms[0])
+        return self._known[name]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scores:
+    """One layer of one turn: sums over its tokens, and how many tokens had an answer."""
+
+    rho: np.ndarray  # (heads,)
+    rho_tokens: np.ndarray
+    auroc: np.ndarray
+    auroc_tokens: np.ndarray
+    null: np.ndarray  # (shuffles, heads)
+    null_tokens: np.ndarray
+
+    @classmethod
+    def of(cls, attention: np.ndarray, own: Ranked, inside: np.ndarray, wrong: Ranked) -> "_Scores":
+        heads, tokens, cells = attention.shape
+        ranked = Ranked.of(attention.reshape(-1, cells))
+
+        def summed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            values = values.reshape(heads, tokens, -1)
+            return np.nansum(values, 1).T, np.isfinite(values).sum(1).T
+
+        rho, rho_tokens = summed(ranked.spearman(own))
+        auroc, auroc_tokens = summed(ranked.auroc(inside))
+        return cls(rho[0], rho_tokens[0], auroc[0], auroc_tokens[0], *summed(ranked.spearman(wrong)))
+
+
+class _Tally:
+    """Sums over turns."""
+
+    def __init__(self, layers: int, heads: int, shuffles: int):
+        shape = (layers, heads)
+        self.auroc, self.auroc_tokens = np.zeros(shape), np.zeros(shape, int)
+        self.null, self.null_tokens = np.zeros((shuffles, *shape)), np.zeros((shuffles, *shape), int)
+        self.rho: list[np.ndarray] = []
+        self.rho_tokens: list[np.ndarray] = []
+
+    def add(self, index: int, scores: Sequence[_Scores]) -> None:
+        self.rho.append(np.stack([layer.rho for layer in scores]))
+        self.rho_tokens.append(np.stack([layer.rho_tokens for layer in scores]))
+        for place, layer in enumerate(scores):
+            self.auroc[place] += layer.auroc
+            self.auroc_tokens[place] += layer.auroc_tokens
+            self.null[:, place] += layer.null
+            self.null_tokens[:, place] += layer.null_tokens
+
+    def finished(self, image_ids, ceiling, skipped, settings) -> HeadAtlas:
+        by_turn, by_turn_tokens = np.stack(self.rho), np.stack(self.rho_tokens)
+        rho = _mean(by_turn.sum(0), by_turn_tokens.sum(0))
+        null = _mean(self.null, self.null_tokens)
+        p_head, p_family = p_values(rho.ravel(), null.reshape(len(null), -1))
+        return HeadAtlas(
+            rho=rho,
+            auroc=_mean(self.auroc, self.auroc_tokens),
+            tokens=by_turn_tokens.sum(0),
+            p_head=p_head.reshape(rho.shape),
+            p_family=p_family.reshape(rho.shape),
+            q_value=benjamini_hochberg(p_head).reshape(rho.shape),
+            null=null,
+            ceiling=ceiling,
+            turns=len(by_turn),
+            skipped=dict(skipped),
+            settings=settings,
+            by_turn=by_turn,
+            by_turn_tokens=by_turn_tokens,
+            image_ids=tuple(image_ids),
+        )
+
+
+def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+def _batches(items: Iterable, size: int):
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _shown(items: Iterable, progress: bool, words: str):
+    from tqdm import tqdm
+
+    return tqdm(items, desc=words, leave=False, disable=None if progress else True)

@@ -1,0 +1,320 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Explanations and head atlases as parts of static pages, made of values alone: no model and no torch. Floor 4."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from promvil_hf.boxes import Box
+from promvil_hf.explain.atlas import HeadAtlas
+from promvil_hf.explain.explanations import IOU_THRESHOLDS, REGIONS, Explanation, is_shown
+from promvil_hf.pages import (
+    Bar,
+    BoxMark,
+    Content,
+    Heat,
+    Html,
+    MaskMark,
+    Series,
+    bar_chart,
+    bullets,
+    details,
+    facts,
+    figure,
+    fragment,
+    gallery,
+    heat_map,
+    interval,
+    line_chart,
+    note,
+    number,
+    page,
+    paragraph,
+    section,
+    stat,
+    table,
+    tag,
+    tiles,
+)
+
+
+Picture = Any  # what `promvil_hf.pages.figure` shows: an image, an array or a path
+_WORDS = 6  # segments of the vision logits that get a colour
+
+
+def explanation_part(one: Explanation, image: Picture) -> Html:
+    """One answer: heat of each phrase, what the patches say, what hiding changes."""
+    return fragment(
+        tag("p", tag("strong", one.question), class_="expression"),
+        tag(
+            "p", "Answer: ", tag("strong", one.answer or "(nothing)"), f"  (right: {one.truth})" if one.truth else None
+        ),
+        gallery(
+            [*(_heat_figure(one, image, place) for place in range(len(one.keys))), _words_figure(one, image)],
+            least_width=280,
+        ),
+        _hidden_table(one),
+    )
+
+
+def explanation_page(one: Explanation, image: Picture, atlas: HeadAtlas | None = None) -> Html:
+    """A page about one answer."""
+    looked = "the mean over all heads" if not one.heads else f"the heads {_heads(one.heads)} (layer.head)"
+    return page(
+        f"Why “{one.answer[:60] or '(nothing)'}”",
+        section("What the model looked at", explanation_part(one, image)),
+        section(
+            "How to read this",
+            bullets(
+                [
+                    f"Heat is attention, from the query that predicts each token to the image tokens: {looked}. Attention "
+                    "shows where information was read, not that it decided the answer; the table of hidden regions does.",
+                    "Each image token's most likely vocabulary entry makes the segmentation. In a model that was not "
+                    "trained with vision modeling these words are mostly noise.",
+                    "An answer that stays when its region is hidden was not read from there alone, or is what the model says "
+                    "by habit (see “blind”); one that changes under random boxes of the same size was merely disturbed.",
+                ]
+            ),
+            None
+            if atlas is not None or one.heads
+            else note(
+                "No atlas was given",
+                paragraph(
+                    "The best heads of a model are found on many images with known masks: promvil explain --rows ... "
+                    "writes atlas.json, and --atlas takes its best heads."
+                ),
+            ),
+        ),
+        section("Settings", facts({"model": one.model or "–", "heads": looked, "region": REGIONS[one.region]})),
+        lead=one.question,
+    )
+
+
+def atlas_page(
+    atlas: HeadAtlas,
+    explanations: Sequence[Explanation],
+    open_image: Callable[[str], Picture | None],
+    *,
+    model: str = "",
+    segmentation: Sequence[Mapping[str, Any]] = (),
+    level: float = 0.05,
+    control: str = "family",
+) -> Html:
+    """A page about a model: the map of its heads, the best of them, their null, examples."""
+    best, passing = atlas.best(10), atlas.passing(level, control)
+    layers, heads = atlas.rho.shape
+    top = best[0] if best else None
+    error = "family-wise error" if control == "family" else "false discovery rate"
+    return page(
+        f"Head atlas of {model}" if model else "Head atlas",
+        section(
+            "In short",
+            tiles(
+                stat(
+                    "heads that look at what is named",
+                    f"{int(passing.sum())} of {passing.size:,}",
+                    f"{error} held at {level:g}, null: {atlas.settings.get('null', '?')}",
+                ),
+                stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
+                stat("its ρ", atlas.rho[top] if top else None, _of_best(atlas, top)),
+                stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
+                stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
+            ),
+            _skipped(atlas),
+        ),
+        section(
+            "Layer by head",
+            heat_map(
+                atlas.rho,
+                alt=f"Spearman's rho of {layers} layers by {heads} heads",
+                row_label="layer",
+                column_label="head",
+                signed=True,
+                label="ρ",
+                rings=[place for place in best if passing[place]],
+                caption="Mean rank correlation of a head's attention to the image with the mask of what is named, while it "
+                "is named. Rings: the best heads that pass. Grey: no score.",
+            ),  # fmt: skip
+            heat_map(
+                atlas.auroc - 0.5,
+                alt=f"AUROC above chance of {layers} layers by {heads} heads",
+                row_label="layer",
+                column_label="head",
+                signed=True,
+                label="AUROC − 0.5",
+                caption="The same as a chance of telling inside from outside, which does not grow with the mask.",
+            ),  # fmt: skip
+        ),
+        section("Best heads", _best_table(atlas, best, passing)),
+        section("Chance", *_null_part(atlas, best, level)),
+        section("Segmentation", _segmentation_part(explanations, segmentation)) if explanations else None,
+        section(
+            "Examples",
+            (
+                details(f"{one.name}: {one.question} {one.answer}", explanation_part(one, picture), opened=place < 3)
+                for place, one in enumerate(explanations)
+                if (picture := open_image(one.image)) is not None
+            ),
+        )
+        if explanations
+        else None,
+        section("Settings", facts({name: str(value) for name, value in atlas.settings.items()})),
+        lead="Which attention heads look at what the words name, and how sure that is.",
+    )
+
+
+def _heat_figure(one: Explanation, image: Picture, place: int) -> Html:
+    key = one.keys[place]
+    heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
+    caption: list[Content] = [tag("strong", key.text, class_="expression")]
+    if key.heat_iou:
+        best = int(np.argmax(key.heat_iou))
+        caption.append(
+            f" – IoU with its mask {number(key.heat_iou[best])} (above {IOU_THRESHOLDS[best]:.0%} of the range)"
+        )
+    return figure(
+        image,
+        alt=f"Attention while the model wrote “{key.text}”.",
+        heat=Heat(heat, low=0.0, label="attention"),
+        boxes=[
+            *(BoxMark(Box(*corners)) for corners in key.boxes),
+            *(
+                BoxMark(Box(*corners), "hidden", dashed=True)
+                for corners in one.hidden_boxes
+                if corners not in key.boxes
+            ),
+        ],
+        caption=caption,
+    )
+
+
+def _words_figure(one: Explanation, image: Picture) -> Html:
+    said = np.array(one.said)
+    found, counts = np.unique(said[said >= 0], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    shown = [int(found[k]) for k in order if is_shown(one.words.get(int(found[k]), ""))]
+    marks = [MaskMark(said == token, one.words[token].strip(), place) for place, token in enumerate(shown[:_WORDS])]
+    ious = [key.words_iou for key in one.keys if key.words_iou is not None]
+    return figure(
+        image,
+        alt="What the image tokens would say.",
+        masks=marks,
+        caption=[
+            f"What the patches say: {len(shown)} words"
+            + (f", the {_WORDS} largest in colour" if len(shown) > _WORDS else ""),
+            f" – IoU of the phrase's own words with its mask {number(float(np.mean(ious)))}" if ious else None,
+        ],
+    )
+
+
+def _hidden_table(one: Explanation) -> Html | None:
+    if not one.hidden:
+        return None
+    before = one.hidden.get("original", one.answer).strip()
+    rows = [
+        [kind, said or "(nothing)", "–" if kind == "original" else "yes" if said.strip() != before else "no"]
+        for kind, said in one.hidden.items()
+    ]
+    return table(rows, ["hidden", "answer", "changed"], caption=f"What was hidden: {REGIONS[one.region]}.")
+
+
+def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray) -> Html:
+    rows = []
+    for place in best:
+        spread = atlas.interval(*place)
+        rows.append(
+            [
+                f"{place[0]}.{place[1]}", f"{number(atlas.rho[place])} {interval(spread.low, spread.high)}",
+                atlas.rho[place] / atlas.ceiling if atlas.ceiling else None, atlas.auroc[place], atlas.p_head[place],
+                atlas.p_family[place], atlas.q_value[place], bool(passing[place]), int(atlas.tokens[place]),
+            ]
+        )  # fmt: skip
+    return table(
+        rows,
+        ["layer.head", "ρ", "ρ / largest", "AUROC", "p alone", "p in the family", "q", "passes", "tokens"],
+        caption="Sorted by ρ; intervals draw whole images.",
+        numeric=(1, 2, 3, 4, 5, 6, 8),
+    )
+
+
+def _null_part(atlas: HeadAtlas, best: Sequence[tuple[int, int]], level: float) -> list[Html]:
+    """The best ρ of any head under each shuffle, as a curve, and the best heads beside its borders."""
+    most = (
+        np.sort(np.nanmax(atlas.null.reshape(len(atlas.null), -1), axis=1)) if np.isfinite(atlas.null).any() else None
+    )
+    if most is None:
+        return [paragraph("No shuffle gave a score.")]
+    share = 1 - np.arange(len(most)) / len(most)
+    step = max(1, len(most) // 40)
+    curve = line_chart(
+        [Series("best of all heads, wrong masks", most[::step].tolist(), share[::step].tolist())],
+        alt="Share of shuffles whose best head reaches a rho.", x_label="ρ of the best head", y_label="share of shuffles",
+        caption=f"{len(most)} shuffles gave each turn a wrong mask. The best head of a shuffle still reaches "
+        f"{number(float(np.quantile(most, 1 - level)))} once in {round(1 / level)} times.",
+    )  # fmt: skip
+    bars = [Bar(f"head {layer}.{head}", float(atlas.rho[layer, head])) for layer, head in best[:5]]
+    bars.append(Bar(f"best of a shuffle, {1 - level:.0%}", float(np.quantile(most, 1 - level)), colour=1))
+    return [curve, bar_chart(bars, alt="The best heads beside chance.")]
+
+
+def segmentation_rows(explanations: Sequence[Explanation]) -> list[list[Content]]:
+    """Mean IoU with given masks: of the heat at each threshold, and of the words that patches say."""
+    keys = [key for one in explanations for key in one.keys if key.heat_iou is not None]
+    if not keys:
+        return []
+    heat = np.array([key.heat_iou for key in keys], float).mean(0)
+    rows: list[list[Content]] = [
+        [f"best heads, above {threshold:.0%}", float(value), len(keys)]
+        for threshold, value in zip(IOU_THRESHOLDS, heat, strict=True)
+    ]
+    words = [key.words_iou for key in keys if key.words_iou is not None]
+    rows.append(["vision logits, words of the phrase", float(np.mean(words)) if words else None, len(words)])
+    return rows
+
+
+def words_per_picture(explanations: Sequence[Explanation]) -> float:
+    """How many different words the patches of a picture say on average, those counted that are shown."""
+    said = [{token for row in one.said for token in row if is_shown(one.words.get(token, ""))} for one in explanations]
+    return sum(map(len, said)) / len(said)
+
+
+def _segmentation_part(explanations: Sequence[Explanation], table_rows: Sequence[Mapping[str, Any]]) -> list[Content]:
+    given = segmentation_rows(explanations)
+    parts: list[Content] = []
+    if given:
+        parts.append(
+            table(
+                given,
+                ["from", "mean IoU", "phrases"],
+                caption="Against the masks that came with the rows. Patches say "
+                f"{words_per_picture(explanations):.1f} words a picture.",
+            )
+        )
+    if table_rows:
+        parts.append(
+            table(
+                [[r["threshold"], r["iou"], r["tokens_per_sample"], r["samples"], r["processed"]] for r in table_rows],
+                ["threshold", "IoU", "words per sample", "samples", "processed"],
+                caption="Vision logits against a detector and segmenter that look for every word, as in FiVL's table.",
+            )
+        )
+    return parts or [paragraph("No phrase came with a mask.")]
+
+
+def _of_best(atlas: HeadAtlas, top: tuple[int, int] | None) -> str | None:
+    if top is None:
+        return None
+    spread = atlas.interval(*top)
+    return f"{interval(spread.low, spread.high)}; at most {number(atlas.ceiling)} with these masks"
+
+
+def _skipped(atlas: HeadAtlas) -> Html | None:
+    if not atlas.skipped:
+        return None
+    told = "; ".join(f"{count:,} × {reason}" for reason, count in atlas.skipped.items())
+    return paragraph(f"Left out: {told}.")
+
+
+def _heads(heads: Sequence[Sequence[int]]) -> str:
+    return ", ".join(f"{layer}.{head}" for layer, head in heads)

@@ -1,0 +1,264 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Streamed attention rows are the rows of eager's full maps, on every family, whatever the padding."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+
+from promvil_hf.backends.base import Decoding, Request
+from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend
+from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
+from promvil_hf.explain.attention_rows import Wanted, attention_rows, stream_attention_rows
+from promvil_hf.explain.heads import head_rows
+from promvil_hf.toy import models
+
+
+every_family = pytest.mark.parametrize("family", sorted(FAMILIES))
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))
+
+
+REQUESTS = [
+    Request("the red circle", noise(90, 40)),
+    Request("Where is the large blue square above the green star?"),
+    Request("a dog", noise(30, 70, 1)),
+]
+
+
+def tiny(family: str, **sizes) -> PatchTokenBackend:
+    made = getattr(models, f"tiny_{family}")(**sizes)
+    return PatchTokenBackend(made.model, made.processor)
+
+
+@torch.inference_mode()
+def eager(model, inputs) -> tuple[torch.Tensor, ...]:
+    model.set_attn_implementation("eager")
+    full = model(**inputs, output_attentions=True).attentions
+    model.set_attn_implementation("sdpa")
+    return full
+
+
+def wanted(backend, inputs, last: int = 3) -> list[Wanted]:
+    positions = backend.image_positions(inputs)
+    return [
+        Wanted(mask.nonzero()[-last:, 0].tolist(), own.nonzero()[:, 0].tolist())
+        for mask, own in zip(inputs["attention_mask"], positions, strict=True)
+    ]
+
+
+@every_family
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_rows_equal_the_rows_of_eager_full_maps(family, side):
+    backend = tiny(family)
+    inputs = backend.inputs(REQUESTS, padding_side=side)
+    asked = wanted(backend, inputs)
+    ours = attention_rows(backend.model, inputs, asked)
+    full = eager(backend.model, inputs)
+    for row, one in enumerate(asked):
+        theirs = torch.stack([layer[row][:, one.queries][..., one.keys] for layer in full])
+        assert ours[row].shape == theirs.shape
+        torch.testing.assert_close(ours[row], theirs, atol=1e-6, rtol=0)
+    assert ours[0].numel() and not ours[1].numel()  # the row without a picture has no image tokens
+
+
+@every_family
+def test_a_told_answer_gives_the_rows_of_writing_it(family):
+    """One teacher-forced pass has the attention of each step of `generate`, row t - 1 for token t."""
+    backend = tiny(family)
+    request = REQUESTS[0]
+    [written] = backend.generate([request], Decoding(max_new_tokens=4))
+    [rows], row = head_rows(backend, [(request, written.tokens)], [(1, 2)])
+    inputs = backend.inputs([request])
+    backend.model.set_attn_implementation("eager")
+    steps = backend.model.generate(
+        **inputs, max_new_tokens=len(written.tokens), min_new_tokens=len(written.tokens), do_sample=False,
+        output_attentions=True, return_dict_in_generate=True,
+    ).attentions  # fmt: skip
+    columns = backend.image_positions(inputs)[0]
+    for step, layers in enumerate(steps):
+        theirs = layers[1][0, 2, -1, : columns.shape[0]][columns]
+        np.testing.assert_allclose(rows[step], theirs, atol=1e-6)
+    assert row.query_of(0) == columns.shape[0] - 1
+
+
+def test_answers_of_different_lengths_in_one_batch_are_explained_as_alone():
+    backend = tiny("llava")
+    pairs = [(REQUESTS[0], (300, 301, 302, 303)), (REQUESTS[2], (310,))]
+    together, _ = head_rows(backend, pairs, None)
+    for pair, own in zip(pairs, together, strict=True):
+        [alone], _ = head_rows(backend, [pair], None)
+        np.testing.assert_allclose(own, alone, atol=1e-6)
+
+
+def test_no_map_is_kept_and_layers_come_one_by_one():
+    backend = tiny("llava", layers=3)
+    inputs = backend.inputs(REQUESTS)
+    asked = wanted(backend, inputs, last=2)
+    seen = []
+
+    def take(layer, rows):
+        seen.append((layer, [tuple(row.shape) for row in rows]))
+
+    outputs = stream_attention_rows(backend.model, inputs, asked, take)
+    assert [layer for layer, _ in seen] == [0, 1, 2]
+    assert seen[0][1] == [(4, 2, 16), (4, 2, 0), (4, 2, 16)]
+    assert outputs.logits.shape[1] == 1
+    assert not outputs.attentions
+
+
+def test_the_model_is_left_as_it_was_even_after_an_error():
+    backend = tiny("llava")
+    backend.model.train()
+    before = backend.model(**backend.inputs(REQUESTS[:1])).logits
+
+    def fails(layer, rows):
+        raise RuntimeError("enough")
+
+    inputs = backend.inputs(REQUESTS[:1])
+    with pytest.raises(RuntimeError, match="enough"):
+        stream_attention_rows(backend.model, inputs, wanted(backend, inputs), fails)
+    assert backend.model.config.text_config._attn_implementation == "sdpa"
+    assert backend.model.training and backend.model.model.language_model.layers[0].training
+    torch.testing.assert_close(backend.model(**inputs).logits, before)
+
+
+def test_an_adapter_in_front_of_the_model_is_looked_through():
+    from peft import LoraConfig, get_peft_model
+
+    backend = tiny("llava")
+    inputs = backend.inputs(REQUESTS[:1])
+    plain = attention_rows(backend.model, inputs, wanted(backend, inputs))
+    torch.manual_seed(0)
+    wrapped = get_peft_model(backend.model, LoraConfig(target_modules=["q_proj"], init_lora_weights=False)).eval()
+    changed = attention_rows(wrapped, inputs, wanted(backend, inputs))
+    assert (changed[0] - plain[0]).abs().max() > 1e-4
+
+
+def test_soft_capped_attention_equals_eager():
+    """PaliGemma 2's text model caps its scores, which the fused kernel cannot."""
+    torch.manual_seed(0)
+    relative = models.tiny_paligemma()
+    config = transformers.PaliGemmaConfig(
+        vision_config=relative.model.config.vision_config,
+        text_config={
+            "model_type": "gemma2",
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 8,
+            "query_pre_attn_scalar": 8,
+            "vocab_size": relative.model.config.text_config.vocab_size,
+            "attn_logit_softcapping": 0.5,
+            "sliding_window": 64,
+            "pad_token_id": 0,
+        },
+        image_token_index=relative.model.config.image_token_id,
+        projection_dim=32,
+        hidden_size=32,
+    )
+    model = transformers.PaliGemmaForConditionalGeneration(config).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(std=0.3)
+    model.set_attn_implementation({"text_config": "eager"})
+    backend = PatchTokenBackend(model, relative.processor)
+    inputs = backend.inputs(REQUESTS)
+    asked = wanted(backend, inputs)
+    ours = attention_rows(model, inputs, asked)
+    assert model.config.text_config._attn_implementation == "eager"
+    with torch.inference_mode():
+        full = model(**inputs, output_attentions=True).attentions
+    for row, one in enumerate(asked):
+        theirs = torch.stack([layer[row][:, one.queries][..., one.keys] for layer in full])
+        torch.testing.assert_close(ours[row], theirs, atol=1e-6, rtol=0)
+
+
+def test_half_precision_models_give_float32_rows_that_sum_to_one():
+    backend = tiny("llava")
+    backend.model.to(torch.bfloat16)
+    inputs = backend.inputs(REQUESTS[:1])
+    length = inputs["input_ids"].shape[1]
+    [rows] = attention_rows(backend.model, inputs, [Wanted([length - 1], range(length))])
+    assert rows.dtype == torch.float32
+    torch.testing.assert_close(rows.sum(-1), torch.ones(rows.shape[:-1]))
+
+
+# What is refused
+
+
+def test_a_model_that_returns_no_attention_says_the_way_out():
+    backend = tiny("llava")
+    for layer in backend.model.model.language_model.layers:
+        layer.self_attn.forward = lambda hidden_states, **_: (hidden_states, None)  # as remote code may do
+    inputs = backend.inputs(REQUESTS[:1])
+    way_out = 'returned no attention: .* without `trust_remote_code`; .*`attn_implementation="eager"`'
+    with pytest.raises(ValueError, match=way_out):
+        attention_rows(backend.model, inputs, wanted(backend, inputs))
+
+
+def test_wishes_that_do_not_fit_are_refused():
+    backend = tiny("llava")
+    inputs = backend.inputs(REQUESTS[:1])
+    with pytest.raises(ValueError, match="You passed 2 wishes for a batch of 1 rows"):
+        attention_rows(backend.model, inputs, [Wanted([1], [2])] * 2)
+    with pytest.raises(ValueError, match=r"You asked for the places 2 to 999 of row 0, which has \d+ tokens"):
+        attention_rows(backend.model, inputs, [Wanted([999], [2])])
+    with pytest.raises(ValueError, match=r"head 9 of layer 0, which has 4 heads"):
+        head_rows(backend, [(REQUESTS[0], (300,))], [(0, 9)])
+    with pytest.raises(ValueError, match=r"\['7.0'\], but the model has fewer layers"):
+        head_rows(backend, [(REQUESTS[0], (300,))], [(7, 0)])
+    with pytest.raises(ValueError, match="an answer without tokens"):
+        answered(backend, REQUESTS[:1], [()])
+
+
+def test_a_model_whose_image_tokens_are_no_places_is_refused():
+    from promvil_hf.backends.kosmos2 import Kosmos2Backend
+
+    made = models.tiny_kosmos2()
+    with pytest.raises(
+        ValueError, match="You passed a Kosmos2Backend, whose image tokens are no places.*such as LLaVA"
+    ):
+        require_places(Kosmos2Backend(made.model, made.processor))
+
+
+# Words and their tokens
+
+
+@every_family
+def test_a_given_answer_is_written_as_the_template_writes_it(family):
+    backend = tiny(family)
+    tokens = answer_tokens(backend, REQUESTS[0], "The small circle is red.")
+    text, spans = token_spans(backend.processor.tokenizer, tokens)
+    assert text.strip() == "The small circle is red."
+    found = tokens_of("small circle", text, spans)
+    assert "".join(text[start:end] for start, end in (spans[place] for place in found)).strip() == "small circle"
+
+
+def test_characters_of_several_tokens_are_written_by_the_last_of_them():
+    tokenizer = models.tiny_llava().processor.tokenizer
+    tokens = tokenizer("a café ☃ there", add_special_tokens=False)["input_ids"]
+    text, spans = token_spans(tokenizer, tokens)
+    assert text == "a café ☃ there"
+    assert "".join(text[start:end] for start, end in spans) == text
+    assert tokens_of("☃", text, spans)
+
+
+def test_phrases_are_found_as_whole_words_in_any_case_and_by_their_end_where_the_rest_is_missing():
+    text = "The catalog shows a Cat and a cat."
+    spans = [(place, place + 1) for place in range(len(text))]
+
+    def found(phrase):
+        places = tokens_of(phrase, text, spans)
+        return text[places[0] : places[-1] + 1] if places else None
+
+    assert found("cat") == "Cat"
+    assert found("black cat") == "Cat"
+    assert found("a  CAT") == "a Cat"
+    assert found("dog") is None
+    assert found("cat.") is None or found("cat.") == "cat."

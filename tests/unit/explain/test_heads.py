@@ -1,0 +1,204 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The atlas finds a head that is known to look, names no other, and keeps the error it states."""
+
+import dataclasses
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from promvil_hf import masks
+from promvil_hf.backends.base import Decoding, Request
+from promvil_hf.explain.answered import answer_tokens
+from promvil_hf.explain.atlas import HeadAtlas, benjamini_hochberg, p_values
+from promvil_hf.explain.heads import AskedTurn, head_atlas, head_rows, tell, turns_of
+from promvil_hf.key_expressions import KeyExpression
+from tests.unit.explain import wired
+
+
+SHORT = Decoding(max_new_tokens=3)
+
+
+def turns(count: int = 40) -> list[AskedTurn]:
+    rows, pictures = wired.rows()
+    return [turn for row in rows[:count] for turn in turns_of(row, lambda row: pictures[row.image_path])]
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return wired.backend()
+
+
+@pytest.fixture(scope="module")
+def told(backend):
+    return tell(backend, turns(), decoding=SHORT)[0]
+
+
+@pytest.fixture(scope="module")
+def atlas(backend, told):
+    return head_atlas(backend, told, shuffles=200)
+
+
+def test_the_planted_head_ranks_first_and_passes_alone(atlas):
+    assert atlas.best(1) == [wired.PLANTED]
+    assert np.argwhere(atlas.passing(0.05)).tolist() == [list(wired.PLANTED)]
+    assert np.argwhere(atlas.passing(0.05, "fdr")).tolist() == [list(wired.PLANTED)]
+    assert atlas.auroc[wired.PLANTED] > 0.99
+    spread = atlas.interval(*wired.PLANTED)
+    assert spread.low > 0.2 and spread.estimate == pytest.approx(atlas.rho[wired.PLANTED])
+    assert atlas.rho[wired.PLANTED] < atlas.ceiling < 0.6  # raw rho is far from 1 even for a perfect head
+
+
+def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, told):
+    some = told[:8]
+    found = head_atlas(backend, some, shuffles=1)
+    theirs = []
+    for one in some:
+        [rows], _ = head_rows(backend, [(one.turn.request(), one.tokens)], [wired.PLANTED])
+        theirs += [spearmanr(rows[place], wired.grid_mask(one.mask)).statistic for place in one.key_tokens]
+    assert found.rho[wired.PLANTED] == pytest.approx(np.mean(theirs), abs=1e-6)
+
+
+def test_a_head_without_an_answer_is_a_nan_with_its_count_and_harms_no_other(atlas):
+    assert np.isnan(atlas.rho[0, 0])  # it looks at everything alike: its row is constant
+    assert atlas.tokens[0, 0] == 0 and atlas.p_family[0, 0] == 1 and (0, 0) not in atlas.best(20)
+    assert (atlas.tokens.ravel()[1:] == 40).all() and np.isfinite(atlas.rho.ravel()[1:]).all()
+
+
+def test_batches_do_not_change_the_atlas(backend, told):
+    one = head_atlas(backend, told[:9], shuffles=5, batch_size=1)
+    many = head_atlas(backend, told[:9], shuffles=5, batch_size=4)
+    np.testing.assert_allclose(one.rho, many.rho, atol=2e-3, equal_nan=True)  # ranks of near ties move with padding
+    np.testing.assert_allclose(one.null, many.null, atol=2e-3, equal_nan=True)
+    assert one.image_ids == many.image_ids
+
+
+def test_an_atlas_is_read_back_as_it_was_written(atlas):
+    again = HeadAtlas.from_dict(json.loads(json.dumps(atlas.to_dict())))
+    for name in ("rho", "auroc", "tokens", "p_family", "null", "by_turn", "by_turn_tokens"):
+        np.testing.assert_allclose(getattr(again, name), getattr(atlas, name), atol=1e-6, equal_nan=True)
+    assert again.best(3) == atlas.best(3) and again.settings == atlas.settings
+    assert again.interval(*wired.PLANTED).low == pytest.approx(atlas.interval(*wired.PLANTED).low, abs=1e-6)
+
+
+def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(backend, told):
+    """Masks of shuffles are taken for the true ones: whatever passes then is an error. The planted head has no pardon."""
+    level, trials = 0.05, 200
+    wrong = np.random.default_rng(7)
+    scores = _scores_of_all_pairs(backend, told)  # (turns, masks, heads)
+    places = np.arange(len(told))
+
+    def mean_of(order):
+        return np.nanmean(scores[places, order], axis=0)
+
+    errors = heads_alone = 0
+    for _ in range(trials):
+        observed = mean_of(wrong.permutation(len(told)))
+        null = np.stack([mean_of(wrong.permutation(len(told))) for _ in range(99)])
+        alone, family = p_values(observed, null)
+        errors += bool((family <= level).any())
+        heads_alone += int((alone <= level).sum())
+    bound = level * trials + 3 * np.sqrt(trials * level * (1 - level))
+    assert errors <= bound
+    heads = scores.shape[-1]  # of one atlas they rise and fall together: the bound counts on no independence
+    assert heads_alone <= heads * bound
+    _, family = p_values(mean_of(places), null)
+    assert family.argmin() == wired.PLANTED[0] * 4 + wired.PLANTED[1] and family.min() <= level  # the check can fail
+
+
+def _scores_of_all_pairs(backend, told):
+    from promvil_hf.explain.answered import answered
+    from promvil_hf.explain.attention_rows import Wanted, attention_rows
+    from promvil_hf.explain.ranks import Ranked
+
+    masks_ranked = Ranked.of(np.stack([wired.grid_mask(one.mask) for one in told]))
+    found = []
+    for one in told:
+        row = answered(backend, [one.turn.request()], [one.tokens])
+        keys = backend.image_positions(row.inputs)[0].nonzero()[:, 0].tolist()
+        [rows] = attention_rows(backend.model, row.inputs, [Wanted([row.query_of(one.key_tokens[0])], keys)])
+        found.append(Ranked.of(rows.reshape(-1, len(keys)).numpy()).spearman(masks_ranked).T)
+    scores = np.stack(found)
+    return np.where(np.isfinite(scores), scores, 0.0)
+
+
+def test_a_null_that_shuffles_cells_is_passed_by_smooth_heads_that_look_at_nothing(backend):
+    """Why the default exchanges masks between images."""
+    rows = np.linspace(0, 1, 64)[None]  # a head that prefers the end of the picture
+    low = np.zeros((8, 8))
+    low[4:7, 2:6] = 1  # every mask lies there, for every image alike
+    from promvil_hf.explain.ranks import Ranked
+
+    ranked, own = Ranked.of(rows), Ranked.of(low.reshape(1, -1))
+    rng = np.random.default_rng(0)
+    cells = np.stack([ranked.spearman(Ranked.of(rng.permutation(low.ravel()))).ravel() for _ in range(99)])
+    images = np.stack([ranked.spearman(own).ravel() for _ in range(99)])
+    assert p_values(ranked.spearman(own).ravel(), cells)[0][0] <= 0.05
+    assert p_values(ranked.spearman(own).ravel(), images)[0][0] == 1.0
+
+
+def test_p_values_count_the_observation_and_benjamini_hochberg_is_the_textbooks():
+    alone, family = p_values(
+        np.array([3.0, 0.0, np.nan]), np.array([[0.0, 1.0, 0.0], [1.0, -1.0, 0.0], [2.0, 0.5, 0.0]])
+    )
+    assert alone.tolist() == [0.25, 0.75, 1.0]
+    assert family[0] == 0.25 and family[2] == 1.0
+    p = np.array([0.01, 0.04, 0.03, 0.5])
+    np.testing.assert_allclose(benjamini_hochberg(p), [0.04, 0.16 / 3, 0.16 / 3, 0.5])
+
+
+# What is looked for
+
+
+def test_of_several_key_expressions_the_smallest_that_the_answer_has_is_taken(backend):
+    [turn] = turns(1)
+    [key] = turn.keys
+    whole = masks.encode(np.ones((96, 96)))
+    keys = (
+        KeyExpression("purple dot", 0, mask=masks.encode(np.eye(96))),
+        KeyExpression(turn.answer, 0, mask=whole),
+        key,
+    )
+    [found], skipped = tell(backend, [dataclasses.replace(turn, keys=keys)], decoding=SHORT)
+    assert found.key is key and not skipped
+    assert found.text.split("<")[0].strip() == turn.answer and found.key_tokens == (0,)
+
+
+def test_what_cannot_be_used_is_counted_by_reason(backend):
+    good = turns(10)
+    others = [
+        dataclasses.replace(good[0], keys=()),
+        dataclasses.replace(good[0], keys=(dataclasses.replace(good[0].keys[0], text="zebra"),)),
+    ]
+    told, skipped = tell(backend, [*others, *good], decoding=SHORT)
+    assert skipped == Counter({"no key expression": 1, "key expression not in the answer": 1})
+    outside = dataclasses.replace(told[0], mask=masks.encode(np.zeros((96, 96))))
+    found = head_atlas(backend, [outside, *told[1:]], skipped=skipped, shuffles=3)
+    assert found.skipped["mask outside what the model sees"] == 1
+    assert found.turns == 9
+
+
+def test_a_told_answer_is_looked_at_like_an_own_one(backend):
+    own, _ = tell(backend, turns(8), decoding=SHORT)
+    given, _ = tell(backend, turns(8), own_answers=False)
+    assert [one.tokens[0] for one in own] == [one.tokens[0] for one in given]
+    tokens = answer_tokens(backend, Request("What color is it?"), "It is red.")
+    assert backend.processor.tokenizer.decode(tokens).strip() == "It is red."
+
+
+def test_what_cannot_be_computed_is_refused_with_a_sentence(backend, told):
+    with pytest.raises(ValueError, match="You passed 3 turns and null='images'.*at least 8.*null='cells'"):
+        head_atlas(backend, told[:3])
+    with pytest.raises(ValueError, match="nulls are images, cells"):
+        head_atlas(backend, told, null="pixels")
+    with pytest.raises(ValueError, match="No turn is left to look at. 4 × no key expression"):
+        head_atlas(backend, [], skipped={"no key expression": 4})
+    with pytest.raises(ValueError, match="tell the model its answers, but toy-.* has none"):
+        tell(backend, [dataclasses.replace(turns(1)[0], answer=None)], own_answers=False)
+    with pytest.raises(ValueError, match="it is 'family' or 'fdr'"):
+        head_atlas(backend, told[:8], shuffles=1).passing(0.05, "none")
+    gone = [dataclasses.replace(one, mask=masks.encode(np.zeros((96, 96)))) for one in told[:8]]
+    with pytest.raises(ValueError, match="None of the 8 masks lies in what the model sees"):
+        head_atlas(backend, gone, shuffles=1)
