@@ -57,8 +57,13 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     keywords="vision-language grounding referring-expressions kosmos-2 llava lora curriculum explainability",
-    packages=find_packages(include=["promvil_hf", "promvil_hf.*"]),
-    package_data={"promvil_hf": ["py.typed", "**/*.md", "**/*.yaml", "**/*.safetensors", "**/*.json"]},
+    # recipes/ has one home, at the top of the repository; the wheel carries it for `promvil recipe`.
+    packages=[*find_packages(include=["promvil_hf", "promvil_hf.*"]), "promvil_hf.recipes"],
+    package_dir={"promvil_hf.recipes": "recipes"},
+    package_data={
+        "promvil_hf": ["py.typed", "**/*.md", "**/*.yaml", "**/*.safetensors", "**/*.json"],
+        "promvil_hf.recipes": ["**/*.yaml", "**/*.py"],
+    },
     python_requires=">=3.11",
     install_requires=CORE,
     extras_require=EXTRAS,

@@ -16,6 +16,15 @@ from promvil_hf import __version__
 COMMANDS = {  # name: (module of promvil_hf.commands, what it does)
     "demo": ("demo", "run the pipeline on a toy world and write a page that shows it"),
     "decompose": ("decompose", "show the nested phrases of an expression, simple to complex"),
+    "build": ("build", "build a dataset: CompoVL from Visual Genome, FiVL-Instruct"),
+    "inspect": ("inspect", "sample a built dataset onto a page to judge it by eye, and read the verdicts"),
+    "recipe": ("recipe", "list, copy and run the training recipes"),
+    "evaluate": ("evaluate", "evaluate a model or a file of answers on a benchmark, or compare two reports"),
+    "reliance": ("reliance", "what a model loses when what its answers name is hidden (Visual Reliance Score)"),
+    "explain": ("explain", "what a model looked at for an answer, and the atlas of its attention heads"),
+    "judge": ("judge", "let a model judge a sample of FiVL-Instruct"),
+    "ground": ("ground", "ground an expression in a picture, simple parts first"),
+    "explore": ("explore", "look through saved explanations in a browser, two checkpoints side by side"),
     "env": ("env", "print versions, devices and what is installed (for a bug report)"),
 }
 

@@ -14,7 +14,7 @@ FLOORS = {  # the longest prefix counts
     0: ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
     1: ("conventions", "dialects", "nesting", "masks", "metrics"),
     2: ("data", "toy", "pages", "jobs", "endpoint"),
-    3: ("backends", "collators", "curriculum", "losses", "annotators", "toy.models"),
+    3: ("backends", "collators", "curriculum", "losses", "vision_labels", "annotators", "toy.models"),
     4: ("trainers", "inference", "explain"),
     5: ("toy.base_training", "cli", "commands", "hub", "evaluation", "models", "report", "rewards", "tasks", "__main__"),
 }

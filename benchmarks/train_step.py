@@ -1,0 +1,330 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A training step of Kosmos-2 on nested phrases: the reference's way, pictures encoded once, and all texts in one row.
+
+    python -m benchmarks.train_step [--k 4] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
+
+`k` is the number of texts about a picture (a chain of k / 2 + 1 levels). Same model, same rows, LoRA r = 64 on the
+reference's layers, forward and backward, batches made from encoded pictures each time. One thread, CPU time, variants
+taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without padding, in
+floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's own loop and
+says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with random weights
+(24 GB of memory, minutes); equality is a matter of fp32.
+"""
+
+import os
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import io
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from statistics import median
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from promvil_hf.backends.kosmos2 import Kosmos2Backend
+from promvil_hf.backends.lora_scopes import lora_config
+from promvil_hf.boxes import Box
+from promvil_hf.collators.chain import ChainCollator
+from promvil_hf.collators.texts import chain_in
+from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, to_row
+from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
+from promvil_hf.trainers.adapters import with_lora
+from promvil_hf.trainers.promvil import PromViLTrainer, target_losses
+from promvil_hf.trainers.promvil_config import PromViLConfig
+
+
+SHAPES = {
+    "small": {
+        "text_config": {"embed_dim": 512, "layers": 8, "ffn_dim": 2048, "attention_heads": 8},
+        "vision_config": {
+            "hidden_size": 384,
+            "intermediate_size": 1536,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 6,
+        },
+    },
+    "quarter": {  # a quarter of small's depth and vocabulary, and therefore its ratios, for tests
+        "text_config": {"embed_dim": 512, "layers": 2, "ffn_dim": 2048, "attention_heads": 8, "vocab_size": 16260},
+        "vision_config": {
+            "hidden_size": 384,
+            "intermediate_size": 1536,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 6,
+        },
+    },
+    "full": {"text_config": {}, "vision_config": {}},
+}
+VARIANTS = ("reference", "image_shared", "packed")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--k", type=int, default=4, help="texts about a picture: 2, 4, 6, 8 …")
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--shape", choices=SHAPES, default="small")
+    parser.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
+    parser.add_argument("--no-memory", action="store_true", help="skip the peak memory, which loads the model again")
+    parser.add_argument("--json", action="store_true", help="print JSON only (it always does)")
+    parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    ready = Ready(args.shape, args.k, args.samples)
+    if args.only:
+        print(json.dumps({"bytes": peak_bytes(lambda: ready.step(args.only))}))
+        return None
+    report = ready.report(args)
+    print(json.dumps(report, indent=2))
+    return report
+
+
+class Ready:
+    """A model with LoRA and rows to train it on."""
+
+    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, model=None, processor=None):
+        if k < 2 or k % 2:
+            raise ValueError(f"You passed --k {k}: a chain of n levels has 2n - 2 texts, so pass an even number.")
+        self.model, self.processor = (model, processor) if model is not None else of_shape(shape)
+        self.backend = Kosmos2Backend(self.model, self.processor)
+        self.rows = rows(k, samples)
+        self.model.train()
+
+    def collator(self, **options) -> ChainCollator:
+        return ChainCollator(self.processor, self.backend.image_tokens, **options)
+
+    def step(self, variant: str) -> float:
+        """Loss of all rows by one way; gradients are left on the model."""
+        self.model.zero_grad()
+        if variant == "reference":
+            batches = [reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows]
+            targets = sum((batch["labels"][:, 1:] != -100).sum() for batch in batches)
+            total = 0.0
+            for batch in batches:  # one sample a micro-batch, as the reference accumulates
+                loss = self.model(**batch, num_items_in_batch=targets, use_cache=False).loss
+                loss.backward()
+                total += loss.item()
+            return total
+        if variant == "big_batch":
+            batch = joined([reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows], 1)
+            loss = self.model(**batch, use_cache=False).loss
+        elif variant == "floor":  # each sample by itself, so nothing is padded
+            losses = [target_losses(self.model, self.collator()([row])) for row in self.rows]
+            loss = torch.cat(losses).mean()
+        else:
+            loss = target_losses(self.model, self.collator(pack=variant == "packed")(self.rows)).mean()
+        loss.backward()
+        return loss.item()
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        return {name: p.grad.clone() for name, p in self.model.named_parameters() if p.grad is not None}
+
+    def flops(self, variant: str) -> int:
+        with FlopCounterMode(display=False) as counter:
+            self.step(variant)
+        return counter.get_total_flops()
+
+    def vision_rows(self, variant: str) -> int:
+        """How many pictures went through the vision tower."""
+        seen = []
+        handle = self.backend.base.vision_model.register_forward_pre_hook(
+            lambda module, args, kwargs: seen.append(len(kwargs["pixel_values"])), with_kwargs=True
+        )
+        self.step(variant)
+        handle.remove()
+        return sum(seen)
+
+    def compared(self, variants) -> dict:
+        """Differences of loss and gradients from the reference's way."""
+        loss = self.step("reference")
+        expected = self.gradients()
+        norm = torch.stack([own.double().norm() for own in expected.values()]).norm()
+        found = {}
+        for variant in variants:
+            own = self.step(variant)
+            gradients = self.gradients()
+            if gradients.keys() != expected.keys():
+                raise ValueError(f"{variant} gives other parameters a gradient than the reference does")
+            apart = torch.stack([(gradients[name] - expected[name]).double().norm() for name in expected]).norm()
+            found[variant] = {"loss": own - loss, "gradient": (apart / norm).item()}
+        return found
+
+    def report(self, args) -> dict:
+        seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+        for turn in range(args.repeats + 1):
+            for variant, taken in seconds.items():
+                begin = time.process_time()
+                self.step(variant)
+                if turn or not args.repeats:
+                    taken.append(time.process_time() - begin)
+        own = {variant: median(taken) for variant, taken in seconds.items()}
+        batch = self.collator()(self.rows)
+        targets = len(batch["target_token"])
+        flops = {variant: self.flops(variant) for variant in (*VARIANTS, "floor")}
+        report = {
+            "naive": own["reference"] / args.samples,
+            "ours": own["packed"] / args.samples,
+            "floor": flops["floor"] / args.samples,
+            "ratio": own["reference"] / own["packed"],
+            "equal": self.compared(VARIANTS[1:]),
+            "unit": "CPU seconds a sample; floor and flops in floating-point operations a sample",
+            "seconds": {variant: taken / args.samples for variant, taken in own.items()},
+            "speed_up": {variant: own["reference"] / taken for variant, taken in own.items()},
+            "trained_tokens_per_second": {variant: targets / taken for variant, taken in own.items()},
+            "flops": {variant: count / args.samples for variant, count in flops.items()},
+            "flops_ratio": flops["reference"] / flops["packed"],
+            "flops_over_floor": flops["packed"] / flops["floor"],
+            "pictures_encoded": {variant: self.vision_rows(variant) for variant in VARIANTS},
+            "trained_tokens": targets,
+            "settings": {**{key: vars(args)[key] for key in ("k", "samples", "repeats", "shape")},
+                         "parameters": sum(p.numel() for p in self.model.parameters())},
+        }  # fmt: skip
+        if not args.no_memory:
+            report["peak_bytes"] = {variant: peak_bytes_alone(variant, args) for variant in VARIANTS}
+        if args.loop:
+            report["loop"] = self.loop()
+        return report
+
+    def loop(self, steps: int = 6) -> dict:
+        """The trainer's own loop: CPU seconds, and the share that is spent outside forward and backward."""
+        inside = [0.0]
+
+        class Timed(PromViLTrainer):
+            def training_step(self, *args, **kwargs):
+                begin = time.process_time()
+                try:
+                    return super().training_step(*args, **kwargs)
+                finally:
+                    inside[0] += time.process_time() - begin
+
+        with tempfile.TemporaryDirectory() as folder:
+            config = PromViLConfig(folder, max_steps=steps, save_strategy="no", use_cpu=True, disable_tqdm=True)
+            trainer = Timed(self.model, config, processing_class=self.processor, train_dataset=self.rows)
+            begin = time.process_time()
+            trainer.train()
+            total = time.process_time() - begin
+        return {"seconds": total, "steps": steps, "share_outside": 1 - inside[0] / total}
+
+
+def of_shape(shape: str):
+    """A Kosmos-2 with LoRA and random weights; its vocabulary is as large as the published one."""
+    from transformers import Kosmos2Config, Kosmos2ForConditionalGeneration
+
+    config = Kosmos2Config(**SHAPES[shape])
+    text = config.text_config
+    text.dropout = text.attention_dropout = text.activation_dropout = 0.0
+    dtype = torch.bfloat16 if shape == "full" else torch.float32
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        model = with_lora(Kosmos2ForConditionalGeneration(config), lora_config("reference", dropout=0.0))
+    finally:
+        torch.set_default_dtype(before)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:  # zero at first, which would hide half of the gradients
+            torch.nn.init.normal_(parameter, std=0.02)
+    tiny = tiny_kosmos2(image_size=224, sentences=[*DEFAULT_SENTENCES, PROMPT])
+    return model, tiny.processor
+
+
+PROMPT = "We can see in the image: . Base on that, we can detect: ."
+COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "gray", "pink")
+SHAPE_WORDS = ("circle", "square", "triangle", "star", "diamond", "cross", "ring")
+LINKS = ("above the", "below the", "next to the", "inside the")
+
+
+def rows(k: int, samples: int, seed: int = 0) -> list[dict]:
+    """Chains of k texts, each with a noisy JPEG of 640x480."""
+    from PIL import Image
+
+    draw = random.Random(seed)
+    made = []
+    for number in range(samples):
+        phrase, steps = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)}", []
+        for level in range(k // 2 + 1):
+            x, y = draw.uniform(0, 0.6), draw.uniform(0, 0.6)
+            box = Box(x, y, x + draw.uniform(0.1, 0.4), y + draw.uniform(0.1, 0.4))
+            if level:
+                below = phrase
+                phrase = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)} {draw.choice(LINKS)} {phrase}"
+                steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1], [below]))
+            else:
+                steps.append(PhraseStep(GroundedPhrase(phrase, [box])))
+        noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
+        file = io.BytesIO()
+        noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
+        made.append({"image": file.getvalue(), "chain": PhraseChain(str(number), steps)})
+    return made
+
+
+def reference_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tensor]:
+    """The reference's collator: the picture opened and shown once for each text, labels from the last `<phrase>` on."""
+    from PIL import Image
+
+    written = to_row(chain_in(row), "")
+    images = [Image.open(io.BytesIO(row["image"])) for _ in written["text"]]
+    boxes = [
+        [[tuple(box) for box, own in zip(found, match, strict=True) if own == phrase] for phrase in range(max(match) + 1)]
+        for found, match in zip(written["bboxes"], written["box_obj_match"], strict=True)
+    ]
+    batch = processor(
+        images=images, text=written["text"], bboxes=boxes, num_image_tokens=image_tokens, return_tensors="pt"
+    )
+    phrase = processor.tokenizer.convert_tokens_to_ids("<phrase>")
+    labels = batch["input_ids"].clone()
+    for tokens, own in zip(batch["input_ids"], labels, strict=True):
+        own[: (tokens == phrase).nonzero()[-1, 0]] = -100
+    labels[batch["attention_mask"] == 0] = -100
+    return {**batch, "labels": labels}
+
+
+def joined(batches: list[dict], pad: int) -> dict[str, torch.Tensor]:
+    """Batches of several lengths as one, padded on the right."""
+    length = max(batch["input_ids"].shape[1] for batch in batches)
+    filling = {"input_ids": pad, "labels": -100}
+    return {
+        name: torch.cat(
+            [
+                batch[name]
+                if name == "pixel_values"
+                else torch.nn.functional.pad(
+                    batch[name], (0, length - batch[name].shape[1]), value=filling.get(name, 0)
+                )
+                for batch in batches
+            ]
+        )
+        for name in batches[0]
+    }
+
+
+def peak_bytes(run) -> int:
+    """How far memory rises while this runs for the first time. Linux."""
+
+    def memory(field):
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
+
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
+    before = memory("VmRSS")
+    run()
+    return memory("VmHWM") - before
+
+
+def peak_bytes_alone(variant: str, args) -> int:
+    command = [sys.executable, "-m", "benchmarks.train_step", "--only", variant, "--k", str(args.k)]
+    command += ["--samples", str(args.samples), "--shape", args.shape]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
+
+
+
+if __name__ == "__main__":
+    main()

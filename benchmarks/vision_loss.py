@@ -1,0 +1,324 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The joint loss of FiVL, forward and backward down to the hidden states: ours, the papers' way, TRL's and torch's own.
+
+    python -m benchmarks.vision_loss                         the goals: sparse and dense labels, frozen and trained head
+    python -m benchmarks.vision_loss --table                 over vocabularies and labelled shares
+    python -m benchmarks.vision_loss --labels sparse --json  one setting
+
+CPU seconds of one thread, variants taking turns, medians. Peak memory above the state before the call, the least of
+`--memory-runs` fresh processes each (Linux). `equal` is the largest relative difference of a loss, and of a gradient by
+the hidden states, from two cross entropies on full logits in float64.
+
+two_full       full logits, a cross entropy on all of them for the text, another for the patches
+papers_way     FiVL's code: full logits, one for the text, one on the slice of the picture (it must lie in one piece)
+trl            TRL's fused head as it runs here, text and patches in one merged tensor: it scores every position
+trl_compact    the same kernel on the labelled positions only, as TRL does on CUDA
+torch_all      torch's own chunked linear_cross_entropy on every position
+torch_gather   gather, then torch's own
+gather         gather, then one weighted cross entropy
+ours           `promvil_hf.losses`
+"""
+
+import os
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+
+from promvil_hf.losses import CHUNK_ROWS, vision_modeling_loss
+
+
+SHARES = {  # (patch labels, text labels) of a row of 1024 with 576 patches
+    "sparse": (80, 120),
+    "dense": (576, 400),
+}
+PICTURE = 576
+WEIGHT = 0.1
+
+
+def case(vocabulary, width, rows, length, patches, texts, trained, seed=0, dtype=torch.float32):
+    """Hidden states, head, labels and vision labels: the picture first, as in LLaVA, then the text."""
+    draw = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(rows, length, width, generator=draw).to(dtype).requires_grad_()
+    head = (torch.randn(vocabulary, width, generator=draw) * width**-0.5).to(dtype).requires_grad_(trained)
+    labels, vision = torch.full((2, rows, length), -100)
+    start = 32
+    for row in range(rows):
+        at = torch.randperm(PICTURE, generator=draw)[:patches] + start
+        vision[row, at] = torch.randint(vocabulary, (patches,), generator=draw)
+        labels[row, -texts:] = torch.randint(vocabulary, (texts,), generator=draw)
+    return hidden, head, labels, vision
+
+
+def shifted(labels):
+    return F.pad(labels, (0, 1), value=-100)[:, 1:]
+
+
+def two_full(hidden, head, labels, vision):
+    logits = F.linear(hidden, head)
+    lm = F.cross_entropy(logits.float().flatten(0, 1), shifted(labels).flatten())
+    vm = F.cross_entropy(logits.float().flatten(0, 1), vision.flatten())
+    return (1 - WEIGHT) * lm + WEIGHT * vm
+
+
+def papers_way(hidden, head, labels, vision):
+    logits = F.linear(hidden, head)
+    lm = F.cross_entropy(logits.float().flatten(0, 1), shifted(labels).flatten())
+    picture = slice(32, 32 + PICTURE)
+    vm = F.cross_entropy(logits[:, picture].float().flatten(0, 1), vision[:, picture].flatten())
+    return (1 - WEIGHT) * lm + WEIGHT * vm
+
+
+def merged(labels, vision):
+    text, patch = shifted(labels), vision != -100
+    share = torch.where(patch, WEIGHT / patch.sum(), (1 - WEIGHT) / (text != -100).sum() * (text != -100))
+    return torch.where(patch, vision, text), share
+
+
+def trl(hidden, head, labels, vision, compact=False):
+    from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE, _ChunkedLogProbFunction
+
+    targets, share = merged(labels, vision)
+    keep = targets != -100 if compact else torch.ones_like(targets, dtype=torch.bool)
+    found = _ChunkedLogProbFunction.apply(
+        hidden[keep], head, None, targets[keep].clamp(min=0), 1.0, _CHUNKED_LOGPROB_CHUNK_SIZE, None, 1.0, ("log_probs",)
+    )
+    return -(share[keep] * found[0]).sum()
+
+
+def trl_compact(hidden, head, labels, vision):
+    return trl(hidden, head, labels, vision, compact=True)
+
+
+def _torch_own(rows, head, targets):
+    return F.linear_cross_entropy(rows, head, targets, options=torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256))
+
+
+def torch_all(hidden, head, labels, vision):
+    lm, vm = (_torch_own(hidden.flatten(0, 1), head, targets.flatten()) for targets in (shifted(labels), vision))
+    return (1 - WEIGHT) * lm + WEIGHT * vm
+
+
+def torch_gather(hidden, head, labels, vision):
+    text, patch = shifted(labels), vision
+    lm, vm = (_torch_own(hidden[own != -100], head, own[own != -100]) for own in (text, patch))
+    return (1 - WEIGHT) * lm + WEIGHT * vm
+
+
+def gather(hidden, head, labels, vision):
+    targets, share = merged(labels, vision)
+    keep = targets != -100
+    losses = F.cross_entropy(F.linear(hidden[keep], head).float(), targets[keep], reduction="none")
+    return (losses * share[keep]).sum()
+
+
+def ours(hidden, head, labels, vision):
+    return vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT).loss
+
+
+WAYS = {way.__name__: way for way in (two_full, papers_way, trl, trl_compact, torch_all, torch_gather, gather, ours)}
+
+
+def step(way, given):
+    hidden, head, *_ = given
+    hidden.grad = head.grad = None
+    loss = way(*given)
+    loss.backward()
+    return loss.item()
+
+
+def cpu_seconds(ways, given, repeats):
+    """Medians; the ways take turns, so a slow moment of the machine hits all of them."""
+    seconds = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name in ways:
+            begin = time.process_time()
+            step(WAYS[name], given)
+            seconds[name].append(time.process_time() - begin)
+    return {name: median(taken) for name, taken in seconds.items()}
+
+
+def difference(ways, settings):
+    """The largest relative difference from the naive loss in float64: (of the loss, of the gradient)."""
+    given = case(**settings)
+    exact = case(**settings, dtype=torch.float64)
+    wanted = step(two_full_exact, exact)
+    out = {}
+    for name in ways:
+        loss = step(WAYS[name], given)
+        error = (given[0].grad.double() - exact[0].grad).norm() / exact[0].grad.norm()
+        out[name] = abs(loss - wanted) / abs(wanted), error.item()
+    return out
+
+
+def two_full_exact(hidden, head, labels, vision):
+    logits = F.linear(hidden, head).flatten(0, 1)
+    lm, vm = (F.cross_entropy(logits, own.flatten()) for own in (shifted(labels), vision))
+    return (1 - WEIGHT) * lm + WEIGHT * vm
+
+
+def memory_field(name):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
+
+
+def peak_in_this_process(name, settings):
+    small = dict(settings, vocabulary=64, width=16)
+    step(WAYS[name], case(**small))  # libraries load and allocate once
+    given = case(**settings)
+    given[0].grad = None
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
+    before = memory_field("VmRSS")
+    step(WAYS[name], given)
+    return memory_field("VmHWM") - before
+
+
+def peak_mib(name, settings, runs):
+    """The least of several processes: pages that the system touches by chance only add."""
+    command = [sys.executable, "-m", "benchmarks.vision_loss", "--peak-of", name, "--settings", json.dumps(settings)]
+    return min(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)) / 2**20
+
+
+def measured(ways, settings, repeats, memory_runs):
+    given = case(**settings)
+    seconds = cpu_seconds(ways, given, repeats)
+    mib = {name: peak_mib(name, settings, memory_runs) for name in ways} if memory_runs else dict.fromkeys(ways)
+    errors = difference(ways, settings)
+    return {
+        name: {"ms": seconds[name] * 1e3, "mib": mib[name], "loss_error": errors[name][0], "gradient_error": errors[name][1]}
+        for name in ways
+    }
+
+
+def report(label, trained, args):
+    patches, texts = SHARES[label]
+    settings = dict(
+        vocabulary=args.vocabulary, width=args.width, rows=2, length=1024, patches=patches, texts=texts, trained=trained
+    )
+    ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
+    found = measured(ways, settings, args.repeats, args.memory_runs)
+    naive, own, plain = found["two_full"], found["ours"], found["gather"]
+    out = {
+        "labels": label,
+        "head": "trained" if trained else "frozen",
+        "naive": naive,
+        "ours": own,
+        "floor": plain,
+        "ratio": {
+            "time": naive["ms"] / own["ms"],
+            "memory": naive["mib"] / own["mib"] if own["mib"] else None,
+            "against_plain_gather": own["ms"] / plain["ms"],
+        },
+        "equal": max(own["loss_error"], own["gradient_error"]),
+        "ways": found,
+        "settings": settings,
+    }
+    return out
+
+
+def show(out):
+    print(f"\n{out['labels']} labels, head {out['head']}: {out['settings']}")
+    print(f"{'way':<14}{'ms':>9}{'MiB':>9}{'loss off by':>13}{'gradient':>10}")
+    for name, own in out["ways"].items():
+        mib = "-" if own["mib"] is None else f"{own['mib']:.0f}"
+        print(f"{name:<14}{own['ms']:>9.0f}{mib:>9}{own['loss_error']:>13.1e}{own['gradient_error']:>10.1e}")
+    ratio = out["ratio"]
+    memory = "" if ratio["memory"] is None else f", {ratio['memory']:.1f}x less memory"
+    print(
+        f"ours against two_full: {ratio['time']:.2f}x faster{memory}; time against gather: {ratio['against_plain_gather']:.2f}"
+    )
+
+
+def table(args):
+    """Ours against the naive way over vocabularies and labelled shares, head frozen."""
+    rows = []
+    print(f"\n{'vocabulary':>10} {'labelled':>9} {'naive ms':>9} {'ours ms':>8} {'faster':>7} {'naive MiB':>10} {'ours':>6} {'less':>6}")
+    for vocabulary in (8_192, 32_064, 65_037, 151_936):
+        for share in (0.02, 0.1, 0.3, 0.9):
+            labelled = round(1024 * share)
+            patches = min(PICTURE, round(labelled * 0.5))
+            settings = dict(
+                vocabulary=vocabulary,
+                width=256,
+                rows=1,
+                length=1024,
+                patches=patches,
+                texts=min(labelled - patches, 1024 - 32 - PICTURE),
+                trained=False,
+            )
+            found = measured(["two_full", "ours"], settings, 3, 1)
+            naive, own = found["two_full"], found["ours"]
+            rows.append({**settings, "share": share, **found})
+            print(
+                f"{vocabulary:>10,} {share:>9.0%} {naive['ms']:>9.0f} {own['ms']:>8.0f} {naive['ms'] / own['ms']:>6.1f}x "
+                f"{naive['mib']:>10.0f} {own['mib']:>6.0f} {naive['mib'] / own['mib']:>5.1f}x"
+            )
+    return rows
+
+
+REAL = {  # vocabulary, width, batch, length, labelled tokens and patches a row
+    "LLaVA-1.5-7B, 16 x 1024": (32_064, 4096, 16, 1024, 150, 150),
+    "LLaVA-1.5-7B, 16 x 2048": (32_064, 4096, 16, 2048, 400, 300),
+    "Qwen2.5-VL-7B, 4 x 2048": (152_064, 3584, 4, 2048, 150, 300),
+    "Qwen2.5-VL-7B, 1 x 16384": (152_064, 3584, 1, 16_384, 150, 4000),
+}
+
+
+def computed():
+    """GiB for the loss in bf16, by counting tensors, not measured: a logit costs 2 (bf16) and, for each cross entropy, 4
+    (fp32 copy) and 4 (log-softmax), with one fp32 gradient of 4 at a time. Ours: a chunk of rows in fp32 and its bf16
+    copy, and the gradients of the labelled rows."""
+    out = {}
+    print(f"\n{'computed, bf16':<26}{'two cross entropies':>20}{'one':>8}{'gathered':>10}{'ours':>7}   GiB")
+    for name, (vocabulary, width, batch, length, text, patch) in REAL.items():
+        every, labelled = batch * length, batch * (text + patch)
+        gib = {
+            "two_full": every * vocabulary * 18,
+            "one": every * vocabulary * 14,
+            "gather": labelled * vocabulary * 14,
+            "ours": CHUNK_ROWS * vocabulary * 6 + labelled * width * 4,
+        }
+        out[name] = {key: value / 2**30 for key, value in gib.items()}
+        own = out[name]
+        print(f"{name:<26}{own['two_full']:>20.2f}{own['one']:>8.2f}{own['gather']:>10.2f}{own['ours']:>7.2f}")
+    return out
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labels", choices=SHARES, help="only this setting, head frozen")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    parser.add_argument("--vocabulary", type=int, default=32_064)
+    parser.add_argument("--width", type=int, default=1024)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory-runs", type=int, default=2, help="0 leaves memory out")
+    parser.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    if args.peak_of:
+        print(peak_in_this_process(args.peak_of, args.settings))
+        return None
+    chosen = [(args.labels, False)] if args.labels else [("sparse", False), ("dense", False), ("sparse", True)]
+    reports = [] if args.table else [report(label, trained, args) for label, trained in chosen]
+    for own in reports:
+        show(own)
+    out = {"reports": reports, "table": table(args) if args.table else [], "computed_gib": computed()}
+    if args.json:
+        print(json.dumps(out, indent=1))
+    return out
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Which checkpoints are whole, and whether an adapter's tensors are those of the model.
+
+Special: a checkpoint counts once a small file beside its parts, written last and in one move, lists them with their
+sizes. A run that is killed while it saves leaves a folder that looks like a checkpoint; nothing here ever takes it for
+one. Floor 4; imports neither torch nor transformers by itself.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+
+MARK = "whole.json"
+_NAME = re.compile(r"checkpoint-(\d+)\Z")
+
+
+def mark_whole(folder: str | os.PathLike) -> None:
+    """Say that everything in this folder is written."""
+    folder = Path(folder)
+    part = folder / f"{MARK}.part"
+    part.write_text(json.dumps(_sizes(folder), indent=1), encoding="utf-8")
+    os.replace(part, folder / MARK)
+
+
+def what_is_missing(folder: str | os.PathLike) -> str | None:
+    """None for a whole checkpoint, else what is wrong with it, in words."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return "there is no such folder"
+    try:
+        listed = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return f"it has no {MARK}, which is written last: saving it was cut short"
+    found = _sizes(folder)
+    for name, size in listed.items():
+        if found.get(name) != size:
+            return f"{name} should have {size:,} bytes and has {found.get(name, 0):,}"
+    return None
+
+
+def check_whole(folder: str | os.PathLike) -> None:
+    if (wrong := what_is_missing(folder)) is not None:
+        raise ValueError(
+            f"You asked to go on from {folder}, but {wrong}. Name a whole checkpoint, or pass "
+            "`--resume_from_checkpoint true` to take the last whole one of the output folder."
+        )
+
+
+def last_whole(output_dir: str | os.PathLike) -> tuple[str | None, dict[str, str]]:
+    """The whole checkpoint with the most steps, and those after it that are not whole, each with the reason."""
+    numbered = sorted(
+        ((int(found[1]), path) for path in Path(output_dir).glob("checkpoint-*") if (found := _NAME.match(path.name))),
+        reverse=True,
+    )
+    cut_short: dict[str, str] = {}
+    for _, path in numbered:
+        wrong = what_is_missing(path)
+        if wrong is None:
+            return str(path), cut_short
+        cut_short[str(path)] = wrong
+    return None, cut_short
+
+
+def check_adapter(model, folder: str | os.PathLike, same_values: bool = False) -> int:
+    """Raise unless the adapter in this folder has exactly the tensors that the PEFT model would save; their number."""
+    from peft import get_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    try:
+        found = load_peft_weights(str(folder), device="cpu")
+    except Exception as error:  # safetensors has its own error type, and torch.load several
+        raise ValueError(f"The adapter in {folder} cannot be read: {error}. It may have been cut short.") from error
+    expected = get_peft_model_state_dict(model)
+    differing = [
+        f"{len(names)} {kind} ({', '.join(sorted(names)[:3])})"
+        for kind, names in (
+            ("missing", expected.keys() - found.keys()),
+            ("unexpected", found.keys() - expected.keys()),
+            ("of another shape", {n for n in expected.keys() & found.keys() if expected[n].shape != found[n].shape}),
+            ("of other values", {n for n in found if same_values and not _equal(expected.get(n), found[n])}),
+        )
+        if names
+    ]
+    if differing:
+        raise ValueError(
+            f"The adapter in {folder} does not fit this model: its tensors are {'; '.join(differing)}. Use the LoRA "
+            "scope and rank it was trained with, on the same base."
+        )
+    return len(expected)
+
+
+def _equal(some, other) -> bool:
+    return some is None or some.shape != other.shape or bool((some.detach().cpu().to(other.dtype) == other).all())
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(MARK)
+    }

@@ -1,0 +1,48 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Rows and tiny models for the laws of FiVL's training, the same in every process."""
+
+from promvil_hf.commands.train_fivl import toy_rows
+from promvil_hf.toy import models
+from promvil_hf.trainers.fivl import FiVLTrainer
+from promvil_hf.trainers.fivl_config import FiVLConfig
+
+
+TEXT_ONLY = {"row_id": "text", "turns": [{"question": "Hello?", "answer": "Good morning to you."}], "key_expressions": []}
+
+
+def rows(scenes: int = 6, seed: int = 0) -> list[dict]:
+    """Rows of several lengths; one without key expressions and one without a picture."""
+    made = list(toy_rows(scenes, seed))
+    made.insert(1, {**made[0], "row_id": "unlabelled", "turns": made[0]["turns"][:1], "key_expressions": []})
+    made.insert(4, TEXT_ONLY)
+    return made
+
+
+# A step that is large beside the rounding of the weights it changes shows its gradient best.
+def config(folder, **options):
+    settings = {
+        "use_cpu": True, "disable_tqdm": True, "save_strategy": "no", "report_to": "none", "logging_steps": 1,
+        "learning_rate": 10.0, "optim": "sgd", "warmup_steps": 0, "max_grad_norm": 0.0, "max_steps": 1, "seed": 3,
+        "per_device_train_batch_size": 8, "train_sampling_strategy": "sequential", "lr_scheduler_type": "constant",
+    }  # fmt: skip
+    return FiVLConfig(str(folder), **settings | options)
+
+
+def trainer(folder, train=None, *, family="llava", evaluated=None, peft_config=None, **options):
+    """A trainer of a tiny model in fp32, one step of plain gradient descent unless told otherwise."""
+    tiny = getattr(models, f"tiny_{family}")()
+    return FiVLTrainer(
+        tiny.model,
+        config(folder, **options),
+        processing_class=tiny.processor,
+        train_dataset=rows() if train is None else train,
+        eval_dataset=evaluated,
+        peft_config=peft_config,
+    )
+
+
+def weights(trainer) -> dict:
+    return {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
+
+
+TERMS = {"lm": 0.0, "joint": 0.1, "vm": 1.0}  # the weight of the vision term

@@ -1,0 +1,32 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Run by `test_fivl_training` on two ranks; writes what it saw, and leaves the judging to the test."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.laws.fivl_rows import TERMS, rows, trainer, weights
+
+
+def main(folder: Path):
+    torch.set_num_threads(1)
+    found = {}
+    for name, weight in TERMS.items():
+        own = trainer(
+            folder / name, vision_loss_weight=weight, per_device_train_batch_size=2, gradient_accumulation_steps=2
+        )
+        own.train()
+        log = own.state.log_history[0]
+        found[name] = {key: log[key] for key in ("loss", "lm_loss", "vm_loss", "vm_accuracy", "vm_patches")}
+        if own.args.process_index == 0:
+            torch.save(weights(own), folder / f"{name}.pt")
+    held_out = rows(3, 9)  # five rows: no multiple of the batch
+    found["evaluation"] = trainer(folder / "e", per_device_eval_batch_size=2).evaluate(held_out)
+    found["world"] = own.args.world_size
+    (folder / f"rank{own.args.process_index}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,52 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Rows and tiny models for the laws of training, the same in every process."""
+
+from promvil_hf.backends.lora_scopes import lora_config
+from promvil_hf.toy.chains import chain_of
+from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.toy.world import WorldConfig, scenes
+from promvil_hf.trainers.promvil import PromViLTrainer
+from promvil_hf.trainers.promvil_config import PromViLConfig
+
+
+QUESTION = {"dataset": "vg_qa", "text": ["Question: How many circles are there? Short Answer: One."], "bboxes": None}
+
+
+def rows(chains: int = 9, questions: int = 2) -> list[dict]:
+    """Chains of one to three levels, and a few questions, with their pictures."""
+    made: list[dict] = []
+    for scene in scenes(WorldConfig(image_size=(56, 56)), chains, 0):
+        expressions = sorted(scene.expressions(), key=lambda expression: expression.level)
+        chosen = expressions[-1 - len(made) % 3 * 2] if len(expressions) > 5 else expressions[-1]
+        made.append({"image": scene.image(), "chain": chain_of(scene, chosen)})
+    for number in range(questions):
+        made.insert(3 * number + 1, {**QUESTION, "image": made[number]["image"]})
+    return made
+
+
+def trainer(folder, train=None, *, dropout=0.0, rank=4, scope="reference", evaluated=None, **options):
+    """A trainer of a tiny Kosmos-2 in fp32."""
+    tiny = tiny_kosmos2(latent_query_num=8, gain=1)
+    settings = {
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "learning_rate": 1e-2,
+        "warmup_steps": 0,
+        "max_grad_norm": 0.0,
+        "seed": 3,
+        **options,
+    }
+    return PromViLTrainer(
+        tiny.model,
+        PromViLConfig(str(folder), **settings),
+        processing_class=tiny.processor,
+        train_dataset=rows() if train is None else train,
+        peft_config=lora_config(scope, r=rank, alpha=rank, dropout=dropout),
+        eval_dataset=evaluated,
+    )
+
+
+def weights(trainer) -> dict:
+    return {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}

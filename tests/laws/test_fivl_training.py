@@ -1,0 +1,374 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Laws of FiVL's training on tiny models in fp32: cut up is whole, λ = 0 is plain, forgetting labels is an error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from transformers import Trainer, TrainingArguments
+
+from promvil_hf.collators.fivl import FiVLCollator, backend_of
+from promvil_hf.commands.train_fivl import train
+from promvil_hf.toy import models
+from promvil_hf.trainers.fivl import score
+from tests.laws.fivl_rows import TERMS, TEXT_ONLY, config, rows, trainer, weights
+
+
+pytestmark = [pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")]
+ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = ("llava", "paligemma", "qwen2_5_vl")  # takes num_items_in_batch; has a prefix; takes none and pads its own way
+
+
+def apart(some: dict, others: dict) -> float:
+    """The largest relative difference of any tensor; what is a thousandth of the largest counts as if it were that.
+
+    The gradient of a key's bias, for one, is zero but for rounding.
+    """
+    assert some.keys() == others.keys()
+    least = 1e-3 * max(tensor.norm() for tensor in others.values())
+    return max(float((some[name] - others[name]).norm() / max(others[name].norm(), least)) for name in others)
+
+
+def moved(own) -> dict:
+    """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
+    fresh = weights(trainer("unused"))
+    return {name: tensor - fresh[name] for name, tensor in weights(own).items()}
+
+
+def log(own) -> dict:
+    return own.state.log_history[0]
+
+
+# λ = 0
+
+
+class WithoutVision(FiVLCollator):
+    def __call__(self, some):
+        batch = super().__call__(some)
+        del batch["vision_labels"]
+        return batch
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_weight_zero_is_a_plain_trainer(tmp_path, accumulation):
+    options = {
+        "vision_loss_weight": 0.0, "per_device_train_batch_size": 8 // accumulation, "max_steps": 2,
+        "gradient_accumulation_steps": accumulation, "learning_rate": 0.05,
+    }  # fmt: skip
+    own = trainer(tmp_path / "own", **options)
+    own.train()
+    tiny = models.tiny_llava()
+    del options["vision_loss_weight"]
+    settings = config(tmp_path / "plain", **options).to_dict()
+    known = TrainingArguments("unused").to_dict().keys()
+    plain = Trainer(
+        tiny.model,
+        TrainingArguments(**{name: value for name, value in settings.items() if name in known and name[0] != "_"}),
+        data_collator=WithoutVision(backend_of(tiny.model, tiny.processor)),
+        train_dataset=rows(),
+    )
+    plain.train()
+    losses = [[entry["loss"] for entry in each.state.log_history if "loss" in entry] for each in (own, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6) and len(losses[0]) == 2
+    assert apart(weights(own), weights(plain)) < 1e-6
+    assert log(own)["vm_loss"] > 0 and log(own)["lm_loss"] == pytest.approx(log(own)["loss"], rel=1e-6)
+
+
+# Cut up is whole
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Eight rows in one batch, for each mixture of the terms."""
+    made = {}
+    for name, weight in TERMS.items():
+        made[name] = trainer(tmp_path_factory.mktemp(name), vision_loss_weight=weight)
+        made[name].train()
+    return made
+
+
+@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("size", [1, 2])
+def test_micro_batches_train_what_the_whole_batch_does(whole, tmp_path, term, size):
+    own = trainer(
+        tmp_path, vision_loss_weight=TERMS[term], per_device_train_batch_size=size, gradient_accumulation_steps=8 // size
+    )
+    own.train()
+    assert apart(moved(own), moved(whole[term])) < 2e-5
+    for name in ("loss", "lm_loss", "vm_loss", "vm_accuracy", "vm_patches"):
+        assert log(own)[name] == pytest.approx(log(whole[term])[name], rel=1e-5, abs=1e-7), name
+
+
+def test_the_terms_are_what_the_weights_say(whole):
+    logs = {name: log(own) for name, own in whole.items()}
+    for name, weight in TERMS.items():
+        mixed = (1 - weight) * logs[name]["lm_loss"] + weight * logs[name]["vm_loss"]
+        assert logs[name]["loss"] == pytest.approx(mixed, rel=1e-5)
+    parts = {name: moved(own) for name, own in whole.items()}
+    mixed = {key: 0.9 * parts["lm"][key] + 0.1 * parts["vm"][key] for key in parts["lm"]}
+    assert apart(parts["joint"], mixed) < 2e-5
+
+
+def test_two_micro_batches_without_labels_inside_a_labelled_window_change_nothing(whole, tmp_path):
+    """Rows 1 and 4 have no patch labels; alone in their micro-batches they must not be weighed as a window of their own."""
+    own = trainer(tmp_path, vision_loss_weight=0.1, per_device_train_batch_size=1, gradient_accumulation_steps=8)
+    patches = [int(own.count(own.data_collator([row]))["vm_loss"]) for row in rows()]
+    assert patches[1] == patches[4] == 0 and sum(patches) > 20
+    own.train()
+    assert log(own)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=1e-6)
+
+
+def test_a_window_without_any_patch_trains_the_whole_language_loss_unless_asked_otherwise(tmp_path):
+    bare = [{**row, "key_expressions": []} for row in rows()]
+    plain, joint = (trainer(tmp_path, bare, vision_loss_weight=weight) for weight in (0.0, 0.4))
+    scaled = trainer(tmp_path, bare, vision_loss_weight=0.4, scale_lm_when_empty=True)
+    for own in (plain, joint, scaled):
+        own.train()
+    assert apart(moved(joint), moved(plain)) < 1e-6
+    assert apart(moved(scaled), {name: 0.6 * tensor for name, tensor in moved(plain).items()}) < 1e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES[1:])
+def test_models_that_take_a_count_of_the_window_and_those_that_do_not_are_exact(tmp_path, family):
+    logs, ended = [], []
+    for size in (8, 2):
+        own = trainer(
+            tmp_path, family=family, vision_loss_weight=0.3, per_device_train_batch_size=size,
+            gradient_accumulation_steps=8 // size, learning_rate=1e-3,
+        )  # fmt: skip
+        assert own.model_accepts_loss_kwargs == (family == "paligemma")
+        own.train()
+        logs.append(log(own))
+        ended.append(weights(own))
+    for name in ("loss", "lm_loss", "vm_loss"):
+        assert logs[0][name] == pytest.approx(logs[1][name], rel=1e-5)
+    assert apart(*ended) < 1e-5
+
+
+def test_two_ranks_train_and_evaluate_what_one_does(whole, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29631"]
+    done = subprocess.run(
+        [*command, "-m", "tests.laws.fivl_two_ranks", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
+    assert ranks[0]["world"] == 2
+    fresh = weights(trainer(tmp_path))
+    for name, own in whole.items():
+        ended = torch.load(tmp_path / f"{name}.pt")
+        assert apart({key: ended[key] - fresh[key] for key in ended}, moved(own)) < 2e-5
+        for key, value in ranks[0][name].items():
+            assert value == pytest.approx(log(own)[key], rel=1e-5, abs=1e-7), (name, key)
+    expected = trainer(tmp_path, per_device_eval_batch_size=8).evaluate(rows(3, 9))
+    for rank in ranks:
+        for key in ("eval_loss", "eval_lm_loss", "eval_vm_loss", "eval_vm_accuracy", "eval_patch_iou"):
+            assert rank["evaluation"][key] == pytest.approx(expected[key], rel=1e-5, abs=1e-7), key
+
+
+# The model's own forward
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
+    tiny = getattr(models, f"tiny_{family}")()
+    batch = FiVLCollator(backend_of(tiny.model, tiny.processor))(rows())
+    sums, _ = score(tiny.model, batch)
+    (sums.lm + 0.5 * sums.vm).backward()
+    own = {name: p.grad.clone() for name, p in tiny.model.named_parameters() if p.grad is not None}
+    tiny.model.zero_grad(set_to_none=True)
+    inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "vision_labels")}
+    logits = tiny.model(**inputs).logits.flatten(0, 1)
+    lm = F.cross_entropy(
+        logits, F.pad(batch["labels"], (0, 1), value=-100)[:, 1:].flatten(), reduction="sum"
+    )
+    vm = F.cross_entropy(logits, batch["vision_labels"].flatten(), reduction="sum")
+    (lm + 0.5 * vm).backward()
+    naive = {name: p.grad for name, p in tiny.model.named_parameters() if p.grad is not None}
+    assert sums.lm.item() == pytest.approx(lm.item(), rel=1e-6)
+    assert sums.vm.item() == pytest.approx(vm.item(), rel=1e-6)
+    assert apart(own, naive) < 1e-5
+    assert tiny.model(**inputs).logits.shape[:2] == batch["labels"].shape  # the head is itself again
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_and_neighbours_change_no_loss(family):
+    tiny = getattr(models, f"tiny_{family}")()
+    backend = backend_of(tiny.model, tiny.processor)
+    ragged = rows(4)
+    sides = [FiVLCollator(backend, padding_side=side)(ragged) for side in ("right", "left")]
+    assert not torch.equal(sides[0]["attention_mask"], sides[1]["attention_mask"])
+    right, left = (score(tiny.model, batch)[0] for batch in sides)
+    alone = [score(tiny.model, FiVLCollator(backend)([row]))[0] for row in ragged]
+    for name in ("lm", "vm"):
+        wanted = sum(getattr(own, name).item() for own in alone)
+        assert getattr(right, name).item() == pytest.approx(wanted, rel=2e-6)
+        assert getattr(left, name).item() == pytest.approx(wanted, rel=2e-6)
+    assert right.patches == left.patches == sum(own.patches for own in alone) > 0
+
+
+def test_patch_labels_do_not_leak_into_the_language_loss():
+    tiny = models.tiny_llava()
+    batch = FiVLCollator(backend_of(tiny.model, tiny.processor))(rows())
+    image = batch["input_ids"] == tiny.model.config.image_token_id
+    assert (batch["labels"][image] == -100).all() and (batch["vision_labels"][~image] == -100).all()
+    assert image.any() and (batch["vision_labels"] != -100).any()
+
+
+# Forgetting
+
+
+class Forgets(FiVLCollator):
+    def __call__(self, some):
+        batch = super().__call__(some)
+        del batch["vision_labels"]
+        return batch
+
+
+def test_forgetting_the_labels_is_an_error_and_no_silent_language_model(tmp_path):
+    own = trainer(tmp_path)
+    own.data_collator = Forgets(own.data_collator.backend)
+    for run in (own.train, lambda: own.evaluate(rows(2))):
+        with pytest.raises(ValueError, match="has no 'vision_labels' .* in silence. Use .*FiVLCollator"):
+            run()
+    batch = own.data_collator(rows(2))
+    assert own.model(**batch, vision_labels=None).loss > 0  # the model itself takes and ignores what it does not know
+
+
+# The whole path
+
+
+def smoke(folder, *words):
+    return train(["--config", str(ROOT / "recipes/llava/smoke.yaml"), "--output_dir", str(folder), *words])
+
+
+def check_smoke(folder, iou, *words):
+    joint = smoke(folder / "joint", *words)
+    plain = smoke(folder / "plain", "--vision_loss_weight", "0", *words)
+    losses = [entry["vm_loss"] for entry in joint.state.log_history if "vm_loss" in entry]
+    assert losses[-1] < 0.6 * losses[0]
+    with_vision, without = (own.state.log_history[-1] for own in (joint, plain))
+    assert with_vision["eval_vm_loss"] < 0.6 * without["eval_vm_loss"]
+    assert with_vision["eval_patch_iou"] > iou > 0.02 > without["eval_patch_iou"]
+    assert with_vision["eval_lm_loss"] < 1.25 * without["eval_lm_loss"]
+    check_reloaded(joint)
+
+
+def check_reloaded(own):
+    from peft import PeftModel
+
+    from promvil_hf.backends.loading import with_adapter
+    from promvil_hf.commands.train_fivl import toy_base
+
+    batch = own.data_collator([own.train_dataset[0]])
+    inputs = {name: tensor for name, tensor in batch.items() if not name.endswith("labels")}
+    with torch.no_grad():
+        expected = own.model.eval()(**inputs).logits
+        for load in (PeftModel.from_pretrained, with_adapter):
+            model, _ = toy_base()
+            before = model(**inputs).logits
+            assert torch.equal(load(model, own.args.output_dir).eval()(**inputs).logits, expected)
+            assert not torch.allclose(before, expected)
+
+
+def test_a_short_smoke_run_learns_where_words_are_and_its_adapter_reloads_equal(tmp_path):
+    check_smoke(tmp_path, 0.06, "--data", "toy:60", "--num_train_epochs", "8", "--eval_strategy", "no", "--logging_steps", "5")
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_learns_where_words_are_and_its_adapter_reloads_equal(tmp_path):
+    check_smoke(tmp_path, 0.15)
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_each_combination_and_writes_a_table(tmp_path):
+    table = smoke(
+        tmp_path, "--data", "toy:16", "--eval_data", "toy:4:1000", "--num_train_epochs", "1", "--eval_strategy", "no",
+        "--sweep", "vision_loss_weight=0,0.3", "mask_noise=perfect,random",
+    )  # fmt: skip
+    assert json.loads((tmp_path / "sweep.json").read_text()) == table
+    assert [(row["vision_loss_weight"], row["mask_noise"]) for row in table] == [
+        (0.0, "perfect"), (0.0, "random"), (0.3, "perfect"), (0.3, "random"),
+    ]  # fmt: skip
+    assert len({row["eval_vm_loss"] for row in table}) >= 3  # without the vision term the masks do not matter
+
+
+def test_a_qlora_step_of_the_joint_loss_runs_on_a_cpu(tmp_path):
+    pytest.importorskip("bitsandbytes")
+    import transformers
+
+    from promvil_hf.commands.train_fivl import FiVLRecipe, lora
+
+    tiny = models.tiny_llava(width=64)
+    tiny.model.save_pretrained(tmp_path / "base")
+    quantised = transformers.AutoModelForImageTextToText.from_pretrained(
+        tmp_path / "base",
+        quantization_config=transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
+        device_map="cpu",
+    )
+    from promvil_hf.trainers.fivl import FiVLTrainer
+
+    own = FiVLTrainer(
+        quantised, config(tmp_path, vision_loss_weight=0.5, learning_rate=1.0), processing_class=tiny.processor,
+        train_dataset=rows(), peft_config=lora(FiVLRecipe(lora_r=4), quantised),
+    )  # fmt: skip
+    before = weights(own)
+    assert any("lora" in name for name in before) and any("multi_modal_projector" in name for name in before)
+    own.train()
+    changed = [name for name, tensor in weights(own).items() if not torch.equal(tensor, before[name])]
+    assert sum("lora_B" in name for name in changed) == sum("lora_B" in name for name in before)
+    assert log(own)["vm_loss"] > 0
+
+
+def test_lora_on_the_head_is_trained_through_the_head_itself(tmp_path):
+    from peft import LoraConfig
+
+    own = trainer(tmp_path, peft_config=LoraConfig(r=4, target_modules=["lm_head"]), vision_loss_weight=0.5)
+    with torch.no_grad():
+        for name, parameter in own.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_()
+    batch = own.data_collator(rows())
+    sums, likely = score(own.model, batch, likely=True)
+    inputs = {name: tensor for name, tensor in batch.items() if not name.endswith("labels")}
+    logits = own.model(**inputs).logits
+    vm = F.cross_entropy(logits.flatten(0, 1), batch["vision_labels"].flatten(), reduction="sum")
+    assert sums.vm.item() == pytest.approx(vm.item(), rel=1e-6)
+    image = batch["input_ids"] == own.model.config.image_token_id
+    assert torch.equal(likely, logits[image].argmax(-1))
+    own.train()
+    assert log(own)["vm_loss"] > 0
+
+
+def test_bf16_trains_as_full_precision_up_to_its_rounding(whole, tmp_path):
+    own = trainer(tmp_path, vision_loss_weight=0.1, bf16=True)
+    own.train()
+    assert log(own)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=2e-2)
+
+
+def test_text_alone_trains_the_language_loss(tmp_path):
+    own = trainer(tmp_path, [TEXT_ONLY] * 3)
+    own.train()
+    assert log(own)["lm_loss"] > 0 and "vm_loss" not in log(own)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes/llava").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_parsed_and_says_how_it_is_launched(path):
+    from promvil_hf.commands.train_fivl import FiVLRecipe
+    from promvil_hf.trainers.fivl_config import FiVLConfig
+    from promvil_hf.trainers.recipes import parse
+
+    text = path.read_text()
+    assert all(word in text for word in ("# Launch:", f"--config recipes/llava/{path.name}", "# Precondition:", "# Expected:"))
+    recipe, settings = parse((FiVLRecipe, FiVLConfig), ["--config", str(path), "--use_cpu", "true", "--bf16", "false"])
+    for name, value in yaml.safe_load(text).items():
+        if name not in ("bf16", "use_cpu", "report_to"):
+            owner = recipe if hasattr(recipe, name) else settings
+            assert str(getattr(owner, name)) == str(value) or getattr(owner, name) == value, name

@@ -1,0 +1,258 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Every recipe parses, says how it is launched, and the smoke one trains; accelerate's files are read by accelerate."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from accelerate.commands.config import load_config_from_file
+
+from promvil_hf.cli import main as promvil
+from promvil_hf.commands import recipe, train_kosmos2
+from promvil_hf.trainers.recipes import parse, read_source, run_as_script, subset
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
+ROOT = Path(__file__).resolve().parents[2]
+ALL = sorted(path for path in (ROOT / "recipes").rglob("*.yaml") if path.parent.name != "accelerate")
+ACCELERATE = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
+SMOKE = ROOT / "recipes" / "kosmos2" / "smoke.yaml"
+KOSMOS2 = sorted((ROOT / "recipes" / "kosmos2").glob("*.yaml"))
+
+
+def ids(paths):
+    return [path.relative_to(ROOT / "recipes").with_suffix("").as_posix() for path in paths]
+
+
+def settings_of(path, *words):
+    """What the recipe's own script makes of it, stopped before anything is loaded."""
+    module = import_module(f"promvil_hf.commands.{recipe.script_of(path)}")
+
+    class Parsed(BaseException):
+        pass
+
+    def stop(kinds, argv, description=None):
+        raise Parsed(*parse(kinds, argv, description))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("promvil_hf.trainers.recipes.parse", stop)
+        with pytest.raises(Parsed) as parsed:
+            module.train(["--config", str(path), "--use_cpu", "true", *words])  # bf16 is refused where there is no GPU
+    return parsed.value.args
+
+
+@pytest.mark.parametrize("path", ALL, ids=ids(ALL))
+def test_every_key_of_every_recipe_is_known_and_keeps_its_value(path, tmp_path):
+    settings = settings_of(path, "--output_dir", str(tmp_path))
+    written = yaml.safe_load(path.read_text())
+    for key, value in written.items():
+        (owner,) = [own for own in settings if key in type(own).__dataclass_fields__]
+        found = getattr(owner, key)
+        if key in ("output_dir", "use_cpu"):
+            continue
+        # report_to: none becomes no tracker, and YAML writes 1e-4 as a word.
+        assert found == value or (key == "report_to" and found == []) or float(found) == float(value), key
+
+
+@pytest.mark.parametrize("path", ALL, ids=ids(ALL))
+def test_every_recipe_says_how_it_is_launched_what_it_needs_and_what_comes_out(path):
+    text = path.read_text()
+    assert all(re.search(rf"^# {word}:", text, re.MULTILINE) for word in ("Launch", "Precondition", "Expected"))
+    script = re.search(r"recipes/(\w+)\.py", text)[1]
+    assert (ROOT / "recipes" / f"{script}.py").is_file()
+    assert path.relative_to(ROOT).as_posix() in text and 20 < len(recipe.about(path)) < 160
+
+
+def test_a_misspelt_key_is_an_error_that_names_it(tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(SMOKE.read_text() + "\nlerning_rate: 1.0e-3\nlora_rank: 4\n")
+    with pytest.raises(ValueError, match="The recipe has keys that nothing knows: lerning_rate, lora_rank. Check their spelling"):
+        train_kosmos2.train(["--config", str(wrong)])
+    with pytest.raises(ValueError, match="There is no recipe nowhere.yaml: `promvil recipe list`"):
+        train_kosmos2.train(["--config", "nowhere.yaml"])
+
+
+def test_the_lora_recipe_is_the_papers_setting_and_the_command_line_wins(tmp_path):
+    path = ROOT / "recipes" / "kosmos2" / "lora.yaml"
+    own, config = settings_of(path, "--output_dir", str(tmp_path), "--lora_r", "8")
+    assert (own.lora_scope, own.lora_alpha, own.lora_dropout, own.lora_r) == ("reference", 32, 0.1, 8)
+    assert config.learning_rate == 1e-4 and config.warmup_steps == 0.1 and config.num_train_epochs == 1
+    assert config.per_device_train_batch_size * config.gradient_accumulation_steps == 4 and config.seed == 5020
+    quantised, _ = settings_of(path.with_name("qlora.yaml"))
+    assert quantised.quantize == "nf4"
+
+
+@pytest.mark.parametrize("path", ACCELERATE, ids=ids(ACCELERATE))
+def test_accelerate_reads_its_configurations(path):
+    config = load_config_from_file(str(path))
+    kinds = {"single_gpu": "NO", "ddp": "MULTI_GPU", "multi_node": "MULTI_GPU", "fsdp2": "FSDP", "deepspeed_zero2": "DEEPSPEED"}
+    assert config.distributed_type == kinds[path.stem] or config.distributed_type.value == kinds[path.stem]
+    if path.stem == "fsdp2":
+        assert config.fsdp_config["fsdp_version"] == 2
+        from transformers.models.kosmos2 import modeling_kosmos2
+
+        for name in config.fsdp_config["fsdp_transformer_layer_cls_to_wrap"].split(","):
+            assert hasattr(modeling_kosmos2, name)
+
+
+# The smoke recipe
+
+
+def smoke(tmp_path, *words):
+    short = ["--max_steps", "20", "--data", "toy:6", "--eval_data", "toy:2:1000", "--output_dir", str(tmp_path)]
+    return train_kosmos2.train(["--config", str(SMOKE), *short, "--disable_tqdm", "true", *words])
+
+
+def test_twenty_steps_of_the_smoke_recipe_learn_and_leave_a_whole_adapter_with_a_filled_card(tmp_path, capsys):
+    own = smoke(tmp_path)
+    told = capsys.readouterr().out
+    losses = [entry["loss"] for entry in own.state.log_history if "loss" in entry]
+    assert losses[-1] < losses[0] - 1
+    assert "LoRA on `reference` trains 119,808 of" in told and "vision 43,008" in told
+    assert "1 process on cpu, " in told and "68 adapter tensors" in told and "read back equal" in told
+    assert re.search(r"level 3: (\d+) rows, trained \1 times an epoch", told)
+    card = (tmp_path / "README.md").read_text()
+    for part in ("base_model: toy", "library_name: peft", "license: mit", "rows of `toy:6`, split", "curriculum: cumulative",
+                 "| eval_accuracy |", "trains 119,808 of", "Versions", "transformers "):  # fmt: skip
+        assert part in card, part
+    assert own.evaluate().keys() >= {"eval_accuracy_level_1", "eval_loss_level_1"}
+
+
+def test_a_stopped_smoke_run_goes_on_where_it_was(tmp_path):
+    smoke(tmp_path / "a", "--save_steps", "8", "--save_total_limit", "3", "--eval_strategy", "no")
+    own = smoke(tmp_path / "a", "--save_steps", "8", "--eval_strategy", "no", "--resume_from_checkpoint", "true")
+    assert own.state.global_step == 20 and sum("loss" in entry for entry in own.state.log_history) == 4
+
+
+def test_early_stopping_stops(tmp_path):
+    own = smoke(tmp_path, "--eval_steps", "2", "--save_steps", "2", "--learning_rate", "0", "--early_stopping", "2",
+                "--load_best_model_at_end", "true", "--eval_generate", "0")  # fmt: skip
+    assert own.state.global_step < 20
+
+
+def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
+    page = tmp_path / "batch.html"
+    own = smoke(tmp_path / "out", "--show_batch", str(page))
+    assert own.state.global_step == 0 and "what the model sees" in capsys.readouterr().out
+    html = page.read_text()
+    assert html.count("<figure") >= 6 and "<mark>" in html and "&lt;patch_index_" in html
+    assert "pixel_values" in html and "(4, 3, 56, 56)" in html or "3, 56, 56)" in html
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--lora_scope", "vision"], "lora_scope='vision': it is one of reference, text, feed_forward"),
+        (["--quantize", "fp4"], "quantize='fp4': it is one of nf4, int8"),
+        (["--dtype", "fp32"], "dtype='fp32': it is float32, bfloat16"),
+        (["--curriculum", "easy"], "invalid choice: 'easy'"),
+        (["--data", "toy:x"], "You passed the data 'toy:x': write toy:200"),
+        (["--data", "nowhere"], "There is no data 'nowhere': name a folder"),
+        (["--data", "rows.jsonl"], "Cannot read rows.jsonl"),
+        (["--fraction", "2"], "a fraction of 2.0: it is a share"),
+        (["--max_samples", "0"], "max_samples=0: train on at least one row"),
+        (["--resume_from_checkpoint", "true"], "has no whole one. Leave"),
+    ],
+)
+def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, told):
+    words = ["--config", str(SMOKE), "--data", "toy:1", "--eval_strategy", "no", "--output_dir", str(tmp_path), *words]
+    with pytest.raises(SystemExit) as left:
+        run_as_script(train_kosmos2.train, words)
+    shown = capsys.readouterr()
+    assert left.value.code == 2 and told in shown.err and "Traceback" not in shown.err
+
+
+# Parts
+
+
+def test_smaller_parts_lie_within_larger_ones():
+    rows = list(range(100))
+    parts = [set(subset(rows, None, share, 7)) for share in (0.05, 0.2, 0.5, 1.0)]
+    assert [len(part) for part in parts] == [5, 20, 50, 100]
+    assert all(small < large for small, large in zip(parts, parts[1:], strict=False))
+    assert set(subset(rows, 20, None, 7)) == parts[1] and subset(rows, 500) is rows
+    assert len(subset(rows, 10, 0.5)) == 10
+
+
+def test_rows_are_read_from_files_and_folders(tmp_path, shared_data):
+    rows = read_source(str(shared_data / "promvil" / "data_sample.json"), "train", None)
+    assert len(rows) == 9
+    import datasets
+
+    steps = [{"text": "the star", "boxes": [[0.1, 0.1, 0.5, 0.5]], "anchors": [], "mentions": []}]
+    table = datasets.Dataset.from_list([{"image_id": "1", "image_path": "a.png", "steps": steps}])
+    (tmp_path / "data").mkdir()
+    table.to_parquet(tmp_path / "data" / "train.parquet")
+    assert len(read_source(str(tmp_path), "train", None)) == 1
+    with pytest.raises(ValueError, match="Cannot load the split 'test'"):
+        read_source(str(tmp_path), "test", None)
+
+
+def test_recipes_are_listed_copied_and_run_by_the_command(tmp_path, capsys, monkeypatch):
+    assert promvil(["recipe", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert "kosmos2/lora " in listed and "PromViL on Kosmos-2 with LoRA" in listed
+    target = tmp_path / "mine.yaml"
+    assert promvil(["recipe", "copy", "kosmos2/smoke", str(target)]) == 0 and target.read_text() == SMOKE.read_text()
+    assert promvil(["recipe", "copy", "kosmos2/smoke", str(target)]) == 2
+    assert "is there already: name another file" in capsys.readouterr().err
+    assert promvil(["recipe", "path", "train_kosmos2.py"]) == 0
+    assert capsys.readouterr().out.strip() == str(ROOT / "recipes" / "train_kosmos2.py")
+    seen = []
+    monkeypatch.setattr(train_kosmos2, "train", seen.append)
+    assert promvil(["recipe", "run", str(target), "--lora_r", "4"]) == 0
+    assert seen == [["--config", str(target), "--lora_r", "4"]]
+    assert promvil(["recipe", "run", "kosmos2/nothing"]) == 2
+    assert "There is no recipe 'kosmos2/nothing'" in capsys.readouterr().err
+    target.write_text("model: toy\n")
+    assert promvil(["recipe", "run", str(target)]) == 2
+    assert "does not say what runs it" in capsys.readouterr().err
+
+
+# Launchers
+
+
+def launched(*command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=600,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "read back equal" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_runs_under_accelerate_launch(tmp_path):
+    told = launched(
+        "accelerate.commands.launch", "recipes/train_kosmos2.py", "--config", str(SMOKE), "--output_dir", str(tmp_path),
+        tmp_path=tmp_path,
+    )  # fmt: skip
+    first, last = map(float, re.search(r"loss ([\d.]+) -> ([\d.]+)", told).groups())
+    assert last < 4 < first and "1 process on cpu" in told
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_runs_on_two_ranks(tmp_path):
+    told = launched(
+        "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29613", "recipes/train_kosmos2.py",
+        "--config", str(SMOKE), "--output_dir", str(tmp_path), tmp_path=tmp_path,
+    )  # fmt: skip
+    assert "2 processes on cpu" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ddp", "fsdp2"])
+def test_configurations_for_several_gpus_start_two_ranks_on_a_cpu(name, tmp_path):
+    """As far as a CPU machine goes: accelerate starts the ranks, and runs plain DDP over gloo for both."""
+    told = launched(
+        "accelerate.commands.launch", "--config_file", f"recipes/accelerate/{name}.yaml", "--num_processes", "2",
+        "--mixed_precision", "no", "--main_process_port", "29614", "recipes/train_kosmos2.py", "--config", str(SMOKE),
+        "--output_dir", str(tmp_path), "--max_steps", "4", "--eval_strategy", "no", tmp_path=tmp_path,
+    )  # fmt: skip
+    assert "2 processes on cpu" in told
