@@ -1,0 +1,102 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Progressive grounding the plain way, against which the engine is tested and timed: one phrase, one level, batch 1.
+
+Special: written again from the description, sharing no code with `promvil_hf.inference`: its own choice of evidence, its
+own token loop. `alone` runs the whole model, picture and all, again for every single token, without any cache.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from promvil_hf.boxes import Box
+from promvil_hf.nesting import Nesting
+from promvil_hf.phrases import GroundedPhrase
+
+
+DELIMITER = "</delimiter_of_multi_objects/>"
+
+
+@dataclass(frozen=True)
+class NaiveStep:
+    phrase: str
+    prompt: str
+    tokens: tuple[int, ...]
+    boxes: tuple[Box, ...]
+
+
+def naive_steps(
+    backend, image: Image.Image, nesting: Nesting, mode: str, write: Callable, given=None
+) -> list[NaiveStep]:
+    """`write(prompt, image)` gives the tokens of an answer."""
+    steps: dict[int, NaiveStep] = {}
+    top = len(nesting.phrases) - 1
+    for level in range(1, nesting.phrases[top].level + 1):
+        for index, phrase in enumerate(nesting.phrases):
+            if phrase.level != level or (mode == "one_shot" and index != top):
+                continue
+            if mode == "oracle" and index != top:
+                steps[index] = NaiveStep(phrase.text, "", (), tuple(given.get(phrase.text, ())))
+                continue
+            evidence = []
+            for other, anchor in enumerate(nesting.phrases[:index]):
+                inside = phrase.span[0] <= anchor.span[0] and anchor.span[1] <= phrase.span[1]
+                wanted = {
+                    "progressive": inside and other in phrase.anchors and anchor.level == level - 1,
+                    "all": inside,
+                    "oracle": other in phrase.anchors,
+                    "one_shot": False,
+                }[mode]
+                if wanted and steps[other].boxes:
+                    evidence.append(GroundedPhrase(anchor.text, steps[other].boxes))
+            plural = index != top and mode != "one_shot"
+            prompt = backend.dialect.prompt(
+                phrase.text, evidence, level=level if plural else None, image_size=image.size
+            )
+            tokens = write(prompt, image)
+            answer = backend.tokenizer.decode(tokens)
+            steps[index] = NaiveStep(phrase.text, prompt, tuple(tokens), backend.dialect.parse(answer).boxes)
+    return [steps[index] for index in sorted(steps)]
+
+
+def alone(backend, max_new_tokens: int, allowed: Callable | None = None, stop: Callable | None = None) -> Callable:
+    """A `write` for Kosmos-2 without any cache; `allowed(tokens)` gives the ids that may come next."""
+    model, tokenizer = backend.base, backend.tokenizer
+    close = tokenizer.convert_tokens_to_ids("</object>")
+
+    @torch.inference_mode()
+    def write(prompt: str, image: Image.Image) -> list[int]:
+        pixels = backend.pixels([image])
+        tokens: list[int] = []
+        while len(tokens) < max_new_tokens:
+            batch = backend.batch([backend.prompt_tokens([prompt])[0] + tokens])
+            logits = model(pixel_values=pixels, **batch).logits[0, -1]
+            choices = allowed(tokens) if allowed else None
+            token = int(logits.argmax()) if choices is None else choices[int(logits[choices].argmax())]
+            tokens.append(token)
+            if token == tokenizer.eos_token_id or (choices is not None and token == close) or (stop and stop(tokens)):
+                break
+        return tokens
+
+    return write
+
+
+def well_formed(tokenizer, max_new_tokens: int, max_boxes: int | None = None, side: int = 32) -> Callable:
+    """The ids that keep an answer a list of boxes, from what was written so far."""
+    cells = tokenizer.convert_tokens_to_ids([f"<patch_index_{cell:04d}>" for cell in range(side * side)])
+    number = {token: cell for cell, token in enumerate(cells)}
+    delimiter, close = tokenizer.convert_tokens_to_ids([DELIMITER, "</object>"])
+    most = min(max_boxes or max_new_tokens, max_new_tokens // 3)
+
+    def allowed(tokens) -> list[int]:
+        place = len(tokens) % 3
+        if place == 0:
+            return cells
+        if place == 2:
+            return [close] if len(tokens) // 3 + 1 == most else [delimiter, close]
+        top, left = divmod(number[tokens[-1]], side)
+        return [cells[row * side + column] for row in range(top, side) for column in range(left, side)]
+
+    return allowed

@@ -1,0 +1,324 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Progressive grounding with Kosmos-2: ours, the published way, plain batches, and the counted floor.
+
+    python -m benchmarks.progressive_inference [--images 4] [--expressions 16] [--table] [--full-size]
+
+One process, one thread, CPU time, the same model and queries for every way. Random weights, generated pictures.
+
+    reference    (a)  full prompt and vision tower for each phrase of each level, batch 1, 32 new tokens (time only)
+    reference_3  (a') the same, stopped after the box: 3 tokens among those that keep a box well-formed, as in ours
+    batched      (b)  plain `generate` on padded batches of a level, 3 tokens, pictures repeated for each row
+    ours         (c)  `ProgressiveGrounder`, constrained, one box
+    floor        (d)  each picture and each token once, dense and unpadded; its time leaves out attention to the prefix
+
+`reference` and `reference_3` are timed on the first `--reference-queries` queries; times are seconds of a query.
+`equal` says that (a'), (b) and (c) found the same boxes. FLOPs are counted, not estimated. The small model has 81 M
+parameters (vision 12x384, text 8x512, vocabulary 65,037), `--full-size` is the published shape, 1.66 B, in bf16.
+"""
+
+import os
+
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import statistics
+import time
+from itertools import groupby
+
+import torch
+import transformers
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.naive_grounding import well_formed
+from promvil_hf.backends.kosmos2 import Kosmos2Backend
+from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
+from promvil_hf.inference.sharing import SharedKosmos2
+from promvil_hf.nesting import decompose
+from promvil_hf.phrases import GroundedPhrase
+from promvil_hf.toy.models import tiny_kosmos2
+
+
+THINGS = "man woman dog car bus table chair cup hat jacket umbrella bag horse bench tree lamp".split()
+COLOURS = "red green blue white black yellow brown grey".split()
+SIZES = {  # vision layers, width; text layers, width, heads; picture side; latent queries; vocabulary
+    "tiny": (2, 32, 2, 256, 4, 28, 64, None),
+    "small": (12, 384, 8, 512, 8, 224, 64, 65_037),
+    "full": (24, 1024, 24, 2048, 32, 224, 64, 65_037),
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=4)
+    parser.add_argument("--expressions", type=int, default=16, help="for each picture")
+    parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3, 4))
+    parser.add_argument("--repeats", type=int, default=3, help="of the quick ways; the slow ones run once")
+    parser.add_argument("--reference-queries", type=int, default=4)
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--full-size", action="store_const", const="full", dest="size")
+    parser.add_argument("--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    backend = make_backend(args.size, args.seed)
+    report = compare(
+        backend, queries(args.images, args.expressions, args.levels, args.seed), args.repeats, args.reference_queries
+    )
+    report["settings"] = vars(args)
+    if args.table:
+        report["table"] = [
+            {"images": args.images, "expressions": count, "levels": levels}
+            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, plain=False))
+            for levels in (1, 2, 3, 4)
+            for count in (1, 4, 16)
+        ]
+    print(json.dumps(report, indent=2))
+    return report
+
+
+def make_backend(size: str, seed: int = 0) -> Kosmos2Backend:
+    """Random weights in the given shape; ids beyond the toy tokenizer's exist for the head's sake and are never read."""
+    vision_layers, vision_width, layers, width, heads, side, latents, vocabulary = SIZES[size]
+    sentences = [f"the {colour} {thing} behind a {thing} with the {thing} and next to on of in holding wearing"
+                 for colour in COLOURS for thing in THINGS]  # fmt: skip
+    tiny = tiny_kosmos2(sentences=[*sentences, "We can see in the image: Base on that, we can detect:"],
+                        image_size=side, width=width if size == "tiny" else 32, vision_width=32)  # fmt: skip
+    if size == "tiny":
+        return Kosmos2Backend(tiny.model.requires_grad_(False), tiny.processor)
+    config = tiny.model.config
+    text = config.text_config.to_dict() | {
+        "embed_dim": width,
+        "layers": layers,
+        "ffn_dim": 4 * width,
+        "attention_heads": heads,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 2048,
+    }
+    vision = config.vision_config.to_dict() | {
+        "hidden_size": vision_width,
+        "intermediate_size": 4 * vision_width,
+        "num_hidden_layers": vision_layers,
+        "num_attention_heads": vision_width // 64,
+        "image_size": side,
+        "patch_size": 14,
+    }
+    config = transformers.Kosmos2Config(text_config=text, vision_config=vision, latent_query_num=latents)
+    torch.manual_seed(seed)
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16 if size == "full" else torch.float32)
+    try:
+        model = transformers.Kosmos2ForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(usual)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:  # upstream's own start leaves a random model nearly blind to the picture
+                weight.normal_(std=2.0 * weight[0].numel() ** -0.5)
+    model.requires_grad_(False)
+    return Kosmos2Backend(model.eval(), tiny.processor)
+
+
+def queries(images: int, expressions: int, levels: int, seed: int) -> list[Query]:
+    """Chains of 2 phrases + 1 + 1 … up to the level asked for; all expressions of a picture differ."""
+    random = torch.Generator().manual_seed(seed)
+
+    def pick(words):
+        return words[int(torch.randint(len(words), (1,), generator=random))]
+
+    def thing():
+        return f"the {pick(COLOURS)} {pick(THINGS)}"
+
+    def expression():
+        if levels == 1:
+            return thing()
+        text = f"{thing()} with {thing()} and {thing()}"
+        for relation in ("behind", "next to")[: levels - 2]:
+            text = f"{thing()} {relation} {text}"
+        return text
+
+    asked = []
+    for number in range(images):
+        picture = Image.effect_noise((320, 240), 20 + 60 * number / max(images, 2)).convert("RGB")
+        different: dict[str, None] = {}
+        while len(different) < expressions:
+            different[expression()] = None
+        asked += [Query(picture, text) for text in different]
+    return asked
+
+
+def compare(backend, asked, repeats: int, reference_queries: int, plain: bool = True) -> dict:
+    grounder = ProgressiveGrounder(
+        backend, GroundingOptions(constrained=True, max_boxes=1, max_new_tokens=3), token_budget=1 << 14
+    )
+    traces = grounder.ground_all(asked, progress=False)
+    rows = [[(query.image, step.prompt) for step in trace.steps if step.source == "model"]
+            for query, trace in zip(asked, traces, strict=True)]  # fmt: skip
+    allowed = well_formed(backend.tokenizer, 3, 1)
+    some = slice(0, reference_queries)
+    ways = {
+        "ours": lambda: grounder.ground_all(asked, progress=False),
+        "floor": floor(backend, asked, rows),
+    }
+    slow = {"reference_3": lambda: reference_boxes(backend, asked[some], allowed)}
+    if plain:
+        slow["reference"] = lambda: [
+            reference(backend, prompt, image, 32) for row in rows[some] for image, prompt in row
+        ]
+        slow["batched"] = lambda: batched(backend, asked, traces, allowed)
+    seconds = timed(ways, repeats) | timed(slow, 1, warm=False)
+    found = {name: slow[name]() for name in slow if name != "reference"}
+    parts = [list(trace.steps) for trace in traces]
+    ours = [[step.boxes for step in steps] for steps in parts]
+    per_query = {name: value / len(asked) for name, value in seconds.items()}
+    for name in ("reference", "reference_3"):
+        if name in seconds:
+            per_query[name] = seconds[name] / len(asked[some])
+    flops = {
+        "ours": counted(ways["ours"]) / len(asked),
+        "floor": counted(floor(backend, asked, rows, exact=True)) / len(asked),
+        "reference_3": counted(slow["reference_3"]) / len(asked[some]),
+    }
+    before = grounder.pictures_read
+    ways["ours"]()
+    return {
+        "naive": per_query["reference_3"],
+        "ours": per_query["ours"],
+        "floor": per_query["floor"],
+        "ratio": per_query["reference_3"] / per_query["ours"],
+        "ratio_32_tokens": per_query["reference"] / per_query["ours"] if plain else None,
+        "ratio_batched": per_query["batched"] / per_query["ours"] if plain else None,
+        "over_floor": per_query["ours"] / per_query["floor"],
+        "equal": found["reference_3"] == ours[some] and (not plain or found["batched"] == ours),
+        "flops": flops,
+        "flops_ratio": flops["reference_3"] / flops["ours"],
+        "flops_over_floor": flops["ours"] / flops["floor"],
+        "vision_calls_per_picture": (grounder.pictures_read - before) / len({id(query.image) for query in asked}),
+        "rows": sum(map(len, rows)),
+        "rows_asked_before": sum(step.source == "memory" for steps in parts for step in steps),
+        "unit": "CPU seconds of a query; FLOPs of a query",
+        "seconds": per_query,
+    }
+
+
+def brief(report: dict) -> dict:
+    names = "naive", "ours", "floor", "ratio", "over_floor", "flops_ratio", "flops_over_floor", "equal"
+    return {name: report[name] for name in names}
+
+
+@torch.inference_mode()
+def reference(backend, prompt: str, image: Image.Image, new_tokens: int, allowed=None) -> list[int]:
+    """One prompt with its picture through the whole model."""
+    inputs = backend.batch(backend.prompt_tokens([prompt]))
+    options = {"min_new_tokens": new_tokens}
+    length = inputs["input_ids"].shape[1]
+    if allowed is not None:
+        options["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[length:].tolist())
+    pixels = backend.pixels([image]).to(backend.model.dtype)
+    written = backend.base.generate(
+        pixel_values=pixels, **inputs, do_sample=False, max_new_tokens=new_tokens, **options
+    )
+    return written[0, length:].tolist()
+
+
+def reference_boxes(backend, asked, allowed) -> list[list[tuple]]:
+    """The published control flow: level by level, each phrase by itself, boxes of the level below told to the next."""
+    found = []
+    for query in asked:
+        nesting = decompose(query.text)
+        boxes: list[tuple] = []
+        for index, phrase in enumerate(nesting.phrases):
+            evidence = [
+                GroundedPhrase(nesting.phrases[anchor].text, boxes[anchor])
+                for anchor in phrase.anchors
+                if nesting.phrases[anchor].level == phrase.level - 1 and boxes[anchor]
+            ]
+            is_top = index == len(nesting.phrases) - 1
+            prompt = backend.dialect.prompt(phrase.text, evidence, level=None if is_top else phrase.level)
+            tokens = reference(backend, prompt, query.image, 3, allowed)
+            boxes.append(backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes)
+        found.append(boxes)
+    return found
+
+
+@torch.inference_mode()
+def batched(backend, asked, traces, allowed) -> list[list[tuple]]:
+    """All prompts of a level in padded batches of 32, each row with its picture; prompts are those ours came to."""
+    found = [[()] * len(trace.steps) for trace in traces]
+    for level in range(1, 1 + max(step.level for trace in traces for step in trace.steps)):
+        places = [(query, step) for query, trace in enumerate(traces)
+                  for step in range(len(trace.steps)) if trace.steps[step].level == level]  # fmt: skip
+        for start in range(0, len(places), 32):
+            part = places[start : start + 32]
+            inputs = backend.batch(backend.prompt_tokens([traces[query].steps[step].prompt for query, step in part]))
+            length = inputs["input_ids"].shape[1]
+            written = backend.base.generate(
+                pixel_values=backend.pixels([asked[query].image for query, _ in part]).to(backend.model.dtype),
+                **inputs,
+                do_sample=False,
+                max_new_tokens=3,
+                prefix_allowed_tokens_fn=lambda _, ids, length=length: allowed(ids[length:].tolist()),
+            )
+            for (query, step), tokens in zip(part, written[:, length:].tolist(), strict=True):
+                found[query][step] = backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes
+    return found
+
+
+def floor(backend, asked, rows, exact: bool = False):
+    """Each picture and each token once. `exact` reads rows of one length together behind their prefix, so that nothing
+    is padded and attention is all there; without it the tokens run as one dense block behind nothing."""
+    ways = SharedKosmos2(backend, 1 << 14)
+    pictures = list({id(query.image): query.image for query in asked}.values())
+    prompts = [prompt for row in rows for _, prompt in row]
+    prefix = len(backend.prompt_tokens([ways.lead])[0])
+    suffixes = [tokens[prefix:] for tokens in backend.prompt_tokens(prompts)]
+    text = backend.base.text_model
+    weight = text.lm_head.weight[:1024]
+    tokens = torch.tensor([token for suffix in suffixes for token in [*suffix, 0]])  # and one cell of the answer
+
+    @torch.inference_mode()
+    def run():
+        embeds = backend.encode_images(backend.pixels(pictures).to(backend.model.dtype))
+        cache = backend.open_prefix(embeds).cache
+        if exact:
+            for length, alike in groupby(sorted(map(len, suffixes))):
+                count = len([*alike])
+                own = transformers.DynamicCache()
+                for number, layer in enumerate(cache.layers):
+                    own.update(
+                        layer.keys[:1].expand(count, -1, -1, -1), layer.values[:1].expand(count, -1, -1, -1), number
+                    )
+                for width in (length, 1):
+                    text.model(input_ids=torch.full((count, width), 5), past_key_values=own, use_cache=True)
+        else:
+            block = tokens[: len(tokens) // 32 * 32].view(-1, 32)
+            for part in block.split(64):
+                text.model(input_ids=part, use_cache=False)
+        states = torch.zeros(2 * len(suffixes), weight.shape[1], dtype=weight.dtype)
+        return states @ weight.T
+
+    return run
+
+
+def timed(ways, repeats: int, warm: bool = True) -> dict[str, float]:
+    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats + warm):
+        for name, way in ways.items():
+            begin = time.process_time()
+            way()
+            if turn >= warm:
+                seconds[name].append(time.process_time() - begin)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def counted(run) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+if __name__ == "__main__":
+    main()
