@@ -1,0 +1,96 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Between tower and language model: what a picture says of a place becomes the words for it, before any sentence is read.
+
+It stands for the alignment stage of the real models (LLaVA's first one trains the projector alone). Special: the answers
+are read off by the language model's own word embeddings, so a red circle looks like "red" and "circle" from the first step
+on; and keys begin equal to queries, so attention begins as likeness. Without both, tiny models stay at chance for long.
+Floor 5: torch.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+
+from promvil_hf.toy.base_training.tower import CELL_WEIGHT, Point, collate, descend
+from promvil_hf.toy.base_training.worlds import HARD, MIXED, NAMES, ToyRows, held_out, place_row
+from promvil_hf.toy.config import COLORS, SIZES
+
+
+WORDS = (NAMES, COLORS, SIZES)
+SHARPNESS = 10.0  # words of unit norm, three of which make a place
+
+
+def word_ids(tokenizer) -> list[torch.Tensor]:
+    """The tokens of the nouns, colors and sizes."""
+    found = []
+    for words in WORDS:
+        ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
+        spelled = [word for word, own in zip(words, ids, strict=True) if len(own) != 1]
+        if spelled:
+            raise ValueError(
+                f"This tokenizer writes {', '.join(spelled)} with several tokens: make it from sentences that use every "
+                "word of the toy world, with a vocabulary large enough for them."
+            )
+        found.append(torch.tensor([own[0] for own in ids]))
+    return found
+
+
+def align(
+    embed: Callable[[torch.Tensor], torch.Tensor],
+    parameters: Sequence[torch.nn.Parameter],
+    embedding: torch.nn.Parameter,
+    words: Sequence[torch.Tensor],
+    cells: torch.Tensor | None,
+    steps: int,
+    *,
+    batch_size: int = 32,
+    peak: float = 2e-3,
+    seed: int = 0,
+    every: int = 50,
+    say: Callable[[Point], object] = lambda point: None,
+) -> list[Point]:
+    """Train what lies between, `parameters`, and the word embeddings. `embed` maps pixel values to (N, places, width).
+
+    `cells` are the location tokens, if the model has any: a linear map of the place then also names the object's corners.
+    """
+    width = embedding.shape[1]
+    generator = torch.Generator().manual_seed(seed)
+    corners = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in range(2)]
+    rows = ToyRows(place_row, steps * batch_size, seed + 1, MIXED)
+    check = collate(place_row(drawn) for drawn in held_out(HARD, 50, seed))
+
+    def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        places = embed(images) * width**0.5
+        loss, right = torch.zeros(()), {}
+        for asked, ids in enumerate(words):
+            named = (truth[..., asked] >= 0) & (truth[..., asked] < len(ids))
+            scores = SHARPNESS * places[named] @ embedding[ids].T / width**0.5
+            answer = truth[..., asked][named]
+            loss = loss + F.cross_entropy(scores, answer)
+            right[("name", "color", "size")[asked]] = (scores.argmax(-1) == answer).float().mean().item()
+        if cells is not None:
+            on = truth[..., 0] >= 0
+            for turn, name, column in zip(corners, ("first_cell", "last_cell"), (3, 5), strict=True):
+                scores = SHARPNESS * (places[on] @ turn) @ embedding[cells].T / width**0.5
+                answer = truth[..., column + 1][on] * 32 + truth[..., column][on]
+                loss = loss + CELL_WEIGHT * F.cross_entropy(scores, answer)
+                guess = scores.argmax(-1)
+                near = ((guess // 32 - answer // 32).abs() <= 1) & ((guess % 32 - answer % 32).abs() <= 1)
+                right[name] = near.float().mean().item()
+        return loss, right
+
+    def step_loss(step: int) -> torch.Tensor:
+        batch = collate(rows[index] for index in range(step * batch_size, (step + 1) * batch_size))
+        return loss_of(*batch)[0]
+
+    def look() -> dict[str, float]:
+        loss, right = loss_of(*check)
+        return {"held_out_loss": loss.item(), **right}
+
+    curve = []
+    trained = [*parameters, embedding, *(corners if cells is not None else ())]
+    for point in descend(trained, step_loss, steps, peak, look, every):
+        curve.append(point)
+        say(point)
+    return curve

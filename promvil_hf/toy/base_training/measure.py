@@ -1,0 +1,62 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""How well a toy base does on held-out scenes, with intervals over scenes. Floor 5: torch by way of a backend."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from promvil_hf.backends.base import Decoding, GroundingBackend, Request
+from promvil_hf.metrics.grounding import answer_iou
+from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+from promvil_hf.toy.base_training.worlds import box_of, questions
+from promvil_hf.toy.scenery import Scene
+
+
+def grounding(
+    backend: GroundingBackend,
+    scenes: Sequence[Scene],
+    *,
+    level: int,
+    plural: bool = False,
+    per_scene: int = 4,
+    resamples: int = 9_999,
+) -> Interval:
+    """Accuracy at IoU 0.5 of expressions of this level, each asked for at once and alone.
+
+    `plural` words level 1 as PromViL words a simple phrase that stands alone ("large circles").
+    """
+    requests, gold, of_scene = [], [], []
+    for number, drawn in enumerate(scenes):
+        image = drawn.image()
+        for expression in (own for own in drawn.expressions(per_scene) if own.level == level):
+            asked = 1 if plural else None
+            requests.append(
+                Request(backend.dialect.prompt(expression.text, level=asked, image_size=drawn.size), image)
+            )
+            gold.append([box_of(drawn, drawn.position_of(expression.target_id)).xyxy])
+            of_scene.append(number)
+    written = backend.generate(requests, Decoding(max_new_tokens=8))
+    boxes = [[box.xyxy for box in backend.dialect.parse(answer.text).boxes] for answer in written]
+    return bootstrap_interval((answer_iou(boxes, gold) >= 0.5).astype(float), clusters=of_scene, resamples=resamples)
+
+
+def answering(
+    backend: GroundingBackend, scenes: Sequence[Scene], *, batch_size: int = 64, resamples: int = 9_999
+) -> dict[str, Interval]:
+    """Share of questions answered word for word, by kind and for "all" of them."""
+    requests, told = [], []
+    for number, drawn in enumerate(scenes):
+        image = drawn.image()
+        for kind, question, answer in questions(drawn):
+            requests.append(Request(question, image))
+            told.append((number, kind, answer))
+    written = []
+    for at in range(0, len(requests), batch_size):
+        written += backend.generate(requests[at : at + batch_size], Decoding(max_new_tokens=8))
+    right = np.array([own.text.strip() == answer for own, (_, _, answer) in zip(written, told, strict=True)], float)
+    of_scene, kinds = np.array([number for number, *_ in told]), np.array([kind for _, kind, _ in told])
+    found = {"all": bootstrap_interval(right, clusters=of_scene, resamples=resamples)}
+    for kind in dict.fromkeys(kinds.tolist()):
+        own = kinds == kind
+        found[kind] = bootstrap_interval(right[own], clusters=of_scene[own], resamples=resamples)
+    return found

@@ -1,0 +1,26 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The trained toy bases that come with the package: checkpoint folders, each with its card. Standard library only.
+
+from promvil_hf.backends.loading import load
+from promvil_hf.toy.bases import folder
+
+backend = load(folder("kosmos2"))
+"""
+
+from pathlib import Path
+
+
+BASES = ("kosmos2", "llava")
+
+
+def folder(name: str) -> Path:
+    """Where a base lies; `from_pretrained` takes it."""
+    if name not in BASES:
+        raise ValueError(f"You asked for the toy base {name!r}: there are {' and '.join(BASES)}.")
+    found = Path(__file__).parent / name
+    if not (found / "model.safetensors").is_file():
+        raise FileNotFoundError(
+            f"The toy base {name!r} is not in this copy of the package. Train it with `python -m "
+            f"promvil_hf.toy.base_training {name} --out DIR` and use DIR/base."
+        )
+    return found

@@ -1,0 +1,207 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The toy bases' training runs, tells the truth about scenes, and writes folders that load."""
+
+import json
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from promvil_hf.backends.base import Decoding, Request
+from promvil_hf.backends.loading import load
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.collators.fivl import FiVLCollator
+from promvil_hf.dialects import Kosmos2
+from promvil_hf.toy.base_training import kosmos2, llava
+from promvil_hf.toy.base_training.__main__ import main
+from promvil_hf.toy.base_training.alignment import word_ids
+from promvil_hf.toy.base_training.measure import answering, grounding
+from promvil_hf.toy.base_training.tower import ASKED, DenseHead, collate, copy_tower, dense_loss, pixel_values
+from promvil_hf.toy.base_training.worlds import (
+    HARD,
+    HELD_OUT,
+    NAMES,
+    NESTED,
+    PATCH,
+    PLACES,
+    ToyRows,
+    box_of,
+    held_out,
+    phrase_row,
+    place_row,
+    question_row,
+    questions,
+)
+from promvil_hf.toy.config import COLORS
+from promvil_hf.toy.models import tiny_llava
+
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return held_out(HARD, 6)
+
+
+def test_each_row_is_the_same_whenever_it_is_asked_for_and_another_seed_draws_others():
+    rows, again, others = (ToyRows(place_row, 8, seed) for seed in (0, 0, 1))
+    for index in (5, 0):
+        assert all((a == b).all() for a, b in zip(rows[index], again[index], strict=True))
+    assert any((rows[index][0] != others[index][0]).any() for index in range(8))
+
+
+def test_training_never_reaches_the_held_out_scenes():
+    assert held_out(HARD, 1)[0].index == HELD_OUT
+    with pytest.raises(ValueError, match="are held out for measuring"):
+        ToyRows(place_row, HELD_OUT + 1)
+    with pytest.raises(IndexError):
+        ToyRows(place_row, 8)[8]
+
+
+def test_a_place_tells_name_color_and_cells_of_the_object_that_covers_most_of_it(scenes):
+    for drawn in scenes:
+        image, truth = place_row(drawn)
+        assert image.shape == (64, 64, 3) and truth.shape == (PLACES, 7)
+        labels = drawn.label_map()
+        for place in np.flatnonzero(truth[:, 0] >= 0):
+            row, column = divmod(int(place), 64 // PATCH)
+            window = labels[row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH]
+            thing = drawn.objects[int(np.bincount(window[window > 0]).argmax()) - 1]
+            assert NAMES[truth[place, 0]] == thing.name
+            assert thing.color is None or COLORS[truth[place, 1]] == thing.color
+            x0, y0, x1, y1 = truth[place, 3:]
+            cells = (y0 * 32 + x0, y1 * 32 + x1)
+            assert cells == Kosmos2().grid.encode(box_of(drawn, drawn.position_of(thing.object_id)))
+
+
+def test_a_phrase_row_asks_for_each_object_once_with_its_own_box(scenes):
+    for drawn in scenes:
+        steps = phrase_row(drawn, Random(0))["chain"].steps
+        own = {box_of(drawn, position) for position in range(len(drawn.objects))}
+        boxes = [step.target.boxes for step in steps]
+        assert all(len(found) == 1 and found[0] in own for found in boxes) and len(set(boxes)) == len(boxes)
+
+
+def test_a_question_row_always_has_turns():
+    rows = ToyRows(question_row, 200, 0, llava.COURSE)
+    assert all(1 <= len(rows[index]["turns"]) <= 7 for index in range(200))
+
+
+def test_pixel_values_are_those_of_both_processors(scenes):
+    picture = scenes[0].image()
+    ours = pixel_values(np.asarray(picture)[None])
+    for tiny in (kosmos2.untrained(), llava.untrained()):
+        theirs = tiny.processor.image_processor(picture, return_tensors="pt")["pixel_values"]
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_the_dense_loss_is_least_where_every_place_is_right(scenes):
+    _, truth = collate(place_row(drawn) for drawn in scenes)
+    sure = []
+    for place, count in enumerate(ASKED.values()):
+        answer = truth[..., place]
+        answer = torch.where(truth[..., 0] >= 0, answer, count - 1 if place < 3 else 0)
+        sure.append(20.0 * torch.nn.functional.one_hot(answer, count).float())
+    loss, right = dense_loss(sure, truth)
+    assert loss < 1e-3 and set(right.values()) == {1.0}
+    head = DenseHead(8)
+    assert [part.shape[-1] for part in head(torch.zeros(1, 2, 8))] == list(ASKED.values())
+
+
+def test_neighbouring_cells_begin_more_alike_than_distant_ones():
+    codes = kosmos2.cell_codes(128)
+    alike = codes @ codes.T
+    assert torch.allclose(alike.diagonal(), alike[0, 0])
+    assert alike[0, 1] > alike[0, 4] > alike[0, 31] and alike[0, 32] > alike[0, 4 * 32]
+    assert (alike - 2 * torch.diag(alike.diagonal())).max() < alike[0, 0]  # every cell has a code of its own
+
+
+def test_at_its_start_each_latent_query_prefers_its_own_place():
+    tiny = kosmos2.untrained()
+    kosmos2.start(tiny.model, tiny.processor.tokenizer, scenes=50)
+    projection = tiny.model.image_to_text_projection
+    queries = projection.x_attn.q_proj(projection.latent_query)
+    alike = queries @ (projection.latent_query / projection.latent_query.norm(dim=-1, keepdim=True)).T
+    assert (alike.argmax(-1) == torch.arange(PLACES)).float().mean() > 0.9
+
+
+def test_a_clip_tower_reads_what_the_kosmos2_tower_gives(scenes):
+    tower = kosmos2.untrained(seed=3).model.vision_model
+    model = llava.untrained().model
+    llava.start(model, tower, scenes=50)
+    images = pixel_values(np.stack([np.asarray(drawn.image()) for drawn in scenes]))
+    clip = model.model.vision_tower(pixel_values=images, output_hidden_states=True).hidden_states[-2]
+    assert torch.allclose(clip, tower(pixel_values=images).last_hidden_state, atol=1e-4)
+    with pytest.raises(ValueError, match="You passed towers that differ"):
+        copy_tower(tower, tiny_llava(width=32, image_size=64, patch_size=8).model.model.vision_tower)
+
+
+def test_what_the_llava_base_reads_before_an_answer_is_what_it_was_trained_on(scenes):
+    tiny = llava.untrained()
+    backend = PatchTokenBackend(tiny.model, tiny.processor)
+    row = question_row(scenes[0], Random(0), turns=1)
+    batch = FiVLCollator(backend)([row])
+    trained = batch["labels"][0] != -100
+    before = batch["input_ids"][0, : int(trained.nonzero()[0])]
+    asked = backend.inputs([Request(row["turns"][0]["question"], row["image"])])["input_ids"][0]
+    assert before.tolist() == asked.tolist()
+
+
+def test_measuring_counts_each_expression_and_each_question_once(scenes):
+    class Oracle:
+        dialect = Kosmos2()
+
+        def generate(self, requests, decoding=Decoding()):  # noqa: B008
+            return [
+                type("A", (), {"text": self.told[len(self.told) - len(requests) + k]})() for k in range(len(requests))
+            ]
+
+    oracle = Oracle()
+    nested = held_out(NESTED, 3)
+    wanted = [(drawn, own) for drawn in nested for own in drawn.expressions(4) if own.level == 3]
+    targets = [box_of(drawn, drawn.position_of(own.target_id)) for drawn, own in wanted]
+    grid = Kosmos2().grid
+    oracle.told = ["".join(f"<patch_index_{cell:04d}>" for cell in grid.encode(box)) for box in targets]
+    found = grounding(oracle, nested, level=3, resamples=10)
+    assert found.rows == len(wanted) and found.clusters == 3 and found.estimate == 1.0
+    oracle.told = [answer for drawn in scenes for _, _, answer in questions(drawn)]
+    told = answering(oracle, scenes, batch_size=10_000, resamples=10)
+    assert told["all"].estimate == 1.0 and told["all"].rows == len(oracle.told)
+    assert sum(own.rows for kind, own in told.items() if kind != "all") == told["all"].rows
+
+
+def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_refused():
+    for tiny in (kosmos2.untrained(), llava.untrained()):
+        ids = torch.cat(word_ids(tiny.processor.tokenizer))
+        assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 2
+    with pytest.raises(ValueError, match="heart.* with several tokens"):
+        word_ids(tiny_llava().processor.tokenizer)
+
+
+def test_a_course_shows_one_object_first_and_many_last():
+    rows = ToyRows(lambda drawn, random: len(drawn.objects), 200, 0)
+    counts = [rows[index] for index in range(200)]
+    assert set(counts[:50]) == {1} and set(counts[50:110]) <= {1, 2, 3} and max(counts[110:]) >= 5
+
+
+@pytest.mark.parametrize("base", ["kosmos2", "llava"])
+def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, tmp_path, capsys):
+    sizes = "--tower-steps 2 --align-steps 2 --steps 4 --batch-size 4 --log-every 4 --measure 2 --threads 1".split()
+    assert main([base, "--out", str(tmp_path), *sizes, "--seed", "7"]) == 0
+    folder = tmp_path / "base"
+    backend = load(folder)
+    assert backend.model.config.model_type in ("kosmos-2", "llava")
+    card = (folder / "README.md").read_text()
+    assert "| seed | 7 |" in card and "--steps 4" in card and "Held-out scenes" in card
+    curves = json.loads((folder / "curves.json").read_text())
+    assert [point["step"] for point in curves["tower"]] == [2] == [point["step"] for point in curves["alignment"]]
+    assert len(curves["after it"]) == 1
+    assert (folder / "model.safetensors").stat().st_size < 8e6
+    assert backend.generate([Request("<grounding><phrase>the ring</phrase><object>", held_out(HARD, 1)[0].image())])
+    if base == "llava":
+        return
+    assert main([base, "--out", str(tmp_path / "next"), "--tower", str(tmp_path), *sizes[2:]]) == 0
+    assert main([base, "--out", str(tmp_path / "none"), "--tower", str(tmp_path / "nothing"), *sizes[2:]]) == 2
+    assert "pass the --out folder of a run that trained a tower" in capsys.readouterr().err
