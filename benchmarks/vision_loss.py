@@ -202,9 +202,9 @@ def measured(ways, settings, repeats, memory_runs):
 
 def report(label, trained, args):
     patches, texts = SHARES[label]
-    settings = dict(
-        vocabulary=args.vocabulary, width=args.width, rows=2, length=1024, patches=patches, texts=texts, trained=trained
-    )
+    settings = {
+        "vocabulary": args.vocabulary, "width": args.width, "rows": 2, "length": 1024, "patches": patches, "texts": texts, "trained": trained
+    }
     ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
     found = measured(ways, settings, args.repeats, args.memory_runs)
     naive, own, plain = found["two_full"], found["ours"], found["gather"]
@@ -242,27 +242,28 @@ def show(out):
 def table(args):
     """Ours against the naive way over vocabularies and labelled shares, head frozen."""
     rows = []
-    print(f"\n{'vocabulary':>10} {'labelled':>9} {'naive ms':>9} {'ours ms':>8} {'faster':>7} {'naive MiB':>10} {'ours':>6} {'less':>6}")
+    heads = ("vocabulary", "labelled", "naive ms", "ours ms", "faster", "naive MiB", "ours", "less")
+    print("\n" + " ".join(f"{head:>10}" for head in heads))
     for vocabulary in (8_192, 32_064, 65_037, 151_936):
         for share in (0.02, 0.1, 0.3, 0.9):
             labelled = round(1024 * share)
             patches = min(PICTURE, round(labelled * 0.5))
-            settings = dict(
-                vocabulary=vocabulary,
-                width=256,
-                rows=1,
-                length=1024,
-                patches=patches,
-                texts=min(labelled - patches, 1024 - 32 - PICTURE),
-                trained=False,
-            )
+            settings = {
+                "vocabulary": vocabulary,
+                "width": 256,
+                "rows": 1,
+                "length": 1024,
+                "patches": patches,
+                "texts": min(labelled - patches, 1024 - 32 - PICTURE),
+                "trained": False,
+            }
             found = measured(["two_full", "ours"], settings, 3, 1)
             naive, own = found["two_full"], found["ours"]
             rows.append({**settings, "share": share, **found})
-            print(
-                f"{vocabulary:>10,} {share:>9.0%} {naive['ms']:>9.0f} {own['ms']:>8.0f} {naive['ms'] / own['ms']:>6.1f}x "
-                f"{naive['mib']:>10.0f} {own['mib']:>6.0f} {naive['mib'] / own['mib']:>5.1f}x"
-            )
+            time_ratio, memory_ratio = naive["ms"] / own["ms"], naive["mib"] / own["mib"]
+            cells = f"{vocabulary:,}", f"{share:.0%}", f"{naive['ms']:.0f}", f"{own['ms']:.0f}", f"{time_ratio:.1f}x"
+            cells += f"{naive['mib']:.0f}", f"{own['mib']:.0f}", f"{memory_ratio:.1f}x"
+            print(" ".join(f"{cell:>10}" for cell in cells), flush=True)
     return rows
 
 

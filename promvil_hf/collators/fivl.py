@@ -18,9 +18,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -84,7 +83,7 @@ class FiVLCollator:
     def __call__(self, rows: Sequence[Mapping]) -> dict[str, torch.Tensor]:
         if not rows:
             raise ValueError("You passed no rows: a batch needs at least one.")
-        rows = [asdict(row) if is_dataclass(row) else row for row in rows]
+        rows = [row.to_dict() if hasattr(row, "to_dict") else row for row in rows]
         pictures = [self._picture(row) for row in rows]
         talks = [self.conversation(turns_of(row), picture is not None) for row, picture in zip(rows, pictures)]
         batch, offsets, shifts = self._encoded(talks, pictures)
@@ -186,9 +185,9 @@ class FiVLCollator:
     def _encoded_prefix(self, talks: Sequence[Conversation], images: Sequence[list]) -> tuple[dict, list, list]:
         """PaliGemma: picture and first question see each other both ways (token type 0), the rest is a suffix (type 1)."""
         processor, tokenizer = self.backend.processor, self.backend.processor.tokenizer
-        mark, places = self.backend.family.mark, processor.image_token * processor.image_seq_length
+        places = processor.image_token * processor.image_seq_length
         texts = [
-            f"{places if own else ''}{tokenizer.bos_token}{talk.text.replace(mark, '', 1)}"
+            f"{places if own else ''}{tokenizer.bos_token}{talk.text}"
             for talk, own in zip(talks, images, strict=True)
         ]
         encoded = tokenizer(

@@ -346,30 +346,30 @@ def finish(trainer, recipe: FiVLRecipe, say):
 
 
 def sweep(recipe: FiVLRecipe, config):
-    """One run for each combination of the values, each in a folder of its own, and a table of their last evaluation."""
+    """One run for each combination of the values, each in a folder of its own, and a table of their last figures."""
     from promvil_hf.trainers.recipes import say
 
     varied = [parsed(entry, recipe, config) for entry in recipe.sweep]
-    table = []
+    path = Path(config.output_dir, "sweep.json")
+    table: list[dict] = []
     for chosen in itertools.product(*([(name, value) for value in values] for name, values in varied)):
         settings = dict(chosen)
         name = "-".join(f"{key}={value}" for key, value in settings.items())
-        own_recipe = replace(recipe, sweep=None, **{key: own for key, own in settings.items() if hasattr(recipe, key)})
-        own_config = replaced(config, settings, str(Path(config.output_dir, name)))
         say(f"\n{name}")
-        trainer = train_once(own_recipe, own_config)
+        trainer = train_once(
+            replace(recipe, sweep=None, **{key: own for key, own in settings.items() if hasattr(recipe, key)}),
+            replaced(config, settings, str(Path(config.output_dir, name))),
+        )
         last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
-        scores = {key: last[key] for key in ("lm_loss", "vm_loss", *sorted(own for own in last if own.startswith("eval_"))) if key in last}
-        table.append({**settings, **scores})
+        table.append(settings | {key: last[key] for key in sorted(last) if key.startswith("eval_") or key.endswith("m_loss")})
         if trainer.is_world_process_zero():
-            path = Path(config.output_dir, "sweep.json")
             path.write_text(json.dumps(table, indent=1), encoding="utf-8")
     shown = [*(name for name, _ in varied), "eval_lm_loss", "eval_vm_loss", "eval_patch_iou"]
-    shown = [key for key in shown if any(key in row for row in table)]
-    say("\n" + "  ".join(f"{key:>20}" for key in shown))
+    say("\n" + "  ".join(f"{key:>18}" for key in shown))
     for row in table:
-        say("  ".join(f"{row.get(key, ''):>20.4g}" if isinstance(row.get(key), float) else f"{row.get(key, '')!s:>20}" for key in shown))
-    say(f"Written to {Path(config.output_dir, 'sweep.json')}")
+        cells = (row.get(key, "-") for key in shown)
+        say("  ".join(f"{cell:>18.4g}" if isinstance(cell, float) else f"{cell!s:>18}" for cell in cells))
+    say(f"Written to {path}")
     return table
 
 

@@ -19,13 +19,15 @@ def rows(scenes: int = 6, seed: int = 0) -> list[dict]:
 
 
 # A step that is large beside the rounding of the weights it changes shows its gradient best.
+SETTINGS = {
+    "use_cpu": True, "disable_tqdm": True, "save_strategy": "no", "report_to": "none", "logging_steps": 1,
+    "learning_rate": 10.0, "optim": "sgd", "warmup_steps": 0, "max_grad_norm": 0.0, "max_steps": 1, "seed": 3,
+    "per_device_train_batch_size": 8, "train_sampling_strategy": "sequential", "lr_scheduler_type": "constant",
+}  # fmt: skip
+
+
 def config(folder, **options):
-    settings = {
-        "use_cpu": True, "disable_tqdm": True, "save_strategy": "no", "report_to": "none", "logging_steps": 1,
-        "learning_rate": 10.0, "optim": "sgd", "warmup_steps": 0, "max_grad_norm": 0.0, "max_steps": 1, "seed": 3,
-        "per_device_train_batch_size": 8, "train_sampling_strategy": "sequential", "lr_scheduler_type": "constant",
-    }  # fmt: skip
-    return FiVLConfig(str(folder), **settings | options)
+    return FiVLConfig(str(folder), **SETTINGS | options)
 
 
 def trainer(folder, train=None, *, family="llava", evaluated=None, peft_config=None, **options):

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from promvil_hf.collators.fivl import FiVLCollator, backend_of
 from promvil_hf.commands.train_fivl import train
 from promvil_hf.toy import models
 from promvil_hf.trainers.fivl import score
-from tests.laws.fivl_rows import TERMS, TEXT_ONLY, config, rows, trainer, weights
+from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, config, rows, trainer, weights
 
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")]
@@ -65,11 +66,9 @@ def test_weight_zero_is_a_plain_trainer(tmp_path, accumulation):
     own.train()
     tiny = models.tiny_llava()
     del options["vision_loss_weight"]
-    settings = config(tmp_path / "plain", **options).to_dict()
-    known = TrainingArguments("unused").to_dict().keys()
     plain = Trainer(
         tiny.model,
-        TrainingArguments(**{name: value for name, value in settings.items() if name in known and name[0] != "_"}),
+        TrainingArguments(str(tmp_path / "plain"), remove_unused_columns=False, **SETTINGS | options),
         data_collator=WithoutVision(backend_of(tiny.model, tiny.processor)),
         train_dataset=rows(),
     )
@@ -240,6 +239,38 @@ def test_forgetting_the_labels_is_an_error_and_no_silent_language_model(tmp_path
             run()
     batch = own.data_collator(rows(2))
     assert own.model(**batch, vision_labels=None).loss > 0  # the model itself takes and ignores what it does not know
+
+
+# Under TRL
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:trl", "ignore::DeprecationWarning:trl")
+@pytest.mark.slow
+def test_the_documented_trainer_under_trl_trains_what_ours_does(whole, tmp_path, monkeypatch):
+    from datasets import Dataset
+    from trl import SFTConfig
+
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/vision_modeling.md").read_text()
+    block = next(own for own in re.findall(r"^```python\n(.*?)^```", page, re.S | re.M) if "SFTTrainer" in own)
+    names: dict = {}
+    exec(block.partition("\ntiny = ")[0], names)  # noqa: S102
+    tiny = models.tiny_llava()
+    labelled = [row for row in rows() if row is not TEXT_ONLY]  # its column of pictures cannot be empty
+    sft = SFTConfig(
+        str(tmp_path), max_length=None, remove_unused_columns=False, dataset_kwargs={"skip_prepare_dataset": True},
+        activation_checkpointing=False, bf16=False,
+        **SETTINGS | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
+    )  # fmt: skip
+    own = names["VisionModelingSFTTrainer"](
+        tiny.model, sft, processing_class=tiny.processor, train_dataset=Dataset.from_list(labelled),
+        data_collator=FiVLCollator(backend_of(tiny.model, tiny.processor)),
+    )  # fmt: skip
+    own.train()
+    ours = trainer(tmp_path, labelled)
+    ours.train()
+    assert log(own)["loss"] == pytest.approx(log(ours)["loss"], rel=1e-5)
+    assert apart(moved(own), moved(ours)) < 2e-5
 
 
 # The whole path

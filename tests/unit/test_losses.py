@@ -250,3 +250,14 @@ def test_labels_of_another_length_are_refused():
     hidden, head, labels, vision = case()
     with pytest.raises(ValueError, match=r"3 rows of 30 positions .* vision_labels of shape \(3, 12\)"):
         vision_modeling_loss(hidden, head, labels, vision[:, PICTURE])
+
+
+def test_the_benchmark_runs_every_way_and_all_are_equal(capsys):
+    from benchmarks.vision_loss import WAYS, main
+
+    small = ["--vocabulary", "96", "--width", "8", "--repeats", "1", "--memory-runs", "0"]
+    (report,) = main(["--labels", "sparse", *small])["reports"]
+    assert report["ways"].keys() == WAYS.keys()
+    for name, own in report["ways"].items():
+        assert own["loss_error"] < 1e-6 and own["gradient_error"] < 1e-6, name
+    assert "ours against two_full" in capsys.readouterr().out

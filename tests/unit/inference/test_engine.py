@@ -183,9 +183,9 @@ def test_a_served_model_is_grounded_level_by_level_and_its_failures_are_reasons(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     with misbehaving.misbehaving_endpoint() as server:
         backend = EndpointBackend(Endpoint(server.url, "tiny", tmp_path, api_key="a key", attempts=1), QwenJson())
-        server.scripts = {backend.dialect.prompt("hat", level=1): ["401"]}
+        server.scripts = {backend.dialect.prompt("hat", level=1): ["503"]}
         traces = ProgressiveGrounder(backend).ground_all([(noise(1), "the man with the hat"), (noise(1), "the hat")])
-    assert [[step.reason for step in trace.steps] for trace in traces] == [["no box", "no box"], ["no box"]]
+    assert [[step.reason for step in trace.steps] for trace in traces] == [["server error", "no box"], ["no box"]]
     assert server.requests.total() == 3  # "hats", the man, and the hat as it is asked alone
 
 
