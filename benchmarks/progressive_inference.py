@@ -59,7 +59,9 @@ def main(argv=None):
     parser.add_argument("--reference-queries", type=int, default=4)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--full-size", action="store_const", const="full", dest="size")
-    parser.add_argument("--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well")
+    parser.add_argument(
+        "--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     torch.set_num_threads(1)

@@ -7,6 +7,7 @@ batch are at the same place of that pattern, whatever they wrote: the place is t
 is then computed for the cells, or for the two tokens that may follow a box, and for nothing else. Floor 4: torch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,15 +33,14 @@ class LikeliestToken:
 class WellFormedBoxes:
     """Greedy decoding among the tokens that keep the answer well-formed; `next` and `forced` as above."""
 
-    def __init__(self, head: torch.nn.Module, tokenizer, max_new_tokens: int, max_boxes: int | None, side: int):
-        cells = [f"<patch_index_{cell:04d}>" for cell in range(side * side)]
-        ids = _ids(tokenizer, [*cells, DELIMITER, "</object>"])
-        self.first_cell = {token: number for number, token in enumerate(ids[:-2])}
+    def __init__(self, head: torch.nn.Module, ids: Sequence[int], max_new_tokens: int, max_boxes: int | None):
+        """`ids` are those of `box_tokens`. Make one for each use: it holds a copy of the rows of the head it needs."""
         self.close = ids[-1]
         self.boxes = min(max_new_tokens // 3, max_boxes or max_new_tokens)
         device = next(head.parameters()).device
         self.head, self.ids = head, torch.tensor(ids, device=device)
-        self.cells, self.side = len(cells), side
+        self.cells = len(ids) - 2
+        self.side = math.isqrt(self.cells)
         # A head that is more than a matrix (an adapter, 4 bits) is computed whole.
         plain = type(head) is torch.nn.Linear
         self.weight = head.weight.detach()[self.ids] if plain else None  # (cells + 2, width)
@@ -103,7 +103,10 @@ def _likeliest(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return chosen, best - scores.logsumexp(-1)
 
 
-def _ids(tokenizer, tokens: list[str]) -> list[int]:
+def box_tokens(tokenizer, side: int = 32) -> list[int]:
+    """The ids of all cells in order, of the delimiter and of the closing tag."""
+    cells = [f"<patch_index_{cell:04d}>" for cell in range(side * side)]
+    tokens = [*cells, DELIMITER, "</object>"]
     vocabulary = tokenizer.get_vocab()
     missing = [token for token in tokens if token not in vocabulary]
     if missing:

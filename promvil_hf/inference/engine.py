@@ -12,8 +12,9 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from PIL import Image
@@ -22,25 +23,26 @@ from tqdm import tqdm
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend
 from promvil_hf.backends.stops import first_text
 from promvil_hf.dialects import Kosmos2
-from promvil_hf.dialects.kosmos2 import DELIMITER
-from promvil_hf.inference.constrained import first_box
+from promvil_hf.frames import ImageSize
+from promvil_hf.inference.constrained import box_tokens, first_box
 from promvil_hf.inference.images import UnreadableImage, read_image
 from promvil_hf.inference.options import GroundingOptions
 from promvil_hf.inference.planning import Planned, Refused, plan, prompt_of, text_of
-from promvil_hf.inference.sharing import shared
+from promvil_hf.inference.sharing import shared, tokenizer_of
 from promvil_hf.inference.trace import GroundingTrace, ImageSource, Query, Step
 from promvil_hf.nesting import Decomposer, decompose
 
 
 ENDINGS = ("stop", "end", "length")  # any other word is a reason why there is no answer
 TOO_LONG_TEXT = "text too long for the model"
+_PICTURES = 64  # at most in hand at a time, whatever the budget
 
 
 @dataclass(slots=True, eq=False)
 class _Picture:
     """A picture in hand, what is known of it, and what it was asked."""
 
-    image: Image.Image
+    size: ImageSize  # of the upright original
     opened: Any = None
     refused: str | None = None
     asked: dict[tuple[str, bool], Generated] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class ProgressiveGrounder:
         answer_stop = None
         if isinstance(backend.dialect, Kosmos2) and stop is not None:
             # The model was taught to end a short answer with a period.
-            answer_stop = first_text(backend.tokenizer, ".")
+            answer_stop = first_text(tokenizer_of(backend), ".")
         self._for_answers = Decoding(options.max_answer_tokens, stop=answer_stop)
 
     @property
@@ -157,67 +159,69 @@ class ProgressiveGrounder:
     # One window
 
     def _window(self, queries: Sequence[tuple[int, Query]]) -> Iterator[tuple[int, GroundingTrace]]:
-        jobs, pictures = [], {}
+        """As many pictures at a time as the budget allows, all queries about them together."""
+        by_source: dict[Any, list[tuple[int, Query]]] = {}
         for index, query in queries:
-            job = self._begin(index, query, pictures)
-            if job.reason is not None:
-                yield index, self._trace(job)
-            else:
+            by_source.setdefault(_key(query.image), []).append((index, query))
+        waiting = deque(by_source.values())
+        del by_source
+        while waiting:
+            jobs: list[_Job] = []
+            held = 0
+            pictures: dict[bytes, _Picture] = {}  # by what they show: sources with the same pixels share one
+            while waiting and len(pictures) < _PICTURES and (room := self._room(held)):
+                group = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+                jobs += self._begin(group, pictures)
+                held = sum(picture.opened.slots for picture in pictures.values() if picture.opened is not None)
+            yield from self._sitting(jobs, held)
+
+    def _room(self, held: int) -> int:
+        """How many pictures to read next: their prefixes may take half of the budget, and one always fits."""
+        if not self._shared.slots:  # not known yet, or nothing is kept
+            return 1 if not held else 8
+        fitting = (self.token_budget // 2 - held) // self._shared.slots
+        return max(0 if held else 1, min(fitting, 8))
+
+    def _begin(self, group: Sequence[list[tuple[int, Query]]], pictures: dict[bytes, _Picture]) -> list[_Job]:
+        """Plan these queries and read their pictures, each source with all of its queries at a time."""
+        jobs: list[_Job] = []
+        new: list[tuple[_Picture, Image.Image]] = []
+        for queries in group:
+            picture, fault = None, None
+            for index, query in queries:
+                job = _Job(index, query, query.text if isinstance(query.text, str) else "")
                 jobs.append(job)
-        by_picture: dict[_Picture, list[_Job]] = {}
-        for job in jobs:
-            by_picture.setdefault(job.picture, []).append(job)
-        del pictures, jobs
-        waiting = deque(by_picture)
-        while waiting:
-            open_now = self._open(waiting)
-            yield from self._sitting([job for picture in open_now for job in by_picture.pop(picture)])
+                try:
+                    job.text = text_of(query)
+                    if picture is None and fault is None:
+                        picture, fault = _read(query.image, pictures, new)
+                    job.picture, job.reason = picture, fault
+                    job.parts = () if fault else plan(query, self.options, self.decomposer)
+                except Refused as error:
+                    job.reason = str(error)
+                job.steps = [None] * len(job.parts)
+        self._open(new)
+        return jobs
 
-    def _begin(self, index: int, query: Query, pictures: dict[Any, _Picture | UnreadableImage]) -> _Job:
-        job = _Job(index, query, query.text if isinstance(query.text, str) else "")
+    def _open(self, pictures: Sequence[tuple[_Picture, Image.Image]]) -> None:
+        """Show these pictures to the model. One that its processor refuses gets its reason, the others do not suffer."""
         try:
-            job.text = text_of(query)
-            job.picture = _picture(query.image, pictures)
-            job.parts = plan(query, self.options, self.decomposer)
-        except (Refused, UnreadableImage) as error:
-            job.reason = str(error)
-        job.steps = [None] * len(job.parts)
-        return job
-
-    def _open(self, waiting: deque[_Picture]) -> list[_Picture]:
-        """Read pictures until their prefixes take half of the budget; at least one."""
-        opened: list[_Picture] = []
-        held = 0
-        while waiting:
-            most = self._shared.slots
-            room = len(waiting) if not most and opened else (self.token_budget // 2 - held) // most if most else 1
-            if room < 1 and opened:
-                break
-            group = [waiting.popleft() for _ in range(min(max(room, 1), len(waiting), 64))]
-            self._read(group)
-            held += sum(picture.opened.slots for picture in group if picture.opened is not None)
-            opened += group
-        return opened
-
-    def _read(self, pictures: Sequence[_Picture]) -> None:
-        """Open these pictures; one that the model's processor refuses gets its reason, the others do not suffer."""
-        try:
-            opened = self._shared.open([picture.image for picture in pictures])
+            opened = self._shared.open([image for _, image in pictures])
         except ValueError as error:
             if len(pictures) == 1:
-                pictures[0].refused = f"picture refused: {error}"
+                pictures[0][0].refused = f"picture refused: {error}"
                 return
-            for picture in pictures:
-                self._read([picture])
+            for one in pictures:
+                self._open([one])
             return
-        for picture, own in zip(pictures, opened, strict=True):
+        for (picture, _), own in zip(pictures, opened, strict=True):
             picture.opened = own
 
-    def _sitting(self, jobs: list[_Job]) -> Iterator[tuple[int, GroundingTrace]]:
-        """All levels of the queries about the pictures that are open."""
+    def _sitting(self, jobs: list[_Job], held: int) -> Iterator[tuple[int, GroundingTrace]]:
+        """All levels of the queries about the pictures that are open, which hold so many slots."""
         for job in jobs:
-            job.reason = job.picture.refused or self._too_long(job)
-        held = sum({id(job.picture): job.picture.opened.slots for job in jobs if job.reason is None}.values())
+            if job.reason is None:
+                job.reason = job.picture.refused or self._too_long(job)
         level = 0
         while jobs:
             going = []
@@ -234,7 +238,7 @@ class ProgressiveGrounder:
         """A text that is beyond the model by itself is not taken apart and asked about phrase by phrase."""
         if len(job.text) < 256:
             return None
-        prompt = self.backend.dialect.prompt(job.text, image_size=job.picture.image.size)
+        prompt = self.backend.dialect.prompt(job.text, image_size=job.picture.size)
         return None if self._shared.fits(job.picture.opened, prompt) else TOO_LONG_TEXT
 
     def _level(self, jobs: Sequence[_Job], level: int, held: int) -> None:
@@ -249,7 +253,7 @@ class ProgressiveGrounder:
                     job.steps[index] = _given(part)
                     continue
                 found = [() if step is None else step.boxes for step in job.steps[:index]]
-                dialect, size = self.backend.dialect, job.picture.image.size
+                dialect, size = self.backend.dialect, job.picture.size
                 prompt, fed = prompt_of(job.parts, index, found, dialect, self.options, size)
                 asked.append((job, index, prompt, fed))
                 if (prompt, part.is_question) not in job.picture.asked:
@@ -263,7 +267,7 @@ class ProgressiveGrounder:
             told.add(key)
             generated = job.picture.asked[prompt, part.is_question]
             job.steps[index] = self._step(
-                part, prompt, fed, generated, job.picture.image.size, seconds if is_first else None
+                part, prompt, fed, generated, job.picture.size, seconds if is_first else None
             )
 
     def _ask(self, new: Sequence[tuple[_Picture, str, bool]], held: int) -> float:
@@ -319,20 +323,17 @@ class ProgressiveGrounder:
         )
 
     def _score(self, generated: Generated) -> float | None:
-        if not isinstance(self.backend.dialect, Kosmos2):
+        if not isinstance(self.backend.dialect, Kosmos2) or not generated.tokens:
             return _mean(generated.log_probs)
-        cells, delimiter, side = self._cells()
-        place = first_box(generated.tokens, cells, side, delimiter)
+        cells, delimiter = self._cells
+        place = first_box(generated.tokens, cells, self.backend.dialect.grid.side, delimiter)
         return None if place is None else _mean(generated.log_probs[place])
 
-    def _cells(self) -> tuple[Mapping[int, int], int, int]:
-        if not hasattr(self, "_cell_numbers"):
-            side = self.backend.dialect.grid.side
-            tokenizer = getattr(self.backend, "tokenizer", None)
-            names = [f"<patch_index_{cell:04d}>" for cell in range(side * side)]
-            ids = [] if tokenizer is None else tokenizer.convert_tokens_to_ids([*names, DELIMITER])
-            self._cell_numbers = {token: cell for cell, token in enumerate(ids[:-1])}, ids[-1] if ids else -1, side
-        return self._cell_numbers
+    @cached_property
+    def _cells(self) -> tuple[dict[int, int], int]:
+        """The cell of each token that is one, and the delimiter's id."""
+        *cells, delimiter, _ = box_tokens(tokenizer_of(self.backend), self.backend.dialect.grid.side)
+        return {token: cell for cell, token in enumerate(cells)}, delimiter
 
     def _trace(self, job: _Job) -> GroundingTrace:
         query, steps = job.query, tuple(step for step in job.steps if step is not None)
@@ -341,7 +342,7 @@ class ProgressiveGrounder:
             reason = steps[-1].reason
             if query.task == "answer":
                 answer = _reply(steps[-1].answer, self.backend.dialect)
-        size = job.picture.image.size if job.picture is not None else None
+        size = job.picture.size if job.picture is not None else None
         return GroundingTrace(job.text, self.options.mode, query.task, query.id, size, steps, reason, answer)
 
 
@@ -373,21 +374,19 @@ def _windows(queries: Iterator[Query], size: int) -> Iterator[list[tuple[int, Qu
         yield window
 
 
-def _picture(source: Any, pictures: dict[Any, _Picture | UnreadableImage]) -> _Picture:
-    """The picture of a source; sources with the same pixels share one."""
-    key = _key(source)
-    if key not in pictures:
-        try:
-            image = read_image(source)
-        except UnreadableImage as error:
-            pictures[key] = error
-        else:
-            content = "pixels", image.size, hashlib.blake2b(image.tobytes()).digest()
-            pictures[key] = pictures.setdefault(content, _Picture(image))
-    found = pictures[key]
-    if isinstance(found, UnreadableImage):
-        raise found
-    return found
+def _read(
+    source: Any, pictures: dict[bytes, _Picture], new: list[tuple[_Picture, Image.Image]]
+) -> tuple[_Picture | None, str | None]:
+    """The picture of a source, or the reason why there is none; one that was not there goes on the list to open."""
+    try:
+        image = read_image(source)
+    except UnreadableImage as error:
+        return None, str(error)
+    content = hashlib.blake2b(image.tobytes(), person=b"%dx%d" % image.size).digest()
+    if content not in pictures:
+        pictures[content] = _Picture(image.size)
+        new.append((pictures[content], image))
+    return pictures[content], None
 
 
 def _level_of(parts: Sequence[Planned], index: int) -> int:

@@ -7,21 +7,23 @@ asked through `backend.generate`. Answers equal those of `generate`, whichever w
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import torch
 from PIL import Image
 from transformers import DynamicCache
 
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend, Request, StopRule
-from promvil_hf.backends.decoding import end_tokens, in_evaluation_mode
+from promvil_hf.backends.decoding import PER_TOKEN, end_tokens, in_evaluation_mode
 from promvil_hf.backends.endpoint import EndpointBackend
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.backends.stops import complete_object
 from promvil_hf.dialects import Kosmos2, QwenJson
-from promvil_hf.inference.constrained import LikeliestToken, WellFormedBoxes
+from promvil_hf.inference.constrained import LikeliestToken, WellFormedBoxes, box_tokens
 from promvil_hf.inference.writing import Decoder, OpenPicture, write
 
 
@@ -58,7 +60,7 @@ class _Shared:
         self.most_slots = 0  # ever in use at a time, open pictures included
         self.pictures_read = 0
         self.stop = box_stop(backend)
-        self._boxes: dict[tuple, WellFormedBoxes] = {}
+        self._box_tokens: list[int] | None = None
 
     def ask(
         self,
@@ -103,11 +105,9 @@ class _Shared:
         return self.context - picture.position - len(suffix)
 
     def _constrained(self, max_new_tokens: int, boxes: int) -> WellFormedBoxes:
-        key = max_new_tokens, boxes
-        if key not in self._boxes:
-            side = self.backend.dialect.grid.side
-            self._boxes[key] = WellFormedBoxes(self.decoder.head, self.tokenizer, max_new_tokens, boxes, side)
-        return self._boxes[key]
+        if self._box_tokens is None:
+            self._box_tokens = box_tokens(self.tokenizer, self.backend.dialect.grid.side)
+        return WellFormedBoxes(self.decoder.head, self._box_tokens, max_new_tokens, boxes)
 
     def _decoded(self, tokens: list[int]) -> str:
         return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -189,28 +189,30 @@ class SharedPatchTokens(_Shared):
         decoder = Decoder(read, base.get_output_embeddings(), ends, padding, base.device)
         super().__init__(backend, tokenizer, base, decoder, budget)
 
-    @torch.inference_mode()
     def open(self, images: Sequence[Image.Image]) -> list[OpenPicture]:
+        """Vision and prefix; neighbours whose inputs have the same shapes go through the model together."""
         opened = []
-        for image in images:
-            inputs = self.backend.inputs([Request("?", image)])
-            ids = inputs["input_ids"][0].tolist()
-            end = int(self.backend.image_positions(inputs)[0].nonzero()[-1]) + 1
-            # Only what has an entry for each token is cut; pixels and sizes stay whole.
-            cut = {
-                name: value[:, :end] if value.shape[:2] == inputs["input_ids"].shape else value
-                for name, value in inputs.items()
-            }
-            cache = DynamicCache()
-            with in_evaluation_mode(self.base):
-                self.base.model(**cut, past_key_values=cache, use_cache=True)
-            # Where a picture takes fewer positions than tokens, the model has just noted how many fewer.
-            deltas = getattr(self.base.model, "rope_deltas", None)
-            position = end + (0 if deltas is None else int(deltas.flatten()[0]))
-            opened += _opened(cache, [tuple(ids[:end])], [position])
-            self.slots = max(self.slots, end)
+        inputs = [self.backend.inputs([Request("?", image)]) for image in images]
+        for _, alike in groupby(inputs, lambda own: {name: value.shape for name, value in own.items()}):
+            opened += self._read(list(alike))
         self.pictures_read += len(images)
         return opened
+
+    @torch.inference_mode()
+    def _read(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> list[OpenPicture]:
+        inputs = {name: torch.cat([own[name] for own in inputs]) for name in inputs[0]}
+        ids = inputs["input_ids"]
+        end = int(self.backend.image_positions(inputs)[0].nonzero()[-1]) + 1
+        # Only what has an entry for each token is cut; pixels and sizes stay whole.
+        cut = {name: value[:, :end] if name in PER_TOKEN else value for name, value in inputs.items()}
+        cache = DynamicCache()
+        with in_evaluation_mode(self.base):
+            self.base.model(**cut, past_key_values=cache, use_cache=True)
+        # Where a picture takes fewer positions than tokens, the model has just noted how many fewer.
+        deltas = getattr(self.base.model, "rope_deltas", None)
+        after = [end] * len(ids) if deltas is None else (end + deltas.flatten()).tolist()
+        self.slots = max(self.slots, end)
+        return _opened(cache, [tuple(row) for row in ids[:, :end].tolist()], after)
 
     def _suffixes(self, rows: Sequence[tuple[OpenPicture, str]]) -> list[list[int]]:
         """What stands behind the picture, tokenised by itself: the picture's mark is a token that nothing merges with."""
@@ -278,12 +280,17 @@ class Asked:
 
 def box_stop(backend: GroundingBackend) -> StopRule | None:
     """When an answer with boxes is complete, in the backend's dialect; None where only the end token tells."""
-    tokenizer = getattr(backend, "tokenizer", None) or getattr(getattr(backend, "processor", None), "tokenizer", None)
+    tokenizer = tokenizer_of(backend)
     if tokenizer is None:
         return None
     if isinstance(backend.dialect, Kosmos2):
         return complete_object(tokenizer, backend.dialect.grid.side**2)
     return complete_json(tokenizer) if isinstance(backend.dialect, QwenJson) else None
+
+
+def tokenizer_of(backend: GroundingBackend) -> Any | None:
+    """The tokenizer of a backend that has one: a served model's is its server's."""
+    return getattr(backend, "tokenizer", None) or getattr(getattr(backend, "processor", None), "tokenizer", None)
 
 
 def complete_json(tokenizer) -> StopRule:

@@ -233,3 +233,21 @@ def test_with_the_published_tokenizer_the_answers_are_those_of_the_plain_loop_to
         plain = naive_steps(backend, picture, decompose(text), "progressive", write)
         assert [(step.prompt, step.tokens) for step in trace.steps] == [(step.prompt, step.tokens) for step in plain]
         assert trace.boxes
+
+
+def test_an_adapter_inside_the_layers_is_used_and_changes_answers_as_it_does_in_generate(pictures):
+    import peft
+
+    tiny = models.tiny_kosmos2()
+    plain = Kosmos2Backend(tiny.model, tiny.processor)
+    prompt = plain.dialect.prompt("the red bus")
+    stop = complete_object(plain.tokenizer)
+    before = plain.generate([Request(prompt, pictures[0])], Decoding(8, stop=stop))[0].tokens
+    model = peft.get_peft_model(
+        tiny.model, peft.LoraConfig(r=4, target_modules=["q_proj", "fc1"], init_lora_weights=False)
+    )
+    backend = Kosmos2Backend(model.eval(), tiny.processor)
+    theirs = backend.generate([Request(prompt, pictures[0])], Decoding(8, stop=stop))[0].tokens
+    options = GroundingOptions("one_shot", max_new_tokens=8)
+    ours = ProgressiveGrounder(backend, options).ground(pictures[0], "the red bus").steps[0].tokens
+    assert ours == theirs != before

@@ -7,7 +7,7 @@ import torch
 from benchmarks.naive_grounding import well_formed
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.dialects.kosmos2 import DELIMITER
-from promvil_hf.inference.constrained import WellFormedBoxes, first_box
+from promvil_hf.inference.constrained import WellFormedBoxes, box_tokens, first_box
 from promvil_hf.inference.writing import Decoder, OpenPicture, write
 from promvil_hf.toy import models
 
@@ -34,7 +34,7 @@ def test_ten_thousand_answers_hold_nothing_but_well_formed_boxes(tokenizer):
     decoder = Decoder(read, head, frozenset(), 0, torch.device("cpu"))
     close = tokenizer.convert_tokens_to_ids("</object>")
     for max_new_tokens, max_boxes in ((3, None), (5, None), (16, None), (64, 4), (64, 1)):
-        choice = WellFormedBoxes(head, tokenizer, max_new_tokens, max_boxes, 32)
+        choice = WellFormedBoxes(head, box_tokens(tokenizer), max_new_tokens, max_boxes)
         written, _ = write(
             decoder,
             [(picture, [7])] * 2000,
@@ -58,8 +58,8 @@ def test_the_allowed_tokens_are_those_of_the_plain_rule(tokenizer):
     """The head computed for a few rows chooses what the whole head with a mask chooses."""
     torch.manual_seed(1)
     head = torch.nn.Linear(8, len(tokenizer))
-    plain, allowed = WellFormedBoxes(head, tokenizer, 9, None, 32), well_formed(tokenizer, 9)
-    adapted = WellFormedBoxes(torch.nn.Sequential(head), tokenizer, 9, None, 32)
+    plain, allowed = WellFormedBoxes(head, box_tokens(tokenizer), 9, None), well_formed(tokenizer, 9)
+    adapted = WellFormedBoxes(torch.nn.Sequential(head), box_tokens(tokenizer), 9, None)
     with torch.no_grad():
         for _ in range(20):
             tokens, last = [], None
@@ -87,7 +87,7 @@ def test_the_allowed_tokens_are_those_of_the_plain_rule(tokenizer):
 def test_a_tokenizer_without_cells_is_refused():
     tokenizer = models.tiny_llava().processor.tokenizer
     with pytest.raises(ValueError, match="only Kosmos-2 and its fine-tuned models write boxes as cells"):
-        WellFormedBoxes(torch.nn.Linear(4, 8), tokenizer, 9, None, 32)
+        box_tokens(tokenizer)
 
 
 @pytest.mark.parametrize(

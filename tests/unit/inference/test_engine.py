@@ -361,3 +361,15 @@ def test_the_models_mode_and_random_state_do_not_move(backend):
     assert [step.tokens for step in ProgressiveGrounder(backend, ONE_BOX).ground(noise(1), TEXTS[2]).steps] == [
         step.tokens for step in first.steps
     ]
+
+
+def test_a_grounder_that_outlives_a_training_step_sees_the_new_weights():
+    tiny = models.tiny_kosmos2()
+    backend = Kosmos2Backend(tiny.model, tiny.processor)
+    grounder = ProgressiveGrounder(backend, ONE_BOX)
+    before = grounder.ground(noise(1), "a dog").steps[0].tokens
+    with torch.no_grad():
+        for weight in tiny.model.text_model.parameters():
+            weight.copy_(-weight)
+    after = grounder.ground(noise(1), "a dog").steps[0].tokens
+    assert after == ProgressiveGrounder(backend, ONE_BOX).ground(noise(1), "a dog").steps[0].tokens != before
