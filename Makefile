@@ -23,6 +23,9 @@ test-slow: $(READY)  ## the tests marked slow
 fuzz: $(READY)  ## a million hostile inputs for every parser
 	$(RUN) -m pytest -m fuzz --timeout=3600
 
+bases: $(READY)  ## accuracies of the shipped toy bases, with intervals
+	$(RUN) -m pytest -m bases -s
+
 quality: $(READY)  ## lint
 	$(RUN) -m ruff check .
 

@@ -18,6 +18,7 @@ import transformers
 
 from promvil_hf.backends.base import GroundingBackend
 from promvil_hf.dialects import GroundingDialect
+from promvil_hf.toy.bases import located
 
 
 QUANTIZATIONS = ("nf4", "int8")
@@ -35,11 +36,14 @@ def load(
 ) -> GroundingBackend:
     """The backend of a checkpoint, picked by its `model_type`; `base` and `adapter` are folders or Hub ids.
 
+    "toy:kosmos2" and "toy:llava" are the small trained bases that come with the package.
+
     `dtype` is that of the weights ("auto": as saved). `device` defaults to the first GPU, or the CPU. `quantize` is
     "nf4" or "int8" (extra `quant`). `revision` is that of the base.
     """
     quantization = None if quantize is None else _quantization(quantize)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    base = located(base)
     config = transformers.AutoConfig.from_pretrained(base, revision=revision)
     make = _backend(config.model_type)
     model = transformers.AutoModelForImageTextToText.from_pretrained(

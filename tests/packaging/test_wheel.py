@@ -33,10 +33,10 @@ def wheel(tmp_path_factory):
     return path
 
 
-def test_the_wheel_holds_every_module_and_nothing_of_tests(wheel):
+def test_the_wheel_holds_every_file_of_the_package_and_nothing_of_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "promvil_hf").rglob("*.py")}
-    assert modules <= names
+    inside = {path for path in (ROOT / "promvil_hf").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path.relative_to(ROOT).as_posix() for path in inside} <= names  # modules, tasks, the toy bases' weights …
     assert "promvil_hf/py.typed" in names
     assert not {name for name in names if name.split("/")[0] in ("tests", "benchmarks", "recipes", "dataset_builders", "docs")}
     assert any(name.endswith("LICENSE") for name in names)

@@ -22,11 +22,11 @@ from promvil_hf.toy.base_training import kosmos2, llava
 from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.base_training.saving import load_tower, save, save_tower
 from promvil_hf.toy.base_training.tower import Point, train_tower
-from promvil_hf.toy.base_training.worlds import HARD, NESTED, held_out
+from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
 
 
 TITLES = {"kosmos2": "Toy Kosmos-2 that grounds simple phrases", "llava": "Toy LLaVA that answers simple questions"}
-STEPS = {"kosmos2": 6000, "llava": 4000}
+STEPS = {"kosmos2": 1000, "llava": 2000}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
-        run(options, "python -m promvil_hf.toy.base_training " + shlex.join(arguments))
+        words = [word for word in arguments if word != "--resume"]
+        run(options, "python -m promvil_hf.toy.base_training " + shlex.join(words))
     except (ValueError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -75,14 +76,14 @@ def run(options: argparse.Namespace, command: str) -> None:
         "seed": seed,
         "steps of the tower": dense[-1].step,
         "steps of the alignment": options.align_steps,
-        "steps after it": told[-1].step if told else "none logged",
+        "steps after it": " + ".join(str(curve[-1].step) if curve else "few" for curve in told.values()),
         "rows in a batch": options.batch_size,
         "wall time of this run": f"{time.perf_counter() - started:,.0f} s, {options.threads} threads, "
         f"{os.cpu_count()} cores" + (", tower not included" if kept else ""),
         "CPU time of this run": f"{time.process_time():,.0f} s",
         "torch": torch.__version__,
     }
-    curves = {"tower": dense, "alignment": aligned, "after it": told}
+    curves = {"tower": dense, "alignment": aligned, **told}
     save(
         options.out / "base",
         tiny,
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace, command: str) -> None:
 def measured(base: str, tiny, scenes: int, seed: int) -> dict:
     """The scores of a card: name -> interval."""
     if base == "llava":
-        return answering(PatchTokenBackend(tiny.model, tiny.processor), held_out(llava.ASKED_ABOUT, scenes, seed))
+        return answering(PatchTokenBackend(tiny.model, tiny.processor), held_out(ASKED_ABOUT, scenes, seed))
     backend = Kosmos2Backend(tiny.model, tiny.processor)
     hard, nested = held_out(HARD, scenes, seed), held_out(NESTED, scenes, seed)
     return {
@@ -125,14 +126,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("base", choices=TITLES, help="which base")
     parser.add_argument("--out", type=Path, required=True, help="folder: base/ the checkpoint, run/ the training")
     parser.add_argument("--tower", type=Path, help="--out of a run whose tower to begin with (default: train one)")
-    parser.add_argument("--tower-steps", type=int, default=1200, help="of dense pre-training (default: %(default)s)")
+    parser.add_argument("--tower-steps", type=int, default=1600, help="of dense pre-training (default: %(default)s)")
     parser.add_argument("--align-steps", type=int, default=200, help="of place to word (default: %(default)s)")
     parser.add_argument("--steps", type=int, help=f"behind the tower (default: {STEPS})")
-    parser.add_argument("--batch-size", type=int, default=24, help="scenes in a step (default: %(default)s)")
-    parser.add_argument("--learning-rate", type=float, default=1.2e-3, help="its peak (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=16, help="scenes in a step (default: %(default)s)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=0.02, help="of matrices, a tenth for the rest (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of scenes, weights and order (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of torch (default: %(default)s)")
-    parser.add_argument("--log-every", type=int, default=50, help="steps between points of the curve")
+    parser.add_argument("--log-every", type=int, default=100, help="steps between points of the curve")
     parser.add_argument(
         "--measure", type=int, default=200, help="held-out scenes to measure on (default: %(default)s)"
     )

@@ -7,14 +7,16 @@ on; and keys begin equal to queries, so attention begins as likeness. Without bo
 Floor 5: torch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 
+from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import CELL_WEIGHT, Point, collate, descend
-from promvil_hf.toy.base_training.worlds import HARD, MIXED, NAMES, ToyRows, held_out, place_row
+from promvil_hf.toy.base_training.worlds import NAMES, ToyRows, place_row
 from promvil_hf.toy.config import COLORS, SIZES
+from promvil_hf.toy.small_world import HARD, held_out
 
 
 WORDS = (NAMES, COLORS, SIZES)
@@ -38,26 +40,26 @@ def word_ids(tokenizer) -> list[torch.Tensor]:
 
 def align(
     embed: Callable[[torch.Tensor], torch.Tensor],
-    parameters: Sequence[torch.nn.Parameter],
+    between: Iterable[tuple[str, torch.nn.Parameter]],
     embedding: torch.nn.Parameter,
     words: Sequence[torch.Tensor],
     cells: torch.Tensor | None,
     steps: int,
     *,
     batch_size: int = 32,
-    peak: float = 2e-3,
+    peak: float = 0.02,
     seed: int = 0,
     every: int = 50,
     say: Callable[[Point], object] = lambda point: None,
 ) -> list[Point]:
-    """Train what lies between, `parameters`, and the word embeddings. `embed` maps pixel values to (N, places, width).
+    """Train what lies between (its named parameters) and the word embeddings. `embed` maps pixel values to (N, places, width).
 
     `cells` are the location tokens, if the model has any: a linear map of the place then also names the object's corners.
     """
     width = embedding.shape[1]
     generator = torch.Generator().manual_seed(seed)
     corners = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in range(2)]
-    rows = ToyRows(place_row, steps * batch_size, seed + 1, MIXED)
+    rows = ToyRows(place_row, steps * batch_size, seed + 1)
     check = collate(place_row(drawn) for drawn in held_out(HARD, 50, seed))
 
     def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
@@ -89,8 +91,9 @@ def align(
         return {"held_out_loss": loss.item(), **right}
 
     curve = []
-    trained = [*parameters, embedding, *(corners if cells is not None else ())]
-    for point in descend(trained, step_loss, steps, peak, look, every):
+    read = [("corners", corner) for corner in corners] if cells is not None else []
+    optimizer = Muon([*between, ("embedding", embedding), *read], peak)
+    for point in descend(optimizer, step_loss, steps, look, every):
         curve.append(point)
         say(point)
     return curve

@@ -19,19 +19,25 @@ from promvil_hf.dialects import Kosmos2
 from promvil_hf.inflection import plural
 from promvil_hf.phrases import Wording
 from promvil_hf.toy.base_training.alignment import align, word_ids
-from promvil_hf.toy.base_training.curve import Curve
+from promvil_hf.toy.base_training.curve import Curve, arguments
 from promvil_hf.toy.base_training.measure import grounding
+from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import Point, kosmos2_features, pixel_values
-from promvil_hf.toy.base_training.worlds import HARD, PATCH, PLACES, SIDE, ToyRows, held_out, phrase_row, world
+from promvil_hf.toy.base_training.worlds import PATCH, PLACES, ToyRows, phrase_row
 from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
+from promvil_hf.toy.small_world import HARD, SIDE, held_out, world
+from promvil_hf.trainers.checkpoints import last_whole
 from promvil_hf.trainers.promvil import PromViLTrainer
 from promvil_hf.trainers.promvil_config import PromViLConfig
 
 
 WIDTH = 128
+# What is trained of a text, for which share of the steps, at which share of the peak: first where things are, then also what is
+# said of them. Trained together from the start, the words drown the boxes.
+STAGES = (("boxes", 0.9, 1.0), ("phrase", 0.1, 0.3))
 # Every word of the toy world, so that none is spelled out in letters.
 SENTENCES = (
     *DEFAULT_SENTENCES,
@@ -102,7 +108,7 @@ def align_places(
             features = kosmos2_features(model.vision_model, images)
         return projection(features)[0]
 
-    words, between = model.get_input_embeddings().weight, list(projection.parameters())
+    words, between = model.get_input_embeddings().weight, list(projection.named_parameters())
     return align(
         embed, between, words, word_ids(tokenizer), cell_ids(tokenizer), steps, seed=seed, every=every, say=say
     )
@@ -122,45 +128,37 @@ def train_on(
     out: Path,
     steps: int,
     *,
-    batch_size: int = 24,
-    peak: float = 1.2e-3,
+    batch_size: int = 16,
+    peak: float = 0.02,
     seed: int = 0,
     log_every: int = 50,
     resume: bool = False,
-) -> list[Point]:
-    """Train in place with `PromViLTrainer`; checkpoints and the curve lie in `out`, the curve is returned."""
-    args = PromViLConfig(
-        str(out),
-        max_steps=steps,
-        learning_rate=peak,
-        lr_scheduler_type="cosine",
-        warmup_steps=max(1, min(100, steps // 10)),
-        per_device_train_batch_size=batch_size,
-        gradient_accumulation_steps=1,
-        adam_beta2=0.98,
-        weight_decay=0.02,
-        seed=seed,
-        logging_steps=log_every,
-        train_sampling_strategy="sequential",
-        save_steps=4 * log_every,
-        save_total_limit=1,
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-    )
-    # The rows' texts are final: their own wording already put some of them in the plural.
-    texts = Texts(dialect=Kosmos2(wording=Wording(plural_first_level=False)))
+) -> dict[str, list[Point]]:
+    """Train in place with `PromViLTrainer`, stage by stage, the tower at rest; the curve of each stage is returned.
+
+    Checkpoints and curves lie in a folder of `out` for each stage.
+    """
     backend = Kosmos2Backend(tiny.model, tiny.processor)
     looks = {"one_object": held_out(world(1), 40, seed), "many_objects": held_out(HARD, 20, seed)}
-    curve = Curve(
-        out, lambda: {name: grounding(backend, own, level=1, resamples=1).estimate for name, own in looks.items()}
-    )
-    PromViLTrainer(
-        tiny.model,
-        args,
-        processing_class=tiny.processor,
-        train_dataset=ToyRows(phrase_row, steps * batch_size, seed),
-        data_collator=ChainCollator(tiny.processor, texts=texts),
-        callbacks=[curve],
-    ).train(resume_from_checkpoint=resume or None)
-    tiny.model.eval()
-    return curve.points
+    curves = {}
+    tiny.model.vision_model.requires_grad_(False)
+    for number, (span, share, of_peak) in enumerate(STAGES):
+        own, folder = max(1, round(share * steps)), out / span
+        curve = Curve(
+            folder,
+            lambda: {name: grounding(backend, own, level=1, resamples=1).estimate for name, own in looks.items()},
+        )
+        # The rows' texts are final: their own wording already put some of them in the plural.
+        texts = Texts(dialect=Kosmos2(wording=Wording(plural_first_level=False)), span=span)
+        PromViLTrainer(
+            tiny.model,
+            PromViLConfig(**arguments(folder, own, batch_size, seed, log_every)),
+            processing_class=tiny.processor,
+            train_dataset=ToyRows(phrase_row, own * batch_size, seed + 1_000 * number),
+            data_collator=ChainCollator(tiny.processor, texts=texts),
+            callbacks=[curve],
+            optimizers=(Muon(tiny.model.named_parameters(), peak * of_peak), None),
+        ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
+        curves[span] = curve.points
+    tiny.model.requires_grad_(True).eval()
+    return curves

@@ -15,26 +15,24 @@ from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.collators.fivl import FiVLCollator
 from promvil_hf.inflection import plural
 from promvil_hf.toy.base_training.alignment import align, word_ids
-from promvil_hf.toy.base_training.curve import Curve
+from promvil_hf.toy.base_training.curve import Curve, arguments
 from promvil_hf.toy.base_training.measure import answering
+from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import Point, copy_tower, pixel_values
-from promvil_hf.toy.base_training.worlds import PATCH, SIDE, ToyRows, held_out, question_row, world
+from promvil_hf.toy.base_training.worlds import PATCH, ToyRows, question_row
 from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_llava
 from promvil_hf.toy.models.chat_templates import LLAVA_CHAT
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
+from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, world
+from promvil_hf.trainers.checkpoints import last_whole
 from promvil_hf.trainers.fivl import FiVLTrainer
 from promvil_hf.trainers.fivl_config import FiVLConfig
 
 
 WIDTH = 128
-COURSE = (
-    (0.25, ((world(1), 1.0),)),
-    (0.30, ((world(1), 0.2), (world(2, 3), 0.8))),
-    (0.45, ((world(1), 0.1), (world(2, 3), 0.3), (world(3, 5), 0.6))),
-)
-ASKED_ABOUT = world(3, 5)
+WORLDS = ((world(1), 0.15), (world(2, 3), 0.35), (ASKED_ABOUT, 0.5))
 _WORDS = ("large", "small", "left", "right", "top", "bottom", "yes", "no")
 # Said often enough that each word of the toy questions is one token.
 SENTENCES = (
@@ -94,7 +92,7 @@ def align_places(
             states = model.model.vision_tower(pixel_values=images, output_hidden_states=True).hidden_states
         return projector(states[model.config.vision_feature_layer][:, 1:])
 
-    words, between = model.get_input_embeddings().weight, list(projector.parameters())
+    words, between = model.get_input_embeddings().weight, list(projector.named_parameters())
     return align(
         embed, between, words, word_ids(tiny.processor.tokenizer), None, steps, seed=seed, every=every, say=say
     )
@@ -106,42 +104,26 @@ def train_on(
     steps: int,
     *,
     batch_size: int = 16,
-    peak: float = 1.2e-3,
+    peak: float = 0.02,
     seed: int = 0,
     log_every: int = 50,
     resume: bool = False,
-) -> list[Point]:
-    """Train in place with `FiVLTrainer`; the curve is written to `out` and returned."""
-    args = FiVLConfig(
-        str(out),
-        vision_loss_weight=0.0,
-        max_steps=steps,
-        learning_rate=peak,
-        lr_scheduler_type="cosine",
-        warmup_steps=max(1, min(100, steps // 10)),
-        per_device_train_batch_size=batch_size,
-        adam_beta2=0.98,
-        weight_decay=0.02,
-        seed=seed,
-        logging_steps=log_every,
-        train_sampling_strategy="sequential",
-        save_steps=4 * log_every,
-        save_total_limit=1,
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-    )
-    backend = PatchTokenBackend(tiny.model, tiny.processor)
+) -> dict[str, list[Point]]:
+    """Train in place with `FiVLTrainer`, the tower at rest; the curve is written to `out` and returned."""
+    backend, folder = PatchTokenBackend(tiny.model, tiny.processor), out / "answers"
     looks = {"one_object": held_out(world(1), 20, seed), "many_objects": held_out(ASKED_ABOUT, 20, seed)}
     curve = Curve(
-        out, lambda: {name: answering(backend, own, resamples=1)["all"].estimate for name, own in looks.items()}
+        folder, lambda: {name: answering(backend, own, resamples=1)["all"].estimate for name, own in looks.items()}
     )
+    tiny.model.model.vision_tower.requires_grad_(False)
     FiVLTrainer(
         tiny.model,
-        args,
+        FiVLConfig(vision_loss_weight=0.0, **arguments(folder, steps, batch_size, seed, log_every)),
         processing_class=tiny.processor,
-        train_dataset=ToyRows(question_row, steps * batch_size, seed, COURSE),
+        train_dataset=ToyRows(question_row, steps * batch_size, seed, WORLDS),
         data_collator=FiVLCollator(backend),
         callbacks=[curve],
-    ).train(resume_from_checkpoint=resume or None)
-    tiny.model.eval()
-    return curve.points
+        optimizers=(Muon(tiny.model.named_parameters(), peak), None),
+    ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
+    tiny.model.requires_grad_(True).eval()
+    return {"answers": curve.points}

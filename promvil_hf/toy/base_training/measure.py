@@ -8,8 +8,8 @@ import numpy as np
 from promvil_hf.backends.base import Decoding, GroundingBackend, Request
 from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
-from promvil_hf.toy.base_training.worlds import box_of, questions
 from promvil_hf.toy.scenery import Scene
+from promvil_hf.toy.small_world import box_of, questions
 
 
 def grounding(

@@ -5,7 +5,6 @@ It stands for the CLIP pre-training of the real towers. Special: four of the sev
 Kosmos-2's grid, so a patch knows where its object begins and ends before any language model asks. Floor 5: torch.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from transformers import get_cosine_schedule_with_warmup
 
-from promvil_hf.toy.base_training.worlds import HARD, MIXED, NAMES, ToyRows, held_out, place_row
+from promvil_hf.toy.base_training.muon import Muon
+from promvil_hf.toy.base_training.worlds import NAMES, ToyRows, place_row
 from promvil_hf.toy.config import COLORS, SIZES
+from promvil_hf.toy.small_world import HARD, held_out
 
 
 # What a place is asked, with the number of its answers; the last answer of the first three is "the ground".
@@ -85,7 +87,7 @@ def train_tower(
     steps: int,
     *,
     batch_size: int = 32,
-    peak: float = 1.5e-3,
+    peak: float = 0.02,
     seed: int = 0,
     every: int = 50,
     say: Callable[[Point], object] = lambda point: None,
@@ -94,7 +96,7 @@ def train_tower(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = DenseHead(tower.config.hidden_size)
-    rows = ToyRows(place_row, steps * batch_size, seed, MIXED)
+    rows = ToyRows(place_row, steps * batch_size, seed)
     check = collate(place_row(drawn) for drawn in held_out(HARD, 100, seed))
 
     def loss_of(step: int) -> torch.Tensor:
@@ -107,7 +109,8 @@ def train_tower(
 
     tower.train()
     curve = []
-    for point in descend([*tower.parameters(), *head.parameters()], loss_of, steps, peak, look, every):
+    optimizer = Muon([*tower.named_parameters(), ("answers.embed", head.weight), ("answers.bias", head.bias)], peak)
+    for point in descend(optimizer, loss_of, steps, look, every):
         curve.append(point)
         say(point)
     tower.eval()
@@ -120,25 +123,22 @@ def collate(rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor
 
 
 def descend(
-    parameters: Sequence[torch.Tensor],
+    optimizer: torch.optim.Optimizer,
     loss_of: Callable[[int], torch.Tensor],
     steps: int,
-    peak: float,
     look: Callable[[], dict[str, float]],
     every: int,
 ) -> Iterator[Point]:
-    """AdamW with a short warm-up and a cosine down to zero; a point every so many steps and at the end."""
-    optimizer = torch.optim.AdamW(parameters, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
+    """A short warm-up and a cosine down to zero; a point every so many steps and at the end."""
+    warm = max(1, min(50, steps // 10))
+    schedule = get_cosine_schedule_with_warmup(optimizer, warm, steps)
     started, total, counted = time.perf_counter(), 0.0, 0
-    warm = max(1, min(100, steps // 10))
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = peak * min(1.0, (step + 1) / warm) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         loss = loss_of(step)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
+        schedule.step()
         total, counted = total + loss.item(), counted + 1
         if (step + 1) % every == 0 or step + 1 == steps:
             with torch.no_grad():

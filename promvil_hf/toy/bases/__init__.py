@@ -1,16 +1,19 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The trained toy bases that come with the package: checkpoint folders, each with its card. Standard library only.
 
-from promvil_hf.backends.loading import load
-from promvil_hf.toy.bases import folder
+    from promvil_hf.backends.loading import load
 
-backend = load(folder("kosmos2"))
+    backend = load("toy:kosmos2")
+
+Wherever a checkpoint is named, "toy:kosmos2" and "toy:llava" name these.
 """
 
+import os
 from pathlib import Path
 
 
 BASES = ("kosmos2", "llava")
+PREFIX = "toy:"
 
 
 def folder(name: str) -> Path:
@@ -24,3 +27,10 @@ def folder(name: str) -> Path:
             f"promvil_hf.toy.base_training {name} --out DIR` and use DIR/base."
         )
     return found
+
+
+def located(checkpoint: str | os.PathLike) -> str | os.PathLike:
+    """The folder of a base that is named "toy:NAME"; anything else stays what it is."""
+    if isinstance(checkpoint, str) and checkpoint.startswith(PREFIX):
+        return folder(checkpoint.removeprefix(PREFIX))
+    return checkpoint

@@ -1,0 +1,54 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The small world that the trained bases know: plain flat shapes in 64 x 64 pixels, and the scenes of it that are held out.
+
+Special: scenes are numbered, and those from `HELD_OUT` on are never drawn in training, whatever its length. No torch.
+"""
+
+from promvil_hf.boxes import Box
+from promvil_hf.toy.config import WorldConfig
+from promvil_hf.toy.gqa import gqa_questions
+from promvil_hf.toy.questions import pope_questions
+from promvil_hf.toy.scenery import Scene, scene
+
+
+SIDE = 64  # pixels
+HELD_OUT = 1_000_000  # number of the first scene that no training ever draws
+
+# The kinds of questions a toy LLaVA is trained and measured on, in the words of their own types.
+QUESTIONS = ("directWhich", "chooseAttr", "verifyAttr", "existAttr", "positionQuery", "pope")
+
+
+def world(fewest: int, most: int | None = None, levels: int = 1) -> WorldConfig:
+    """Shapes large enough to fill several patches of the bases' vision towers."""
+    return WorldConfig(
+        image_size=(SIDE, SIDE),
+        objects=(fewest, most or fewest),
+        levels=levels,
+        distractors=0 if fewest == 1 else 1 if levels == 1 else 2,
+        textures=("plain",),
+        object_scale=1.3 if levels == 1 else 1.2,
+        wording="plain",
+    )
+
+
+HARD = world(4, 6)  # simple phrases among many things
+NESTED = world(5, 6, levels=3)  # phrases of three levels
+ASKED_ABOUT = world(3, 5)  # questions
+
+
+def held_out(config: WorldConfig, count: int, seed: int = 0) -> list[Scene]:
+    """Scenes that no training set of this seed contains."""
+    return [scene(config, seed, index) for index in range(HELD_OUT, HELD_OUT + count)]
+
+
+def box_of(drawn: Scene, position: int) -> Box:
+    width, height = drawn.size
+    left, top, right, bottom = drawn.objects[position].xyxy_px
+    return Box(left / width, top / height, right / width, bottom / height)
+
+
+def questions(drawn: Scene) -> list[tuple[str, str, str]]:
+    """(kind, question, answer) of the kinds in `QUESTIONS`: what a scene offers, in the scene's own order."""
+    asked = [(own.types["detailed"], own.question, own.answer) for own in gqa_questions(drawn, 9)]
+    asked += [("pope", own.question, own.answer) for own in pope_questions(drawn, per_scene=4)]
+    return [found for found in asked if found[0] in QUESTIONS]
