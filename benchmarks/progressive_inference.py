@@ -25,8 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import statistics
+import sys
 import time
 from itertools import groupby
+from operator import eq
 from pathlib import Path
 
 import torch
@@ -53,6 +55,9 @@ SIZES = {  # vision layers, width; text layers, width, heads; picture side; late
 }
 
 
+SLOW = ("reference_3", "reference", "batched")
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4)
@@ -60,6 +65,7 @@ def main(argv=None):
     parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3, 4))
     parser.add_argument("--repeats", type=int, default=3, help="of the quick ways; the slow ones run once")
     parser.add_argument("--reference-queries", type=int, default=4)
+    parser.add_argument("--leave-out", nargs="+", choices=(*SLOW, "flops"), default=(), help="do not run these")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--full-size", action="store_const", const="full", dest="size")
     parser.add_argument(
@@ -70,13 +76,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     backend = make_backend(args.size, args.seed)
-    report = compare(
-        backend, queries(args.images, args.expressions, args.levels, args.seed), args.repeats, args.reference_queries
-    )
+    asked = queries(args.images, args.expressions, args.levels, args.seed)
+    report = compare(backend, asked, args.repeats, args.reference_queries, args.leave_out)
     if args.table:
         report["table"] = [
             {"images": args.images, "expressions": count, "levels": levels}
-            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, plain=False))
+            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, SLOW[1:]))
             for levels in (1, 2, 3, 4)
             for count in (1, 4, 16)
         ]
@@ -84,12 +89,12 @@ def main(argv=None):
 
 
 def told(report: dict, args: argparse.Namespace) -> dict:
-    """Print the report, with its settings and the machine, and write it where `--out` says."""
-    settings = {name: value for name, value in vars(args).items() if name != "out"}
+    """Print the report, with its settings and versions, and write it where `--out` says."""
     facts = environment(devices=False)
+    versions = {name: facts["packages"][name] for name in ("torch", "transformers")}
     report |= {
-        "settings": settings,
-        "environment": {name: facts[name] for name in ("promvil_hf", "packages", "machine")},
+        "settings": {name: value for name, value in vars(args).items() if name != "out"},
+        "environment": {"python": facts["promvil_hf"]["python"], **versions, "cores": facts["machine"]["cores"]},
     }
     text = json.dumps(report, indent=2)
     print(text)
@@ -168,62 +173,61 @@ def queries(images: int, expressions: int, levels: int, seed: int) -> list[Query
     return asked
 
 
-def compare(backend, asked, repeats: int, reference_queries: int, plain: bool = True) -> dict:
+def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) -> dict:
     grounder = ProgressiveGrounder(
         backend, GroundingOptions(constrained=True, max_boxes=1, max_new_tokens=3), token_budget=1 << 14
     )
     traces = grounder.ground_all(asked, progress=False)
     rows = [[(query.image, step.prompt) for step in trace.steps if step.source == "model"]
             for query, trace in zip(asked, traces, strict=True)]  # fmt: skip
+    vision_calls = grounder.pictures_read / len({id(query.image) for query in asked})
     allowed = well_formed(backend.tokenizer, 3, 1)
     some = asked[:reference_queries]
-    ways = {
+    quick = {
         "ours": lambda: grounder.ground_all(asked, progress=False),
         "floor": floor(backend, asked, rows),
     }
-    slow = {"reference_3": lambda: reference_boxes(backend, some, allowed)}
-    if plain:
-        slow["reference"] = lambda: [
-            reference(backend, prompt, image, 32) for row in rows[: len(some)] for image, prompt in row
-        ]
-        slow["batched"] = lambda: batched(backend, asked, traces, allowed)
-    seconds, found = timed(ways, repeats), {}
+    slow = {
+        "reference_3": lambda: reference_boxes(backend, some, allowed),
+        "reference": lambda: [reference(backend, prompt, image, 32)
+                              for trace, query in zip(traces, some, strict=False)
+                              for prompt, image in ((step.prompt, query.image) for step in trace.steps)],
+        "batched": lambda: batched(backend, asked, traces, allowed),
+    }  # fmt: skip
+    slow = {name: way for name, way in slow.items() if name not in leave_out}
+    seconds, found = timed(quick, repeats), {}
     for name, way in slow.items():
         begin = time.process_time()
         found[name] = way()
         seconds[name] = time.process_time() - begin
-    parts = [list(trace.steps) for trace in traces]
-    ours = [[step.boxes for step in steps] for steps in parts]
-    agree = {
-        name: [sum(own == theirs for own, theirs in zip(ours, found[name], strict=False)), len(found[name])]
-        for name in found
-        if name != "reference"
-    }
-    per_query = {name: value / len(some if name.startswith("reference") else asked) for name, value in seconds.items()}
-    before = grounder.pictures_read
-    flops = {
-        "ours": counted(ways["ours"]) / len(asked),
-        "floor": counted(floor(backend, asked, rows, exact=True)) / len(asked),
-        "reference_3": counted(slow["reference_3"]) / len(some),
-    }
+        print(f"{name}: {seconds[name]:.1f} s", file=sys.stderr)
+    seconds = {name: value / len(some if name.startswith("reference") else asked) for name, value in seconds.items()}
+    ours = [[step.boxes for step in trace.steps] for trace in traces]
+    agree = {name: [sum(map(eq, ours, boxes)), len(boxes)] for name, boxes in found.items() if name != "reference"}
+    flops = {}
+    if "flops" not in leave_out:
+        ways = {"ours": quick["ours"], "floor": floor(backend, asked, rows, exact=True)} | slow
+        flops = {name: counted(ways[name]) / len(some if name == "reference_3" else asked)
+                 for name in ("ours", "floor", "reference_3") if name in ways}  # fmt: skip
+    ratio = {name: seconds[name] / seconds["ours"] for name in slow}
     return {
-        "naive": per_query["reference_3"],
-        "ours": per_query["ours"],
-        "floor": per_query["floor"],
-        "ratio": per_query["reference_3"] / per_query["ours"],
-        "ratio_32_tokens": per_query["reference"] / per_query["ours"] if plain else None,
-        "ratio_batched": per_query["batched"] / per_query["ours"] if plain else None,
-        "over_floor": per_query["ours"] / per_query["floor"],
+        "naive": seconds.get("reference_3"),
+        "ours": seconds["ours"],
+        "floor": seconds["floor"],
+        "ratio": ratio.get("reference_3"),
+        "ratio_32_tokens": ratio.get("reference"),
+        "ratio_batched": ratio.get("batched"),
+        "over_floor": seconds["ours"] / seconds["floor"],
         "equal": all(same == of for same, of in agree.values()),
         "agree": agree,
         "flops": flops,
-        "flops_ratio": flops["reference_3"] / flops["ours"],
-        "flops_over_floor": flops["ours"] / flops["floor"],
-        "vision_calls_per_picture": (grounder.pictures_read - before) / len({id(query.image) for query in asked}),
+        "flops_ratio": flops["reference_3"] / flops["ours"] if "reference_3" in flops else None,
+        "flops_over_floor": flops["ours"] / flops["floor"] if flops else None,
+        "vision_calls_per_picture": vision_calls,
         "rows": sum(map(len, rows)),
-        "rows_asked_before": sum(step.source == "memory" for steps in parts for step in steps),
+        "rows_asked_before": sum(step.source == "memory" for trace in traces for step in trace.steps),
         "unit": "CPU seconds of a query; FLOPs of a query",
-        "seconds": per_query,
+        "seconds": seconds,
     }
 
 
@@ -326,16 +330,17 @@ def floor(backend, asked, rows, exact: bool = False):
     return run
 
 
-def timed(ways, repeats: int, warm: bool = True) -> dict[str, float]:
-    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them."""
+def timed(ways, repeats: int) -> dict[str, float]:
+    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them. With several repeats
+    a turn goes before that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + warm):
+    for _ in range(repeats + (repeats > 1)):
         for name, way in ways.items():
             begin = time.process_time()
             way()
-            if turn >= warm:
-                seconds[name].append(time.process_time() - begin)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            seconds[name].append(time.process_time() - begin)
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr)
+    return {name: statistics.median(values[-repeats:]) for name, values in seconds.items()}
 
 
 def counted(run) -> int:

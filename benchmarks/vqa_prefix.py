@@ -88,7 +88,7 @@ def compare(backend, args) -> dict:
         "floor": floor(backend, pictures, asked, args.new_tokens),
     }
     plain, kept = ways["naive"](), [list(answer.tokens) for answer in ways["ours"]()]
-    seconds = timed(ways, args.repeats, warm=False)
+    seconds = timed(ways, args.repeats)
     flops = {name: counted(way) / len(asked) for name, way in ways.items()}
     return {
         **{name: value / len(asked) for name, value in seconds.items()},
