@@ -119,6 +119,14 @@ def test_results_stream_in_order_and_as_they_finish(backend):
     assert grounder.ground_all([]) == []
 
 
+def test_a_bar_counts_the_queries_where_one_is_asked_for(backend, capsys):
+    grounder, queries = ProgressiveGrounder(backend, ONE_BOX), [(noise(3), "dog"), (noise(4), " ")]
+    grounder.ground_all(queries)
+    assert capsys.readouterr().err == "", "no bar off a terminal"
+    grounder.ground_all(queries, progress=True)
+    assert "2/2" in capsys.readouterr().err
+
+
 def test_memory_stays_within_the_budget(backend):
     queries = [(noise(number % 5), text) for number, text in enumerate(TEXTS * 4)]
     peaks = {}
