@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Progressive grounding with Kosmos-2: ours, the published way, plain batches, and the counted floor.
 
-    python -m benchmarks.progressive_inference [--images 4] [--expressions 16] [--table] [--full-size]
+    python -m benchmarks.progressive_inference [--images 4] [--expressions 16] [--table] [--full-size] [--out FILE]
 
 One process, one thread, CPU time, the same model and queries for every way. Random weights, generated pictures.
 
@@ -12,7 +12,8 @@ One process, one thread, CPU time, the same model and queries for every way. Ran
     floor        (d)  each picture and each token once, dense and unpadded; its time leaves out attention to the prefix
 
 `reference` and `reference_3` are timed on the first `--reference-queries` queries; times are seconds of a query.
-`equal` says that (a'), (b) and (c) found the same boxes. FLOPs are counted, not estimated. The small model has 81 M
+`equal` says that (a'), (b) and (c) found the same boxes, `agree` for how many queries of those asked: in bf16 random
+weights have near-ties, which the order of a sum decides. FLOPs are counted, not estimated. The small model has 81 M
 parameters (vision 12x384, text 8x512, vocabulary 65,037), `--full-size` is the published shape, 1.66 B, in bf16.
 """
 
@@ -24,8 +25,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import statistics
+import sys
 import time
 from itertools import groupby
+from operator import eq
+from pathlib import Path
 
 import torch
 import transformers
@@ -34,6 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.naive_grounding import well_formed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
+from promvil_hf.commands.env import environment
 from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.inference.sharing import SharedKosmos2
 from promvil_hf.nesting import decompose
@@ -50,6 +55,9 @@ SIZES = {  # vision layers, width; text layers, width, heads; picture side; late
 }
 
 
+SLOW = ("reference_3", "reference", "batched")
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4)
@@ -57,27 +65,41 @@ def main(argv=None):
     parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3, 4))
     parser.add_argument("--repeats", type=int, default=3, help="of the quick ways; the slow ones run once")
     parser.add_argument("--reference-queries", type=int, default=4)
+    parser.add_argument("--leave-out", nargs="+", choices=(*SLOW, "flops"), default=(), help="do not run these")
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--full-size", action="store_const", const="full", dest="size")
     parser.add_argument(
         "--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the report here as well")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     backend = make_backend(args.size, args.seed)
-    report = compare(
-        backend, queries(args.images, args.expressions, args.levels, args.seed), args.repeats, args.reference_queries
-    )
-    report["settings"] = vars(args)
+    asked = queries(args.images, args.expressions, args.levels, args.seed)
+    report = compare(backend, asked, args.repeats, args.reference_queries, args.leave_out)
     if args.table:
         report["table"] = [
             {"images": args.images, "expressions": count, "levels": levels}
-            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, plain=False))
+            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, SLOW[1:]))
             for levels in (1, 2, 3, 4)
             for count in (1, 4, 16)
         ]
-    print(json.dumps(report, indent=2))
+    return told(report, args)
+
+
+def told(report: dict, args: argparse.Namespace) -> dict:
+    """Print the report, with its settings and versions, and write it where `--out` says."""
+    facts = environment(devices=False)
+    versions = {name: facts["packages"][name] for name in ("torch", "transformers")}
+    report |= {
+        "settings": {name: value for name, value in vars(args).items() if name != "out"},
+        "environment": {"python": facts["promvil_hf"]["python"], **versions, "cores": facts["machine"]["cores"]},
+    }
+    text = json.dumps(report, indent=2)
+    print(text)
+    if args.out is not None:
+        args.out.write_text(text + "\n")
     return report
 
 
@@ -151,57 +173,61 @@ def queries(images: int, expressions: int, levels: int, seed: int) -> list[Query
     return asked
 
 
-def compare(backend, asked, repeats: int, reference_queries: int, plain: bool = True) -> dict:
+def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) -> dict:
     grounder = ProgressiveGrounder(
         backend, GroundingOptions(constrained=True, max_boxes=1, max_new_tokens=3), token_budget=1 << 14
     )
     traces = grounder.ground_all(asked, progress=False)
     rows = [[(query.image, step.prompt) for step in trace.steps if step.source == "model"]
             for query, trace in zip(asked, traces, strict=True)]  # fmt: skip
+    vision_calls = grounder.pictures_read / len({id(query.image) for query in asked})
     allowed = well_formed(backend.tokenizer, 3, 1)
-    some = slice(0, reference_queries)
-    ways = {
+    some = asked[:reference_queries]
+    quick = {
         "ours": lambda: grounder.ground_all(asked, progress=False),
         "floor": floor(backend, asked, rows),
     }
-    slow = {"reference_3": lambda: reference_boxes(backend, asked[some], allowed)}
-    if plain:
-        slow["reference"] = lambda: [
-            reference(backend, prompt, image, 32) for row in rows[some] for image, prompt in row
-        ]
-        slow["batched"] = lambda: batched(backend, asked, traces, allowed)
-    seconds = timed(ways, repeats) | timed(slow, 1, warm=False)
-    found = {name: slow[name]() for name in slow if name != "reference"}
-    parts = [list(trace.steps) for trace in traces]
-    ours = [[step.boxes for step in steps] for steps in parts]
-    per_query = {name: value / len(asked) for name, value in seconds.items()}
-    for name in ("reference", "reference_3"):
-        if name in seconds:
-            per_query[name] = seconds[name] / len(asked[some])
-    flops = {
-        "ours": counted(ways["ours"]) / len(asked),
-        "floor": counted(floor(backend, asked, rows, exact=True)) / len(asked),
-        "reference_3": counted(slow["reference_3"]) / len(asked[some]),
-    }
-    before = grounder.pictures_read
-    ways["ours"]()
+    slow = {
+        "reference_3": lambda: reference_boxes(backend, some, allowed),
+        "reference": lambda: [reference(backend, prompt, image, 32)
+                              for trace, query in zip(traces, some, strict=False)
+                              for prompt, image in ((step.prompt, query.image) for step in trace.steps)],
+        "batched": lambda: batched(backend, asked, traces, allowed),
+    }  # fmt: skip
+    slow = {name: way for name, way in slow.items() if name not in leave_out}
+    seconds, found = timed(quick, repeats), {}
+    for name, way in slow.items():
+        begin = time.process_time()
+        found[name] = way()
+        seconds[name] = time.process_time() - begin
+        print(f"{name}: {seconds[name]:.1f} s", file=sys.stderr)
+    seconds = {name: value / len(some if name.startswith("reference") else asked) for name, value in seconds.items()}
+    ours = [[step.boxes for step in trace.steps] for trace in traces]
+    agree = {name: [sum(map(eq, ours, boxes)), len(boxes)] for name, boxes in found.items() if name != "reference"}
+    flops = {}
+    if "flops" not in leave_out:
+        ways = {"ours": quick["ours"], "floor": floor(backend, asked, rows, exact=True)} | slow
+        flops = {name: counted(ways[name]) / len(some if name == "reference_3" else asked)
+                 for name in ("ours", "floor", "reference_3") if name in ways}  # fmt: skip
+    ratio = {name: seconds[name] / seconds["ours"] for name in slow}
     return {
-        "naive": per_query["reference_3"],
-        "ours": per_query["ours"],
-        "floor": per_query["floor"],
-        "ratio": per_query["reference_3"] / per_query["ours"],
-        "ratio_32_tokens": per_query["reference"] / per_query["ours"] if plain else None,
-        "ratio_batched": per_query["batched"] / per_query["ours"] if plain else None,
-        "over_floor": per_query["ours"] / per_query["floor"],
-        "equal": found["reference_3"] == ours[some] and (not plain or found["batched"] == ours),
+        "naive": seconds.get("reference_3"),
+        "ours": seconds["ours"],
+        "floor": seconds["floor"],
+        "ratio": ratio.get("reference_3"),
+        "ratio_32_tokens": ratio.get("reference"),
+        "ratio_batched": ratio.get("batched"),
+        "over_floor": seconds["ours"] / seconds["floor"],
+        "equal": all(same == of for same, of in agree.values()),
+        "agree": agree,
         "flops": flops,
-        "flops_ratio": flops["reference_3"] / flops["ours"],
-        "flops_over_floor": flops["ours"] / flops["floor"],
-        "vision_calls_per_picture": (grounder.pictures_read - before) / len({id(query.image) for query in asked}),
+        "flops_ratio": flops["reference_3"] / flops["ours"] if "reference_3" in flops else None,
+        "flops_over_floor": flops["ours"] / flops["floor"] if flops else None,
+        "vision_calls_per_picture": vision_calls,
         "rows": sum(map(len, rows)),
-        "rows_asked_before": sum(step.source == "memory" for steps in parts for step in steps),
+        "rows_asked_before": sum(step.source == "memory" for trace in traces for step in trace.steps),
         "unit": "CPU seconds of a query; FLOPs of a query",
-        "seconds": per_query,
+        "seconds": seconds,
     }
 
 
@@ -304,16 +330,17 @@ def floor(backend, asked, rows, exact: bool = False):
     return run
 
 
-def timed(ways, repeats: int, warm: bool = True) -> dict[str, float]:
-    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them."""
+def timed(ways, repeats: int) -> dict[str, float]:
+    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them. With several repeats
+    a turn goes before that does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeats + warm):
+    for _ in range(repeats + (repeats > 1)):
         for name, way in ways.items():
             begin = time.process_time()
             way()
-            if turn >= warm:
-                seconds[name].append(time.process_time() - begin)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            seconds[name].append(time.process_time() - begin)
+            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr)
+    return {name: statistics.median(values[-repeats:]) for name, values in seconds.items()}
 
 
 def counted(run) -> int:

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Many questions about one picture with LLaVA: the picture's prefix kept, against one `generate` for each question.
 
-    python -m benchmarks.vqa_prefix [--images 1] [--questions 16] [--new-tokens 1]
+    python -m benchmarks.vqa_prefix [--images 1] [--questions 16] [--new-tokens 1] [--out FILE]
 
 One process, one thread, CPU time, the same model and questions, random weights (vision 12x384, text 8x512, 576 image
 tokens), generated pictures. `naive` is transformers' own `generate` on the processor's inputs, `floor` one forward pass
@@ -15,13 +15,13 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
+from pathlib import Path
 
 import torch
 import transformers
 from PIL import Image
 
-from benchmarks.progressive_inference import counted, timed
+from benchmarks.progressive_inference import counted, timed, told
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import end_tokens
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
@@ -46,12 +46,10 @@ def main(argv=None):
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the report here as well")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    report = compare(make_backend(args.size, args.seed), args)
-    report["settings"] = vars(args)
-    print(json.dumps(report, indent=2))
-    return report
+    return told(compare(make_backend(args.size, args.seed), args), args)
 
 
 def make_backend(size: str, seed: int = 0) -> PatchTokenBackend:
@@ -90,7 +88,7 @@ def compare(backend, args) -> dict:
         "floor": floor(backend, pictures, asked, args.new_tokens),
     }
     plain, kept = ways["naive"](), [list(answer.tokens) for answer in ways["ours"]()]
-    seconds = timed(ways, args.repeats, warm=False)
+    seconds = timed(ways, args.repeats)
     flops = {name: counted(way) / len(asked) for name, way in ways.items()}
     return {
         **{name: value / len(asked) for name, value in seconds.items()},

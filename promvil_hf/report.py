@@ -6,13 +6,14 @@ Both say first what makes the number comparable, and why it may not be. Floor 5,
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.results import Comparison, Report
+from promvil_hf.metrics.intervals import PairedTest
 from promvil_hf.pages import (
     BoxMark,
     Content,
@@ -187,6 +188,15 @@ def _spread_out(rows: Sequence[dict]) -> list[dict]:
     return chosen
 
 
+def _changes_by_level(levels: Mapping[int, PairedTest]) -> Html:
+    rows = []
+    for level, test in levels.items():
+        change = test.difference
+        spread = _spread(change.low, change.high, change.confidence)
+        rows.append([level, change.estimate, spread or "", test.p_value, test.rows, test.changed_rows])
+    return table(rows, ["level", "change", "interval", "p-value", "rows", "rows changed"])
+
+
 def _changes(comparison: Comparison, pictures: Pictures | None) -> Html:
     change = comparison.test.difference
     before = {row["id"]: row for row in comparison.before.rows}
@@ -208,7 +218,8 @@ def _changes(comparison: Comparison, pictures: Pictures | None) -> Html:
             stat("rows better", len(comparison.better)),
             stat("rows worse", len(comparison.worse)),
         ),
-        paragraph(str(comparison)),
+        paragraph(str(comparison).partition("\n")[0]),
+        _changes_by_level(comparison.levels) if comparison.levels else None,
         section("Better than before", shown(comparison.better), level=3),
         section("Worse than before", shown(comparison.worse), level=3),
     )

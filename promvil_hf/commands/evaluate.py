@@ -5,6 +5,7 @@
     promvil evaluate --benchmark refcocog --data refcocog/ --split test --model microsoft/kosmos-2-patch14-224 \\
         --adapter runs/promvil --images train2014 --out runs/refcocog
     torchrun --nproc_per_node 2 -m promvil_hf evaluate ... the same, by two processes
+    promvil evaluate ... --mode progressive --out runs/levels           the same model, simple phrases first
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared
 
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from promvil_hf.conventions import DIALECTS, FRAMES
 from promvil_hf.data.benchmarks import READERS, read, read_promvil_lines
-from promvil_hf.evaluation.answering import EVIDENCE, Asking, answer, ranks
+from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer, ranks
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
@@ -57,9 +58,18 @@ def add_arguments(parser):
     who.add_argument(
         "--evidence", choices=EVIDENCE, default="none", help="tell the true boxes of the steps a phrase leans on"
     )
+    who.add_argument(
+        "--mode", choices=MODES, default="one_shot",
+        help="ask each row by itself, or ground the phrases in it first and tell it what was found: one level below it, or "
+        "at all of them (default: %(default)s)",
+    )  # fmt: skip
     who.add_argument("--blind", action="store_true", help="ask without the picture: a control")
     who.add_argument("--max-new-tokens", type=int, default=64)
     who.add_argument("--batch-size", type=int, default=8)
+    who.add_argument(
+        "--token-budget", type=int, default=16_384,
+        help="tokens held at a time with --mode progressive and all (default: %(default)s)",
+    )  # fmt: skip
 
     how = parser.add_argument_group("scoring")
     how.add_argument("--dialect", choices=DIALECTS, help="how texts write boxes; default: the model's own")
@@ -163,7 +173,9 @@ def _ask(args, benchmark, pictures, settings):
     from promvil_hf.backends.loading import load
     from promvil_hf.conventions import dialect
 
-    asking = Asking(args.prompt, args.evidence, args.max_new_tokens, args.batch_size, args.blind)
+    asking = Asking(
+        args.prompt, args.evidence, args.max_new_tokens, args.batch_size, args.blind, args.mode, args.token_budget
+    )  # fmt: skip
     backend = load(
         args.model, args.adapter, quantize=args.quantize, revision=args.revision, device=args.device or _device(),
         dialect=None if args.dialect is None else dialect(args.dialect),

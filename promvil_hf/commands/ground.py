@@ -59,6 +59,7 @@ def add_arguments(parser):
     )
     add("--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included")
     add("--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster")
+    add("--max-boxes", type=int, metavar="N", help="end an answer after so many boxes (with --constrained)")
     add("--token-budget", type=int, default=16_384, help="tokens held in memory at a time (default: %(default)s)")
 
     out = parser.add_argument_group("output")
@@ -88,8 +89,13 @@ def run(args):
         )
     elif args.out:
         raise ValueError("You passed --out, which belongs to --queries. For one picture use --json, --html or --png.")
-    grounder = make_grounder(args)
-    return _file(grounder, args) if args.queries is not None else _picture(grounder, args)
+    # What a user can have mistyped is looked at before gigabytes of weights are.
+    if args.queries is None:
+        image = _read(args.image)
+        return _picture(make_grounder(args), image, args)
+    if not args.queries.is_file():
+        raise ValueError(f"There is no file {args.queries}: pass JSON Lines of queries with --queries.")
+    return _file(make_grounder(args), args)
 
 
 def make_grounder(args):
@@ -99,10 +105,14 @@ def make_grounder(args):
         raise ValueError(
             "You passed --reference and --constrained, but the published code does not constrain. Drop one."
         )
+    if args.max_boxes is not None and not args.constrained:
+        raise ValueError(
+            "You passed --max-boxes without --constrained: only then are boxes counted as they are written."
+        )
     options = (
         GroundingOptions.reference(args.mode)
         if args.reference
-        else GroundingOptions(args.mode, constrained=args.constrained)
+        else GroundingOptions(args.mode, constrained=args.constrained, max_boxes=args.max_boxes)
     )
     return ProgressiveGrounder(_backend(args), options, token_budget=args.token_budget)
 
@@ -130,14 +140,18 @@ def _backend(args):
     )
 
 
-def _picture(grounder, args):
+def _read(path):
     from promvil_hf.inference.images import UnreadableImage, read_image
-    from promvil_hf.inference.trace import Query
 
     try:
-        image = read_image(args.image)
+        return read_image(path)
     except UnreadableImage as error:
-        raise ValueError(f"Cannot read {args.image}: {error}.") from error
+        raise ValueError(f"Cannot read {path}: {error}.") from error
+
+
+def _picture(grounder, image, args):
+    from promvil_hf.inference.trace import Query
+
     task = "answer" if args.answer else "ground"
     traces = grounder.ground_all(
         [Query(image, text, task, str(number)) for number, text in enumerate(args.expression, 1)]
@@ -150,9 +164,10 @@ def _picture(grounder, args):
     if args.png:
         from promvil_hf.inference.drawing import draw
 
-        for number, trace in enumerate(drawn, 1):
-            path = args.png if len(traces) == 1 else args.png.with_stem(f"{args.png.stem}-{number}")
-            draw(trace, image).save(path)
+        for trace in drawn:
+            path = args.png if len(traces) == 1 else args.png.with_stem(f"{args.png.stem}-{trace.id}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(trace, image).save(path, "png")
             print(f"written: {path}", file=sys.stderr)
     return 0 if all(trace.ok for trace in traces) else 1
 

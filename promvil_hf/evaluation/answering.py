@@ -7,8 +7,8 @@ torch by itself: it is handed a backend. Floor 5.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,13 @@ from promvil_hf.markup import escape
 
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from promvil_hf.backends.base import GroundingBackend
 
 
 EVIDENCE = ("none", "gold")
+MODES = ("one_shot", "progressive", "all")
 SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of benchmark
     "kosmos2": "Question: {text} Short Answer:",
     "kosmos2_choice": "Question: {text} Options: {choices} Short Answer:",
@@ -39,6 +42,10 @@ SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of
 class Asking:
     """How a benchmark is put to a model. `prompt` replaces the wording for answers in words; `{text}` stands for the
     question, `{choices}` for its choices. `evidence="gold"` tells the true boxes of the steps a phrase leans on.
+
+    `mode` is "one_shot", each row by itself, or "progressive" and "all" of `promvil_hf.inference`: the phrases in a row's
+    text are grounded first, and the row is asked with the boxes the model itself found. What a benchmark calls simple
+    (level 1) has none in it and is asked as in "one_shot". `token_budget` is the grounder's.
     """
 
     prompt: str | None = None
@@ -46,20 +53,29 @@ class Asking:
     max_new_tokens: int = 64
     batch_size: int = 8
     blind: bool = False  # ask without the picture: a control
+    mode: str = "one_shot"
+    token_budget: int = 16_384
 
     def __post_init__(self):
         if self.evidence not in EVIDENCE:
             raise ValueError(f"You passed evidence={self.evidence!r}: it is one of {', '.join(EVIDENCE)}.")
+        if self.mode not in MODES:
+            raise ValueError(f"You passed mode={self.mode!r}: it is one of {', '.join(MODES)}.")
+        if self.mode != "one_shot" and (self.blind or self.evidence == "gold"):
+            raise ValueError(
+                f"You passed mode={self.mode!r} with {'blind=True' if self.blind else 'gold evidence'}: the evidence of "
+                "this mode is what the model itself finds in the picture. Drop one of the two."
+            )
         if self.prompt is not None and "{text}" not in self.prompt:
             raise ValueError(f"You passed the prompt {self.prompt!r}: it needs {{text}} where the question goes.")
 
 
 def prompt_of(row: BenchmarkRow, kind: str, dialect: Any, asking: Asking) -> str:
     """What the model reads about this row, the image apart."""
-    if kind == "grounding" or (kind == "unlabelled" and asking.prompt is None):
+    if _wants_boxes(kind, asking):
         evidence = row.evidence if asking.evidence == "gold" else ()
         return dialect.prompt(row.text, evidence, level=row.level, image_size=row.image_size)
-    wording = asking.prompt or SHORT_ANSWER[_wording(kind, dialect)]
+    wording = _wording(kind, dialect, asking)
     choices = "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(row.choices))
     parts = {"{text}": escape(row.text), "{choices}": escape(choices)}
     for mark, told in parts.items():
@@ -82,31 +98,24 @@ def answer(
     `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is not gone on with.
     Answers also land in `out`/predictions.jsonl.
     """
-    from promvil_hf.backends.base import Decoding, Request
-
     if pictures is None and not asking.blind:
         raise ValueError("You passed no folder of pictures: name it, or ask blind.")
-    decoding = Decoding(max_new_tokens=asking.max_new_tokens)
+    ask = (_one_by_one if asking.mode == "one_shot" else _level_by_level)(backend, benchmark.kind, asking)
     rank, world_size = ranks()
 
     def work(rows: Sequence[BenchmarkRow]) -> list[Any]:
         results: list[Any] = [None] * len(rows)
-        requests, places, opened = [], [], {}
+        shown, places, opened = [], [], {}
         for place, row in enumerate(rows):
             try:
                 if not asking.blind and row.image and row.image not in opened:
                     opened[row.image] = pictures.open(row.image)
-                image = None if asking.blind else opened.get(row.image)
-                requests.append(Request(prompt_of(row, benchmark.kind, backend.dialect, asking), image))
+                shown.append((row, None if asking.blind else opened.get(row.image)))
                 places.append(place)
             except (OSError, SyntaxError) as error:  # Pillow raises both for a broken file
                 results[place] = jobs.Rejected("no picture", str(error))
-        for start in range(0, len(requests), asking.batch_size):
-            batch = requests[start : start + asking.batch_size]
-            for place, request, said in zip(
-                places[start : start + asking.batch_size], batch, backend.generate(batch, decoding), strict=True
-            ):
-                results[place] = {"text": said.text, "prompt": request.prompt, "ended": said.ended}
+        for place, said in zip(places, ask(shown), strict=True):
+            results[place] = said
         return results
 
     told = {
@@ -115,7 +124,7 @@ def answer(
         "dialect": repr(backend.dialect),
         "asking": {
             "prompt": asking.prompt, "evidence": asking.evidence, "max_new_tokens": asking.max_new_tokens,
-            "blind": asking.blind,
+            "blind": asking.blind, "mode": asking.mode,
         },
     }  # fmt: skip
     folder = Path(out)
@@ -136,6 +145,60 @@ def answer(
     return Predictions(answers, {}, {**told, "answered": len(answers), "without_picture": len(rejects)})
 
 
+_Ask = Callable[[Sequence[tuple[BenchmarkRow, "Image.Image | None"]]], list[dict[str, Any]]]
+
+
+def _one_by_one(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:
+    """Each row by itself, `asking.batch_size` at a time."""
+    from promvil_hf.backends.base import Decoding, Request
+
+    decoding = Decoding(max_new_tokens=asking.max_new_tokens)
+
+    def ask(shown):
+        requests = [Request(prompt_of(row, kind, backend.dialect, asking), image) for row, image in shown]
+        answers = []
+        for start in range(0, len(requests), asking.batch_size):
+            batch = requests[start : start + asking.batch_size]
+            answers += [
+                {"text": said.text, "prompt": request.prompt, "ended": said.ended}
+                for request, said in zip(batch, backend.generate(batch, decoding), strict=True)
+            ]
+        return answers
+
+    return ask
+
+
+def _level_by_level(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:
+    """The phrases in a row first; an answer also holds its lower steps, as a trace writes them."""
+    from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
+
+    if kind == "choice":
+        raise ValueError(
+            f"You passed mode={asking.mode!r} for questions with choices, which the grounder does not put to a model. "
+            'Ask them with mode="one_shot".'
+        )
+    most = asking.max_new_tokens
+    options, task = GroundingOptions(asking.mode, max_new_tokens=most, max_answer_tokens=most), "ground"
+    if not _wants_boxes(kind, asking):
+        wording = _wording(kind, backend.dialect, asking).replace("{text}", "{question}")
+        options, task = replace(options, question=wording), "answer"
+    grounder = ProgressiveGrounder(backend, options, token_budget=asking.token_budget)
+    alone = _one_by_one(backend, kind, asking)
+
+    def ask(shown):
+        simple = [place for place, (row, _) in enumerate(shown) if row.level == 1]
+        answers = dict(zip(simple, alone([shown[place] for place in simple]), strict=True))
+        others = [place for place in range(len(shown)) if place not in answers]
+        queries = [Query(shown[place][1], shown[place][0].text, task) for place in others]
+        for place, trace in zip(others, grounder.ground_all(queries, progress=False), strict=True):
+            *lower, last = trace.to_dict(times=False)["steps"] or [{"answer": "", "prompt": "", "ended": trace.reason}]
+            said = last["answer"] if trace.answer is None else trace.answer
+            answers[place] = {"text": said, "prompt": last["prompt"], "ended": last["ended"], "lower": lower}
+        return [answers[place] for place in range(len(shown))]
+
+    return ask
+
+
 def ranks() -> tuple[int, int]:
     """This process's number and how many there are, as a launcher has told them."""
     try:
@@ -153,6 +216,13 @@ def _row_id(row: BenchmarkRow) -> str:
     return row.id
 
 
-def _wording(kind: str, dialect: Any) -> str:
+def _wants_boxes(kind: str, asking: Asking) -> bool:
+    return kind == "grounding" or (kind == "unlabelled" and asking.prompt is None)
+
+
+def _wording(kind: str, dialect: Any, asking: Asking) -> str:
+    """How an answer in words is asked for."""
+    if asking.prompt is not None:
+        return asking.prompt
     family = "kosmos2" if isinstance(dialect, Kosmos2) else "chat"
-    return f"{family}_{kind}" if f"{family}_{kind}" in SHORT_ANSWER else family
+    return SHORT_ANSWER.get(f"{family}_{kind}", SHORT_ANSWER[family])

@@ -106,6 +106,11 @@ def answer_twins(
     from promvil_hf.backends.base import Decoding, Request
     from promvil_hf.endpoint import REASONS
 
+    if asking.mode != "one_shot":
+        raise ValueError(
+            f"You passed mode={asking.mode!r}: twins are asked as they stand, because boxes found in a masked picture "
+            'would be evidence of their own. Pass mode="one_shot".'
+        )
     metric = metric or metric_of(rows)
     rows = usable(rows)
     decoding = Decoding(max_new_tokens=asking.max_new_tokens)

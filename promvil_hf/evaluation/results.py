@@ -254,7 +254,8 @@ _SCORERS: dict[str, Callable[..., tuple[Scores, list]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What changed from `before` to `after`: the mean score of a row, tested in pairs."""
+    """What changed from `before` to `after`: the mean score of a row, tested in pairs, and for each level by itself where
+    rows have several."""
 
     before: Report
     after: Report
@@ -262,15 +263,17 @@ class Comparison:
     test: PairedTest  # of after - before
     better: tuple[str, ...]  # ids, the largest gain first
     worse: tuple[str, ...]
+    levels: Mapping[int, PairedTest] = field(default_factory=dict)
 
     def __str__(self) -> str:
         change = self.test.difference
-        return (
+        whole = (
             f"{self.after.title}: {self.row_metric} changed by {change.estimate:+.4f} "
             f"[{change.low:+.4f}, {change.high:+.4f}], p = {self.test.p_value:.4g} "
             f"({'exact' if self.test.exact else 'sampled'} paired permutation test, {self.test.rows:,} rows of "
             f"{self.test.clusters:,} images); {len(self.better):,} rows better, {len(self.worse):,} worse."
         )
+        return "\n".join([whole, *(f"  level {level}: {_change(test)}" for level, test in self.levels.items())])
 
 
 def compare(before: Report, after: Report, resampling: Resampling = Resampling()) -> Comparison:  # noqa: B008
@@ -294,10 +297,17 @@ def compare(before: Report, after: Report, resampling: Resampling = Resampling()
     metric, of_row = _row_metric(after)
     was = np.array([of_row(first[row_id]["score"]) for row_id in ids], float)
     now = np.array([of_row(second[row_id]["score"]) for row_id in ids], float)
-    test = paired_test(
-        now, was, clusters=[second[row_id]["image"] for row_id in ids], confidence=resampling.confidence,
-        resamples=resampling.resamples, method=resampling.method, seed=resampling.seed,
-    )  # fmt: skip
+    images = np.array([second[row_id]["image"] for row_id in ids])
+    level_of = [second[row_id]["level"] for row_id in ids]
+    levels = sorted({level for level in level_of if level is not None})
+
+    def tested(rows: np.ndarray | slice) -> PairedTest:
+        return paired_test(
+            now[rows], was[rows], clusters=images[rows].tolist(), confidence=resampling.confidence,
+            resamples=resampling.resamples, method=resampling.method, seed=resampling.seed,
+        )  # fmt: skip
+
+    by_level = {level: tested(np.array([own == level for own in level_of])) for level in levels}
     gain = {
         row_id: (a - b, second[row_id]["score"] - first[row_id]["score"])
         for row_id, a, b in zip(ids, now.tolist(), was.tolist(), strict=True)
@@ -306,7 +316,15 @@ def compare(before: Report, after: Report, resampling: Resampling = Resampling()
     ordered = sorted(gain, key=lambda row_id: (tuple(-step for step in gain[row_id]), row_id))
     better = tuple(row_id for row_id in ordered if gain[row_id][0] > 0)
     worse = tuple(row_id for row_id in reversed(ordered) if gain[row_id][0] < 0)
-    return Comparison(before, after, metric, test, better, worse)
+    return Comparison(before, after, metric, tested(slice(None)), better, worse, by_level if len(levels) > 1 else {})
+
+
+def _change(test: PairedTest) -> str:
+    change = test.difference
+    return (
+        f"{change.estimate:+.4f} [{change.low:+.4f}, {change.high:+.4f}], p = {test.p_value:.4g} "
+        f"({test.rows:,} rows, {test.changed_rows:,} changed)"
+    )
 
 
 def _row_metric(report: Report) -> tuple[str, Callable[[float], float]]:

@@ -7,8 +7,9 @@ prompts stand in one row behind one copy of it. Keys and values lie in buffers t
 nothing, and rows that are done leave the batch. Floor 4: torch and transformers.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -47,12 +48,15 @@ class Decoder:
 
 @dataclass(slots=True, eq=False)
 class _Branch:
-    """One prompt and its answer so far."""
+    """One prompt and its answer so far, and where it stands in the batch it is in."""
 
     prompt: Sequence[int]
-    tokens: list[int]
-    log_probs: list[float]
+    tokens: list[int] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
     ended: str = ""
+    row: int = 0
+    number: int = 0  # in its row, from 1
+    position: int = 0  # of the first token of the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def write(
 
     `budget` bounds the keys and values of a batch, in slots: rows times tokens, prefixes included.
     """
-    branches = [_Branch(tokens, [], []) for _, tokens in prompts]
+    branches = [_Branch(tokens) for _, tokens in prompts]
     by_picture: dict[int, tuple[OpenPicture, list[_Branch]]] = {}
     for (picture, _), branch in zip(prompts, branches, strict=True):
         by_picture.setdefault(id(picture), (picture, []))[1].append(branch)
@@ -101,7 +105,10 @@ def write(
 
 
 def _rows(picture: OpenPicture, branches: Sequence[_Branch], max_new_tokens: int, budget: int) -> Iterator[_Row]:
-    """Prompts about one picture in rows of like width: as many in a row as make it half as long again, at least one."""
+    """Prompts about one picture in rows of like width: as many in a row as make it half as long again, at least one.
+
+    More of them in a row save copies of the prefix, and cost attention that a mask throws away.
+    """
     ordered = sorted(branches, key=lambda branch: len(branch.prompt))
     longest = len(ordered[-1].prompt)
     together = picture.slots // (2 * (longest + min(max_new_tokens, 4)))
@@ -141,18 +148,18 @@ def _write_batch(decoder: Decoder, rows: list[_Row], choice: Any, max_new_tokens
     ids = torch.full((len(rows), width), decoder.padding)
     positions = torch.zeros(len(rows), width, dtype=torch.long)
     owner = torch.full((len(rows), prefix + width), -1)  # of each slot: 0 the prefix, 1 … a prompt, -1 nobody
-    live: list[tuple[_Branch, int, int, int]] = []  # with its row, its number there, the position of its next token
-    ends: list[int] = []  # where the last token of its prompt stands
+    live: list[_Branch] = []  # those that go on
+    ends: list[int] = []  # where the last token of each prompt stands
     for number, row in enumerate(rows):
         owner[number, : row.picture.slots] = 0
         at = 0
         for own, branch in enumerate(row.branches, 1):
             place = slice(at, at + len(branch.prompt))
-            after = row.picture.position + len(branch.prompt)
+            branch.row, branch.number, branch.position = number, own, row.picture.position + len(branch.prompt)
             ids[number, place] = torch.tensor(branch.prompt)
-            positions[number, place] = torch.arange(row.picture.position, after)
+            positions[number, place] = torch.arange(row.picture.position, branch.position)
             owner[number, prefix + at : prefix + place.stop] = own
-            live.append((branch, number, own, after))
+            live.append(branch)
             ends.append(place.stop - 1)
             at = place.stop
     owner = owner.to(device)
@@ -160,7 +167,7 @@ def _write_batch(decoder: Decoder, rows: list[_Row], choice: Any, max_new_tokens
     most = prefix + width + columns * max_new_tokens
     cache = _reserve([row.picture for row in rows], prefix, width + columns * min(max_new_tokens - 1, 2), most)
     states = decoder.read(ids.to(device), _mask(owner, width, cache), positions.to(device), cache)
-    states = states[[row for _, row, _, _ in live], ends]  # (live, width of the model)
+    states = states[[branch.row for branch in live], ends]  # (live, width of the model)
     last, peak = None, _slots(cache)
     for place in range(max_new_tokens):
         forced = choice.forced(place)
@@ -169,42 +176,46 @@ def _write_batch(decoder: Decoder, rows: list[_Row], choice: Any, max_new_tokens
             new = zip(last.tolist(), log_probs.tolist(), strict=True)
         else:
             new = ((forced, 0.0) for _ in live)
-        for (branch, *_), (token, log_prob) in zip(live, new, strict=True):
+        for branch, (token, log_prob) in zip(live, new, strict=True):
             _take(branch, token, log_prob, decoder.ends, stop)
-        going = [index for index, (branch, *_) in enumerate(live) if not branch.ended]
+        going = [index for index, branch in enumerate(live) if not branch.ended]
         if not going or place + 1 == max_new_tokens:
             break
         live = [live[index] for index in going]
         if choice.forced(place + 1) is not None:
             continue  # nothing is asked of the model, so nothing is read
         last = last[going]
-        kept = sorted({row for _, row, _, _ in live})
-        if len(kept) <= 0.75 * len(cache.layers[0].keys):  # a copy of the rest costs about as much as a step
+        kept = sorted({branch.row for branch in live})
+        if len(kept) <= 0.75 * len(owner):  # a copy of the rest costs about as much as a step
             index = torch.tensor(kept, device=device)
             _keep_rows(cache, index)
             owner = owner[index]
-            live = [(branch, kept.index(row), own, after) for branch, row, own, after in live]
+            moved = {row: number for number, row in enumerate(kept)}
+            for branch in live:
+                branch.row = moved[branch.row]
         states, owner = _read_new(decoder, cache, owner, live, last, place)
         peak = max(peak, _slots(cache))
-    for row in rows:
-        for branch in row.branches:
-            branch.ended = branch.ended or "length"
+    for branch in (branch for row in rows for branch in row.branches):
+        branch.ended = branch.ended or "length"
     return peak
 
 
-def _read_new(decoder: Decoder, cache: Cache, owner: torch.Tensor, live, last: torch.Tensor, place: int):
+def _read_new(
+    decoder: Decoder, cache: Cache, owner: torch.Tensor, live: Sequence[_Branch], last: torch.Tensor, place: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Read the newest token of each prompt that goes on: their states, and the owners of all slots after that."""
-    rows = [row for _, row, _, _ in live]
-    taken: dict[int, int] = {}
-    columns = [taken[row] for row in rows if taken.update({row: taken.get(row, -1) + 1}) is None]
-    shape = len(owner), max(columns) + 1
-    ids = torch.full(shape, decoder.padding, device=decoder.device)
+    device = decoder.device
+    rows, columns, used = [branch.row for branch in live], [], Counter()
+    for row in rows:
+        columns.append(used[row])
+        used[row] += 1
+    ids = torch.full((len(owner), max(columns) + 1), decoder.padding, device=device)
     positions, new_owner = torch.zeros_like(ids), torch.full_like(ids, -1)
     ids[rows, columns] = last
-    positions[rows, columns] = torch.tensor([after + place for *_, after in live], device=decoder.device)
-    new_owner[rows, columns] = torch.tensor([own for _, _, own, _ in live], device=decoder.device)
+    positions[rows, columns] = torch.tensor([branch.position + place for branch in live], device=device)
+    new_owner[rows, columns] = torch.tensor([branch.number for branch in live], device=device)
     owner = torch.cat([owner, new_owner], dim=1)
-    states = decoder.read(ids, _mask(owner, shape[1], cache), positions, cache)
+    states = decoder.read(ids, _mask(owner, ids.shape[1], cache), positions, cache)
     return states[rows, columns], owner
 
 

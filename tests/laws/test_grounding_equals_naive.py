@@ -21,7 +21,7 @@ from promvil_hf.nesting import decompose
 from promvil_hf.toy import models
 
 
-EXPRESSIONS = [  # levels 1 to 4, one word to seventeen
+EXPRESSIONS = [  # levels 1 to 6, one word to seventeen
     "dog",
     "the red bus",
     "a man in a hat",
@@ -124,23 +124,34 @@ def compare(backend, pictures, options, write, token_budget=4096):
     return traces, answers
 
 
-@pytest.mark.parametrize("mode, padding_side", [*((mode, "left") for mode in MODES), ("progressive", "right")])
-def test_constrained_answers_of_a_random_model_are_those_of_the_plain_loop(kosmos2, pictures, mode, padding_side):
-    kosmos2.tokenizer.padding_side = padding_side
+SIDES = [*((mode, "left") for mode in MODES), ("progressive", "right")]
+
+
+def test_the_expressions_are_ragged_and_have_one_to_six_levels():
+    assert {decompose(text).phrases[-1].level for text in EXPRESSIONS} == {1, 2, 3, 4, 6}
+    assert len({len(text.split()) for text in EXPRESSIONS}) == len(EXPRESSIONS)
+
+
+@pytest.mark.parametrize("mode, padding_side", SIDES)
+def test_constrained_answers_of_a_random_model_are_those_of_the_plain_loop(
+    kosmos2, pictures, mode, padding_side, monkeypatch
+):
+    monkeypatch.setattr(kosmos2.tokenizer, "padding_side", padding_side)
     options = GroundingOptions(mode, constrained=True, max_new_tokens=6)
     write = alone(kosmos2, 6, well_formed(kosmos2.tokenizer, 6))
-    chosen = pictures[:2] if padding_side == "left" and mode == "progressive" else pictures[2:]
+    chosen = pictures[2:] if padding_side == "right" else pictures[:2]
     _, answers = compare(kosmos2, chosen, options, write)
     assert answers["boxes"] >= 7
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_unconstrained_answers_are_those_of_the_plain_loop(printing_boxes, pictures, mode):
+@pytest.mark.parametrize("mode, padding_side", SIDES)
+def test_unconstrained_answers_are_those_of_the_plain_loop(printing_boxes, pictures, mode, padding_side, monkeypatch):
     tokenizer = printing_boxes.tokenizer
+    monkeypatch.setattr(tokenizer, "padding_side", padding_side)
     write = alone(printing_boxes, 12, stop=complete_object(tokenizer))
-    chosen = pictures[:2] if mode == "progressive" else pictures[2:]
+    chosen = pictures[2:] if padding_side == "right" else pictures[:2]
     traces, answers = compare(printing_boxes, chosen, GroundingOptions(mode, max_new_tokens=12), write)
-    if mode == "progressive":
+    if (mode, padding_side) == ("progressive", "left"):
         written = " ".join(step.answer for trace in traces for step in trace.steps)
         assert answers["stop"] and answers["length"] and answers["end"], answers
         assert written.count(DELIMITER) > 3 and written.count("<object>") > 3 and "the" in written

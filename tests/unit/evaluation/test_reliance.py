@@ -301,6 +301,8 @@ def test_every_backend_answers_twins_the_blind_one_included(data, family):
     found = answer_twins(rows, pictures, backend, data / "out", asking=asking, model={"model": family}, progress=False)
     assert set(found.answers) == {twin_id(one.row_id, kind) for one in rows for kind in KINDS}
     assert found.source["covered"]["whole image"] == 1.0 and found.source["covered"]["original"] == 0.0
+    with pytest.raises(ValueError, match="mode='all': twins are asked as they stand"):
+        answer_twins(rows, pictures, backend, data / "all", asking=Asking(mode="all"), model={})
 
 
 def test_the_page_shows_hostile_text_as_text():

@@ -119,6 +119,14 @@ def test_results_stream_in_order_and_as_they_finish(backend):
     assert grounder.ground_all([]) == []
 
 
+def test_a_bar_counts_the_queries_where_one_is_asked_for(backend, capsys):
+    grounder, queries = ProgressiveGrounder(backend, ONE_BOX), [(noise(3), "dog"), (noise(4), " ")]
+    grounder.ground_all(queries)
+    assert capsys.readouterr().err == "", "no bar off a terminal"
+    grounder.ground_all(queries, progress=True)
+    assert "2/2" in capsys.readouterr().err
+
+
 def test_memory_stays_within_the_budget(backend):
     queries = [(noise(number % 5), text) for number, text in enumerate(TEXTS * 4)]
     peaks = {}
@@ -237,29 +245,24 @@ def hostile_texts(count):
     return (fixed + made)[:count]
 
 
-def test_of_a_thousand_hostile_expressions_none_is_lost_and_each_has_a_result_or_a_reason(backend):
+@pytest.mark.parametrize("task", ["ground", "answer"])
+def test_of_a_thousand_hostile_texts_none_is_lost_and_each_has_a_result_or_a_reason(backend, task):
     texts = hostile_texts(1000)
-    queries = [Query(noise(number % 4), text, id=str(number)) for number, text in enumerate(texts)]
-    grounder = ProgressiveGrounder(backend, GroundingOptions("one_shot", constrained=True, max_boxes=1))
-    traces = grounder.ground_all(queries)
+    queries = [Query(noise(number % 4), text, task, str(number)) for number, text in enumerate(texts)]
+    options = GroundingOptions(constrained=True, max_boxes=1, max_answer_tokens=2)
+    traces = ProgressiveGrounder(backend, options).ground_all(queries)
     assert [trace.id for trace in traces] == [str(number) for number in range(1000)]
-    for trace, text in zip(traces, texts, strict=True):
-        assert bool(trace.boxes) != bool(trace.reason), (text, trace)
     reasons = [trace.reason for trace in traces[:6]]
     assert reasons == ["blank text"] * 3 + ["text too long for the model"] * 2 + ["not Unicode text"]
-    assert sum(trace.ok for trace in traces) > 900
-
-
-def test_hostile_expressions_go_through_all_levels(backend):
-    texts = hostile_texts(60)
-    grounder = ProgressiveGrounder(backend, GroundingOptions(constrained=True, max_boxes=1))
-    traces = grounder.ground_all([(noise(number % 2), text) for number, text in enumerate(texts)])
-    assert len(traces) == 60 and all(bool(trace.boxes) != bool(trace.reason) for trace in traces)
-    tags = "<object>", "<image>", "</s>", "<patch_index_0001>"
     for trace in traces:
-        for step in trace.steps:
-            asked = step.prompt.rpartition("<phrase>")[2].partition("</phrase>")[0]
-            assert not any(tag in asked for tag in tags), asked
+        result = trace.boxes if task == "ground" else trace.answer
+        assert bool(result) != bool(trace.reason), trace
+    if task == "ground":
+        assert sum(trace.ok for trace in traces) > 900 and max(len(trace.steps) for trace in traces) > 5
+    tags = "<object>", "<image>", "</s>", "<patch_index_0001>"
+    for step in (step for trace in traces for step in trace.steps if trace.task == "ground"):
+        asked = step.prompt.rpartition("<phrase>")[2].partition("</phrase>")[0]
+        assert not any(tag in asked for tag in tags), asked
 
 
 def png(size, header_size=None):

@@ -172,15 +172,35 @@ def test_the_command_grounds_a_file_and_goes_on_where_it_stopped(checkpoint, que
         (["x.png"], "Nothing to ground"),
         (["--queries", "q.jsonl"], "pass --out DIR with it"),
         (["x.png", "a dog", "--out", "d"], "--out, which belongs to --queries"),
-        (["x.png", "a dog", "--reference", "--constrained"], "the published code does not constrain"),
-        (["x.png", "a dog", "--base-url", "http://localhost:1/v1"], "pass --served with the model's name"),
+        (["0.png", "a dog", "--reference", "--constrained"], "the published code does not constrain"),
+        (["0.png", "a dog", "--max-boxes", "1"], "--max-boxes without --constrained"),
+        (["0.png", "a dog", "--base-url", "http://localhost:1/v1"], "pass --served with the model's name"),
+        # Found before any model is looked for:
+        (["missing.png", "a dog", "--base", "nowhere"], "Cannot read missing.png: no such file."),
+        (["--queries", "q.jsonl", "--out", "d", "--base", "nowhere"], "There is no file q.jsonl"),
     ],
 )
-def test_the_command_says_what_is_wrong(arguments, sentence, capsys):
+def test_the_command_says_what_is_wrong(arguments, sentence, photographs, monkeypatch, capsys):
+    monkeypatch.chdir(photographs)
     assert main(["ground", *arguments]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_the_command_names_a_picture_it_cannot_read(checkpoint, capsys):
-    assert main(["ground", "missing.png", "a dog", "--base", str(checkpoint), "--device", "cpu"]) == 2
-    assert "Cannot read missing.png: no such file." in capsys.readouterr().err
+def test_pictures_of_several_expressions_are_numbered_as_these_stand(checkpoint, photographs, tmp_path, capsys):
+    command = [
+        "ground",
+        str(photographs / "0.png"),
+        "a dog",
+        " ",
+        "a cat",
+        "--base",
+        str(checkpoint),
+        "--device",
+        "cpu",
+    ]
+    command += ["--constrained", "--max-boxes", "1", "--png", str(tmp_path / "new" / "t.picture")]
+    assert main(command) == 1  # one expression has no result
+    assert "no result: blank text" in capsys.readouterr().out
+    written = sorted((tmp_path / "new").iterdir())
+    assert [path.name for path in written] == ["t-1.picture", "t-3.picture"]
+    assert {Image.open(path).format for path in written} == {"PNG"}

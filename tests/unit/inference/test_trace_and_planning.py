@@ -1,13 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Values, options and prompts: text only, no model."""
+"""Values, options and prompts: no model; published answers as traces."""
 
 import json
 
 import pytest
 from PIL import Image
 
+from promvil_hf.backends.base import Generated
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2, LlavaBrackets, QwenJson
+from promvil_hf.inference import ProgressiveGrounder
 from promvil_hf.inference.options import GroundingOptions
 from promvil_hf.inference.planning import Refused, insert_boxes, plan, prompt_of, text_of
 from promvil_hf.inference.trace import GroundingTrace, Query, Step
@@ -184,30 +186,34 @@ def test_a_query_has_one_of_two_tasks():
         Query(PICTURE, "a dog", "caption")
 
 
-def test_published_answers_read_back_as_the_published_boxes(shared_data):
-    """Through the same dialect a trace is read with; transformers gives cells in one row or column whole, and so do we."""
-    dialect = Kosmos2()
+def test_published_answers_become_traces_with_the_published_boxes(shared_data):
+    """Each answer comes from a backend that writes it; transformers gives cells in one row or column whole, and so do we."""
+
+    class Published:
+        dialect = Kosmos2()
+
+        def generate(self, requests, decoding=None):
+            return [Generated(answer, (), (), "end") for _ in requests]
+
+    grounder = ProgressiveGrounder(Published(), GroundingOptions("one_shot"))
     rows = [json.loads(line) for line in open(shared_data / "kosmos2" / "outputs_with_entities.jsonl")]
     assert len(rows) == 4
     for row in rows:
-        prompt, _, answer = (
-            row["raw"].partition("</phrase>") if row["prompt"].endswith("</phrase>") else ("", "", row["raw"])
-        )
-        parsed = dialect.parse(answer)
-        entities = row["entities"]
-        assert parsed.boxes == tuple(Box(*corners) for corners in entities[0][2])
-        steps = tuple(
-            Step(name, 1, answer=row["raw"], boxes=tuple(Box(*corners) for corners in boxes))
-            for name, _, boxes in entities
-        )
-        trace = GroundingTrace(row["text"], "one_shot", steps=steps)
-        read = dialect.read(row["raw"])
+        published = [(phrase, tuple(Box(*corners) for corners in boxes)) for phrase, _, boxes in row["entities"]]
+        answer = row["raw"]
+        if row["prompt"].endswith("</phrase>"):
+            answer = answer.partition("</phrase>")[2]
+        trace = grounder.ground(PICTURE, published[0][0])
+        assert trace.ok and trace.boxes == published[0][1]
+        assert GroundingTrace.from_dict(json.loads(json.dumps(trace.to_dict()))).boxes == trace.boxes
+        read = Kosmos2().read(row["raw"])
         assert read.text == row["text"]
         assert [(phrase.text, phrase.boxes) for phrase in read.phrases if phrase.text] == [
-            (phrase.text, phrase.boxes) for phrase in trace.grounded()
+            (phrase, boxes) for phrase, boxes in published if phrase
         ]
     (irregular,) = (json.loads(line) for line in open(shared_data / "kosmos2" / "irregular_outputs.jsonl"))
-    assert dialect.parse(irregular["raw"]).boxes == (
+    answer = irregular["raw"]
+    assert grounder.ground(PICTURE, "a thing").boxes == (
         Box(0.09375, 0.0, 0.15625, 0.03125),
         Box(0.15625, 0.0, 0.21875, 0.03125),
     )
