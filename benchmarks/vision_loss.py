@@ -203,8 +203,9 @@ def measured(ways, settings, repeats, memory_runs):
 def report(label, trained, args):
     patches, texts = SHARES[label]
     settings = {
-        "vocabulary": args.vocabulary, "width": args.width, "rows": 2, "length": 1024, "patches": patches, "texts": texts, "trained": trained
-    }
+        "vocabulary": args.vocabulary, "width": args.width, "rows": 2, "length": 1024,
+        "patches": patches, "texts": texts, "trained": trained,
+    }  # fmt: skip
     ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
     found = measured(ways, settings, args.repeats, args.memory_runs)
     naive, own, plain = found["two_full"], found["ours"], found["gather"]
