@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from statistics import median
 
 import torch
@@ -86,6 +87,25 @@ def main(argv=None):
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a step gave, and its floating-point operations and pictures that went through the vision tower."""
+
+    loss: float
+    gradients: dict[str, torch.Tensor]
+    flops: int
+    pictures: int
+
+    def apart(self, reference: "Counted") -> dict[str, float]:
+        """The difference of the loss, and that of all gradients relative to their norm."""
+        if self.gradients.keys() != reference.gradients.keys():
+            raise ValueError("one way gives other parameters a gradient than the other does")
+        pairs = [(self.gradients[name].double(), own.double()) for name, own in reference.gradients.items()]
+        apart = torch.stack([(mine - theirs).norm() for mine, theirs in pairs]).norm()
+        norm = torch.stack([theirs.norm() for _, theirs in pairs]).norm()
+        return {"loss": self.loss - reference.loss, "gradient": (apart / norm).item()}
+
+
 class Ready:
     """A model with LoRA and rows to train it on."""
 
@@ -126,35 +146,16 @@ class Ready:
     def gradients(self) -> dict[str, torch.Tensor]:
         return {name: p.grad.clone() for name, p in self.model.named_parameters() if p.grad is not None}
 
-    def flops(self, variant: str) -> int:
-        with FlopCounterMode(display=False) as counter:
-            self.step(variant)
-        return counter.get_total_flops()
-
-    def vision_rows(self, variant: str) -> int:
-        """How many pictures went through the vision tower."""
-        seen = []
+    def counted(self, variant: str) -> "Counted":
+        """One step, with everything about it that is the same on every machine."""
+        pictures = []
         handle = self.backend.base.vision_model.register_forward_pre_hook(
-            lambda module, args, kwargs: seen.append(len(kwargs["pixel_values"])), with_kwargs=True
+            lambda module, args, kwargs: pictures.append(len(kwargs["pixel_values"])), with_kwargs=True
         )
-        self.step(variant)
+        with FlopCounterMode(display=False) as counter:
+            loss = self.step(variant)
         handle.remove()
-        return sum(seen)
-
-    def compared(self, variants) -> dict:
-        """Differences of loss and gradients from the reference's way."""
-        loss = self.step("reference")
-        expected = self.gradients()
-        norm = torch.stack([own.double().norm() for own in expected.values()]).norm()
-        found = {}
-        for variant in variants:
-            own = self.step(variant)
-            gradients = self.gradients()
-            if gradients.keys() != expected.keys():
-                raise ValueError(f"{variant} gives other parameters a gradient than the reference does")
-            apart = torch.stack([(gradients[name] - expected[name]).double().norm() for name in expected]).norm()
-            found[variant] = {"loss": own - loss, "gradient": (apart / norm).item()}
-        return found
+        return Counted(loss, self.gradients(), counter.get_total_flops(), sum(pictures))
 
     def report(self, args) -> dict:
         seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
@@ -167,13 +168,14 @@ class Ready:
         own = {variant: median(taken) for variant, taken in seconds.items()}
         batch = self.collator()(self.rows)
         targets = len(batch["target_token"])
-        flops = {variant: self.flops(variant) for variant in (*VARIANTS, "floor")}
+        counted = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
+        flops = {variant: found.flops for variant, found in counted.items()}
         report = {
             "naive": own["reference"] / args.samples,
             "ours": own["packed"] / args.samples,
             "floor": flops["floor"] / args.samples,
             "ratio": own["reference"] / own["packed"],
-            "equal": self.compared(VARIANTS[1:]),
+            "equal": {variant: counted[variant].apart(counted["reference"]) for variant in VARIANTS[1:]},
             "unit": "CPU seconds a sample; floor and flops in floating-point operations a sample",
             "seconds": {variant: taken / args.samples for variant, taken in own.items()},
             "speed_up": {variant: own["reference"] / taken for variant, taken in own.items()},
@@ -181,7 +183,7 @@ class Ready:
             "flops": {variant: count / args.samples for variant, count in flops.items()},
             "flops_ratio": flops["reference"] / flops["packed"],
             "flops_over_floor": flops["packed"] / flops["floor"],
-            "pictures_encoded": {variant: self.vision_rows(variant) for variant in VARIANTS},
+            "pictures_encoded": {variant: counted[variant].pictures for variant in VARIANTS},
             "trained_tokens": targets,
             "settings": {**{key: vars(args)[key] for key in ("k", "samples", "repeats", "shape")},
                          "parameters": sum(p.numel() for p in self.model.parameters())},
@@ -323,7 +325,6 @@ def peak_bytes_alone(variant: str, args) -> int:
     command = [sys.executable, "-m", "benchmarks.train_step", "--only", variant, "--k", str(args.k)]
     command += ["--samples", str(args.samples), "--shape", args.shape]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
-
 
 
 if __name__ == "__main__":
