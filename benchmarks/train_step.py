@@ -1,14 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A training step of Kosmos-2 on nested phrases: the reference's way, pictures encoded once, and all texts in one row.
 
-    python -m benchmarks.train_step [--k 4] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
+    python -m benchmarks.train_step [--k 4] [--chains 1] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
 
-`k` is the number of texts about a picture (a chain of k / 2 + 1 levels). Same model, same rows, LoRA r = 64 on the
-reference's layers, forward and backward, batches made from encoded pictures each time. One thread, CPU time, variants
-taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without padding, in
-floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's own loop and
-says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with random weights
-(24 GB of memory, minutes); equality is a matter of fp32.
+`k` is the number of texts about a picture, in `chains` chains of k / chains / 2 + 1 levels each. Same model, same rows,
+LoRA r = 64 on the reference's layers, forward and backward, batches made from encoded pictures each time. One thread,
+CPU time, variants taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without
+padding, in floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's
+own loop and says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with
+random weights (8 GB of memory, minutes); equality is a matter of fp32.
 """
 
 import os
@@ -29,6 +29,7 @@ from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import TrainerCallback
 
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
@@ -69,7 +70,8 @@ VARIANTS = ("reference", "image_shared", "packed")
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=int, default=4, help="texts about a picture: 2, 4, 6, 8 …")
-    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--chains", type=int, default=1, help="chains that they make up")
+    parser.add_argument("--samples", type=int, default=4, help="pictures")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
@@ -78,7 +80,7 @@ def main(argv=None):
     parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    ready = Ready(args.shape, args.k, args.samples)
+    ready = Ready(args.shape, args.k, args.samples, args.chains)
     if args.only:
         print(json.dumps({"bytes": peak_bytes(lambda: ready.step(args.only))}))
         return None
@@ -109,12 +111,15 @@ class Counted:
 class Ready:
     """A model with LoRA and rows to train it on."""
 
-    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, model=None, processor=None):
-        if k < 2 or k % 2:
-            raise ValueError(f"You passed --k {k}: a chain of n levels has 2n - 2 texts, so pass an even number.")
+    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None):
+        if k < 2 or k % (2 * chains):
+            raise ValueError(
+                f"You passed --k {k} --chains {chains}: a chain of n levels has 2n - 2 texts, so pass an even number a chain."
+            )
         self.model, self.processor = (model, processor) if model is not None else of_shape(shape)
         self.backend = Kosmos2Backend(self.model, self.processor)
-        self.rows = rows(k, samples)
+        self.rows = rows(k, samples, chains)
+        self.chains = chains
         self.model.train()
 
     def collator(self, **options) -> ChainCollator:
@@ -135,8 +140,9 @@ class Ready:
         if variant == "big_batch":
             batch = joined([reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows], 1)
             loss = self.model(**batch, use_cache=False).loss
-        elif variant == "floor":  # each sample by itself, so nothing is padded
-            losses = [target_losses(self.model, self.collator()([row])) for row in self.rows]
+        elif variant == "floor":  # each picture by itself, so nothing is padded
+            alone = [self.rows[start : start + self.chains] for start in range(0, len(self.rows), self.chains)]
+            losses = [target_losses(self.model, self.collator()(own)) for own in alone]
             loss = torch.cat(losses).mean()
         else:
             loss = target_losses(self.model, self.collator(pack=variant == "packed")(self.rows)).mean()
@@ -185,7 +191,7 @@ class Ready:
             "flops_over_floor": flops["packed"] / flops["floor"],
             "pictures_encoded": {variant: counted[variant].pictures for variant in VARIANTS},
             "trained_tokens": targets,
-            "settings": {**{key: vars(args)[key] for key in ("k", "samples", "repeats", "shape")},
+            "settings": {**{key: vars(args)[key] for key in ("k", "chains", "samples", "repeats", "shape")},
                          "parameters": sum(p.numel() for p in self.model.parameters())},
         }  # fmt: skip
         if not args.no_memory:
@@ -195,8 +201,16 @@ class Ready:
         return report
 
     def loop(self, steps: int = 6) -> dict:
-        """The trainer's own loop: CPU seconds, and the share that is spent outside forward and backward."""
+        """The trainer's own loop from its second step on: CPU seconds, and the share outside forward and backward.
+
+        The first step also loads what a run loads once.
+        """
         inside = [0.0]
+        ends: list[tuple[float, float]] = []
+
+        class Clock(TrainerCallback):
+            def on_step_end(self, *args, **kwargs):
+                ends.append((time.process_time(), inside[0]))
 
         class Timed(PromViLTrainer):
             def training_step(self, *args, **kwargs):
@@ -208,11 +222,12 @@ class Ready:
 
         with tempfile.TemporaryDirectory() as folder:
             config = PromViLConfig(folder, max_steps=steps, save_strategy="no", use_cpu=True, disable_tqdm=True)
-            trainer = Timed(self.model, config, processing_class=self.processor, train_dataset=self.rows)
-            begin = time.process_time()
+            trainer = Timed(
+                self.model, config, processing_class=self.processor, train_dataset=self.rows, callbacks=[Clock()]
+            )
             trainer.train()
-            total = time.process_time() - begin
-        return {"seconds": total, "steps": steps, "share_outside": 1 - inside[0] / total}
+        total, within = (last - first for first, last in zip(ends[0], ends[-1], strict=True))
+        return {"seconds": total, "steps": steps - 1, "share_outside": 1 - within / total}
 
 
 def of_shape(shape: str):
@@ -243,15 +258,15 @@ SHAPE_WORDS = ("circle", "square", "triangle", "star", "diamond", "cross", "ring
 LINKS = ("above the", "below the", "next to the", "inside the")
 
 
-def rows(k: int, samples: int, seed: int = 0) -> list[dict]:
-    """Chains of k texts, each with a noisy JPEG of 640x480."""
+def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
+    """Chains that make k texts a picture, a noisy JPEG of 640x480."""
     from PIL import Image
 
     draw = random.Random(seed)
     made = []
-    for number in range(samples):
+    for number in range(samples * chains):
         phrase, steps = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)}", []
-        for level in range(k // 2 + 1):
+        for level in range(k // chains // 2 + 1):
             x, y = draw.uniform(0, 0.6), draw.uniform(0, 0.6)
             box = Box(x, y, x + draw.uniform(0.1, 0.4), y + draw.uniform(0.1, 0.4))
             if level:
@@ -260,9 +275,10 @@ def rows(k: int, samples: int, seed: int = 0) -> list[dict]:
                 steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1], [below]))
             else:
                 steps.append(PhraseStep(GroundedPhrase(phrase, [box])))
-        noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
-        file = io.BytesIO()
-        noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
+        if number % chains == 0:
+            noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
+            file = io.BytesIO()
+            noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
         made.append({"image": file.getvalue(), "chain": PhraseChain(str(number), steps)})
     return made
 
@@ -323,7 +339,7 @@ def peak_bytes(run) -> int:
 
 def peak_bytes_alone(variant: str, args) -> int:
     command = [sys.executable, "-m", "benchmarks.train_step", "--only", variant, "--k", str(args.k)]
-    command += ["--samples", str(args.samples), "--shape", args.shape]
+    command += ["--chains", str(args.chains), "--samples", str(args.samples), "--shape", args.shape]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
 
 

@@ -295,10 +295,10 @@ def test_a_four_bit_base_is_trained_on_the_cpu(tmp_path):
 # Two ranks
 
 
-def on_two_ranks(folder, *words):
+def on_two_ranks(folder, *words, module="promvil_two_ranks"):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29611"]
     done = subprocess.run(
-        [*command, "-m", "tests.laws.promvil_two_ranks", str(folder), *words],
+        [*command, "-m", f"tests.laws.{module}", str(folder), *words],
         cwd=ROOT, capture_output=True, text=True, timeout=900,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
@@ -353,6 +353,15 @@ def check_resumed(ranks, curriculum):
 @pytest.mark.parametrize("curriculum", ["levels", "competence"])
 def test_two_ranks_resume_in_the_middle_of_an_epoch_as_if_never_interrupted(two_ranks, curriculum):
     check_resumed(two_ranks[0], curriculum)
+
+
+@pytest.mark.slow
+def test_shards_of_fsdp2_give_the_loss_and_each_gradient_of_the_whole_model(tmp_path):
+    """torch's own, over gloo: accelerate, which would call it, does so on GPUs only."""
+    for rank in on_two_ranks(tmp_path, module="promvil_sharded"):
+        assert rank["sharded"] and rank["same"] and rank["layers"] >= 4
+        assert rank["compared"] == sum(p.requires_grad for p in trainer(tmp_path).model.parameters())
+        assert rank["loss"][1] == pytest.approx(rank["loss"][0], abs=2e-6) and rank["apart"] < 1e-5
 
 
 @pytest.mark.slow

@@ -275,20 +275,6 @@ def test_configurations_for_several_gpus_start_two_ranks_on_a_cpu(name, tmp_path
 
 
 @pytest.mark.slow
-def test_deepspeed_zero2_trains_two_ranks_on_a_cpu(tmp_path):
-    """Where DeepSpeed is installed: its own engine, with the gradients and the optimiser state in two shards."""
-    pytest.importorskip("deepspeed")
-    told = launched(
-        "accelerate.commands.launch", "--config_file", "recipes/accelerate/deepspeed_zero2.yaml", "--num_processes", "2",
-        "--mixed_precision", "no", "--main_process_port", "29616", "recipes/train_kosmos2.py", "--config", str(SMOKE),
-        "--output_dir", str(tmp_path), "--max_steps", "4", "--eval_strategy", "no", "--save_steps", "2", "--use_cpu", "false",
-        tmp_path=tmp_path,
-    )  # fmt: skip
-    assert "2 processes on cpu" in told
-    assert len(list(tmp_path.glob("checkpoint-4/global_step4/*optim_states.pt"))) == 2
-
-
-@pytest.mark.slow
 def test_two_machines_find_each_other(tmp_path):
     """Both on this one: each starts a rank of its own, under its own launcher."""
     machines = [
