@@ -8,7 +8,7 @@ LoRA r = 64 on the reference's layers, forward and backward, batches made from e
 CPU time, variants taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without
 padding, in floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's
 own loop and says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with
-random weights (8 GB of memory, minutes); equality is a matter of fp32.
+random weights (10 GB of memory, minutes); equality is a matter of fp32.
 """
 
 import os
