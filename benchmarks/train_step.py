@@ -1,14 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A training step of Kosmos-2 on nested phrases: the reference's way, pictures encoded once, and all texts in one row.
 
-    python -m benchmarks.train_step [--k 4] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
+    python -m benchmarks.train_step [--k 4] [--chains 1] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
 
-`k` is the number of texts about a picture (a chain of k / 2 + 1 levels). Same model, same rows, LoRA r = 64 on the
-reference's layers, forward and backward, batches made from encoded pictures each time. One thread, CPU time, variants
-taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without padding, in
-floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's own loop and
-says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with random weights
-(24 GB of memory, minutes); equality is a matter of fp32.
+`k` is the number of texts about a picture, in `chains` chains of k / chains / 2 + 1 levels each. Same model, same rows,
+LoRA r = 64 on the reference's layers, forward and backward, batches made from encoded pictures each time. One thread,
+CPU time, variants taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without
+padding, in floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's
+own loop and says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with
+random weights (10 GB of memory, minutes); equality is a matter of fp32.
 """
 
 import os
@@ -24,10 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import TrainerCallback
 
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
@@ -68,7 +70,8 @@ VARIANTS = ("reference", "image_shared", "packed")
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=int, default=4, help="texts about a picture: 2, 4, 6, 8 …")
-    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--chains", type=int, default=1, help="chains that they make up")
+    parser.add_argument("--samples", type=int, default=4, help="pictures")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
@@ -77,7 +80,7 @@ def main(argv=None):
     parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
-    ready = Ready(args.shape, args.k, args.samples)
+    ready = Ready(args.shape, args.k, args.samples, args.chains)
     if args.only:
         print(json.dumps({"bytes": peak_bytes(lambda: ready.step(args.only))}))
         return None
@@ -86,15 +89,37 @@ def main(argv=None):
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a step gave, and its floating-point operations and pictures that went through the vision tower."""
+
+    loss: float
+    gradients: dict[str, torch.Tensor]
+    flops: int
+    pictures: int
+
+    def apart(self, reference: "Counted") -> dict[str, float]:
+        """The difference of the loss, and that of all gradients relative to their norm."""
+        if self.gradients.keys() != reference.gradients.keys():
+            raise ValueError("one way gives other parameters a gradient than the other does")
+        pairs = [(self.gradients[name].double(), own.double()) for name, own in reference.gradients.items()]
+        apart = torch.stack([(mine - theirs).norm() for mine, theirs in pairs]).norm()
+        norm = torch.stack([theirs.norm() for _, theirs in pairs]).norm()
+        return {"loss": self.loss - reference.loss, "gradient": (apart / norm).item()}
+
+
 class Ready:
     """A model with LoRA and rows to train it on."""
 
-    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, model=None, processor=None):
-        if k < 2 or k % 2:
-            raise ValueError(f"You passed --k {k}: a chain of n levels has 2n - 2 texts, so pass an even number.")
+    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None):
+        if k < 2 or k % (2 * chains):
+            raise ValueError(
+                f"You passed --k {k} --chains {chains}: a chain of n levels has 2n - 2 texts, so pass an even number a chain."
+            )
         self.model, self.processor = (model, processor) if model is not None else of_shape(shape)
         self.backend = Kosmos2Backend(self.model, self.processor)
-        self.rows = rows(k, samples)
+        self.rows = rows(k, samples, chains)
+        self.chains = chains
         self.model.train()
 
     def collator(self, **options) -> ChainCollator:
@@ -115,8 +140,9 @@ class Ready:
         if variant == "big_batch":
             batch = joined([reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows], 1)
             loss = self.model(**batch, use_cache=False).loss
-        elif variant == "floor":  # each sample by itself, so nothing is padded
-            losses = [target_losses(self.model, self.collator()([row])) for row in self.rows]
+        elif variant == "floor":  # each picture by itself, so nothing is padded
+            alone = [self.rows[start : start + self.chains] for start in range(0, len(self.rows), self.chains)]
+            losses = [target_losses(self.model, self.collator()(own)) for own in alone]
             loss = torch.cat(losses).mean()
         else:
             loss = target_losses(self.model, self.collator(pack=variant == "packed")(self.rows)).mean()
@@ -126,35 +152,16 @@ class Ready:
     def gradients(self) -> dict[str, torch.Tensor]:
         return {name: p.grad.clone() for name, p in self.model.named_parameters() if p.grad is not None}
 
-    def flops(self, variant: str) -> int:
-        with FlopCounterMode(display=False) as counter:
-            self.step(variant)
-        return counter.get_total_flops()
-
-    def vision_rows(self, variant: str) -> int:
-        """How many pictures went through the vision tower."""
-        seen = []
+    def counted(self, variant: str) -> "Counted":
+        """One step, with everything about it that is the same on every machine."""
+        pictures = []
         handle = self.backend.base.vision_model.register_forward_pre_hook(
-            lambda module, args, kwargs: seen.append(len(kwargs["pixel_values"])), with_kwargs=True
+            lambda module, args, kwargs: pictures.append(len(kwargs["pixel_values"])), with_kwargs=True
         )
-        self.step(variant)
+        with FlopCounterMode(display=False) as counter:
+            loss = self.step(variant)
         handle.remove()
-        return sum(seen)
-
-    def compared(self, variants) -> dict:
-        """Differences of loss and gradients from the reference's way."""
-        loss = self.step("reference")
-        expected = self.gradients()
-        norm = torch.stack([own.double().norm() for own in expected.values()]).norm()
-        found = {}
-        for variant in variants:
-            own = self.step(variant)
-            gradients = self.gradients()
-            if gradients.keys() != expected.keys():
-                raise ValueError(f"{variant} gives other parameters a gradient than the reference does")
-            apart = torch.stack([(gradients[name] - expected[name]).double().norm() for name in expected]).norm()
-            found[variant] = {"loss": own - loss, "gradient": (apart / norm).item()}
-        return found
+        return Counted(loss, self.gradients(), counter.get_total_flops(), sum(pictures))
 
     def report(self, args) -> dict:
         seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
@@ -167,13 +174,14 @@ class Ready:
         own = {variant: median(taken) for variant, taken in seconds.items()}
         batch = self.collator()(self.rows)
         targets = len(batch["target_token"])
-        flops = {variant: self.flops(variant) for variant in (*VARIANTS, "floor")}
+        counted = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
+        flops = {variant: found.flops for variant, found in counted.items()}
         report = {
             "naive": own["reference"] / args.samples,
             "ours": own["packed"] / args.samples,
             "floor": flops["floor"] / args.samples,
             "ratio": own["reference"] / own["packed"],
-            "equal": self.compared(VARIANTS[1:]),
+            "equal": {variant: counted[variant].apart(counted["reference"]) for variant in VARIANTS[1:]},
             "unit": "CPU seconds a sample; floor and flops in floating-point operations a sample",
             "seconds": {variant: taken / args.samples for variant, taken in own.items()},
             "speed_up": {variant: own["reference"] / taken for variant, taken in own.items()},
@@ -181,9 +189,9 @@ class Ready:
             "flops": {variant: count / args.samples for variant, count in flops.items()},
             "flops_ratio": flops["reference"] / flops["packed"],
             "flops_over_floor": flops["packed"] / flops["floor"],
-            "pictures_encoded": {variant: self.vision_rows(variant) for variant in VARIANTS},
+            "pictures_encoded": {variant: counted[variant].pictures for variant in VARIANTS},
             "trained_tokens": targets,
-            "settings": {**{key: vars(args)[key] for key in ("k", "samples", "repeats", "shape")},
+            "settings": {**{key: vars(args)[key] for key in ("k", "chains", "samples", "repeats", "shape")},
                          "parameters": sum(p.numel() for p in self.model.parameters())},
         }  # fmt: skip
         if not args.no_memory:
@@ -193,8 +201,16 @@ class Ready:
         return report
 
     def loop(self, steps: int = 6) -> dict:
-        """The trainer's own loop: CPU seconds, and the share that is spent outside forward and backward."""
+        """The trainer's own loop from its second step on: CPU seconds, and the share outside forward and backward.
+
+        The first step also loads what a run loads once.
+        """
         inside = [0.0]
+        ends: list[tuple[float, float]] = []
+
+        class Clock(TrainerCallback):
+            def on_step_end(self, *args, **kwargs):
+                ends.append((time.process_time(), inside[0]))
 
         class Timed(PromViLTrainer):
             def training_step(self, *args, **kwargs):
@@ -206,11 +222,12 @@ class Ready:
 
         with tempfile.TemporaryDirectory() as folder:
             config = PromViLConfig(folder, max_steps=steps, save_strategy="no", use_cpu=True, disable_tqdm=True)
-            trainer = Timed(self.model, config, processing_class=self.processor, train_dataset=self.rows)
-            begin = time.process_time()
+            trainer = Timed(
+                self.model, config, processing_class=self.processor, train_dataset=self.rows, callbacks=[Clock()]
+            )
             trainer.train()
-            total = time.process_time() - begin
-        return {"seconds": total, "steps": steps, "share_outside": 1 - inside[0] / total}
+        total, within = (last - first for first, last in zip(ends[0], ends[-1], strict=True))
+        return {"seconds": total, "steps": steps - 1, "share_outside": 1 - within / total}
 
 
 def of_shape(shape: str):
@@ -241,15 +258,15 @@ SHAPE_WORDS = ("circle", "square", "triangle", "star", "diamond", "cross", "ring
 LINKS = ("above the", "below the", "next to the", "inside the")
 
 
-def rows(k: int, samples: int, seed: int = 0) -> list[dict]:
-    """Chains of k texts, each with a noisy JPEG of 640x480."""
+def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
+    """Chains that make k texts a picture, a noisy JPEG of 640x480."""
     from PIL import Image
 
     draw = random.Random(seed)
     made = []
-    for number in range(samples):
+    for number in range(samples * chains):
         phrase, steps = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)}", []
-        for level in range(k // 2 + 1):
+        for level in range(k // chains // 2 + 1):
             x, y = draw.uniform(0, 0.6), draw.uniform(0, 0.6)
             box = Box(x, y, x + draw.uniform(0.1, 0.4), y + draw.uniform(0.1, 0.4))
             if level:
@@ -258,9 +275,10 @@ def rows(k: int, samples: int, seed: int = 0) -> list[dict]:
                 steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1], [below]))
             else:
                 steps.append(PhraseStep(GroundedPhrase(phrase, [box])))
-        noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
-        file = io.BytesIO()
-        noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
+        if number % chains == 0:
+            noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
+            file = io.BytesIO()
+            noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
         made.append({"image": file.getvalue(), "chain": PhraseChain(str(number), steps)})
     return made
 
@@ -321,9 +339,8 @@ def peak_bytes(run) -> int:
 
 def peak_bytes_alone(variant: str, args) -> int:
     command = [sys.executable, "-m", "benchmarks.train_step", "--only", variant, "--k", str(args.k)]
-    command += ["--samples", str(args.samples), "--shape", args.shape]
+    command += ["--chains", str(args.chains), "--samples", str(args.samples), "--shape", args.shape]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
-
 
 
 if __name__ == "__main__":

@@ -203,8 +203,9 @@ def measured(ways, settings, repeats, memory_runs):
 def report(label, trained, args):
     patches, texts = SHARES[label]
     settings = {
-        "vocabulary": args.vocabulary, "width": args.width, "rows": 2, "length": 1024, "patches": patches, "texts": texts, "trained": trained
-    }
+        "vocabulary": args.vocabulary, "width": args.width, "rows": 2, "length": 1024,
+        "patches": patches, "texts": texts, "trained": trained,
+    }  # fmt: skip
     ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
     found = measured(ways, settings, args.repeats, args.memory_runs)
     naive, own, plain = found["two_full"], found["ours"], found["gather"]
@@ -257,12 +258,12 @@ def table(args):
                 "texts": min(labelled - patches, 1024 - 32 - PICTURE),
                 "trained": False,
             }
-            found = measured(["two_full", "ours"], settings, 3, 1)
-            naive, own = found["two_full"], found["ours"]
-            rows.append({**settings, "share": share, **found})
-            time_ratio, memory_ratio = naive["ms"] / own["ms"], naive["mib"] / own["mib"]
-            cells = f"{vocabulary:,}", f"{share:.0%}", f"{naive['ms']:.0f}", f"{own['ms']:.0f}", f"{time_ratio:.1f}x"
-            cells += f"{naive['mib']:.0f}", f"{own['mib']:.0f}", f"{memory_ratio:.1f}x"
+            ways = ("two_full", "ours")
+            naive_ms, ms = (taken * 1e3 for taken in cpu_seconds(ways, case(**settings), 3).values())
+            naive_mib, mib = (peak_mib(name, settings, 1) for name in ways)
+            rows.append({**settings, "share": share, "ms": [naive_ms, ms], "mib": [naive_mib, mib]})
+            cells = f"{vocabulary:,}", f"{share:.0%}", f"{naive_ms:.0f}", f"{ms:.0f}", f"{naive_ms / ms:.1f}x"
+            cells += f"{naive_mib:.0f}", f"{mib:.0f}", f"{naive_mib / mib:.1f}x"
             print(" ".join(f"{cell:>10}" for cell in cells), flush=True)
     return rows
 

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 
 UNLABELLED = -100
-CHUNK_ROWS = 128  # positions whose logits are in memory at a time
+CHUNK_ROWS = 256  # positions whose logits are in memory at a time; each such chunk reads the whole head
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +187,9 @@ class _TokenLosses(torch.autograd.Function):
         trained = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         d_rows = torch.empty_like(rows) if ctx.needs_input_grad[0] and not trained else None
         with torch.autocast(rows.device.type, enabled=False):
-            chunk = _Chunk(head, bias, softcap, min(chunk_rows, len(rows)))
-            for start in range(0, len(rows), chunk_rows):
-                own = slice(start, start + chunk_rows)
+            slices = _slices(len(rows), chunk_rows)
+            chunk = _Chunk(head, bias, softcap, slices)
+            for own in slices:
                 logits, slope = chunk.logits(rows[own])
                 wanted = targets[own, None]
                 best = logits.max(-1, keepdim=True)
@@ -215,9 +215,9 @@ class _TokenLosses(torch.autograd.Function):
         d_rows = torch.empty_like(rows)
         d_head = torch.zeros_like(head, dtype=_exact(head)) if ctx.needs_input_grad[1] else None
         d_bias = torch.zeros_like(bias, dtype=_exact(bias)) if ctx.needs_input_grad[2] else None
-        chunk = _Chunk(head, bias, ctx.softcap, min(ctx.chunk_rows, len(rows)))
-        for start in range(0, len(rows), ctx.chunk_rows):
-            own = slice(start, start + ctx.chunk_rows)
+        slices = _slices(len(rows), ctx.chunk_rows)
+        chunk = _Chunk(head, bias, ctx.softcap, slices)
+        for own in slices:
             logits, slope = chunk.logits(rows[own])
             best = logits.max(-1, keepdim=True).values
             total = logits.sub_(best).exp_().sum(-1, keepdim=True)
@@ -238,8 +238,9 @@ class _TokenLosses(torch.autograd.Function):
 class _Chunk:
     """Logits of a few rows at a time, always in the same memory."""
 
-    def __init__(self, head, bias, softcap, rows):
+    def __init__(self, head, bias, softcap, slices):
         self.head, self.bias, self.softcap = head, bias, softcap
+        rows = slices[0].stop if slices else 0
         self._rounded = head.new_empty(rows, len(head))  # as the products make it
         exact = _exact(head)
         self._exact = self._rounded if head.dtype == exact else head.new_empty(rows, len(head), dtype=exact)
@@ -261,6 +262,12 @@ class _Chunk:
     def rounded(self, gradient):
         """For a product with the head or the rows."""
         return gradient if self._exact is self._rounded else self._rounded[: len(gradient)].copy_(gradient)
+
+
+def _slices(count: int, most: int) -> list[slice]:
+    """Of nearly equal length, none longer than `most`. Each reads the whole head, so there are as few as can be."""
+    size = -(-count // max(1, -(-count // most)))
+    return [slice(start, min(start + size, count)) for start in range(0, count, max(1, size))]
 
 
 def _exact(tensor: torch.Tensor) -> torch.dtype:

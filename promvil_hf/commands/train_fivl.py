@@ -15,7 +15,7 @@ import itertools
 import json
 import re
 import sys
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from promvil_hf.backends.loading import QUANTIZATIONS
@@ -74,6 +74,7 @@ class FiVLRecipe:
         default=None,
         metadata={"help": "Options with several values, `vision_loss_weight=0,0.1 mask_noise=perfect,random`: one run each."},
     )
+    licence: str = field(default="other", metadata={"help": "Of the adapter, for its card."})
     show_labels: int = field(
         default=0, metadata={"help": "Print what is trained in so many rows, answers and patches as words, and stop."}
     )
@@ -138,7 +139,7 @@ def make_trainer(recipe: FiVLRecipe, config):
         evaluated = read_rows(recipe.eval_data or recipe.data, recipe.eval_split or "validation")
         evaluated = subset(evaluated, recipe.max_eval_samples, None, config.seed)
     model, processor = load_base(recipe)
-    return FiVLTrainer(
+    trainer = FiVLTrainer(
         model,
         config,
         processing_class=processor,
@@ -147,6 +148,9 @@ def make_trainer(recipe: FiVLRecipe, config):
         peft_config=lora(recipe, model) if recipe.tune == "lora" else None,
         image_root=recipe.image_root,
     )
+    if recipe.tune == "lora":
+        trainer.card = card_facts(recipe, config, len(rows))
+    return trainer
 
 
 def read_rows(source: str, split: str):
@@ -165,13 +169,13 @@ def read_rows(source: str, split: str):
     return read_source(source, split, toy_rows)
 
 
-def toy_rows(count: int, seed: int):
+def toy_rows(count: int, seed: int, image_size: tuple[int, int] = (112, 112)):
     """Conversations about `count` drawn scenes, with the exact masks of what they name."""
     from promvil_hf.toy.questions import conversation
     from promvil_hf.toy.world import WorldConfig, scenes
 
     world = WorldConfig(
-        image_size=(112, 112),
+        image_size=image_size,
         objects=(2, 3),
         levels=1,
         distractors=0,
@@ -337,12 +341,35 @@ def finish(trainer, recipe: FiVLRecipe, say):
                 say(f"  {name}: {metrics[name]:.4g}")
         if recipe.tune == "lora":
             tensors = check_adapter(trainer.model, trainer.args.output_dir, same_values=True)
+            trainer.create_model_card()
             say(f"  {tensors} adapter tensors in {trainer.args.output_dir} read back equal")
         unused = getattr(trainer.data_collator, "unused", None)
         if unused:
             say("  key expressions that gave no label: " + ", ".join(f"{k} {n:,}" for k, n in unused.most_common()))
     if trainer.args.push_to_hub:
         trainer.push_to_hub()
+
+
+def card_facts(recipe: FiVLRecipe, config, rows: int):
+    """What the adapter's card says."""
+    from promvil_hf.trainers.cards import CardFacts
+
+    hub_data = [recipe.data.partition(":")[0]] if recipe.data.count("/") == 1 and not Path(recipe.data).exists() else []
+    own = ("vision_loss_weight", "max_mask_fraction", "min_patch_coverage", "overlap", "token", "noun", "max_length",
+           "curriculum", "learning_rate", "projector_learning_rate", "num_train_epochs", "per_device_train_batch_size",
+           "gradient_accumulation_steps", "warmup_steps", "seed", "bf16", "world_size")  # fmt: skip
+    return CardFacts(
+        base_model=recipe.model,
+        title=f"FiVL on {recipe.model} (λ = {config.vision_loss_weight:g})",
+        about="A LoRA adapter trained with promvil_hf after FiVL (arXiv 2412.14672): while the model learns to answer, each "
+        "patch that a key expression's mask touches learns to predict a word of it.",
+        data=f"{rows:,} rows of `{recipe.data}`, split `{recipe.data_split}`; masks: {recipe.mask_noise}.",
+        datasets=hub_data,
+        licence=recipe.licence,
+        licence_note="The licence of the base model holds for what is made from it; FiVL-Instruct is CC BY 4.0.",
+        settings={**asdict(recipe), **{name: getattr(config, name) for name in own}},
+        tags=("fivl", "vision-modeling", "visual-question-answering"),
+    )
 
 
 def sweep(recipe: FiVLRecipe, config):

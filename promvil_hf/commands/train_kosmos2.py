@@ -107,7 +107,7 @@ def make_trainer(recipe: Kosmos2Recipe, config, rows, evaluated):
 
     model, processor = load_base(recipe)
     lora = lora_config(recipe.lora_scope, r=recipe.lora_r, alpha=recipe.lora_alpha, dropout=recipe.lora_dropout)
-    lora.base_model_name_or_path, lora.revision = recipe.model, recipe.revision
+    lora.revision = recipe.revision  # peft itself writes down which model it is put on
     trainer = PromViLTrainer(
         model,
         config,
@@ -127,10 +127,17 @@ def load_base(recipe: Kosmos2Recipe):
     """Model and processor."""
     if recipe.model == TOY:
         return toy_base()
+    import transformers
     from accelerate import PartialState
 
     from promvil_hf.backends.loading import load
 
+    family = transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision).model_type
+    if family != "kosmos-2":
+        raise ValueError(
+            f"You passed the model {recipe.model}, which is of the type {family!r}: this recipe trains Kosmos-2, whose text "
+            "and layers it knows. For models whose image tokens are patches there is train_fivl."
+        )
     # Each process its own GPU: four-bit weights are made there, others are moved there by the trainer.
     device = PartialState().device if recipe.quantize else "cpu"
     backend = load(recipe.model, dtype=recipe.dtype, quantize=recipe.quantize, revision=recipe.revision, device=device)

@@ -17,7 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput, rotate_checkpoints
 
 from promvil_hf.trainers.cards import CardFacts, write_card
-from promvil_hf.trainers.checkpoints import check_adapter, check_whole, last_whole, mark_whole
+from promvil_hf.trainers.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole
 
 
 class WindowTrainer(Trainer):
@@ -173,9 +173,19 @@ class WindowTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         if hasattr(self.model, "peft_config"):
             check_adapter(self.model, resume_from_checkpoint)
+        elif self._reads_whole_weights():
+            load_weights(self.model, resume_from_checkpoint)
+            return
         super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _reads_whole_weights(self) -> bool:
+        """Whether checkpoints hold the model as `save_pretrained` writes it. FSDP and DeepSpeed have forms of their own."""
+        return hasattr(self.model, "save_pretrained") and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
 
     def _load_best_model(self):
         if self.state.best_model_checkpoint is not None:
             check_whole(self.state.best_model_checkpoint)
+            if not hasattr(self.model, "peft_config") and self._reads_whole_weights():
+                load_weights(self.model, self.state.best_model_checkpoint)
+                return
         super()._load_best_model()

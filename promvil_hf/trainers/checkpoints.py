@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Which checkpoints are whole, and whether an adapter's tensors are those of the model.
+"""Which checkpoints are whole, and whether the tensors in them are those of the model.
 
 Special: a checkpoint counts once a small file beside its parts, written last and in one move, lists them with their
 sizes. A run that is killed while it saves leaves a folder that looks like a checkpoint; nothing here ever takes it for
@@ -89,6 +89,40 @@ def check_adapter(model, folder: str | os.PathLike, same_values: bool = False) -
             "scope and rank it was trained with, on the same base."
         )
     return len(expected)
+
+
+def load_weights(model, folder: str | os.PathLike) -> int:
+    """Put the weights of a whole model in this folder into `model`, unless any is missing or left over; their number.
+
+    transformers saves several families under older names than their modules have, LLaVA among them, and its trainer would
+    pass over every one of them with a warning. So the folder is read by the class itself, which knows the names.
+    """
+    if (Path(folder) / "adapter_config.json").is_file():
+        raise ValueError(
+            f"You asked to train all weights on from {folder}, which holds an adapter alone. Go on with the adapter, as that "
+            "run did, or start anew."
+        )
+    saved, told = type(model).from_pretrained(
+        str(folder), dtype=model.dtype, output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True
+    )
+    shapes = [key if isinstance(key, str) else key[0] for key in told["mismatched_keys"]]
+    differing = [
+        f"{len(names)} {kind} ({', '.join(sorted(names)[:3])})"
+        for kind, names in (
+            ("missing", told["missing_keys"]),
+            ("unexpected", told["unexpected_keys"]),
+            ("of another shape", shapes),
+        )
+        if names
+    ]
+    if differing:
+        raise ValueError(
+            f"The weights in {folder} do not fit this model: {'; '.join(differing)}. Go on with the model that was trained, "
+            "or start anew."
+        )
+    weights = saved.state_dict()
+    model.load_state_dict(weights)
+    return len(weights)
 
 
 def _equal(some, other) -> bool:

@@ -12,6 +12,9 @@ from pathlib import Path
 from accelerate import PartialState
 
 
+TRACKERS = ("trackio", "tensorboard", "wandb", "mlflow", "comet_ml", "clearml", "swanlab", "codecarbon", "dvclive")  # pip's names
+
+
 def parse(kinds: Sequence[type], argv: Sequence[str] | None = None, description: str | None = None):
     """One object of each dataclass, from `--config file.yaml` and the command line, which wins. Unknown keys fail."""
     from trl import TrlParser
@@ -23,7 +26,9 @@ def parse(kinds: Sequence[type], argv: Sequence[str] | None = None, description:
             raise ValueError(f"There is no recipe {path}: `promvil recipe list` names those that come with the package.")
     parser = TrlParser(kinds, description=description)
     try:
-        return parser.parse_args_and_config(argv)
+        settings = parser.parse_args_and_config(argv)
+        _check_trackers(settings)
+        return settings
     except ValueError as error:
         if "Unknown arguments from config file" not in str(error):
             raise
@@ -32,6 +37,20 @@ def parse(kinds: Sequence[type], argv: Sequence[str] | None = None, description:
             f"The recipe has keys that nothing knows: {', '.join(keys)}. Check their spelling against --help; each key is "
             "the name of an option without its dashes."
         ) from error
+
+
+def _check_trackers(settings: Sequence) -> None:
+    """The parent would say it when the model is loaded, and only then."""
+    from transformers import integrations
+
+    asked = [name for own in settings for name in getattr(own, "report_to", None) or ()]
+    there = integrations.get_available_reporting_integrations()
+    missing = [name for name in asked if name in TRACKERS and name not in there]
+    if missing:
+        raise ValueError(
+            f"You passed report_to={', '.join(missing)}, which is not installed: pip install {' '.join(missing)}, or leave "
+            "report_to out."
+        )
 
 
 def run_as_script(run: Callable[[Sequence[str]], object], argv: Sequence[str] | None = None) -> None:

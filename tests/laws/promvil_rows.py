@@ -25,7 +25,7 @@ def rows(chains: int = 9, questions: int = 2) -> list[dict]:
 
 
 def trainer(folder, train=None, *, dropout=0.0, rank=4, scope="reference", evaluated=None, **options):
-    """A trainer of a tiny Kosmos-2 in fp32."""
+    """A trainer of a tiny Kosmos-2 in fp32, with LoRA unless `scope` is None."""
     tiny = tiny_kosmos2(latent_query_num=8, gain=1)
     settings = {
         "use_cpu": True,
@@ -43,7 +43,7 @@ def trainer(folder, train=None, *, dropout=0.0, rank=4, scope="reference", evalu
         PromViLConfig(str(folder), **settings),
         processing_class=tiny.processor,
         train_dataset=rows() if train is None else train,
-        peft_config=lora_config(scope, r=rank, alpha=rank, dropout=dropout),
+        peft_config=None if scope is None else lora_config(scope, r=rank, alpha=rank, dropout=dropout),
         eval_dataset=evaluated,
     )
 

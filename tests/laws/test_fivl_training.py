@@ -12,10 +12,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from peft import LoraConfig
 from transformers import Trainer, TrainingArguments
 
 from promvil_hf.collators.fivl import FiVLCollator, backend_of
-from promvil_hf.commands.train_fivl import train
+from promvil_hf.commands.train_fivl import toy_rows, train
 from promvil_hf.toy import models
 from promvil_hf.trainers.fivl import score
 from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, config, rows, trainer, weights
@@ -172,6 +173,28 @@ def test_two_ranks_train_and_evaluate_what_one_does(whole, tmp_path):
             assert rank["evaluation"][key] == pytest.approx(expected[key], rel=1e-5, abs=1e-7), key
 
 
+# Stopped and gone on
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_a_run_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one(tmp_path, adapter):
+    options = {
+        "max_steps": -1, "num_train_epochs": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2,
+        "save_strategy": "steps", "save_steps": 1, "learning_rate": 1e-2, "optim": "adamw_torch", "curriculum": "levels",
+        "train_sampling_strategy": "random",
+    }  # fmt: skip
+    settings = {"r": 4, "lora_dropout": 0.2, "target_modules": ["q_proj", "v_proj"], "modules_to_save": ["linear_1"]}
+    lora = LoraConfig(**settings) if adapter else None
+    whole = trainer(tmp_path / "whole", peft_config=lora, **options)
+    whole.train()
+    assert whole.state.max_steps == 4
+    for step in (1, 3):
+        again = trainer(tmp_path / "again", peft_config=lora, **options)
+        fresh = weights(again)
+        again.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{step}"))
+        assert apart(weights(again), weights(whole)) < 1e-6 < 1e-3 < apart(fresh, weights(whole)), step
+
+
 # The model's own forward
 
 
@@ -201,7 +224,9 @@ def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
 def test_padding_and_neighbours_change_no_loss(family):
     tiny = getattr(models, f"tiny_{family}")()
     backend = backend_of(tiny.model, tiny.processor)
-    ragged = rows(4)
+    ragged = [*rows(4), *toy_rows(2, 7, image_size=(168, 56))]
+    image = FiVLCollator(backend)(ragged)["input_ids"] == tiny.model.config.image_token_id
+    assert set(image.sum(1).tolist()) == ({0, 25, 27} if family == "qwen2_5_vl" else {0, 16})
     sides = [FiVLCollator(backend, padding_side=side)(ragged) for side in ("right", "left")]
     assert not torch.equal(sides[0]["attention_mask"], sides[1]["attention_mask"])
     right, left = (score(tiny.model, batch)[0] for batch in sides)
@@ -245,7 +270,6 @@ def test_forgetting_the_labels_is_an_error_and_no_silent_language_model(tmp_path
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning:trl", "ignore::DeprecationWarning:trl")
-@pytest.mark.slow
 def test_the_documented_trainer_under_trl_trains_what_ours_does(whole, tmp_path, monkeypatch):
     from datasets import Dataset
     from trl import SFTConfig
@@ -264,7 +288,7 @@ def test_the_documented_trainer_under_trl_trains_what_ours_does(whole, tmp_path,
     )  # fmt: skip
     own = names["VisionModelingSFTTrainer"](
         tiny.model, sft, processing_class=tiny.processor, train_dataset=Dataset.from_list(labelled),
-        data_collator=FiVLCollator(backend_of(tiny.model, tiny.processor)),
+        data_collator=FiVLCollator(backend_of(tiny.model, tiny.processor), config(tmp_path).label_rules()),
     )  # fmt: skip
     own.train()
     ours = trainer(tmp_path, labelled)
@@ -290,6 +314,9 @@ def check_smoke(folder, iou, *words):
     assert with_vision["eval_patch_iou"] > iou > 0.02 > without["eval_patch_iou"]
     assert with_vision["eval_lm_loss"] < 1.25 * without["eval_lm_loss"]
     check_reloaded(joint)
+    card = (folder / "joint" / "README.md").read_text()
+    for part in ("base_model: toy", "library_name: peft", "vision_loss_weight: 0.1", "| eval_patch_iou |", "rows of `toy:"):
+        assert part in card, part
 
 
 def check_reloaded(own):
@@ -359,8 +386,6 @@ def test_a_qlora_step_of_the_joint_loss_runs_on_a_cpu(tmp_path):
 
 
 def test_lora_on_the_head_is_trained_through_the_head_itself(tmp_path):
-    from peft import LoraConfig
-
     own = trainer(tmp_path, peft_config=LoraConfig(r=4, target_modules=["lm_head"]), vision_loss_weight=0.5)
     with torch.no_grad():
         for name, parameter in own.model.named_parameters():
@@ -376,6 +401,13 @@ def test_lora_on_the_head_is_trained_through_the_head_itself(tmp_path):
     assert torch.equal(likely, logits[image].argmax(-1))
     own.train()
     assert log(own)["vm_loss"] > 0
+
+
+def test_an_adapter_begins_with_the_same_weights_whenever_it_is_made(tmp_path):
+    """Or the runs of a sweep would differ by more than the option that is swept."""
+    made = [trainer(tmp_path, peft_config=LoraConfig(r=4, target_modules=["q_proj"]), seed=seed) for seed in (3, 3, 4)]
+    first, again, other = map(weights, made)
+    assert apart(again, first) == 0 < apart(other, first)
 
 
 def test_bf16_trains_as_full_precision_up_to_its_rounding(whole, tmp_path):

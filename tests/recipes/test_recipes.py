@@ -13,7 +13,7 @@ import yaml
 from accelerate.commands.config import load_config_from_file
 
 from promvil_hf.cli import main as promvil
-from promvil_hf.commands import recipe, train_kosmos2
+from promvil_hf.commands import recipe, train_fivl, train_kosmos2
 from promvil_hf.trainers.recipes import parse, read_source, run_as_script, subset
 
 
@@ -167,6 +167,22 @@ def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, t
     assert left.value.code == 2 and told in shown.err and "Traceback" not in shown.err
 
 
+def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"model_type": "llava"}')
+    with pytest.raises(SystemExit):
+        run_as_script(train_kosmos2.train, ["--config", str(SMOKE), "--data", "toy:1", "--model", str(tmp_path)])
+    assert f"You passed the model {tmp_path}, which is of the type 'llava'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [train_kosmos2, train_fivl])
+def test_a_tracker_that_is_not_installed_is_named_before_anything_is_loaded(tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", lambda: ["wandb"])
+    words = ["--model", "toy", "--data", "toy:1", "--output_dir", str(tmp_path), "--use_cpu", "true"]
+    with pytest.raises(SystemExit):
+        run_as_script(command.train, [*words, "--report_to", "trackio"])
+    assert "report_to=trackio, which is not installed: pip install trackio, or leave" in capsys.readouterr().err
+
+
 # Parts
 
 
@@ -256,3 +272,23 @@ def test_configurations_for_several_gpus_start_two_ranks_on_a_cpu(name, tmp_path
         "--output_dir", str(tmp_path), "--max_steps", "4", "--eval_strategy", "no", tmp_path=tmp_path,
     )  # fmt: skip
     assert "2 processes on cpu" in told
+
+
+@pytest.mark.slow
+def test_two_machines_find_each_other(tmp_path):
+    """Both on this one: each starts a rank of its own, under its own launcher."""
+    machines = [
+        subprocess.Popen(
+            [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "recipes/accelerate/multi_node.yaml",
+             "--num_processes", "2", "--machine_rank", str(rank), "--main_process_ip", "127.0.0.1", "--main_process_port",
+             "29617", "--mixed_precision", "no", "recipes/train_kosmos2.py", "--config", str(SMOKE), "--output_dir",
+             str(tmp_path), "--max_steps", "4", "--eval_strategy", "no"],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    told = [machine.communicate(timeout=600) for machine in machines]
+    assert all(machine.returncode == 0 for machine in machines), told[0][1][-2000:]
+    assert "2 processes on cpu" in told[0][0] and "read back equal" in told[0][0]
+    assert "processes on" not in told[1][0]  # one of all the ranks speaks

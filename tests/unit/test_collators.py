@@ -9,9 +9,9 @@ import re
 import datasets
 import pytest
 import torch
-from benchmarks.train_step import reference_batch
 from PIL import Image
 
+from benchmarks.train_step import reference_batch
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.boxes import Box
 from promvil_hf.collators.chain import ChainCollator

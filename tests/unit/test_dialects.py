@@ -193,8 +193,9 @@ def test_reading_a_caption_undoes_writing_it(grounded):
 PIECES = [
     "<object>", "</object>", "<phrase>", "</phrase>", MANY, "<patch_index_0044>", "<patch_index_0863>", "<patch_index_1024>",
     "<patch_index_99999>", "<patch_", "<grounding>", "a man", "[", "]", "{", "}", '"bbox_2d":', '"label":', '"a"', "0.1", "1e999",
-    "nan", "-3", ",", ", ", "1000", "```json", "<loc0000>", "<loc0500>", "<loc1023>", "<lo", ";", " ", "\n", "\\", "<", "'", "{{{{",
-    "NaN", "[0.1, 0.2, 0.3, 0.4]", '{"bbox_2d": [1,2,3,4]}', '{"bbox_2d": [1,2,3,true], "label": 5}', "9" * 400, "\x00", "‮", "犬", '"',
+    "nan", "-3", ",", ", ", "1000", "```json", "<loc0000>", "<loc0500>", "<loc1023>", "<lo", ";", " ", "\n", "\\", "<", "'",
+    "{{{{", "NaN", "[0.1, 0.2, 0.3, 0.4]", '{"bbox_2d": [1,2,3,4]}', '{"bbox_2d": [1,2,3,true], "label": 5}',
+    "9" * 400, "\x00", "‮", "犬", '"',
 ]  # fmt: skip
 
 

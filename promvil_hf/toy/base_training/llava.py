@@ -1,9 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A tiny LLaVA that answers questions about toy scenes, trained by FiVL's own trainer without its vision loss.
 
-Special: seven questions about a picture stand in one conversation, as in LLaVA's own mix. The generation prompt ends in
-"ASSISTANT:" as the published model's does: with a blank behind it, the blank would be a token that training never showed
-there. Floor 5.
+Special: seven questions about a picture stand in one conversation, as in LLaVA's own mix. Floor 5.
 """
 
 from pathlib import Path
@@ -22,7 +20,6 @@ from promvil_hf.toy.base_training.tower import Point, copy_tower, pixel_values
 from promvil_hf.toy.base_training.worlds import PATCH, ToyRows, question_row
 from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_llava
-from promvil_hf.toy.models.chat_templates import LLAVA_CHAT
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, world
@@ -50,7 +47,7 @@ SENTENCES = (
 
 def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> TinyModel:
     """The tiny LLaVA with random weights: 1.4 million parameters, 64 image tokens."""
-    tiny = tiny_llava(
+    return tiny_llava(
         sentences=SENTENCES,
         vocabulary_size=1024,
         width=WIDTH,
@@ -61,8 +58,6 @@ def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> Tiny
         fit="stretch",
         seed=seed,
     )
-    tiny.processor.chat_template = LLAVA_CHAT.removesuffix("ASSISTANT: {% endif %}") + "ASSISTANT:{% endif %}"
-    return tiny
 
 
 @torch.no_grad()

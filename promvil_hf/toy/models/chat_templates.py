@@ -3,7 +3,8 @@
 
 What stands between `generation` and `endgeneration` is the assistant's own text, its end marker included, so that
 `apply_chat_template(..., return_assistant_tokens_mask=True)` marks exactly what a model has to learn. Line ends are
-written as expressions, because the renderer of transformers drops a line end that follows a block. Plain strings: no
+written as expressions, because the renderer of transformers drops a line end that follows a block. No generation prompt
+ends in a blank, which would be a token of its own where training has it at the front of the answer. Plain strings: no
 imports.
 """
 
@@ -13,7 +14,7 @@ LLAVA_CHAT = (
     "{% else %}{{ m['role'] | upper }}: {% for c in m['content'] %}"
     "{% if c['type'] == 'image' %}{{ '<image>\n' }}{% else %}{{ c['text'] }}{% endif %}"
     "{% endfor %} {% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT: {% endif %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
 
 QWEN_CHAT = (

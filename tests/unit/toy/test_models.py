@@ -180,7 +180,10 @@ def test_the_assistant_mask_of_a_chat_covers_the_answers_and_nothing_else(family
     end = "<|im_end|>" if family.startswith("qwen") else end
     assert said.replace(" The", "The") == f"The circle is red.{end}The star is.{end}"
     prompt = processor.apply_chat_template(chat[:1], add_generation_prompt=True)
-    assert processor.apply_chat_template(chat[:2]).startswith(prompt.rstrip(" "))
+    whole = processor.apply_chat_template(chat[:2])
+    assert whole.startswith(prompt)
+    asked, answered = (processor.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, whole))
+    assert answered[: len(asked)] == asked  # what a model reads before it answers is what it was trained to read there
 
 
 # Tokenizers

@@ -8,12 +8,23 @@ import pytest
 import torch
 
 from promvil_hf.backends.loading import with_adapter
+from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.trainers.checkpoints import MARK, check_adapter, check_whole, last_whole, mark_whole, what_is_missing
+from promvil_hf.trainers.checkpoints import (
+    MARK,
+    check_adapter,
+    check_whole,
+    last_whole,
+    load_weights,
+    mark_whole,
+    what_is_missing,
+)
+from tests.laws import fivl_rows
 from tests.laws.promvil_rows import rows, trainer, weights
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
+FAMILIES = ("kosmos2", "llava", "llava_next", "paligemma", "gemma3", "qwen2_5_vl", "qwen3_vl", "idefics3", "smolvlm")
 
 
 @functools.cache
@@ -119,6 +130,62 @@ def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path)
     for told, other in others.items():
         with pytest.raises(ValueError, match=f"does not fit this model: its tensors are .*{told}"):
             trainer(tmp_path / "other", few(), **{**options, **other}).train(str(tmp_path / "checkpoint-1"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_weights_of_every_family_are_read_back_under_whatever_names_they_have(family, tmp_path):
+    make = getattr(models, f"tiny_{family}")
+    saved = make(seed=1).model
+    saved.save_pretrained(tmp_path)
+    model = make(seed=2).model
+    assert load_weights(model, tmp_path) == len(model.state_dict())
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "scope": None}
+    trainer(tmp_path, few(), **options).train()
+    path = tmp_path / "checkpoint-1"
+    whole = load_file(path / "model.safetensors")
+    name = next(name for name in whole if "fc1.weight" in name)
+    spoilt = {
+        f"1 missing .{name}": {key: own for key, own in whole.items() if key != name},
+        "1 unexpected .extra": whole | {"extra": torch.zeros(2)},
+        f"1 of another shape .{name}": whole | {name: whole[name][:, :3].clone()},
+    }
+    for told, tensors in spoilt.items():
+        save_file(tensors, path / "model.safetensors", {"format": "pt"})
+        mark_whole(path)
+        own = trainer(tmp_path / "other", few(), **options)
+        before = weights(own)
+        with pytest.raises(ValueError, match=f"weights in .*checkpoint-1 do not fit this model: .*{told}.* Go on with the model"):
+            own.train(str(path))
+        assert all(torch.equal(tensor, before[name]) for name, tensor in weights(own).items())
+
+
+def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round(tmp_path):
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    for scope, other, told in (("text", None, "which holds an adapter alone"), (None, "text", "cannot be read")):
+        path = tmp_path / str(scope)
+        trainer(path, few(), scope=scope, **options).train()
+        with pytest.raises(ValueError, match=told):
+            trainer(path, few(), scope=other, **options).train(str(path / "checkpoint-1"))
+
+
+def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_them(tmp_path):
+    """LLaVA's are saved under older names than the model's own."""
+    options = {
+        "max_steps": 3, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
+        "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 30.0, "vision_loss_weight": 0.5,
+    }  # fmt: skip
+    own = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(3, 9), **options)
+    own.train()
+    scores = [entry["eval_loss"] for entry in own.state.log_history if "eval_loss" in entry]
+    assert min(scores) < scores[-1]
+    assert own.evaluate()["eval_loss"] == pytest.approx(min(scores), rel=1e-6)
 
 
 def test_a_cut_adapter_file_is_an_error_wherever_it_is_read(tmp_path):

@@ -1,0 +1,49 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Run by `test_promvil_training` on two ranks: gradients of a model that FSDP2 has cut into shards, against the whole one's."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+
+from promvil_hf.trainers.promvil import target_losses
+from tests.laws.promvil_rows import rows, trainer
+
+
+def main(folder: Path):
+    torch.set_num_threads(1)
+    own = trainer(folder, rows(4, 0))
+    with torch.no_grad():
+        for name, parameter in own.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    model, batch = own.model.train(), own.data_collator(rows(4, 0))
+    whole = target_losses(model, batch).mean()
+    whole.backward()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    mesh = init_device_mesh("cpu", (2,))
+    layers = [own for own in model.modules() if type(own).__name__ in ("Kosmos2TextBlock", "Kosmos2VisionEncoderLayer")]
+    for layer in [*layers, model]:
+        fully_shard(layer, mesh=mesh)
+    loss = target_losses(model, batch).mean()
+    loss.backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    report = {
+        "layers": len(layers),
+        "loss": [whole.item(), loss.item()],
+        "sharded": all(isinstance(grad, DTensor) for grad in found.values()),
+        "same": found.keys() == expected.keys(),
+        "compared": len(expected),
+        "apart": max(float((found[name].full_tensor() - own).norm() / own.norm()) for name, own in expected.items()),
+    }
+    (folder / f"rank{dist.get_rank()}.json").write_text(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
