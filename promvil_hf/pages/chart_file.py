@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promvil_hf.pages.charts import Series, key_line, plotted
-from promvil_hf.pages.elements import Html, tag
+from promvil_hf.pages.elements import Html, described, tag
 from promvil_hf.pages.theme import chart_style_sheet
 
 
@@ -50,7 +50,7 @@ def chart_file(panels: Sequence[Panel], *, alt: str, columns: int = 2) -> str:
     height = rows * height_of_one + _MARGIN
     made = tag(
         "svg",
-        tag("title", alt),
+        tag("title", described(alt)),
         Html(f"<style>{_FONT}{chart_style_sheet()}{_OWN}</style>"),
         tag("rect", class_="sheet", width=width, height=height),
         drawn,
