@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -41,6 +41,12 @@ except ImportError:  # Windows: studies run, without the guard against a second 
 
 DONE = "done.json"
 DECIDING = ("torch", "transformers", "peft", "trl", "accelerate")  # a new version of these may give other numbers
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = environment(devices=False)
+    return {"promvil_hf": found["promvil_hf"]["version"], **{name: found["packages"][name] for name in DECIDING}}
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,11 @@ class Cell:
     @cached_property
     def plan(self) -> dict[str, Any]:
         """All that decides the result, as JSON."""
-        packages = environment(devices=False)
         plan = {
             "work": f"{self.work.__module__}.{self.work.__qualname__}",
             "settings": dict(self.settings),
             "needs": {name: need.key for name, need in self.needs.items()},
-            "versions": {
-                "promvil_hf": packages["promvil_hf"]["version"],
-                **{name: packages["packages"][name] for name in DECIDING},
-            },
+            "versions": _versions(),
         }
         return json.loads(json.dumps(plan))  # tuples are lists, as they will read back
 

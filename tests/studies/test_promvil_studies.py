@@ -126,13 +126,13 @@ def test_a_stopped_training_goes_on_and_gives_the_same_adapter(base, tmp_path, m
 
     from promvil_hf.trainers.promvil import PromViLTrainer
 
-    settings = {**tuned(Terms(Given(base), quick=True), 0).settings, "scenes": 816, "batch": 8, "per_level": 1}
+    settings = {**tuned(Terms(Given(base), quick=True), 0).settings, "scenes": 24, "batch": 4, "per_level": 1}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     fine_tune(whole, base, **settings)
     step = PromViLTrainer.training_step
 
     def failing(self, *args, **kwargs):
-        if self.state.global_step == 101:
+        if self.state.global_step == 5:
             raise RuntimeError("the power failed")
         return step(self, *args, **kwargs)
 
@@ -142,7 +142,7 @@ def test_a_stopped_training_goes_on_and_gives_the_same_adapter(base, tmp_path, m
             fine_tune(cut, base, **settings)
     seen = []
     monkeypatch.setattr(PromViLTrainer, "training_step", lambda self, *a, **k: seen.append(1) or step(self, *a, **k))
-    assert fine_tune(cut, base, **settings)["updates"] == 102 and len(seen) == 2
+    assert fine_tune(cut, base, **settings)["updates"] == 6 and len(seen) == 2
     one, other = (load_file(folder / "adapter_model.safetensors") for folder in (whole, cut))
     assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
     assert not list(cut.glob("checkpoint-*"))
