@@ -278,7 +278,7 @@ def answers(
     return found
 
 
-EVIDENCE = ("none", "predicted", "right", "shifted", "another object")
+EVIDENCE = ("none", "predicted", "right", "shifted", "swapped")
 
 
 def answers_under_evidence(

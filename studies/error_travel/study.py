@@ -53,7 +53,7 @@ def read(terms, results):
             ("chain", "right", "predicted"),
             ("chain", "predicted", "none"),
             ("chain", "right", "shifted"),
-            ("chain", "right", "another object"),
+            ("chain", "right", "swapped"),
             ("chain", "predicted, was right", "predicted, was wrong"),
             ("flat", "right", "none"),
         )

@@ -12,13 +12,13 @@ TRAININGS = {"base": None, "flat": {"evidence": False}, "chain": {}}
 SYSTEMS = (("base", "one-shot"), ("flat", "one-shot"), ("chain", "one-shot"), ("chain", "progressive"))
 MODES = {"one-shot": "one_shot", "progressive": "progressive"}
 DRAWN = {"as trained": {}, "sketch": {"style": "sketch"}, "night": {"style": "night"}, "pairs": {"split": "test"}}
-# What is told: a world and which of its expressions. Scenes with unseen pairs show seen ones too.
+# What is told: a world and which of its expressions. Scenes with new pairs show known ones too.
 WORLDS = {
     "as trained": ("as trained", lambda found, row: True),
     "sketch": ("sketch", lambda found, row: True),
     "night": ("night", lambda found, row: True),
-    "unseen pair": ("pairs", lambda found, row: found["unseen"][row]),
-    "seen pair beside it": ("pairs", lambda found, row: not found["unseen"][row]),
+    "new pair": ("pairs", lambda found, row: found["unseen"][row]),
+    "known pair": ("pairs", lambda found, row: not found["unseen"][row]),
 }
 
 
@@ -57,9 +57,9 @@ def read(terms, results):
     ]  # fmt: skip
     differences += [
         difference(
-            f"level {level}, {' '.join(system)}: unseen pair less seen pair beside it",
-            samples["unseen pair", *system, level], samples["seen pair beside it", *system, level],
-            {"world": "unseen pair"}, {"world": "seen pair beside it"},
+            f"level {level}, {' '.join(system)}: new pair less known pair",
+            samples["new pair", *system, level], samples["known pair", *system, level],
+            {"world": "new pair"}, {"world": "known pair"},
         )
         for system in (chain, flat)
         for level in LEVELS

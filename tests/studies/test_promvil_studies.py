@@ -92,11 +92,11 @@ def test_wrong_evidence_is_wrong_and_the_rest_stays():
             (gold,) = chain.steps[anchor].target.boxes
             boxes = [box_of(drawn, place) for place in range(len(drawn.objects))]
             assert misled(chain, "right", drawn, Random(0)) == chain
-            for kind in ("shifted", "another object"):
+            for kind in ("shifted", "swapped"):
                 other = misled(chain, kind, drawn, Random(0))
                 (wrong,) = other.steps[anchor].target.boxes
                 assert iou(wrong, gold) < 0.5
-                assert (wrong in boxes) == (kind == "another object")
+                assert (wrong in boxes) == (kind == "swapped")
                 assert wrong not in chain.steps[-1].target.boxes
                 assert other.steps[-1] == chain.steps[-1] and other.levels == chain.levels
             assert iou(shifted(gold), gold) == pytest.approx(1 / 7)
