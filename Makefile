@@ -6,13 +6,16 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz quality style wheel clean
+.PHONY: help demo studies test test-slow fuzz quality style wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## the whole pipeline on a toy world, ending in one HTML report (runs/demo)
 	$(RUN) -m promvil_hf demo --out runs/demo
+
+studies: $(READY)  ## every study of studies/, resumed where it stopped; writes its result, plot and numbers
+	$(RUN) -m studies all --workers 2
 
 test: $(READY)  ## the default suite
 	$(RUN) -m pytest

@@ -56,6 +56,23 @@ def line_chart(
     caption: Content = None,
 ) -> Html:
     """Curves over numbers, or over names such as levels where x holds text. `alt` says in words what they show."""
+    chart, curves, names = plotted(series, alt, y_range)
+    return tag(
+        "figure",
+        tag("p", y_label, class_="axis-name") if y_label else None,
+        chart,
+        tag("p", x_label, class_="axis-name below") if x_label else None,
+        _key(curves) if len(curves) > 1 else None,
+        tag("figcaption", caption) if caption is not None else None,
+        _numbers(curves, names, x_label) if all(curve.is_short for curve in curves) else None,
+        class_="chart",
+    )
+
+
+def plotted(
+    series: Sequence[Series], alt: str, y_range: tuple[float, float] | None = None, **attributes: object
+) -> tuple[Html, list["_Curve"], list[str]]:
+    """Axes and curves as one svg element, the curves, and the names along x if there are any."""
     if not series:
         raise ValueError("You passed no series to line_chart: pass at least one.")
     for one in series:
@@ -103,17 +120,8 @@ def line_chart(
     place = dict(zip(("x", "y", "width", "height"), inside, strict=True))
     drawn.append(tag("svg", shapes, viewBox=" ".join(map(str, inside)), **place))
 
-    chart = tag("svg", tag("title", described(alt)), drawn, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img")
-    return tag(
-        "figure",
-        tag("p", y_label, class_="axis-name") if y_label else None,
-        chart,
-        tag("p", x_label, class_="axis-name below") if x_label else None,
-        _key(curves) if len(curves) > 1 else None,
-        tag("figcaption", caption) if caption is not None else None,
-        _numbers(curves, names, x_label) if all(curve.is_short for curve in curves) else None,
-        class_="chart",
-    )
+    box = f"0 0 {_WIDTH} {_HEIGHT}"
+    return tag("svg", tag("title", described(alt)), drawn, viewBox=box, role="img", **attributes), curves, names
 
 
 def bar_chart(
@@ -311,14 +319,15 @@ def _point(x: float, y: float, curve: _Curve) -> Html:
     return tag("path", d=f"M{'L'.join(f'{_short(x + dx)} {_short(y + dy)}' for dx, dy in corners)}Z", class_=name)
 
 
+def key_line(curve: _Curve, **attributes: object) -> Html:
+    """What stands before the name of a curve."""
+    line = tag("path", d="M1 7h28", class_=f"curve s{curve.colour}", stroke_dasharray=curve.dash)
+    point = _point(15, 7, curve) if curve.is_short else None
+    return tag("svg", line, point, width=30, height=14, aria_hidden="true", **attributes)
+
+
 def _key(curves: Sequence[_Curve]) -> Html:
-    entries = []
-    for curve in curves:
-        line = tag("path", d="M1 7h28", class_=f"curve s{curve.colour}", stroke_dasharray=curve.dash)
-        point = _point(15, 7, curve) if curve.is_short else None
-        entries.append(
-            tag("li", tag("svg", line, point, width=30, height=14, aria_hidden="true"), tag("span", curve.name))
-        )
+    entries = [tag("li", key_line(curve), tag("span", curve.name)) for curve in curves]
     return tag("ul", entries, class_="legend")
 
 

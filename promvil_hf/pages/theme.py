@@ -49,15 +49,37 @@ def style_sheet() -> str:
     return (
         f":root{{color-scheme:light dark;{light}}}"
         f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        f"{_RULES}{marks}"
+        f"{_CHART_RULES}{_RULES}{marks}"
         f"@media print{{:root{{color-scheme:light;{light}}}{_PRINT}}}"
     )
+
+
+def chart_style_sheet() -> str:
+    """The style sheet of a chart that stands in a file of its own."""
+    light, dark = _properties(LIGHT, SERIES_LIGHT), _properties(DARK, SERIES_DARK)
+    series = "".join(f".s{i}{{--series:var(--series-{i})}}" for i in range(len(SERIES_LIGHT)))
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}{_CHART_RULES}{series}"
 
 
 def _properties(colours: dict[str, str], series: tuple[str, ...]) -> str:
     named = {**colours, **{f"series-{i}": colour for i, colour in enumerate(series)}}
     return "".join(f"--{name}:{colour};" for name, colour in named.items())
 
+
+# What draws a chart, with nothing that lays out a page: a chart in a file of its own needs it too.
+_CHART_RULES = """
+.chart text{font-size:11px;fill:var(--muted);font-family:inherit;font-variant-numeric:tabular-nums}
+.chart .axis{stroke:var(--control);stroke-width:1}
+.chart .rule{stroke:var(--line);stroke-width:1}
+.chart .curve{fill:none;stroke:var(--series);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.chart .whisker{stroke:var(--series);stroke-width:1.5;fill:none}
+.chart .band{fill:var(--series);fill-opacity:.16;stroke:none}
+.chart .point,.legend .point{fill:var(--series);stroke:var(--paper);stroke-width:1.5}
+.legend .curve{fill:none;stroke:var(--series);stroke-width:2}
+.chart .ring{fill:none;stroke:var(--ink);stroke-width:2;vector-effect:non-scaling-stroke}
+.chart .ring-casing{fill:none;stroke:var(--paper);stroke-width:4.5;vector-effect:non-scaling-stroke}
+.chart .missing{fill:var(--sunken)}
+"""
 
 _RULES = """
 *,*::before,*::after{box-sizing:border-box}
@@ -187,17 +209,6 @@ figcaption strong,figcaption .expression{color:var(--ink)}
 .strip .caption{font-size:.9375rem;line-height:1.45;margin-top:.5rem}
 
 .chart>svg{display:block;width:100%;height:auto;max-width:34rem}
-.chart text{font-size:11px;fill:var(--muted);font-family:inherit;font-variant-numeric:tabular-nums}
-.chart .axis{stroke:var(--control);stroke-width:1}
-.chart .rule{stroke:var(--line);stroke-width:1}
-.chart .curve{fill:none;stroke:var(--series);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
-.chart .whisker{stroke:var(--series);stroke-width:1.5;fill:none}
-.chart .band{fill:var(--series);fill-opacity:.16;stroke:none}
-.chart .point,.legend .point{fill:var(--series);stroke:var(--paper);stroke-width:1.5}
-.legend .curve{fill:none;stroke:var(--series);stroke-width:2}
-.chart .ring{fill:none;stroke:var(--ink);stroke-width:2;vector-effect:non-scaling-stroke}
-.chart .ring-casing{fill:none;stroke:var(--paper);stroke-width:4.5;vector-effect:non-scaling-stroke}
-.chart .missing{fill:var(--sunken)}
 .axis-name{font-size:.8125rem;color:var(--muted);margin:0 0 .35rem;line-height:1.4}
 .axis-name.below{margin:.1rem 0 0;max-width:34rem;text-align:center}
 .bars{list-style:none;margin:0;padding:0;max-width:46rem;font-size:.9375rem;line-height:1.4;display:grid;

@@ -1,0 +1,180 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Run a study, or all of them, and write its result.json, plot.svg and the numbers of its README.
+
+    python -m studies flat_vs_chain            # about 15 minutes on two cores; what was done before is used again
+    python -m studies all --workers 2
+    python -m studies flat_vs_chain --quick    # a minute: that everything runs; written to runs/studies/quick
+    python -m studies check                    # do README, plot and result of each study agree, and are they complete?
+    python -m studies write flat_vs_chain      # README and plot once more from result.json, nothing is run
+
+Interrupted, the same command goes on: finished cells lie in the --store, under the hash of all that decides them.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from promvil_hf.commands.env import environment
+from studies.cells import Given, everything, run
+from studies.pages import FOLDER, check, plot, publish, with_numbers
+from studies.results import HOW, Base, Result, read
+from studies.terms import Study, Terms
+
+
+SEEDS = (0, 1, 2)
+
+
+def names() -> list[str]:
+    """The studies there are: the folders with a study.py."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/study.py"))
+
+
+def study(name: str) -> Study:
+    return import_module(f"studies.{name}.study").STUDY
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: each worker is one thread
+    try:
+        _check_names(options)
+        if options.what == "check":
+            return _tell_faults(options.names or names())
+        if options.what == "write":
+            return _write_again(options.names or names())
+        for name in names() if options.what == "all" else [options.what]:
+            do(study(name), options, "python -m studies " + shlex.join([name, *arguments[1:]]))
+    except (ValueError, OSError) as problem:
+        print("\n".join([str(problem), *getattr(problem, "__notes__", [])]), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted. Cells done are kept: the same command goes on after them.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def do(own: Study, options: argparse.Namespace, command: str) -> Result:
+    """Run what is missing of a study and publish it."""
+    started = time.perf_counter()
+    terms = Terms(Given(_base(own, options.base)), tuple(options.seeds), options.quick)
+    cells = own.plan(terms)
+    print(f"{own.name}: {own.question}", file=sys.stderr)
+    before = everything(cells.values(), options.store).keys()
+    done = run(cells.values(), options.store, workers=options.workers, restart=options.restart)
+    findings = own.read(terms, {name: done[cell.key]["result"] for name, cell in cells.items()})
+    work = everything(cells.values(), options.store)
+    result = Result(
+        study=own.name,
+        question=own.question,
+        command=command,
+        base=Base(own.base, terms.base.key),
+        seeds=list(terms.seeds),
+        settings=dict(findings.settings),
+        interval=HOW,
+        scores=list(findings.scores),
+        differences=list(findings.differences),
+        versions=_versions(),
+        machine={
+            "platform": platform.platform(),
+            "processor": _processor(),
+            "cores": str(os.cpu_count()),
+            "workers": str(options.workers),
+            "threads_of_a_worker": "1",
+        },
+        seconds={
+            "cells": round(sum(left["seconds"] for left in work.values()), 1),
+            "cells_cpu": round(sum(left["cpu_seconds"] for left in work.values()), 1),
+            "this_run": round(time.perf_counter() - started, 1),
+        },
+        cells={"all": len(work), "used_again": 0 if options.restart else len(before & work.keys())},
+    )
+    folder = options.out / own.name if options.out else FOLDER / own.name
+    if options.quick and not options.out:
+        folder = options.store / "quick" / own.name
+    publish(own, result, folder)
+    print(f"Written: {folder}/result.json, plot.svg, README.md ({result.seconds['this_run']:.0f} s)\n", file=sys.stderr)
+    return result
+
+
+def _base(own: Study, given: Path | None) -> Path:
+    if given is not None:
+        return given
+    from promvil_hf.toy.bases import folder
+
+    return folder(own.base)
+
+
+def _check_names(options: argparse.Namespace) -> None:
+    asked = options.names if options.what in ("check", "write") else [options.what]
+    if options.names and options.what not in ("check", "write"):
+        raise ValueError(f"You passed {' '.join([options.what, *options.names])}: name one study, or say all.")
+    for name in asked:
+        if name != "all" and name not in names():
+            raise ValueError(f"You asked for the study {name!r}: there are {', '.join(names())}.")
+    if len(set(options.seeds)) < len(options.seeds):
+        raise ValueError(f"You passed the seeds {options.seeds}: each of them once.")
+
+
+def _tell_faults(asked: list[str]) -> int:
+    found = [fault for name in asked for fault in check(study(name), FOLDER / name)]
+    print("\n".join(found) if found else f"{len(asked)} studies are complete, and README, plot and result agree.")
+    return 1 if found else 0
+
+
+def _write_again(asked: list[str]) -> int:
+    for name in asked:
+        folder = FOLDER / name
+        result = read(folder / "result.json")
+        readme = folder / "README.md"
+        readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), result, readme), encoding="utf-8")
+        (folder / "plot.svg").write_text(plot(study(name), result), encoding="utf-8")
+    return 0
+
+
+def _versions() -> dict[str, str]:
+    found = environment(devices=False)
+    return {
+        "promvil_hf": found["promvil_hf"]["version"],
+        "python": found["promvil_hf"]["python"],
+        **{name: found["packages"][name] for name in ("torch", "transformers", "peft", "accelerate", "numpy", "scipy")},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m studies",
+        description=__doc__,
+        epilog="Studies: " + ", ".join(names()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", metavar="WHAT", help="a study, all, check or write")
+    parser.add_argument("names", nargs="*", metavar="STUDY", help="for check and write: which (default: each)")
+    parser.add_argument("--base", type=Path, help="checkpoint folder to start from (default: the package's toy base)")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="default: 0 1 2")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
+    parser.add_argument("--restart", action="store_true", help="do every cell again")
+    parser.add_argument(
+        "--store", type=Path, default=Path("runs/studies"), help="folder of finished cells (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="where to write DIR/STUDY (default: studies/STUDY)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Chain fine-tuning with each order of levels."""
+
+from promvil_hf.curriculum import CURRICULA
+from promvil_hf.pages.chart_file import Panel
+from studies.promvil import LEVELS, accuracy, by_level, measured, told, tuned
+from studies.results import difference, score
+from studies.terms import Findings, Study
+
+
+QUESTION = "Does it matter in which order the levels are trained?"
+INFERENCES = {"one-shot": "one_shot", "progressive": "progressive"}
+
+
+def plan(terms):
+    cells = {}
+    for seed in terms.seeds:
+        for kind in CURRICULA:
+            adapter = tuned(terms, seed, curriculum=kind)
+            cells["tuned", kind, seed] = adapter
+            cells[kind, seed] = measured(terms, seed, adapter)
+    return cells
+
+
+def read(terms, results):
+    samples = {
+        (kind, inference, level): accuracy({seed: results[kind, seed] for seed in terms.seeds}, mode, level)
+        for kind in CURRICULA
+        for inference, mode in INFERENCES.items()
+        for level in LEVELS
+    }
+    scores = [
+        score(sample, f"level {level}", curriculum=kind, inference=inference)
+        for (kind, inference, level), sample in samples.items()
+    ]
+    differences = [
+        difference(
+            f"level {level}: {kind} less none, progressive",
+            samples[kind, "progressive", level], samples["none", "progressive", level],
+            {"curriculum": kind}, {"curriculum": "none"},
+        )
+        for kind in CURRICULA if kind != "none"
+        for level in (3, 2, 1)
+    ]  # fmt: skip
+    return Findings(scores, differences, told(terms, {kind: results["tuned", kind, terms.seeds[0]] for kind in CURRICULA}))
+
+
+def draw(result):
+    settings = {kind: {"curriculum": kind, "inference": "progressive"} for kind in CURRICULA}
+    return [Panel("asked progressively", by_level(result, settings), y_label="accuracy at IoU 0.5")]
+
+
+STUDY = Study("curriculum", QUESTION, "kosmos2", plan, read, draw)

@@ -1,0 +1,80 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Chain fine-tuning on 1/16 to all of the scenes: with as many updates as on all of them, and in one pass."""
+
+from promvil_hf.pages.chart_file import Panel
+from studies.promvil import LEVELS, QUICK_TUNING, TUNING, accuracy, curve, measured, told, tuned
+from studies.results import difference, score
+from studies.terms import Findings, Study
+
+
+QUESTION = "How much does chain fine-tuning gain from more scenes, and how much from more updates?"
+PARTS = {"1/16": 16, "1/8": 8, "1/4": 4, "1/2": 2, "1": 1}
+BUDGETS = ("same updates", "one pass")
+
+
+def plan(terms):
+    scenes = {**TUNING, **(QUICK_TUNING if terms.quick else {})}["scenes"]
+    cells = {}
+    for seed in terms.seeds:
+        cells["none", seed] = measured(terms, seed, None)
+        for share, part in PARTS.items():
+            for budget, passes in zip(BUDGETS, (part, 1), strict=True):
+                adapter = tuned(terms, seed, scenes=scenes // part, passes=passes)
+                cells["tuned", share, budget, seed] = adapter
+                cells[share, budget, seed] = measured(terms, seed, adapter)
+    return cells
+
+
+def read(terms, results):
+    samples = {
+        (share, budget, level): accuracy(
+            {seed: results[share, budget, seed] for seed in terms.seeds}, "progressive", level
+        )
+        for budget in BUDGETS
+        for share in PARTS
+        for level in LEVELS
+    }
+    scores = [
+        score(
+            accuracy({seed: results["none", seed] for seed in terms.seeds}, "progressive", level),
+            f"level {level}", scenes="0", budget="the base",
+        )
+        for level in LEVELS
+    ]  # fmt: skip
+    scores += [
+        score(sample, f"level {level}", scenes=share, budget=budget) for (share, budget, level), sample in samples.items()
+    ]
+    differences = [
+        difference(
+            f"level 3: {more} of the scenes less {fewer}, {budget}", samples[more, budget, 3], samples[fewer, budget, 3],
+            {"scenes": more, "budget": budget}, {"scenes": fewer, "budget": budget},
+        )
+        for budget in BUDGETS
+        for fewer, more in (("1/16", "1"), ("1/4", "1"), ("1/2", "1"))
+    ]  # fmt: skip
+    trainings = {
+        f"{share}, {budget}": results["tuned", share, budget, terms.seeds[0]] for share in PARTS for budget in BUDGETS
+    }
+    return Findings(scores, differences, told(terms, trainings))
+
+
+def draw(result):
+    return [
+        Panel(
+            budget,
+            [
+                curve(
+                    f"level {level}",
+                    {share: result.score(f"level {level}", scenes=share, budget=budget) for share in PARTS},
+                )
+                for level in LEVELS
+            ],
+            x_label="share of the scenes",
+            y_label="accuracy at IoU 0.5, asked progressively",
+            y_range=(0, 1),
+        )
+        for budget in BUDGETS
+    ]
+
+
+STUDY = Study("data_scaling", QUESTION, "kosmos2", plan, read, draw)

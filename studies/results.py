@@ -1,0 +1,203 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Numbers with intervals, the result.json they are written to, and what must be true of it.
+
+Special: each seed has its own training scenes and its own held-out scenes. The interval of a score draws whole scenes of
+all seeds with replacement, so it says what other scenes would give with these very models; `over_seeds` is Student's
+interval from one number a seed, wide with three of them, and says what other trainings would give. A difference draws the
+scenes of both sides together.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from scipy.stats import t as student
+
+from promvil_hf.metrics.intervals import bootstrap_interval
+
+
+CONFIDENCE = 0.95
+FEWEST_SEEDS = 3
+
+
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number: `setting` and `measure` say of what. None stands for a number that is not defined."""
+
+    setting: dict[str, str]
+    measure: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    over_seeds: tuple[float | None, float | None]
+    by_seed: dict[str, float | None]
+    rows: int
+    scenes: int
+
+
+class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`what` is in words: a less b."""
+
+    what: str
+    a: dict[str, str]
+    b: dict[str, str]
+    estimate: float | None
+    low: float | None
+    high: float | None
+    over_seeds: tuple[float | None, float | None]
+    by_seed: dict[str, float | None]
+    scenes: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    key: str  # hash of its files
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """result.json."""
+
+    study: str
+    question: str
+    command: str
+    base: Base
+    seeds: list[int]
+    settings: dict[str, Any]
+    interval: str
+    scores: list[Score]
+    differences: list[Difference]
+    versions: dict[str, str]
+    machine: dict[str, str]
+    seconds: dict[str, float]
+    cells: dict[str, int]
+
+    def score(self, measure: str, **setting: str) -> Score:
+        """The score of this measure whose setting has these values."""
+        found = [own for own in self.scores if own.measure == measure and setting.items() <= own.setting.items()]
+        if len(found) != 1:
+            raise LookupError(f"{self.study} has {len(found)} scores of {measure!r} with {setting}, not one.")
+        return found[0]
+
+
+HOW = (
+    "95 %: bias-corrected bootstrap, 9,999 resamples of whole scenes of all seeds; over_seeds: Student's interval from one "
+    "number a seed"
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of all seeds: value and weight of each (n, 2), its seed, its scene."""
+
+    columns: np.ndarray
+    seeds: tuple[int, ...]
+    scenes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, by_seed: Mapping[int, tuple[Sequence, Sequence]]) -> "Sample":
+        """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all)."""
+        columns, seeds, scenes = [], [], []
+        for seed, (values, of_scene) in by_seed.items():
+            own = np.asarray(values, dtype=float)
+            own = np.stack([own, np.ones(len(own))], 1) if own.ndim < 2 and own.size else own.reshape(-1, 2)
+            if len(own) != len(of_scene):
+                raise ValueError(f"You passed {len(own)} values and {len(of_scene)} scenes for seed {seed}: one for each.")
+            columns.append(own)
+            seeds += [seed] * len(own)
+            scenes += [f"{seed}/{scene}" for scene in of_scene]
+        return cls(np.concatenate(columns) if columns else np.empty((0, 2)), tuple(seeds), tuple(scenes))
+
+    def means(self) -> dict[str, float | None]:
+        seeds = np.array(self.seeds)
+        return {str(seed): _known(_mean(self.columns[seeds == seed])) for seed in dict.fromkeys(self.seeds)}
+
+
+def score(sample: Sample, measure: str, **setting: str) -> Score:
+    """The mean of a sample with its intervals."""
+    found = bootstrap_interval(sample.columns, clusters=sample.scenes, confidence=CONFIDENCE)
+    by_seed = sample.means()
+    return Score(
+        setting, measure, _known(found.estimate), _known(found.low), _known(found.high), _student(by_seed.values()), by_seed,
+        found.rows, found.clusters,
+    )  # fmt: skip
+
+
+def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
+    """Mean of a less mean of b. Their scenes are drawn together, whether or not the rows are the same."""
+    nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)
+    columns = np.concatenate([np.hstack([a.columns, nothing_a]), np.hstack([nothing_b, b.columns])])
+    found = bootstrap_interval(columns, clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
+    means_a, means_b = a.means(), b.means()
+    by_seed = {
+        seed: None if None in (means_a[seed], means_b.get(seed)) else _known(means_a[seed] - means_b[seed])
+        for seed in means_a
+    }
+    return Difference(
+        what, dict(of_a), dict(of_b), _known(found.estimate), _known(found.low), _known(found.high),
+        _student(by_seed.values()), by_seed, found.clusters,
+    )  # fmt: skip
+
+
+def _less(totals: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return totals[..., 0] / totals[..., 1] - totals[..., 2] / totals[..., 3]
+
+
+def _mean(columns: np.ndarray) -> float:
+    total, weight = columns.sum(0) if len(columns) else (math.nan, 1.0)
+    return total / weight if weight else math.nan
+
+
+def _student(values) -> tuple[float | None, float | None]:
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return None, None
+    reach = student.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * np.std(known, ddof=1) / math.sqrt(len(known))
+    return _known(np.mean(known) - reach), _known(np.mean(known) + reach)
+
+
+def _known(value: float) -> float | None:
+    """Four digits are more than an interval of some percent needs."""
+    return round(float(value), 4) if math.isfinite(value) else None
+
+
+def write(result: Result, path: Path) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+
+
+def read(path: Path) -> Result:
+    """A result.json, every field of its type and none besides."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Result)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is not a result of a study: {error}. Run the study again.") from error
+
+
+def faults(result: Result) -> list[str]:
+    """What a result lacks, in words; an empty list for a good one."""
+    found = []
+    if len(set(result.seeds)) < FEWEST_SEEDS:
+        found.append(f"it has {len(set(result.seeds))} seeds: at least {FEWEST_SEEDS} are needed")
+    if not result.question or not result.command.startswith("python -m studies "):
+        found.append("question or command is missing")
+    if not result.scores:
+        found.append("it has no scores")
+    for name in ("promvil_hf", "python", "torch", "transformers", "peft"):
+        if not result.versions.get(name):
+            found.append(f"the version of {name} is missing")
+    for own in (*result.scores, *result.differences):
+        about = f"{own.measure} of {own.setting}" if isinstance(own, Score) else own.what
+        if own.estimate is None:
+            found.append(f"{about}: there is no estimate")
+        elif own.low is None or own.high is None or not own.low <= own.estimate <= own.high:
+            found.append(f"{about}: the estimate {own.estimate} does not lie in its interval {own.low} to {own.high}")
+        if own.by_seed.keys() != {str(seed) for seed in result.seeds}:
+            found.append(f"{about}: it was measured with the seeds {', '.join(own.by_seed)} and not with {result.seeds}")
+    return found
