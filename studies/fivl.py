@@ -396,7 +396,7 @@ def hidden(
     settings = TwinSettings(TWINS, seed=seed)
     told = answer_twins(
         rows, Pictures(shown), _backend(base, adapter), folder, settings=settings,
-        asking=Asking("{text}", max_new_tokens=8, batch_size=64), model={"base": str(base), "adapter": str(adapter)},
+        asking=Asking("{text}", max_new_tokens=8, batch_size=64), model={"cell": folder.name},
         progress=False,
     )  # fmt: skip
     report = scored(rows, told, settings=settings, resampling=Resampling(resamples=1))
