@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers import set_seed
 
 from promvil_hf.collators.fivl import FiVLCollator, backend_of, row_level
 from promvil_hf.curriculum import CurriculumSampler, CutRows, InOrder
@@ -146,6 +147,7 @@ class FiVLTrainer(WindowTrainer):
                 )
         backend = backend_of(model, processing_class)
         if peft_config is not None:
+            set_seed(args.seed)  # the parent does it too late for the adapter's first weights
             model = with_lora(model, peft_config)
         if data_collator is None:
             data_collator = FiVLCollator(
