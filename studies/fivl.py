@@ -278,7 +278,7 @@ def fine_tune(
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=1,
         logging_steps=max(1, updates // 10),
-        save_steps=100,
+        save_steps=min(100, max(1, updates // 3)),
         save_total_limit=1,
         disable_tqdm=True,
         report_to="none",
