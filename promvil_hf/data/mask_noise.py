@@ -48,6 +48,17 @@ def _grounded_sam(pixels: np.ndarray, level: float, draw: np.random.Generator) -
     return ndimage.binary_fill_holes(_dilated(pixels, draw.uniform(0.02, 0.2), draw))
 
 
+def _incomplete(pixels: np.ndarray, level: float, draw: np.random.Generator) -> np.ndarray:
+    """Cut off by a straight line in a random direction, which a `level` share of its pixels lies beyond."""
+    angle = draw.uniform(0, 2 * np.pi)
+    ys, xs = pixels.nonzero()
+    along = ys * np.sin(angle) + xs * np.cos(angle)
+    kept = np.argsort(along, kind="stable")[: len(along) - round(level * len(along))]
+    cut = np.zeros_like(pixels)
+    cut[ys[kept], xs[kept]] = True
+    return cut
+
+
 def _moved(pixels: np.ndarray, down: int, right: int) -> np.ndarray:
     moved = np.zeros_like(pixels)
     height, width = pixels.shape
@@ -64,7 +75,9 @@ KINDS: dict[str, tuple[Callable, float]] = {  # with the level that is meant whe
     "shifted": (_shifted, 0.5),
     "random": (_random, 0.0),
     "grounded_sam": (_grounded_sam, 0.42),  # people found 58 % of FiVL's masks relevant
+    "incomplete": (_incomplete, 0.5),
 }
+_SHARES = ("grounded_sam", "incomplete")  # whose level cannot be above 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +85,7 @@ class MaskNoise:
     """How masks are spoilt. `level` is the kind's own number (see its function); None takes the usual one.
 
     "perfect" leaves masks as they are; "dilated" grows them, "shifted" moves them, "random" puts them anywhere,
-    "grounded_sam" mixes these as the masks of a detector and a segmenter are.
+    "grounded_sam" mixes these as the masks of a detector and a segmenter are, "incomplete" cuts a part of them off.
     """
 
     kind: str = "perfect"
@@ -82,7 +95,7 @@ class MaskNoise:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"You passed mask noise {self.kind!r}: it is one of {', '.join(KINDS)}.")
-        if self.level is not None and (self.level < 0 or (self.kind == "grounded_sam" and self.level > 1)):
+        if self.level is not None and (self.level < 0 or (self.kind in _SHARES and self.level > 1)):
             raise ValueError(f"You passed level={self.level} for {self.kind} masks: it is a share, 0 or more.")
 
     def of(self, expression: KeyExpression, row_id: str) -> KeyExpression:

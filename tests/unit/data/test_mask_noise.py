@@ -34,7 +34,7 @@ def test_noise_hangs_on_row_text_and_seed_alone(kind):
     rows = [f"row {number}" for number in range(12)]
     first = [noise.of(expression(disk()), row) for row in rows]
     assert first == [noise.of(expression(disk()), row) for row in reversed(rows)][::-1]
-    if kind in ("shifted", "random", "grounded_sam"):
+    if kind in ("shifted", "random", "grounded_sam", "incomplete"):
         assert len({own.mask for own in first}) > 3
         assert first != [MaskNoise(kind, seed=1).of(expression(disk()), row) for row in rows]
 
@@ -78,6 +78,17 @@ def test_masks_like_grounded_sams_are_somewhere_else_as_often_as_stated_and_too_
     assert np.mean([overlap(mask, ring) for mask in own]) < 0.7
 
 
+def test_incomplete_masks_are_the_part_on_one_side_of_a_line_and_as_small_as_stated():
+    for level in (0.0, 0.25, 0.5, 1.0):
+        own = spoilt("incomplete", disk(), level)
+        assert not (own & ~disk()).any() and own.sum() == pytest.approx((1 - level) * disk().sum(), abs=1)
+    half = spoilt("incomplete", disk())
+    lost = disk() & ~half
+    towards = np.subtract(np.argwhere(lost).mean(0), np.argwhere(half).mean(0))
+    kept, gone = (np.argwhere(own) @ (towards / np.hypot(*towards)) for own in (half, lost))
+    assert kept.max() < gone.min() + 1.5  # a straight cut, but for the pixels on it
+
+
 def test_what_has_no_mask_and_other_keys_of_a_row_stay():
     row = {"row_id": "1", "image": "a", "key_expressions": [{**expression(disk()).to_dict(), "scores": [0.5]},
                                                             {"text": "bare", "turn": 0, "boxes": [], "mask": None}]}  # fmt: skip
@@ -90,7 +101,10 @@ def test_what_has_no_mask_and_other_keys_of_a_row_stay():
 
 
 def test_unknown_noise_is_refused():
-    with pytest.raises(ValueError, match="mask noise 'blurred': it is one of perfect, dilated, shifted, random, grounded_sam"):
+    told = "mask noise 'blurred': it is one of perfect, dilated, shifted, random, grounded_sam, incomplete"
+    with pytest.raises(ValueError, match=told):
         MaskNoise("blurred")
     with pytest.raises(ValueError, match="level=-1 for dilated masks: it is a share, 0 or more"):
         MaskNoise("dilated", -1)
+    with pytest.raises(ValueError, match="level=1.5 for incomplete masks: it is a share, 0 or more"):
+        MaskNoise("incomplete", 1.5)

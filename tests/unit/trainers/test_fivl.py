@@ -11,7 +11,7 @@ import torch
 from promvil_hf import masks
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.collators.fivl import FiVLCollator, backend_of, patch_backend, row_level
-from promvil_hf.commands.train_fivl import FiVLRecipe, parsed, shown_labels, toy_rows, trained_parts
+from promvil_hf.commands.train_fivl import FiVLRecipe, lora, parsed, shown_labels, toy_rows, trained_parts
 from promvil_hf.curriculum import nothing
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
@@ -294,6 +294,24 @@ def test_the_projector_may_learn_at_its_own_rate(drawn):
     rates = {names[id(p)]: group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(names)
     assert all((rate == 1e-5) == ("multi_modal_projector" in name) for name, rate in rates.items())
+
+
+def test_the_first_weights_of_an_adapter_hang_on_the_seed_alone(drawn, tmp_path):
+    def first(seed, before):
+        torch.manual_seed(before)  # what ran earlier in this process
+        own = tiny()
+        adapter = lora(FiVLRecipe(lora_r=2), own.model)
+        trainer = FiVLTrainer(
+            own.model,
+            config(tmp_path, seed=seed),
+            processing_class=own.processor,
+            train_dataset=drawn,
+            peft_config=adapter,
+        )
+        return [own.clone() for name, own in trainer.model.named_parameters() if "lora_A" in name]
+
+    one, same, other = first(0, 1), first(0, 2), first(3, 1)
+    assert one and all(map(torch.equal, one, same)) and not any(map(torch.equal, one, other))
 
 
 def test_a_curriculum_goes_from_plain_phrases_to_nested_ones(drawn, tmp_path):

@@ -1,0 +1,74 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Exact masks against the same silhouettes put anywhere, with a small and a large weight of the vision loss."""
+
+from promvil_hf.pages.chart_file import Panel
+from studies.fivl import accuracy, along, answers, head_score, patch_iou, places, sentence_score, speech, told, tuned
+from studies.results import difference, score
+from studies.terms import Findings, Study
+
+
+QUESTION = "Is it the masks that help, or would any patches of the same number do?"
+WEIGHTS = (0.1, 0.5)
+MASKS = {"exact": "perfect", "random": "random"}
+NONE = ("none", 0.0)
+MEASURES = ("short answers", "sentences: ROUGE-L", "patch IoU", "best head's rho")
+
+
+def settings():
+    """(masks, λ) -> changes of the reference."""
+    own = {
+        (name, weight): {"masks": kind, "vision_loss_weight": weight}
+        for weight in WEIGHTS
+        for name, kind in MASKS.items()
+    }
+    return {NONE: {"vision_loss_weight": 0.0}, **own}
+
+
+def plan(terms):
+    cells = {}
+    for seed in terms.seeds:
+        for name, changes in settings().items():
+            cells["tuned", name, seed] = adapter = tuned(terms, seed, **changes)
+            cells["answers", name, seed] = answers(terms, seed, adapter)
+            cells["speech", name, seed] = speech(terms, seed, adapter)
+            cells["places", name, seed] = places(terms, seed, adapter)
+    return cells
+
+
+def read(terms, results):
+    samples = {}
+    for name in settings():
+        said, spoken, placed = (
+            {seed: results[kind, name, seed] for seed in terms.seeds} for kind in ("answers", "speech", "places")
+        )
+        found = (accuracy(said), sentence_score(spoken, "rouge"), patch_iou(placed), head_score(placed))
+        samples |= {(name, measure): own for measure, own in zip(MEASURES, found, strict=True)}
+    scores = [
+        score(sample, measure, masks=masks, **{"λ": str(weight)}) for ((masks, weight), measure), sample in samples.items()
+    ]
+    pairs = [(("exact", weight), ("random", weight)) for weight in WEIGHTS]
+    pairs += [(("random", weight), NONE) for weight in WEIGHTS]
+    differences = [
+        difference(
+            f"{measure}: {a[0]}, λ {a[1]} less {b[0]}, λ {b[1]}", samples[a, measure], samples[b, measure],
+            {"masks": a[0], "λ": str(a[1])}, {"masks": b[0], "λ": str(b[1])},
+        )
+        for measure in MEASURES
+        for a, b in pairs
+    ]  # fmt: skip
+    trainings = {f"{masks}, λ {weight}": results["tuned", (masks, weight), terms.seeds[0]] for masks, weight in settings()}
+    return Findings(scores, differences, told(terms, trainings))
+
+
+def draw(result):
+    return [
+        Panel(
+            f"λ {weight}",
+            [along(result, "masks", MASKS, own, **{"λ": str(weight)}) for own in MEASURES],
+            x_label="masks", y_label="score",
+        )
+        for weight in WEIGHTS
+    ]  # fmt: skip
+
+
+STUDY = Study("random_masks", QUESTION, "llava", plan, read, draw)
