@@ -26,8 +26,8 @@ SETTINGS, CHAPTERS = "demo.json", "chapters"
 class Sizes:
     """How much of everything. The defaults fill five minutes on two cores; `QUICK` shows the path, not the result."""
 
-    nested_scenes: int = 450  # for CompoVL
-    chains: int = 1_500  # of it, one epoch
+    nested_scenes: int = 1_000  # for CompoVL; one epoch of them
+    chain_batch: int = 10  # pictures in a step, each with the levels of its chains that are trained now
     talk_scenes: int = 500  # for FiVL-Instruct
     test_scenes: int = 60  # held out, of each world
     expressions: int = 2  # asked about a held-out scene at each level
@@ -39,7 +39,7 @@ class Sizes:
 
 QUICK = Sizes(
     nested_scenes=12,
-    chains=16,
+    chain_batch=4,
     talk_scenes=12,
     test_scenes=8,
     expressions=1,

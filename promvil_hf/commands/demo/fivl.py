@@ -131,7 +131,7 @@ def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: 
         vision_loss_weight=weight,
         max_steps=sizes.joint_steps,
         learning_rate=LEARNING_RATE,
-        logging_steps=5,
+        logging_steps=5 if sizes.joint_steps >= 20 else 1,
         per_device_eval_batch_size=16,
         **settings(seed, sizes.batch),
     )

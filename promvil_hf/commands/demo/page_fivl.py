@@ -7,13 +7,12 @@ import numpy as np
 
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
-from promvil_hf.commands.demo.wording import cell, interval, large, picture, spread, verdict
+from promvil_hf.commands.demo.wording import cell, interval, judged, large, picture, spread, verdict
 from promvil_hf.data.fivl_builder import read_rows
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import is_shown, read_explanations
 from promvil_hf.masks import decode
-from promvil_hf.metrics.intervals import Interval
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
 
 
@@ -167,23 +166,31 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
         ["", "best head", "its ρ", "its AUROC", "p in the family", "mean ρ of all"],
         numeric=(1, 2, 3, 4, 5), caption=f"These masks allow a ρ of at most {pages.number(first.ceiling)}.",
     )  # fmt: skip
-    for one in read_explanations(looked.explanations[fivl.WITH]):
-        key = one.keys[0]
-        heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
-        yield pages.figure(
-            large(picture(worlds.folders["talk_test"], one.image)), alt=f"Attention while “{key.text}” was written",
-            heat=Heat(heat, low=0.0, label="attention"),
-            caption=[f"{one.question} {one.answer} Heat of the best heads while they wrote ", pages.tag("strong", key.text)],
-        )  # fmt: skip
+    yield pages.gallery(
+        [_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])],
+        240,
+    )
     yield pages.paragraph(
         "Whole atlases, with their null and examples: ",
         [[pages.link(name, f"atlas/{fivl.file_name(name)}/atlas.html"), " "] for name in atlases],
     )
 
 
+def _heat_figure(one, worlds):
+    key = one.keys[0]
+    heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
+    heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
+    return pages.figure(
+        large(picture(worlds.folders["talk_test"], one.image)),
+        alt=f"Attention while “{key.text}” was written",
+        heat=Heat(heat, low=0.0, label="attention"),
+        caption=[f"{one.question} {one.answer} Heads {heads}, while they wrote ", pages.tag("strong", key.text)],
+    )
+
+
 def reliance_verdict(report: RelianceReport) -> str:
+    what = "Visual Reliance Score beyond random boxes of the same sizes"
     beyond = report.scores["beyond"].get("random boxes")
     if beyond is None or beyond["low"] is None:
-        return "The Visual Reliance Score beyond random boxes is not defined in this run."
-    own = Interval(**{name: float("nan") if value is None else value for name, value in beyond.items()})
-    return verdict(own, "Visual Reliance Score beyond random boxes of the same sizes")
+        return f"{what}: not defined in this run ({report.scores['reason'] or 'too few rows'})."
+    return judged(what, beyond["estimate"], beyond["low"], beyond["high"])

@@ -35,7 +35,7 @@ def data(compovl, tests):
         )
     yield pages.table(
         [
-            [f"level {level}", compovl.rows.get(level, 0), all_, right / all_]
+            [f"level {level}", compovl.rows.get(level), all_, right / all_]
             for level, (right, all_) in compovl.decomposed.items()
         ],
         ["", "training chains", "held-out expressions", "all parts found exactly"],
@@ -48,7 +48,7 @@ def training(tuned):
     yield pages.paragraph(
         f"The base grounds simple phrases. LoRA (rank {promvil.RANK}, curriculum “{promvil.CURRICULUM}”) teaches "
         "it to read evidence: "
-        f"{tuned.rows:,} chains, {tuned.steps:,} steps. It {tuned.trains}."
+        f"{tuned.pictures:,} pictures with their chains, {tuned.steps:,} steps, the boxes alone trained. It {tuned.trains}."
     )
     names = [f"loss_level_{level}" for level in promvil.LEVELS]
     series = [
@@ -138,20 +138,21 @@ def _examples(grounded, tests, sizes: Sizes):
     for title, found in outcomes.items():
         for own in found[:2] if title.startswith("Found step") else found[:1]:
             yield pages.section(
-                title, _trace_strip(own, stepwise[own.name], at_once[own.name]), level=3, anchor=f"{own.name}"
+                title, _trace_figures(own, stepwise[own.name], at_once[own.name]), level=3, anchor=f"{own.name}"
             )
 
 
-def _trace_strip(own, trace: GroundingTrace, once: GroundingTrace):
-    panels = []
+def _trace_figures(own, trace: GroundingTrace, once: GroundingTrace):
+    """The steps side by side, what each was told dashed; then the truth."""
+    image, figures = large(own.scene.image()), []
     for number, step in enumerate(trace.steps):
         marks = [BoxMark(box, "", number) for box in step.boxes]
         marks += [BoxMark(box, "", fed, dashed=True) for fed in step.fed for box in trace.steps[fed].boxes]
-        panels.append(
-            pages.Panel(step.phrase if step.boxes else f"{step.phrase}: {step.reason}", marks, f"Level {step.level}")
+        told = step.phrase if step.boxes else f"{step.phrase}: {step.reason}"
+        figures.append(
+            pages.figure(image, alt=f"Level {step.level}: {told}", boxes=marks, caption=f"{step.level}. {told}")
         )
-    truth = [BoxMark(box, "truth", 0) for box in own.row.boxes] + [
-        BoxMark(box, "at once", 1, dashed=True) for box in once.boxes
-    ]
-    panels.append(pages.Panel("The truth, and the answer at once", truth, "Held against the truth"))
-    return pages.strip(large(own.scene.image()), panels, alt=f"A drawn scene: {own.row.text}")
+    truth = [BoxMark(box, "truth", 0) for box in own.row.boxes]
+    truth += [BoxMark(box, "at once", 1, dashed=True) for box in once.boxes]
+    figures.append(pages.figure(image, alt="The truth, and the answer at once", boxes=truth, caption="The truth"))
+    return pages.gallery(figures, 200)

@@ -12,6 +12,8 @@ from promvil_hf.commands.demo import promvil, world
 from promvil_hf.commands.demo.chapters import QUICK, Folder, Sizes, settings_of
 from promvil_hf.commands.demo.wording import verdict
 from promvil_hf.metrics.intervals import Interval
+from promvil_hf.phrases import PhraseChain
+from promvil_hf.toy.chains import chain_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,29 @@ def test_turns_that_the_base_answers_in_a_word_are_left_out(tmp_path):
     path.write_text(json.dumps([first, talk("b", ("<image>\n" + color[0], color[1]))]))
     [kept] = json.loads(world.without_short_answers(path, tmp_path / "kept.json").read_text())
     assert kept == talk("a", ("<image>\n" + count[0], count[1]))
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_the_chains_of_a_picture_become_one_that_says_all_they_said_once():
+    [scene] = world.scenes_of("nested_test", 1, 0)
+    chains = [chain_of(scene, expression) for expression in scene.expressions()]
+    other = PhraseChain("2", chains[0].steps)
+    rows = [
+        {"image_path": f"{chain.image_id}.png", "image_id": chain.image_id, "chain": chain}
+        for chain in (*chains, other)
+    ]
+    first, second = promvil.by_picture(rows)
+    assert (second["image_path"], second["chain"]) == ("2.png", other)
+    whole = first["chain"]
+
+    def told(chain):
+        levels = chain.levels
+        return {(step.target, levels[i], chain.evidence(i)) for i, step in enumerate(chain.steps)}
+
+    assert told(whole) == set().union(*map(told, chains))
+    assert len(whole.steps) == len({step.target for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
 
 
 # --- what is asked and told -----------------------------------------------------------------------
