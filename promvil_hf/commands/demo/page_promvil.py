@@ -23,9 +23,8 @@ DEEPEST = max(promvil.LEVELS)
 
 def data(compovl, tests):
     yield pages.paragraph(
-        "CompoVL's rows are chains: an expression, the phrases inside it, and the boxes of each. A chain is "
-        "grounded level by level; "
-        "the boxes of one level (dashed) are the evidence of the next."
+        "CompoVL's rows are chains: an expression, the phrases inside it, and the boxes of each. A chain "
+        "is grounded level by level; the boxes of one level (dashed) are the evidence of the next."
     )
     for drawn in tests[:2]:
         expression = max(drawn.expressions(), key=lambda own: own.level)
@@ -46,9 +45,8 @@ def data(compovl, tests):
 
 def training(tuned):
     yield pages.paragraph(
-        f"The base grounds simple phrases. LoRA (rank {promvil.RANK}, curriculum “{promvil.CURRICULUM}”) teaches "
-        "it to read evidence: "
-        f"{tuned.pictures:,} pictures with their chains, {tuned.steps:,} steps, the boxes alone trained. It {tuned.trains}."
+        f"The base grounds simple phrases. LoRA ({tuned.how}) teaches it to read evidence: {tuned.pictures:,} pictures with "
+        f"their chains, {tuned.steps:,} steps; of each text the boxes alone are trained. It {tuned.trains}."
     )
     names = [f"loss_level_{level}" for level in promvil.LEVELS]
     series = [

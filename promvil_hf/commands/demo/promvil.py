@@ -26,6 +26,7 @@ from promvil_hf.toy.scenery import Scene
 LEVELS = (1, 2, 3)
 # For 1.4 million parameters and a few hundred steps; the paper's, for 1.6 billion, are 64, 32 and 1e-4.
 RANK, ALPHA, LEARNING_RATE = 32, 32, 4e-3
+SCOPE = "text"  # the paper's, "reference", adapts both towers; here the tower sees already
 CURRICULUM = "competence"
 PER_PICTURE = 12  # chains of one picture
 
@@ -96,6 +97,7 @@ class Tuned:
     """An adapter, what of the model it trains, and the loss of each level while it was trained."""
 
     adapter: str
+    how: str
     trains: str
     pictures: int
     steps: int
@@ -120,7 +122,7 @@ def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed:
         logging_steps=5,
         **settings(seed, sizes.chain_batch),
     )
-    lora = lora_config("reference", r=RANK, alpha=ALPHA, dropout=0.0)
+    lora = lora_config(SCOPE, r=RANK, alpha=ALPHA, dropout=0.0)
     lora.base_model_name_or_path = str(base)
     trainer = PromViLTrainer(
         backend.model,
@@ -132,9 +134,9 @@ def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed:
     )
     quiet(trainer, "PromViL").train()
     trainer.save_model()
-    return Tuned(
-        str(out), adapted(trainer.model), len(rows), trainer.state.global_step, curve(trainer, "loss", "loss_level")
-    )
+    how = f"rank {RANK}, scope “{SCOPE}”, curriculum “{CURRICULUM}”, learning rate {LEARNING_RATE:g}"
+    points = curve(trainer, "loss", "loss_level")
+    return Tuned(str(out), how, adapted(trainer.model), len(rows), trainer.state.global_step, points)
 
 
 # --- one-shot against progressive -----------------------------------------------------------------
