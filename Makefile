@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(READY)  ## the whole pipeline on a toy world, ending in one HTML report (runs/demo)
+demo: $(READY)  ## both methods on a toy world in five minutes, ending in one HTML page (runs/demo)
 	$(RUN) -m promvil_hf demo --out runs/demo
 
 studies: $(READY)  ## every study of studies/, resumed where it stopped; writes its result, plot and numbers
@@ -43,7 +43,10 @@ clean:  ## what runs wrote; the virtual environment stays
 
 # torch first: left to the resolver it would bring the newest CUDA build, several GB. TORCH= names another build.
 $(READY): setup.py constraints.txt
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
-	touch $@
+	@echo "Installing into $(VENV); its time is told apart."
+	@began=$$(date +%s); set -e; \
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV); \
+	$(RUN) -m pip install --quiet --disable-pip-version-check "$(TORCH)"; \
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"; \
+	echo "Installed in $$(( $$(date +%s) - began )) s."
+	@touch $@

@@ -4,8 +4,8 @@
 import io
 from pathlib import Path
 
-from promvil_hf.commands.demo import chain_of
 from promvil_hf.phrases import PhraseChain
+from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.world import Scene, WorldConfig, scenes
 
 

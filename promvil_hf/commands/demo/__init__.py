@@ -1,0 +1,144 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Both methods on a drawn toy world, from data to evidence, and a page that shows what came out.
+
+    promvil demo --out runs/demo
+
+PromViL: CompoVL -> LoRA with a curriculum -> one-shot against progressive grounding. FiVL: rows with masks -> training with
+and without vision modeling -> Visual Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the
+published checkpoints; only the world and the two base models are small. Nothing on the page is known beforehand: the
+figures are those of this run. Called again, finished chapters are kept.
+
+Floor 5. A module a chapter: world, promvil, fivl; page shows them.
+"""
+
+import hashlib
+import time
+from pathlib import Path
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs/demo"), help="folder to write (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of scenes, training and intervals (default: %(default)s)")
+    add("--quick", action="store_true", help="a few scenes and steps: shows the path, not the result")
+    add("--restart", action="store_true", help="delete what an earlier run kept in --out, and begin afresh")
+    add("--kosmos2-base", type=Path, metavar="DIR", help="another toy Kosmos-2 to begin with than the shipped one")
+    add("--llava-base", type=Path, metavar="DIR", help="likewise another toy LLaVA")
+
+
+def run(args):
+    from transformers.utils import logging
+
+    from promvil_hf.commands.demo.chapters import QUICK, Folder, Sizes, settings_of
+
+    logging.disable_progress_bar()  # of loading a model that is loaded at once
+    started = time.perf_counter()
+    bases = {"kosmos2": _base("kosmos2", args.kosmos2_base), "llava": _base("llava", args.llava_base)}
+    sizes = QUICK if args.quick else Sizes()
+    digests = {name: _digest(folder) for name, folder in bases.items()}
+    folder = Folder(args.out, settings_of(sizes, args.seed, digests), args.restart)
+    page = tell_story(folder, sizes, args.seed, bases)
+    seconds = time.perf_counter() - started
+    kept = [told.title for told in folder.told if not told.now]
+    print(f"\nDone in {seconds:.0f} s. Written:")
+    for path, about in (
+        (page, "open this one in a browser"),
+        (args.out / "compovl", "CompoVL as Parquet with its card"),
+        (args.out / "promvil", "the LoRA adapter, a plain PEFT checkpoint"),
+        (args.out / "fivl" / "train", "FiVL-Instruct as Parquet with its card"),
+        (args.out / "joint", "the models trained with and without vision modeling"),
+        (args.out / "reliance", "a reliance report and page for each model"),
+        (args.out / "atlas", "a head atlas and page for each model"),
+    ):
+        print(f"  {path!s:<{len(str(args.out)) + 14}} {about}")
+    if kept:
+        print(f"\nKept from an earlier run: {', '.join(kept)}. Begin afresh with --restart.")
+    print(
+        "\nTry next, with real checkpoints (the first call downloads them):\n"
+        '  promvil ground photo.jpg "the man next to the woman holding an umbrella" --html trace.html\n'
+        "  promvil build compovl --vg VISUAL_GENOME_DIR --out compovl        (docs/real_data.md)\n"
+        "  promvil recipe run kosmos2/lora --data compovl --image_root VISUAL_GENOME_DIR\n"
+        "  promvil build fivl --help                                         (docs/fivl_instruct.md)\n"
+        "  promvil recipe run llava/lora --data fivl --image_root IMAGES\n"
+        "  promvil reliance fivl --config gqa --images IMAGES --model llava-hf/llava-1.5-7b-hf --out runs/llava\n"
+        '  promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf'
+    )
+
+
+def tell_story(folder, sizes, seed: int, bases: dict[str, Path]) -> Path:
+    """All chapters in order; gives the page."""
+    from promvil_hf.commands.demo import fivl, promvil, world
+    from promvil_hf.commands.demo.page import write_page
+
+    counts = {
+        "nested": sizes.nested_scenes, "nested_test": sizes.test_scenes, "talk": sizes.talk_scenes,
+        "talk_test": sizes.test_scenes,
+    }  # fmt: skip
+    worlds = _chapter(
+        folder, "Toy world", "world", world.Worlds, lambda: world.draw_worlds(folder.place("world"), counts, seed)
+    )
+    places = {name: Path(own) for name, own in worlds.folders.items()}
+    nested_tests = world.scenes_of("nested_test", sizes.test_scenes, seed)
+
+    compovl = _chapter(
+        folder, "CompoVL", "compovl", promvil.Compovl,
+        lambda: promvil.build_compovl(places["nested"], folder.place("compovl"), nested_tests),
+    )  # fmt: skip
+    tuned = _chapter(
+        folder, "LoRA with a curriculum", "promvil", promvil.Tuned,
+        lambda: promvil.train(
+            bases["kosmos2"], folder.place("compovl"), places["nested"], folder.place("promvil"), sizes, seed
+        ),
+    )  # fmt: skip
+    grounded = _chapter(
+        folder, "One-shot and progressive", "ground", promvil.Grounded,
+        lambda: promvil.ground(bases["kosmos2"], Path(tuned.adapter), nested_tests, folder.place("ground"), sizes),
+    )  # fmt: skip
+
+    rows = _chapter(
+        folder, "FiVL rows", "fivl", fivl.Rows,
+        lambda: fivl.build_rows(places["talk"], places["talk_test"], folder.place("fivl")),
+    )  # fmt: skip
+    joint = _chapter(
+        folder, "Vision modeling", "joint", fivl.Jointly,
+        lambda: fivl.train(
+            bases["llava"], folder.place("fivl"), worlds.folders, world.scenes_of("talk", sizes.talk_scenes, seed),
+            folder.place("joint"), sizes, seed,
+        ),
+    )  # fmt: skip
+    models = fivl.models_of(bases["llava"], joint)
+    relied = _chapter(
+        folder, "Visual reliance", "reliance", fivl.Reliance,
+        lambda: fivl.measure_reliance(models, folder.place("fivl"), places["talk_test"], folder.place("reliance")),
+    )  # fmt: skip
+    looked = _chapter(
+        folder, "Head atlas", "atlas", fivl.Looked,
+        lambda: fivl.look(models, folder.place("fivl"), places["talk_test"], folder.place("atlas"), sizes, seed),
+    )  # fmt: skip
+    found = (worlds, compovl, tuned, grounded, rows, joint, relied, looked)
+    return write_page(folder, sizes, seed, found)
+
+
+def _chapter(folder, title: str, name: str, kind, work):
+    """Do a chapter, and say how long it took."""
+    print(f"{title} ...", flush=True)
+    found = folder.chapter(title, name, kind, work)
+    told = folder.told[-1]
+    print(f"  {told.seconds:.1f} s" + ("" if told.now else ", kept from an earlier run"), flush=True)
+    return found
+
+
+def _base(name: str, given: Path | None) -> Path:
+    from promvil_hf.toy.bases import folder
+
+    if given is None:
+        return folder(name)
+    if not (given / "model.safetensors").is_file():
+        raise ValueError(
+            f"You passed {given} as the toy {name} base, and it holds no model.safetensors: name a checkpoint folder."
+        )
+    return given
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]

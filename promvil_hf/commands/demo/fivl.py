@@ -1,0 +1,274 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Chapters 5 to 8, FiVL: rows with masks, training with and without vision modeling, visual reliance, the head atlas.
+
+Floor 5: everything it calls is what serves LLaVA and the published data.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from promvil_hf.commands.demo.chapters import Sizes
+from promvil_hf.commands.demo.training import CurvePoint, curve, quiet, settings
+from promvil_hf.commands.demo.world import without_short_answers
+from promvil_hf.data.fivl_builder import publish, read_rows, tell
+from promvil_hf.data.fivl_instruct import FivlRow
+from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
+from promvil_hf.toy.base_training.worlds import QUESTIONS, question_row
+from promvil_hf.toy.scenery import Scene
+
+
+WEIGHTS = {"λ = 0": 0.0, "λ = 0.1": 0.1}
+WITH, WITHOUT = "λ = 0.1", "λ = 0"
+BASE = "base"
+LEARNING_RATE = 1e-3  # of a model with 1.4 million parameters; the paper's: 2e-5
+REMEMBERED = 3  # one row in so many asks what the base knows already, or it would forget how to answer in one word
+IMAGES = "VG_100K"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the builds said, and how many rows there are to train on, to measure on, and to hide things in."""
+
+    told: str
+    train: int
+    test: int
+    questions: int
+
+
+def build_rows(train: Path, test: Path, out: Path) -> Rows:
+    """Conversations to key expressions (by rules) to masks (the exact ones) to rows; GQA's questions likewise."""
+    told = _build(
+        "llava", without_short_answers(train / "llava_conversations.json", train / "talk.json"), train, out / "train"
+    )
+    _build("llava", without_short_answers(test / "llava_conversations.json", test / "talk.json"), test, out / "test")
+    _build("gqa", _known_questions(test / "gqa_questions.json", test / "known_questions.json"), test, out / "test")
+    counts = [
+        sum(1 for _ in read_rows(folder, config))
+        for folder, config in ((out / "train", "instruct"), (out / "test", "instruct"), (out / "test", "gqa"))
+    ]
+    return Rows(told, *counts)
+
+
+def _build(kind: str, file: Path, world: Path, out: Path) -> str:
+    from promvil_hf.annotators.fivl_pipeline import annotate_expressions, annotate_masks
+    from promvil_hf.annotators.key_expressions import rules
+    from promvil_hf.annotators.masks import given
+    from promvil_hf.data.fivl_builder import CONFIG_OF
+    from promvil_hf.data.fivl_sources import Source
+    from promvil_hf.data.progress import bars_on_a_terminal_only
+
+    config, images = CONFIG_OF[kind], world / IMAGES
+    source, work = Source(kind, (str(file),)), out / "work" / config
+    pictures = world if kind == "llava" else images  # conversations name the image folder themselves
+    annotate_expressions(source, pictures, rules, work, describe={"annotator": "rules"})
+    masks = given(world / "key_expressions.jsonl", images)
+    annotate_masks(source, pictures, masks, work, describe={"annotator": "given"})
+    with bars_on_a_terminal_only():
+        return tell(publish(out, config))
+
+
+def _known_questions(questions: Path, out: Path) -> Path:
+    """Of the questions only the kinds that the toy base was trained to answer."""
+    asked = json.loads(questions.read_text(encoding="utf-8"))
+    known = {name: own for name, own in asked.items() if own["types"]["detailed"] in QUESTIONS}
+    out.write_text(json.dumps(known) + "\n", encoding="utf-8")
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """One training: its weight of the vision loss, where the model lies, its curve, and held-out rows afterwards."""
+
+    weight: float
+    model: str
+    trains: str
+    rows: int
+    points: tuple[CurvePoint, ...]
+    held_out: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Jointly:
+    """All trainings by name, and the base on the same held-out rows."""
+
+    base: dict[str, float]
+    runs: dict[str, Joint]
+
+
+def train(
+    base: Path, rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], out: Path, sizes: Sizes, seed: int
+) -> Jointly:
+    """(1 - λ)·LM + λ·VM from the same base, on the same rows in the same order, for each λ."""
+    from random import Random
+
+    taught = [_opened(row, worlds["talk"]) for row in read_rows(rows / "train", "instruct")]
+    rng = Random(seed)
+    taught += [question_row(drawn, rng) for drawn in scenes[: len(taught) // (REMEMBERED - 1)]]
+    held_out = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
+    runs, before = {}, {}
+    for name, weight in WEIGHTS.items():
+        runs[name], first = _train(base, taught, held_out, weight, name, out / f"weight_{weight:g}", sizes, seed)
+        before = before or first
+    return Jointly(before, runs)
+
+
+def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: int) -> tuple[Joint, dict[str, float]]:
+    from promvil_hf.backends.loading import load
+    from promvil_hf.commands.train_fivl import part_of, trained_parts
+    from promvil_hf.trainers.fivl import FiVLTrainer
+    from promvil_hf.trainers.fivl_config import FiVLConfig
+
+    backend = load(base)
+    for parameter, tensor in backend.model.named_parameters():
+        tensor.requires_grad_(part_of(parameter) != "vision")  # as the paper: the vision tower rests
+    config = FiVLConfig(
+        str(out),
+        vision_loss_weight=weight,
+        max_steps=sizes.joint_steps,
+        learning_rate=LEARNING_RATE,
+        logging_steps=5 if sizes.joint_steps >= 20 else 1,
+        per_device_eval_batch_size=16,
+        **settings(seed, sizes.batch),
+    )
+    trainer = quiet(
+        FiVLTrainer(
+            backend.model, config, processing_class=backend.processor, train_dataset=taught, eval_dataset=held_out
+        ),
+        f"FiVL, {name}",
+    )
+    before = _scores(trainer.evaluate()) if weight == 0 else {}
+    trains = trained_parts(trainer.model)
+    trainer.train()
+    after = _scores(trainer.evaluate())
+    trainer.save_model()
+    points = curve(trainer, "loss", "lm_loss", "vm_loss", "vm_accuracy")
+    return Joint(weight, str(out), trains, len(taught), points, after), before
+
+
+def _opened(row: FivlRow, world: str) -> dict:
+    return row.to_dict() | {"image": str(Path(world) / row.image_path)}
+
+
+def _scores(metrics: dict) -> dict[str, float]:
+    return {name: float(metrics[f"eval_{name}"]) for name in ("lm_loss", "vm_loss", "vm_accuracy", "patch_iou")}
+
+
+# --- what it changed ------------------------------------------------------------------------------
+
+
+def models_of(base: Path, trained: Jointly) -> dict[str, str]:
+    return {BASE: str(base), **{name: own.model for name, own in trained.runs.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Reliance:
+    """The report of each model, as it was saved."""
+
+    reports: dict[str, str]
+
+
+def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path) -> Reliance:
+    """Ask each model about every twin of held-out questions, and score what it loses."""
+    from promvil_hf.backends.loading import load
+    from promvil_hf.evaluation.answering import Asking
+    from promvil_hf.evaluation.reliance import answer_twins, reliance
+    from promvil_hf.evaluation.reliance_shown import write_page
+
+    asked = list(read_rows(rows / "test", "gqa"))
+    pictures, reports = Pictures(world / IMAGES), {}
+    for name, place in models.items():
+        folder = out / file_name(name)
+        asking = Asking(prompt="{text}", max_new_tokens=8, batch_size=64)  # the base was never told to be brief
+        said = answer_twins(asked, pictures, load(place), folder, asking=asking, model={"name": name})
+        report = reliance(asked, said, name=name)
+        reports[name] = str(report.save(folder / "reliance.json"))
+        write_page(folder / "reliance.html", report, asked, pictures)
+    return Reliance(reports)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """IoU of held-out key expressions with the patches that say one of their words, by model; and the pairwise change."""
+
+    expressions: int
+    iou: dict[str, Interval]
+    gain: Interval  # with vision modeling minus without
+    p_value: float
+    words_a_picture: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Atlases and explanations of each model, as they were saved, and what the patches say."""
+
+    atlases: dict[str, str]
+    explanations: dict[str, str]
+    words: Words
+
+
+def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
+    """Which heads look at what the words name; what the image tokens would say; three answers explained."""
+    from promvil_hf.backends.loading import load
+    from promvil_hf.explain.explanations import explain, write_explanations
+    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
+    from promvil_hf.explain.shown import atlas_page
+    from promvil_hf.pages import write
+
+    asked, pictures = list(read_rows(rows / "test", "instruct")), Pictures(world)
+    turns = [turn for row in asked for turn in turns_of(row, lambda row: pictures.open(row.image_path))][: sizes.turns]
+    atlases, explanations, ious, counts = {}, {}, {}, {}
+    for name, place in models.items():
+        backend, folder = load(place), out / file_name(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        told, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
+        atlas = head_atlas(
+            backend, told, skipped=skipped, null="images" if len(told) >= LEAST_TURNS else "cells",
+            shuffles=sizes.shuffles, seed=seed, batch_size=32, progress=True, settings={"model": name, "answers": "given"},
+        )  # fmt: skip
+        (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
+        heads = [place for place in atlas.best(3) if atlas.passing()[place]] or atlas.best(1)
+        examples = [
+            explain(
+                backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
+                heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=one.turn.answer, model=name,
+                max_new_tokens=24, seed=seed,
+            )
+            for one in told[:: max(1, len(told) // 3)][:3]
+        ]  # fmt: skip
+        explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))
+        write(folder / "atlas.html", atlas_page(atlas, examples, pictures.open, model=name))
+        atlases[name] = str(folder / "atlas.json")
+        ious[name], counts[name], images = said_words(backend, asked, pictures)
+    test = paired_test(ious[WITH], ious[WITHOUT], clusters=images)
+    words = Words(
+        len(images), {name: bootstrap_interval(own, clusters=images) for name, own in ious.items()}, test.difference,
+        test.p_value, counts,
+    )  # fmt: skip
+    return Looked(atlases, explanations, words)
+
+
+def said_words(backend, rows: Sequence[FivlRow], pictures: Pictures) -> tuple[np.ndarray, float, list[str]]:
+    """IoU of each different key expression of each picture; the words a picture says; the picture of each expression."""
+    from promvil_hf.backends.base import Request
+    from promvil_hf.explain.vision_logits import key_iou, say
+
+    ious, images, words = [], [], []
+    tokenizer = backend.processor.tokenizer
+    for at in range(0, len(rows), 32):
+        some = rows[at : at + 32]
+        requests = [Request(row.turns[0].question, pictures.open(row.image_path)) for row in some]
+        for row, said in zip(some, say(backend, requests, [row.image_size for row in some]), strict=True):
+            words.append(len(said.shown()))
+            for key in {key.text: key.expression for key in row.keys}.values():
+                ious.append(key_iou(said, key, tokenizer))
+                images.append(row.image_path)
+    return np.array(ious), float(np.mean(words)), images
+
+
+def file_name(name: str) -> str:
+    return name.replace("λ = ", "weight_")

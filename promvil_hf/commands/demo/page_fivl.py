@@ -1,0 +1,196 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""FiVL's part of the demo's page: rows, joint training, reliance, heads. Floor 5."""
+
+from pathlib import Path
+
+import numpy as np
+
+from promvil_hf import pages
+from promvil_hf.commands.demo import fivl
+from promvil_hf.commands.demo.wording import cell, interval, judged, large, picture, spread, verdict
+from promvil_hf.data.fivl_builder import read_rows
+from promvil_hf.evaluation.reliance import RelianceReport
+from promvil_hf.explain.atlas import HeadAtlas
+from promvil_hf.explain.explanations import is_shown, read_explanations
+from promvil_hf.masks import decode
+from promvil_hf.pages import Bar, Heat, MaskMark, Series
+
+
+def rows_part(rows, worlds):
+    yield pages.paragraph(
+        "A row of FiVL-Instruct is a conversation, and for each key expression in it the region that it speaks "
+        "of. Expressions are found by "
+        "rules, masks here are the drawn ones; with real pictures GroundingDINO and SAM make them. "
+        f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with "
+        "something to hide."
+    )
+    some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
+    yield pages.gallery([_row_figure(row, worlds.folders["talk_test"]) for row in some], 240)
+    yield pages.details("What the build said", pages.code(rows.told))
+
+
+def _row_figure(row, folder: str):
+    turn = next((turn for turn in row.turns if row.of_turn(turn.index)), row.turns[0])
+    masks = [
+        MaskMark(decode(key.expression.mask), key.text, place) for place, key in enumerate(row.of_turn(turn.index)[:6])
+    ]
+    return pages.figure(
+        large(picture(folder, row.image_path)), alt=f"A drawn scene: {turn.answer}", masks=masks,
+        caption=[turn.question, " ", pages.tag("strong", turn.answer)],
+    )  # fmt: skip
+
+
+def joint(joint, looked, worlds):
+    one = joint.runs[fivl.WITH]
+    yield pages.paragraph(
+        "In the paper's loss, (1 − λ)·LM + λ·VM, each patch that a mask touches learns to predict a word of the "
+        "expression. Both trainings begin "
+        f"with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, the "
+        "paper's, in the other. "
+        f"Each trains {one.trains}."
+    )
+    yield pages.gallery(
+        [
+            pages.line_chart(
+                [
+                    Series(name, [point.step for point in own.points], [point.values.get(term) for point in own.points])
+                    for name, own in joint.runs.items()
+                ],
+                alt=f"{about} over the steps.", x_label="step", y_label=about,
+            )
+            for term, about in (("lm_loss", "language loss"), ("vm_loss", "vision loss, before it is weighted"))
+        ],
+        320,
+    )  # fmt: skip
+    yield pages.table(
+        [
+            [name, own["lm_loss"], own["vm_loss"], own["vm_accuracy"], own["patch_iou"], spread(looked.words.iou[name]),
+             looked.words.words_a_picture[name]]
+            for name, own in {fivl.BASE: joint.base, **{name: run.held_out for name, run in joint.runs.items()}}.items()
+        ],
+        ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
+        numeric=(1, 2, 3, 4, 5, 6),
+        caption="Held-out rows. Patches right: the share of labelled patches whose likeliest word is their label. IoU of "
+        "expressions: of the patches that say one of its words, with its mask; intervals draw whole pictures.",
+    )  # fmt: skip
+    about = f"IoU of {looked.words.expressions:,} held-out expressions, {fivl.WITH} minus {fivl.WITHOUT}"
+    yield pages.bullets([verdict(looked.words.gain, about)])
+    yield pages.paragraph("What the patches of a held-out picture would say, the likeliest word of each:")
+    for together in zip(*(read_explanations(path) for path in looked.explanations.values()), strict=True):
+        yield pages.gallery(
+            [_words_figure(one, name, worlds) for name, one in zip(looked.explanations, together, strict=True)], 200
+        )
+
+
+def _words_figure(one, name: str, worlds):
+    said = np.array(one.said)
+    found, counts = np.unique(said[said >= 0], return_counts=True)
+    words = [int(found[k]) for k in np.argsort(-counts, kind="stable") if is_shown(one.words.get(int(found[k]), ""))]
+    marks = [MaskMark(said == word, one.words[word].strip(), place) for place, word in enumerate(words[:6])]
+    return pages.figure(
+        large(picture(worlds.folders["talk_test"], one.image)), alt=f"What the patches say, {name}", masks=marks,
+        caption=f"{name}: {len(words)} words" + (", the 6 largest shown" if len(words) > 6 else ""),
+    )  # fmt: skip
+
+
+def reliance(reports: dict[str, RelianceReport]):
+    first = next(iter(reports.values()))
+    yield pages.paragraph(
+        "Each question is asked six times: as it is, with the boxes of its key expressions hidden, and under "
+        "five controls. The score is the "
+        f"share of the accuracy that is lost. {first.rows['rows_with_twins']:,} questions about "
+        f"{first.rows['images']:,} held-out pictures."
+    )
+    yield pages.table(
+        [
+            [name, report.scores["original_accuracy"], report.scores["masked"]["accuracy"],
+             f"{pages.number(report.scores['score'])} {interval(report.scores['masked']['relative'])}",
+             *(_relative(report, kind) for kind in ("silhouettes", "random boxes", "whole image", "blind")),
+             cell(report.scores["beyond"].get("random boxes"))]
+            for name, report in reports.items()
+        ],
+        ["", "accuracy", "key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image", "blind",
+         "score beyond random boxes"],
+        numeric=range(1, 9), caption="Relative drops under each perturbation; intervals draw whole pictures.",
+    )  # fmt: skip
+    shown = reports[fivl.WITH].scores
+    yield pages.bar_chart(
+        [
+            Bar(kind, found["estimate"], found["low"], found["high"], int(place != 0))
+            for place, (kind, drop) in enumerate({"key boxes": shown["masked"], **shown["controls"]}.items())
+            if (found := drop["relative"])
+        ],
+        alt="Relative drop of accuracy of the jointly trained model under each perturbation.",
+        caption=f"The model trained with {fivl.WITH}.",
+    )
+    yield pages.bullets([reliance_verdict(reports[fivl.WITH])])
+    yield pages.paragraph(
+        "Whole reports, with cases: ",
+        [[pages.link(name, f"reliance/{fivl.file_name(name)}/reliance.html"), " "] for name in reports],
+    )
+
+
+def _relative(report: RelianceReport, kind: str):
+    found = report.scores["controls"].get(kind)
+    return None if found is None else pages.number(found["relative"]["estimate"])
+
+
+def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
+    first = next(iter(atlases.values()))
+    yield pages.paragraph(
+        "While a key expression is written, each head's attention to the image is ranked against the "
+        "expression's mask (Spearman's ρ). "
+        f"{first.turns:,} held-out turns, all models told the same answers. A head passes if it does better than "
+        "with the masks of "
+        "other turns, the error of the whole family held at 0.05; rings mark those."
+    )
+    highest = max(float(np.nanmax(np.abs(atlas.rho))) for atlas in atlases.values())
+    yield pages.gallery(
+        [
+            pages.heat_map(
+                atlas.rho, alt=f"Spearman's rho of each head, {name}", row_label="layer", column_label="head", signed=True,
+                low=-highest, high=highest, label="ρ", rings=np.argwhere(atlas.passing()).tolist(),
+                caption=f"{name}: {int(atlas.passing().sum())} of {atlas.rho.size} heads pass",
+            )
+            for name, atlas in atlases.items()
+        ],
+        200,
+    )  # fmt: skip
+    yield pages.table(
+        [
+            [name, f"{best[0]}.{best[1]}", spread(atlas.interval(*best)), float(atlas.auroc[best]), float(atlas.p_family[best]),
+             float(np.nanmean(atlas.rho))]
+            for name, atlas in atlases.items()
+            for best in atlas.best(1)
+        ],
+        ["", "best head", "its ρ", "its AUROC", "p in the family", "mean ρ of all"],
+        numeric=(1, 2, 3, 4, 5), caption=f"These masks allow a ρ of at most {pages.number(first.ceiling)}.",
+    )  # fmt: skip
+    yield pages.gallery(
+        [_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])],
+        240,
+    )
+    yield pages.paragraph(
+        "Whole atlases, with their null and examples: ",
+        [[pages.link(name, f"atlas/{fivl.file_name(name)}/atlas.html"), " "] for name in atlases],
+    )
+
+
+def _heat_figure(one, worlds):
+    key = one.keys[0]
+    heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
+    heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
+    return pages.figure(
+        large(picture(worlds.folders["talk_test"], one.image)),
+        alt=f"Attention while “{key.text}” was written",
+        heat=Heat(heat, low=0.0, label="attention"),
+        caption=[f"{one.question} {one.answer} Heads {heads}, while they wrote ", pages.tag("strong", key.text)],
+    )
+
+
+def reliance_verdict(report: RelianceReport) -> str:
+    what = "Visual Reliance Score beyond random boxes of the same sizes"
+    beyond = report.scores["beyond"].get("random boxes")
+    if beyond is None or beyond["low"] is None:
+        return f"{what}: not defined in this run ({report.scores['reason'] or 'too few rows'})."
+    return judged(what, beyond["estimate"], beyond["low"], beyond["high"])

@@ -1,0 +1,54 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What the parts of the demo's page share: differences in words, and pictures at a size to look at. Floor 5, no torch."""
+
+import math
+from pathlib import Path
+
+from PIL import Image
+
+from promvil_hf import pages
+from promvil_hf.metrics.intervals import Interval
+
+
+def verdict(gain: Interval, what: str) -> str:
+    """A difference with its interval, and what may be said of it."""
+    return judged(what, gain.estimate, gain.low, gain.high, gain.note)
+
+
+def judged(what: str, estimate: float, low: float, high: float, note: str = "") -> str:
+    """The same for the bare numbers of a report."""
+    if math.isnan(low):
+        return f"{what}: {signed(estimate)}, without an interval ({note or 'undefined'})."
+    told = f"{what}: {signed(estimate)} {pages.interval(low, high)}."
+    if low > 0:
+        return f"{told} The interval lies above 0."
+    if high < 0:
+        return f"{told} The interval lies below 0: the claim does not hold in this run."
+    return f"{told} No difference seen: the interval includes 0."
+
+
+def signed(value: float) -> str:
+    return ("+" if value > 0 else "") + pages.number(value)
+
+
+def spread(own: Interval) -> str:
+    return f"{pages.number(own.estimate)} {pages.interval(own.low, own.high)}"
+
+
+def interval(record: dict) -> str:
+    return "" if record["low"] is None else pages.interval(record["low"], record["high"])
+
+
+def cell(record: dict | None) -> str:
+    return "–" if record is None else f"{pages.number(record['estimate'])} {interval(record)}"
+
+
+def large(image, side: int = 256):
+    """Scenes are 64 pixels wide: enlarged without blur."""
+    return image.resize((side, side), Image.Resampling.NEAREST)
+
+
+def picture(folder: str, name: str):
+    """A scene as it was written."""
+    with Image.open(Path(folder) / name) as opened:
+        return opened.convert("RGB")

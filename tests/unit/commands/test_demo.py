@@ -1,0 +1,229 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The demo: chapters are kept under their settings, what is trained on is never measured on, words follow the figures."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from promvil_hf import cli
+from promvil_hf.commands.demo import promvil, world
+from promvil_hf.commands.demo.chapters import QUICK, Folder, Sizes, settings_of
+from promvil_hf.commands.demo.wording import verdict
+from promvil_hf.metrics.intervals import Interval
+from promvil_hf.phrases import PhraseChain
+from promvil_hf.toy.chains import chain_of
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    number: int
+    by_level: dict[int, tuple[int, int]]
+    gain: Interval
+
+
+def interval(estimate: float, low: float, high: float, note: str = "") -> Interval:
+    return Interval(estimate, low, high, 0.95, "bca", 10, 5, 99, 0, note)
+
+
+# --- chapters -------------------------------------------------------------------------------------
+
+
+def test_a_chapter_is_done_once_and_read_back_as_it_was(tmp_path):
+    found = Counted(3, {1: (2, 3)}, interval(0.1, math.nan, math.nan, "one cluster only: nothing to resample"))
+    calls = []
+
+    def work():
+        calls.append(1)
+        return found
+
+    first = Folder(tmp_path / "demo", {"seed": 0})
+    assert first.chapter("Counting", "count", Counted, work) is found
+    again = Folder(tmp_path / "demo", {"seed": 0})
+    read = again.chapter("Counting", "count", Counted, work)
+    assert len(calls) == 1
+    assert (read.number, read.by_level, read.gain.note) == (found.number, found.by_level, found.gain.note)
+    assert math.isnan(read.gain.low)
+    assert [(told.title, told.now) for told in (*first.told, *again.told)] == [("Counting", True), ("Counting", False)]
+
+
+def test_a_chapter_that_fails_is_done_again(tmp_path):
+    def fails():
+        raise RuntimeError("interrupted")
+
+    folder = Folder(tmp_path / "demo", {"seed": 0})
+    with pytest.raises(RuntimeError):
+        folder.chapter("Counting", "count", Counted, fails)
+    assert folder.chapter("Counting", "count", Counted, lambda: Counted(1, {}, interval(0, 0, 0))).number == 1
+
+
+def test_a_folder_of_other_settings_is_not_gone_on_with_and_restart_empties_it(tmp_path):
+    out = tmp_path / "demo"
+    Folder(out, settings_of(Sizes(), 0, {"kosmos2": "a"}))
+    (out / "chapters" / "old.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"other settings \(seed 0 there, 1 now\). Pass --restart to make it afresh"):
+        Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}))
+    Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}), restart=True)
+    assert list((out / "chapters").iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("words")
+    for restart in (False, True):
+        with pytest.raises(ValueError, match="is not empty and holds no demo: pass a new folder as --out"):
+            Folder(tmp_path, {"seed": 0}, restart)
+    assert (tmp_path / "thesis.tex").read_text() == "words"
+
+
+def test_a_base_that_is_no_checkpoint_is_named(tmp_path, capsys):
+    assert cli.main(["demo", "--out", str(tmp_path / "demo"), "--kosmos2-base", str(tmp_path)]) == 2
+    assert "holds no model.safetensors: name a checkpoint folder" in capsys.readouterr().err
+
+
+# --- worlds ---------------------------------------------------------------------------------------
+
+
+def test_held_out_scenes_are_none_of_those_trained_on():
+    for name in ("nested", "talk"):
+        trained = {scene.index for scene in world.scenes_of(name, 5, 0)}
+        held_out = {scene.index for scene in world.scenes_of(f"{name}_test", 5, 0)}
+        assert len(trained) == len(held_out) == 5 and not trained & held_out
+    assert max(Sizes().nested_scenes, Sizes().talk_scenes, Sizes().test_scenes) < world.BEHIND - world.HELD_OUT
+
+
+def test_the_llava_is_asked_about_the_world_it_knows():
+    from promvil_hf.toy.base_training import llava
+
+    assert world.ASKED_ABOUT == llava.ASKED_ABOUT
+
+
+def test_turns_that_the_base_answers_in_a_word_are_left_out(tmp_path):
+    def talk(name, *turns):
+        said = [
+            {"from": who, "value": text} for turn in turns for who, text in zip(("human", "gpt"), turn, strict=True)
+        ]
+        return {"id": name, "image": "a.png", "conversations": said}
+
+    color, count = (
+        ("What color is the star?", "It is a red star."),
+        ("How many stars are there?", "There is one star."),
+    )
+    path = tmp_path / "all.json"
+    first = talk("a", ("<image>\n" + color[0], color[1]), count)
+    path.write_text(json.dumps([first, talk("b", ("<image>\n" + color[0], color[1]))]))
+    [kept] = json.loads(world.without_short_answers(path, tmp_path / "kept.json").read_text())
+    assert kept == talk("a", ("<image>\n" + count[0], count[1]))
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def test_the_chains_of_a_picture_become_one_that_says_all_they_said_once():
+    [scene] = world.scenes_of("nested_test", 1, 0)
+    chains = [chain_of(scene, expression) for expression in scene.expressions()]
+    other = PhraseChain("2", chains[0].steps)
+    rows = [
+        {"image_path": f"{chain.image_id}.png", "image_id": chain.image_id, "chain": chain}
+        for chain in (*chains, other)
+    ]
+    first, second = promvil.by_picture(rows)
+    assert (second["image_path"], second["chain"]) == ("2.png", other)
+    whole = first["chain"]
+
+    def told(chain):
+        levels = chain.levels
+        return {(step.target, levels[i], chain.evidence(i)) for i, step in enumerate(chain.steps)}
+
+    assert told(whole) == set().union(*map(told, chains))
+    assert len(whole.steps) == len({step.target for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
+
+
+# --- what is asked and told -----------------------------------------------------------------------
+
+
+def test_each_level_is_asked_about_as_often_and_the_truth_is_the_scenes():
+    scenes = world.scenes_of("nested_test", 3, 0)
+    asked = promvil.asked(scenes, 2)
+    for scene in scenes:
+        own = [one for one in asked if one.scene is scene]
+        assert sorted({one.row.level for one in own}) == [1, 2, 3]
+        assert all(sum(one.row.level == level for one in own) <= 2 for level in (1, 2, 3))
+        for one in own:
+            left, top, right, bottom = scene.objects[scene.position_of(one.expression.target_id)].xyxy_px
+            assert one.row.boxes[0].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
+    assert len({one.name for one in asked}) == len(asked)
+
+
+def test_the_rule_grammar_is_counted_against_the_scenes_own_parts():
+    found = promvil.decomposed(world.scenes_of("nested_test", 3, 0))
+    assert sorted(found) == [1, 2, 3] and all(0 < right <= all_ for right, all_ in found.values())
+
+
+@pytest.mark.parametrize(
+    ("gain", "told"),
+    [
+        (interval(0.12, 0.05, 0.19), "X: +0.120 [0.050, 0.190]. The interval lies above 0."),
+        (
+            interval(-0.12, -0.19, -0.05),
+            "X: −0.120 [−0.190, −0.050]. The interval lies below 0: the claim does not hold in this run.",
+        ),
+        (interval(0.02, -0.05, 0.09), "X: +0.020 [−0.050, 0.090]. No difference seen: the interval includes 0."),
+        (interval(0.02, math.nan, math.nan, "one cluster"), "X: +0.020, without an interval (one cluster)."),
+    ],
+)  # fmt: skip
+def test_a_verdict_says_what_the_interval_allows(gain, told):
+    assert verdict(gain, "X") == told
+
+
+def test_the_quick_demo_is_smaller_everywhere():
+    assert all(getattr(QUICK, name) < getattr(Sizes(), name) for name in Sizes.__dataclass_fields__)
+
+
+# --- end to end -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """Checkpoints of random weights, of the shape of the shipped ones."""
+    from promvil_hf.toy.base_training import kosmos2, llava
+
+    places = {}
+    for name, family in (("kosmos2", kosmos2), ("llava", llava)):
+        places[name], tiny = tmp_path_factory.mktemp(name), family.untrained(layers=2, vision_layers=2)
+        tiny.model.save_pretrained(places[name])
+        tiny.processor.save_pretrained(places[name])
+    return places
+
+
+@pytest.mark.slow
+def test_the_demo_goes_from_data_to_a_page_and_keeps_its_chapters(bases, tmp_path, capsys):
+    out = tmp_path / "demo"
+    call = ["demo", "--quick", "--out", str(out), "--kosmos2-base", str(bases["kosmos2"])]
+    call += ["--llava-base", str(bases["llava"])]
+    assert cli.main(call) == 0
+    shown = capsys.readouterr().out
+    assert "Try next, with real checkpoints" in shown and "kept from an earlier run" not in shown
+    page = (out / "index.html").read_text(encoding="utf-8")
+    for title in ("In short", "One-shot against progressive", "Training with vision modeling", "Which heads look"):
+        assert title in page
+    levels = json.loads((out / "chapters" / "ground.json").read_text())["found"]["levels"]
+    assert [level["level"] for level in levels] == [1, 2, 3]
+    for level in levels:  # the page's figures are those of the run
+        gain = level["gain"]["tuned"]
+        report = json.loads((out / "ground" / f"tuned_progressive_level_{level['level']}.json").read_text())
+        once = json.loads((out / "ground" / f"tuned_one-shot_level_{level['level']}.json").read_text())
+        assert report["scores"]["value"] - once["scores"]["value"] == pytest.approx(gain["estimate"])
+    joint = json.loads((out / "chapters" / "joint.json").read_text())["found"]["runs"]
+    assert {run["weight"] for run in joint.values()} == {0.0, 0.1}
+    for place in (
+        "promvil/adapter_model.safetensors",
+        "joint/weight_0.1/model.safetensors",
+        "reliance/base/reliance.html",
+    ):
+        assert (out / place).is_file()
+
+    assert cli.main(call) == 0
+    assert "kept from an earlier run" in capsys.readouterr().out
+    assert cli.main([*call, "--seed", "1"]) == 2
+    assert "seed 0 there, 1 now" in capsys.readouterr().err
