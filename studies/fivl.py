@@ -18,12 +18,12 @@ from PIL import Image, ImageFilter
 
 from promvil_hf.inflection import plural
 from promvil_hf.pages.charts import Series
-from promvil_hf.toy.base_training.worlds import QUESTIONS, held_out
-from promvil_hf.toy.base_training.worlds import world as small_world
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.gqa import gqa_questions
 from promvil_hf.toy.questions import KeyRegion, conversation, pope_questions
 from promvil_hf.toy.scenery import Scene, scene
+from promvil_hf.toy.small_world import QUESTIONS, held_out
+from promvil_hf.toy.small_world import world as small_world
 from studies.cells import Cell, Given
 from studies.results import Result, Sample, Score
 from studies.sentences import agreement, bleu, rouge_l

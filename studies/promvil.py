@@ -16,10 +16,10 @@ from promvil_hf.boxes import Box
 from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.pages.charts import Series
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
-from promvil_hf.toy.base_training.worlds import NESTED, box_of, held_out
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.config import WorldConfig, held_out_pairs
 from promvil_hf.toy.scenery import Scene, scene
+from promvil_hf.toy.small_world import NESTED, box_of, held_out
 from studies.cells import Cell, Given
 from studies.results import Result, Sample, Score
 from studies.terms import Terms

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from promvil_hf import masks
-from promvil_hf.toy.base_training.worlds import held_out
 from promvil_hf.toy.models import tiny_llava
+from promvil_hf.toy.small_world import held_out
 from studies.__main__ import main, study
 from studies.cells import Given
 from studies.fivl import (

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from promvil_hf.boxes import iou
-from promvil_hf.toy.base_training.worlds import box_of, held_out
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.toy.small_world import box_of, held_out
 from studies.__main__ import main, names, study
 from studies.cells import Given
 from studies.pages import FOLDER, check

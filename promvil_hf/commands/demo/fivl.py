@@ -18,8 +18,9 @@ from promvil_hf.data.fivl_builder import publish, read_rows, tell
 from promvil_hf.data.fivl_instruct import FivlRow
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
-from promvil_hf.toy.base_training.worlds import QUESTIONS, question_row
+from promvil_hf.toy.base_training.worlds import question_row
 from promvil_hf.toy.scenery import Scene
+from promvil_hf.toy.small_world import QUESTIONS
 
 
 WEIGHTS = {"λ = 0": 0.0, "λ = 0.1": 0.1}

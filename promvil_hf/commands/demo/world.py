@@ -11,13 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from promvil_hf.toy.base_training.worlds import HELD_OUT, NESTED, held_out, world
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.scenery import Scene, scene
+from promvil_hf.toy.small_world import ASKED_ABOUT, HELD_OUT, NESTED, held_out
 from promvil_hf.toy.world import write_world
 
 
-ASKED_ABOUT = world(3, 5)  # what the toy LLaVA was trained to talk about
 BEHIND = HELD_OUT + 100_000  # scenes for training: neither base has seen them, and none is held out
 
 
