@@ -41,6 +41,7 @@ TUNING = {
     "alpha": 32,
     "dropout": 0.0,
     "evidence": True,
+    "supervise": "phrase",
     "curriculum": "none",
     "per_level": PER_LEVEL,
     "world": asdict(WORLD),
@@ -184,6 +185,7 @@ def fine_tune(
     alpha: float,
     dropout: float,
     evidence: bool,
+    supervise: str,
     curriculum: str,
     per_level: int,
     world: Mapping,
@@ -193,7 +195,8 @@ def fine_tune(
     `batch` is in scenes: a curriculum cuts a scene into its levels, so as many more cuts make a batch, and the number of
     updates stays what it is without one.
     """
-    from promvil_hf.backends.loading import load
+    from transformers import PrinterCallback
+
     from promvil_hf.backends.lora_scopes import lora_config
     from promvil_hf.collators.texts import Texts
     from promvil_hf.curriculum import whole
@@ -201,7 +204,7 @@ def fine_tune(
     from promvil_hf.trainers.promvil import PromViLTrainer
     from promvil_hf.trainers.promvil_config import PromViLConfig
 
-    backend = load(base, device="cpu")
+    backend = _load(base)
     lora = lora_config("reference", r=rank, alpha=alpha, dropout=dropout)
     lora.base_model_name_or_path = str(base)
     rows = rows_of(_world(world), seed, scenes, per_level)
@@ -211,6 +214,7 @@ def fine_tune(
         seed=seed,
         curriculum=curriculum,
         train_evidence=evidence,
+        supervise=supervise,
         learning_rate=learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
@@ -227,6 +231,7 @@ def fine_tune(
     trainer = PromViLTrainer(
         backend.model, config, processing_class=backend.processor, train_dataset=rows, peft_config=lora
     )
+    trainer.remove_callback(PrinterCallback)  # the study shows one bar of its own
     trainer.train(resume_from_checkpoint=last_whole(folder)[0])
     trainer.save_model()
     for path in folder.glob("checkpoint-*"):
@@ -347,11 +352,20 @@ def _asked(config: WorldConfig, seed: int, scenes: int, per_level: int) -> Itera
 
 def _grounder(base: Path, adapter: Path | None):
     """mode -> a grounder of this base and adapter."""
-    from promvil_hf.backends.loading import load
     from promvil_hf.inference import GroundingOptions, ProgressiveGrounder
 
-    backend = load(base, adapter, device="cpu")
+    backend = _load(base, adapter)
     return lambda mode: ProgressiveGrounder(backend, GroundingOptions(mode, max_new_tokens=16))
+
+
+def _load(base: Path, adapter: Path | None = None):
+    """A backend, without a bar for the loading of its few tensors."""
+    from transformers.utils import logging
+
+    from promvil_hf.backends.loading import load
+
+    logging.disable_progress_bar()
+    return load(base, adapter, device="cpu")
 
 
 def _iou(found: Sequence[Sequence[Box]], gold: Sequence[Sequence[Box]]) -> list[float]:
