@@ -109,7 +109,7 @@ def tell_story(folder, sizes, seed: int, bases: dict[str, Path]) -> Path:
     models = fivl.models_of(bases["llava"], joint)
     relied = _chapter(
         folder, "Visual reliance", "reliance", fivl.Reliance,
-        lambda: fivl.measure_reliance(models, folder.place("fivl"), places["talk_test"], folder.place("reliance")),
+        lambda: fivl.measure_reliance(models, folder.place("fivl"), places["talk_test"], folder.place("reliance"), sizes),
     )  # fmt: skip
     looked = _chapter(
         folder, "Head atlas", "atlas", fivl.Looked,

@@ -31,6 +31,7 @@ class Sizes:
     talk_scenes: int = 400  # for FiVL-Instruct
     test_scenes: int = 100  # held out, of each world
     expressions: int = 2  # asked about a held-out scene at each level
+    questions: int = 150  # asked with everything that can be hidden
     joint_steps: int = 70  # of the training with and without vision modeling
     batch: int = 16
     shuffles: int = 200  # of the atlas
@@ -43,6 +44,7 @@ QUICK = Sizes(
     talk_scenes=12,
     test_scenes=8,
     expressions=1,
+    questions=20,
     joint_steps=2,
     batch=4,
     shuffles=10,

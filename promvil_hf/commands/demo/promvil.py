@@ -12,7 +12,7 @@ from pathlib import Path
 
 from promvil_hf.collators.texts import chain_in
 from promvil_hf.commands.demo.chapters import Sizes
-from promvil_hf.commands.demo.training import CurvePoint, curve, quiet, settings
+from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
 from promvil_hf.data.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import compare, evaluate
@@ -47,7 +47,9 @@ def build_compovl(world: Path, out: Path, tests: Sequence[Scene]) -> Compovl:
     from promvil_hf.data.leakage import LeakageList
 
     held_out = LeakageList("held-out scenes", "vg", frozenset(scene.image_id for scene in tests))
-    built = build(world, out, Composing(levels=max(LEVELS), per_image=PER_PICTURE), leakage=(held_out,))
+    built = build(
+        world, out, Composing(levels=max(LEVELS), per_image=PER_PICTURE), leakage=(held_out,), progress=on_a_terminal()
+    )
     levels = Counter(row["level"] for row in compovl_rows(out))
     return Compovl(str(built), dict(sorted(levels.items())), decomposed(tests))
 

@@ -39,6 +39,11 @@ class Bar(TrainerCallback):
         self.bar.close()
 
 
+def on_a_terminal() -> bool:
+    """Bars are for people: where nobody looks, jobs would print a line for each of their parts."""
+    return sys.stderr.isatty()
+
+
 def quiet(trainer, title: str):
     """The trainer with our bar in place of its printing."""
     for callback in (PrinterCallback, ProgressCallback):
