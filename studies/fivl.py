@@ -47,7 +47,7 @@ TUNING = {
 }
 QUICK_TUNING = {"scenes": 16, "batch": 8}
 SCENES = 100
-QUICK_SCENES = 6
+QUICK_SCENES = 10  # a head atlas needs eight turns
 
 TASKS = ("talk", "caption")
 PICTURES = ("clean", "noise", "blur")
