@@ -62,8 +62,15 @@ def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> Tiny
 
 @torch.no_grad()
 def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
-    """Put the pre-trained tower in, and a projector that begins with centred features of unit size."""
+    """Put the pre-trained tower in, and a projector that begins with centred features of unit size.
+
+    What the layers of the language model write begins at nothing: at random weights it would drown pictures and words,
+    which Llama, other than Kosmos-2, does not enlarge as they come in.
+    """
     copy_tower(tower, model.model.vision_tower)
+    for layer in model.model.language_model.layers:
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()
     images = np.stack([np.asarray(drawn.image()) for drawn in held_out(ASKED_ABOUT, scenes, seed + 1)])
     states = model.model.vision_tower(pixel_values=pixel_values(images), output_hidden_states=True).hidden_states
     features = states[model.config.vision_feature_layer][:, 1:]
@@ -88,9 +95,12 @@ def align_places(
         return projector(states[model.config.vision_feature_layer][:, 1:])
 
     words, between = model.get_input_embeddings().weight, list(projector.named_parameters())
-    return align(
+    curve = align(
         embed, between, words, word_ids(tiny.processor.tokenizer), None, steps, seed=seed, every=every, say=say
     )
+    with torch.no_grad():
+        model.get_output_embeddings().weight.copy_(words)  # what is read as a word can be said as one
+    return curve
 
 
 def train_on(
