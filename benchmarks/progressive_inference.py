@@ -321,7 +321,8 @@ def floor(backend, asked, rows, exact: bool = False):
                 for width in (length, 1):
                     text.model(input_ids=torch.full((count, width), 5), past_key_values=own, use_cache=True)
         else:
-            block = tokens[: len(tokens) // 32 * 32].view(-1, 32)
+            width = min(32, len(tokens))
+            block = tokens[: len(tokens) // width * width].view(-1, width)
             for part in block.split(64):
                 text.model(input_ids=part, use_cache=False)
         states = torch.zeros(2 * len(suffixes), weight.shape[1], dtype=weight.dtype)
