@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What FiVL's studies share: the world that is asked about, joint fine-tuning, and what is measured of it.
 
-`tuned` gives the cell of a LoRA adapter; `answers`, `speech`, `places`, `reliance` and `ablation` those of what a model (with
-an adapter: None is the base) does on held-out scenes. Equal settings are equal cells, so the reference (λ 0.1, exact masks) is
+`tuned` gives the cell of a fine-tuned model; `answers`, `speech`, `places`, `reliance` and `ablation` those of what a model (None
+is the base) does on held-out scenes. Equal settings are equal cells, so the reference (λ 0.1, exact masks) is
 trained once for all studies. Public code of the package only.
 """
 
@@ -36,6 +36,7 @@ TUNING = {
     "scenes": 1920,
     "passes": 1,
     "batch": 12,
+    "tune": "full",  # as the published code: the language model and the projector; "lora" takes the three below
     "learning_rate": 2e-3,
     "rank": 32,
     "alpha": 32,
@@ -53,11 +54,13 @@ TASKS = ("talk", "caption")
 PICTURES = ("clean", "noise", "blur")
 TWINS = ("original", "key boxes", "random boxes", "whole image")
 LOOK = "What does the image show?"
+SENTENCE = " Answer in a sentence."  # or nobody could know which of two answers "What color is the ring?" asks for
+SHORT = 4  # short questions in a talk besides its sentences
 Turn = tuple[str, str, tuple[KeyRegion, ...]]  # question, answer, what of it stands where
 
 
 def tuned(terms: Terms, seed: int, **changes: Any) -> Cell:
-    """The cell of a fine-tuned adapter. `changes` are to `TUNING`."""
+    """The cell of a fine-tuned model. `changes` are to `TUNING`."""
     settings = {**TUNING, **(QUICK_TUNING if terms.quick else {}), "seed": seed}
     unknown = changes.keys() - settings.keys()
     if unknown:
@@ -65,35 +68,35 @@ def tuned(terms: Terms, seed: int, **changes: Any) -> Cell:
     return Cell(fine_tune, {**settings, **changes}, {"base": terms.base})
 
 
-def answers(terms: Terms, seed: int, adapter: Cell | None, pictures: str = "clean", **world: Any) -> Cell:
+def answers(terms: Terms, seed: int, trained: Cell | None, pictures: str = "clean", **world: Any) -> Cell:
     """The cell of short answers; `pictures` are spoilt as `PICTURES` says, `world` changes `WORLD`."""
-    return _measuring(short_answers, terms, seed, adapter, pictures=pictures, world=asdict(replace(WORLD, **world)))
+    return _measuring(short_answers, terms, seed, trained, pictures=pictures, world=asdict(replace(WORLD, **world)))
 
 
-def speech(terms: Terms, seed: int, adapter: Cell | None, task: str = "talk") -> Cell:
+def speech(terms: Terms, seed: int, trained: Cell | None, task: str = "talk") -> Cell:
     """The cell of answers in sentences, or of captions."""
-    return _measuring(sentences, terms, seed, adapter, task=task)
+    return _measuring(sentences, terms, seed, trained, task=task)
 
 
-def places(terms: Terms, seed: int, adapter: Cell | None, task: str = "talk") -> Cell:
+def places(terms: Terms, seed: int, trained: Cell | None, task: str = "talk") -> Cell:
     """The cell of what image tokens say, and of where heads look."""
-    return _measuring(grounding, terms, seed, adapter, task=task)
+    return _measuring(grounding, terms, seed, trained, task=task)
 
 
-def reliance(terms: Terms, seed: int, adapter: Cell | None) -> Cell:
+def reliance(terms: Terms, seed: int, trained: Cell | None) -> Cell:
     """The cell of short answers to pictures with parts hidden."""
-    return _measuring(hidden, terms, seed, adapter, per_scene=2 if terms.quick else 6)
+    return _measuring(hidden, terms, seed, trained, per_scene=2 if terms.quick else 6)
 
 
-def ablation(terms: Terms, seed: int, adapter: Cell | None, counts: Sequence[int], draws: int) -> Cell:
+def ablation(terms: Terms, seed: int, trained: Cell | None, counts: Sequence[int], draws: int) -> Cell:
     """The cell of short answers without some heads."""
-    return _measuring(ablated, terms, seed, adapter, counts=list(counts), draws=draws)
+    return _measuring(ablated, terms, seed, trained, counts=list(counts), draws=draws)
 
 
-def _measuring(work: Callable, terms: Terms, seed: int, adapter: Cell | None, **settings: Any) -> Cell:
+def _measuring(work: Callable, terms: Terms, seed: int, trained: Cell | None, **settings: Any) -> Cell:
     own = {"seed": seed, "scenes": QUICK_SCENES if terms.quick else SCENES, "world": asdict(WORLD), **settings}
     needs: dict[str, Cell | Given] = {"base": terms.base}
-    return Cell(work, own, needs if adapter is None else {**needs, "adapter": adapter})
+    return Cell(work, own, needs if trained is None else {**needs, "trained": trained})
 
 
 # What is read out of them
@@ -179,7 +182,7 @@ def talk(drawn: Scene) -> list[Turn]:
     """Four questions, answered in sentences."""
     held = conversation(drawn)
     return [
-        (question, answer, tuple(key for key in held.keys if key.turn == number))
+        (question + SENTENCE, answer, tuple(key for key in held.keys if key.turn == number))
         for number, (question, answer) in enumerate(held.turns)
     ]
 
@@ -201,11 +204,11 @@ def turns_of(task: str, drawn: Scene) -> list[Turn]:
 
 
 def row_of(task: str, drawn: Scene) -> dict:
-    """A row of FiVL-Instruct. A talk has three short questions besides its sentences, so that those are not unlearned."""
+    """A row of FiVL-Instruct. A talk has short questions besides its sentences, so that those are not unlearned."""
     turns = turns_of(task, drawn)
     if task == "talk":
         short = [turn for _, turn in questions(drawn)]
-        turns += Random(f"{drawn.image_id}/short").sample(short, min(3, len(short)))
+        turns += Random(f"{drawn.image_id}/short").sample(short, min(SHORT, len(short)))
     return {
         "row_id": str(drawn.image_id),
         "image": drawn.image(),
@@ -241,6 +244,7 @@ def fine_tune(
     scenes: int,
     passes: float,
     batch: int,
+    tune: str,
     learning_rate: float,
     rank: int,
     alpha: float,
@@ -250,17 +254,16 @@ def fine_tune(
     task: str,
     world: Mapping,
 ) -> dict:
-    """A LoRA adapter (and the projector) in `folder`, by the trainer that trains real checkpoints. Goes on where it was cut."""
-    from promvil_hf.backends.loading import load
-    from promvil_hf.commands.train_fivl import FiVLRecipe, lora
+    """A checkpoint in `folder`, whole or a LoRA adapter, by the trainer that trains real ones. Goes on where it was cut."""
+    from promvil_hf.commands.train_fivl import FiVLRecipe, load_base, lora
     from promvil_hf.data.mask_noise import MaskNoise, NoisyRows
     from promvil_hf.trainers.checkpoints import last_whole
     from promvil_hf.trainers.fivl import FiVLTrainer
     from promvil_hf.trainers.fivl_config import FiVLConfig
 
-    backend = load(base, device="cpu")
-    adapter = lora(FiVLRecipe(lora_r=rank, lora_alpha=alpha, lora_dropout=dropout), backend.model)
-    adapter.base_model_name_or_path = str(base)
+    recipe = FiVLRecipe(str(base), tune=tune, lora_r=rank, lora_alpha=alpha, lora_dropout=dropout)
+    model, processor = load_base(recipe)
+    adapter = lora(recipe, model) if tune == "lora" else None
     drawn = (scene(_world(world), seed, index) for index in range(scenes))
     rows: Any = [row_of(task, own) for own in drawn]
     if masks != "perfect":
@@ -284,7 +287,7 @@ def fine_tune(
         use_cpu=True,
     )
     trainer = FiVLTrainer(
-        backend.model, config, processing_class=backend.processor, train_dataset=rows, peft_config=adapter
+        model, config, processing_class=processor, train_dataset=rows, peft_config=adapter
     )
     trainer.train(resume_from_checkpoint=last_whole(folder)[0])
     trainer.save_model()
@@ -299,14 +302,14 @@ def fine_tune(
 
 
 def short_answers(
-    folder: Path, base: Path, adapter: Path | None = None, *, seed: int, scenes: int, world: Mapping, pictures: str
+    folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, pictures: str
 ) -> dict:
     """For each short question: its scene, its kind, and whether it was answered word for word."""
-    return _answered(_backend(base, adapter), held_out(_world(world), scenes, seed), pictures)
+    return _answered(_backend(base, trained), held_out(_world(world), scenes, seed), pictures)
 
 
 def sentences(
-    folder: Path, base: Path, adapter: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
+    folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
 ) -> dict:
     """For each question that asks for a sentence: how near the answer is to the true one."""
     drawn = held_out(_world(world), scenes, seed)
@@ -315,7 +318,7 @@ def sentences(
         for number, own in enumerate(drawn)
         for question, answer, _ in turns_of(task, own)
     ]
-    said = _generated(_backend(base, adapter), [(question, picture) for _, picture, question, _ in asked], 72)
+    said = _generated(_backend(base, trained), [(question, picture) for _, picture, question, _ in asked], 72)
     pairs = [(text, answer) for text, (*_, answer) in zip(said, asked, strict=True)]
     found: dict[str, Any] = {
         "scene": [number for number, *_ in asked],
@@ -328,7 +331,7 @@ def sentences(
 
 
 def grounding(
-    folder: Path, base: Path, adapter: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
+    folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
 ) -> dict:
     """What image tokens say of each noun, and how the best head looks at what it speaks of while it is told the answer.
 
@@ -338,7 +341,7 @@ def grounding(
     from promvil_hf.backends.base import Request
     from promvil_hf.explain.vision_logits import key_iou, say
 
-    backend = _backend(base, adapter)
+    backend = _backend(base, trained)
     drawn = held_out(_world(world), scenes, seed)
     found: dict[str, Any] = {"iou": [], "iou_scene": []}
     for first in range(0, len(drawn), 32):
@@ -370,7 +373,7 @@ def grounding(
 
 
 def hidden(
-    folder: Path, base: Path, adapter: Path | None = None, *, seed: int, scenes: int, world: Mapping, per_scene: int
+    folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, per_scene: int
 ) -> dict:
     """For each short question that speaks of something there: whether it is answered rightly, and when that is hidden."""
     from promvil_hf.data.fivl_instruct import FivlRow, Key
@@ -394,7 +397,7 @@ def hidden(
             rows.append(FivlRow(row_id, "gqa", row_id, f"{number}.png", drawn.size, text, keys, (turn[1],)))
     settings = TwinSettings(TWINS, seed=seed)
     told = answer_twins(
-        rows, Pictures(shown), _backend(base, adapter), folder, settings=settings,
+        rows, Pictures(shown), _backend(base, trained), folder, settings=settings,
         asking=Asking("{text}", max_new_tokens=8, batch_size=64), model={"cell": folder.name},
         progress=False,
     )  # fmt: skip
@@ -410,7 +413,7 @@ def hidden(
 def ablated(
     folder: Path,
     base: Path,
-    adapter: Path | None = None,
+    trained: Path | None = None,
     *,
     seed: int,
     scenes: int,
@@ -422,7 +425,7 @@ def ablated(
 
     Heads are scored on other scenes than those that are asked about. `random` is the mean over `draws` choices.
     """
-    backend = _backend(base, adapter)
+    backend = _backend(base, trained)
     choosing = held_out(_world(world), 2 * scenes, seed)[scenes:]
     turns = [(number, own, turn) for number, own in enumerate(choosing) for _, turn in questions(own)]
     atlas = _atlas(backend, turns, seed)
@@ -532,10 +535,13 @@ def _generated(backend, asked: Sequence[tuple[str, Image.Image]], most: int) -> 
     return texts
 
 
-def _backend(base: Path, adapter: Path | None):
+def _backend(base: Path, trained: Path | None):
+    """Of the base, of an adapter on it, or of a checkpoint that is whole."""
     from promvil_hf.backends.loading import load
 
-    return load(base, adapter, device="cpu")
+    if trained is None or (trained / "adapter_config.json").is_file():
+        return load(base, trained, device="cpu")
+    return load(trained, device="cpu")
 
 
 def _world(settings: Mapping) -> WorldConfig:

@@ -16,11 +16,11 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for weight in WEIGHTS:
-            adapter = tuned(terms, seed, task="caption", vision_loss_weight=weight)
-            cells["tuned", weight, seed] = adapter
-            cells["answers", weight, seed] = answers(terms, seed, adapter)
-            cells["speech", weight, seed] = speech(terms, seed, adapter, "caption")
-            cells["places", weight, seed] = places(terms, seed, adapter, "caption")
+            trained = tuned(terms, seed, task="caption", vision_loss_weight=weight)
+            cells["tuned", weight, seed] = trained
+            cells["answers", weight, seed] = answers(terms, seed, trained)
+            cells["speech", weight, seed] = speech(terms, seed, trained, "caption")
+            cells["places", weight, seed] = places(terms, seed, trained, "caption")
     return cells
 
 

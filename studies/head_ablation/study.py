@@ -18,10 +18,10 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for model, changes in MODELS.items():
-            adapter = None if changes is None else tuned(terms, seed, **changes)
-            if adapter is not None:
-                cells["tuned", model, seed] = adapter
-            cells[model, seed] = ablation(terms, seed, adapter, COUNTS, DRAWS)
+            trained = None if changes is None else tuned(terms, seed, **changes)
+            if trained is not None:
+                cells["tuned", model, seed] = trained
+            cells[model, seed] = ablation(terms, seed, trained, COUNTS, DRAWS)
     return cells
 
 

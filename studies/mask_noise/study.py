@@ -23,9 +23,9 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for name, changes in MASKS.items():
-            cells["tuned", name, seed] = adapter = tuned(terms, seed, **changes)
-            cells["answers", name, seed] = answers(terms, seed, adapter)
-            cells["places", name, seed] = places(terms, seed, adapter)
+            cells["tuned", name, seed] = trained = tuned(terms, seed, **changes)
+            cells["answers", name, seed] = answers(terms, seed, trained)
+            cells["places", name, seed] = places(terms, seed, trained)
     return cells
 
 

@@ -28,10 +28,10 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for name, changes in settings().items():
-            cells["tuned", name, seed] = adapter = tuned(terms, seed, **changes)
-            cells["answers", name, seed] = answers(terms, seed, adapter)
-            cells["speech", name, seed] = speech(terms, seed, adapter)
-            cells["places", name, seed] = places(terms, seed, adapter)
+            cells["tuned", name, seed] = trained = tuned(terms, seed, **changes)
+            cells["answers", name, seed] = answers(terms, seed, trained)
+            cells["speech", name, seed] = speech(terms, seed, trained)
+            cells["places", name, seed] = places(terms, seed, trained)
     return cells
 
 

@@ -37,13 +37,13 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for model, changes in MODELS.items():
-            adapter = None if changes is None else tuned(terms, seed, **changes)
-            if adapter is not None:
-                cells["tuned", model, seed] = adapter
-            cells["reliance", model, seed] = reliance(terms, seed, adapter)
+            trained = None if changes is None else tuned(terms, seed, **changes)
+            if trained is not None:
+                cells["tuned", model, seed] = trained
+            cells["reliance", model, seed] = reliance(terms, seed, trained)
             for pictures, own in ODD.items():
                 if model in SHOWN_ODD or pictures == "as trained":
-                    cells[pictures, model, seed] = answers(terms, seed, adapter, **own)
+                    cells[pictures, model, seed] = answers(terms, seed, trained, **own)
     return cells
 
 

@@ -17,12 +17,12 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         for weight in (NONE, *WEIGHTS):
-            adapter = None if weight == NONE else tuned(terms, seed, vision_loss_weight=weight)
-            cells["answers", weight, seed] = answers(terms, seed, adapter)
-            cells["speech", weight, seed] = speech(terms, seed, adapter)
-            cells["places", weight, seed] = places(terms, seed, adapter)
-            if adapter is not None:
-                cells["tuned", weight, seed] = adapter
+            trained = None if weight == NONE else tuned(terms, seed, vision_loss_weight=weight)
+            cells["answers", weight, seed] = answers(terms, seed, trained)
+            cells["speech", weight, seed] = speech(terms, seed, trained)
+            cells["places", weight, seed] = places(terms, seed, trained)
+            if trained is not None:
+                cells["tuned", weight, seed] = trained
     return cells
 
 

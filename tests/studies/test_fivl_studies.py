@@ -50,14 +50,14 @@ def terms(base):
     return Terms(Given(base))
 
 
-def adapters(name, terms):
+def trainings(name, terms):
     return {cell.key for cell in study(name).plan(terms).values() if cell.work is fine_tune}
 
 
 def test_the_studies_share_the_reference_and_train_nothing_twice(terms):
     reference = {tuned(terms, seed).key for seed in terms.seeds}
-    assert adapters("head_ablation", terms) == reference
-    own = {name: adapters(name, terms) for name in FIVL}
+    assert trainings("head_ablation", terms) == reference
+    own = {name: trainings(name, terms) for name in FIVL}
     assert all(reference <= own[name] for name in FIVL if name != "beyond_vqa")
     assert len(set.union(*own.values())) == 3 * (6 + 3 + 4 + 2 + 1)  # λ, captions, masks, lengths, random with λ 0.5
 
