@@ -28,11 +28,15 @@ def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones(
     assert nested[1].low - nested[3].high >= 0.2
 
 
-def test_the_toy_llava_answers_toy_questions():
+def test_the_toy_llava_answers_toy_questions_as_its_card_says():
     found = answering(load("toy:llava"), held_out(ASKED_ABOUT, SCENES))
     for kind, own in found.items():
         print(f"\n{kind}: {own}", end="")
-    assert found["all"].high >= 0.9
+    card = json.loads((folder("llava") / "scores.json").read_text())
+    assert card.keys() == found.keys()
+    for kind, own in found.items():
+        assert own.low <= card[kind]["high"] and card[kind]["low"] <= own.high, kind
+    assert found["all"].low > 0.65  # half of the questions are answered by yes or no
 
 
 @pytest.mark.parametrize("name", BASES)
