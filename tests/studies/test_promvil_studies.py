@@ -150,7 +150,8 @@ def test_a_stopped_training_goes_on_and_gives_the_same_adapter(base, tmp_path, m
 
 def test_a_name_that_is_no_study_is_refused(capsys):
     assert main(["flat_vs_chains"]) == 2
-    assert "You asked for the study 'flat_vs_chains': there are curriculum, data_scaling" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "You asked for the study 'flat_vs_chains': there are " in told and "curriculum, data_scaling" in told
     assert main(["all", "transfer"]) == 2
     assert "name one study, or say all" in capsys.readouterr().err
 

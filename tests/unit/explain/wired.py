@@ -122,7 +122,7 @@ def _wire_vision(model, sees: float) -> None:
 
 def _wire_text(model, tokenizer, seed: int) -> None:
     text, head = model.model.language_model, model.lm_head
-    words = [tokenizer(color, add_special_tokens=False)["input_ids"] for color in COLORS]
+    words = [tokenizer(f" {color}", add_special_tokens=False)["input_ids"] for color in COLORS]  # as behind "ASSISTANT:"
     assert all(len(ids) == 1 for ids in words), "each color must be one token"
     words = [ids[0] for ids in words]
     text.embed_tokens.weight.zero_()
