@@ -130,8 +130,8 @@ def _examples(grounded, tests, sizes: Sizes):
     yield pages.paragraph(
         f"Of {len(deep)} held-out expressions of level {DEEPEST}: "
         + "; ".join(f"{title.lower()} {len(found)}" for title, found in outcomes.items())
-        + ". Below the first of each kind, two of the first one, as the tuned model grounded it; the last panel shows the truth (solid) and the "
-        "answer at once (dashed)."
+        + ". Below the first of each kind, two of the first one, as the tuned model grounded it; the last panel shows the "
+        "truth (solid) and the answer at once (dashed)."
     )
     for title, found in outcomes.items():
         some = found[: 2 if title.startswith("Found step") else 1]
