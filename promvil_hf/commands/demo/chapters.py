@@ -26,13 +26,13 @@ SETTINGS, CHAPTERS = "demo.json", "chapters"
 class Sizes:
     """How much of everything. The defaults fill five minutes on two cores; `QUICK` shows the path, not the result."""
 
-    nested_scenes: int = 700  # for CompoVL; one epoch of them
-    chain_batch: int = 10  # pictures in a step, each with the levels of its chains that are trained now
+    nested_scenes: int = 300  # for CompoVL; one epoch of them
+    chain_batch: int = 8  # pictures in a step, each with the levels of its chains that are trained now
     talk_scenes: int = 400  # for FiVL-Instruct
-    test_scenes: int = 100  # held out, of each world
+    test_scenes: int = 80  # held out, of each world
     expressions: int = 2  # asked about a held-out scene at each level
     questions: int = 150  # asked with everything that can be hidden
-    joint_steps: int = 70  # of the training with and without vision modeling
+    joint_steps: int = 110  # of the training with and without vision modeling
     batch: int = 16
     shuffles: int = 200  # of the atlas
     turns: int = 120  # of the atlas

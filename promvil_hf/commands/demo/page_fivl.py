@@ -47,7 +47,7 @@ def joint(joint, looked, worlds):
         "expression. Both trainings begin "
         f"with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, the "
         "paper's, in the other. "
-        f"Each trains {one.trains}."
+        f"Each trains {one.trains}; {one.how}."
     )
     yield pages.gallery(
         [
@@ -71,7 +71,7 @@ def joint(joint, looked, worlds):
         ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
         numeric=(1, 2, 3, 4, 5, 6),
         caption="Held-out rows. Patches right: the share of labelled patches whose likeliest word is their label. IoU of "
-        "expressions: of the patches that say one of its words, with its mask; intervals draw whole pictures.",
+        "expressions: of the patches that say its noun, with its mask; intervals draw whole pictures.",
     )  # fmt: skip
     about = f"IoU of {looked.words.expressions:,} held-out expressions, {fivl.WITH} minus {fivl.WITHOUT}"
     yield pages.bullets([verdict(looked.words.gain, about)])

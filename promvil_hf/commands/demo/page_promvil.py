@@ -130,14 +130,14 @@ def _examples(grounded, tests, sizes: Sizes):
     yield pages.paragraph(
         f"Of {len(deep)} held-out expressions of level {DEEPEST}: "
         + "; ".join(f"{title.lower()} {len(found)}" for title, found in outcomes.items())
-        + ". Below the first of each kind, as the tuned model grounded it; the last panel shows the truth (solid) and the "
-        "answer at once (dashed)."
+        + ". Below the first of each kind, two of the first one, as the tuned model grounded it; the last panel shows the "
+        "truth (solid) and the answer at once (dashed)."
     )
     for title, found in outcomes.items():
-        for own in found[:2] if title.startswith("Found step") else found[:1]:
-            yield pages.section(
-                title, _trace_figures(own, stepwise[own.name], at_once[own.name]), level=3, anchor=f"{own.name}"
-            )
+        some = found[: 2 if title.startswith("Found step") else 1]
+        if some:
+            figures = [_trace_figures(own, stepwise[own.name], at_once[own.name]) for own in some]
+            yield pages.section(title, figures, level=3)
 
 
 def _trace_figures(own, trace: GroundingTrace, once: GroundingTrace):
