@@ -111,7 +111,7 @@ def _use_of_evidence(deepest, steps: int) -> list[str]:
         return []
     return [
         f"Told the true boxes of the parts, the tuned model finds {told:.2f} on level {deepest.level}, and {alone:.2f} told "
-        f"nothing: in {steps:,} steps it has not learned to use evidence. The published training takes some 15,000."
+        f"nothing: in {steps:,} steps it has not learned to use evidence."
     ]
 
 
