@@ -28,7 +28,7 @@ def write_page(folder: Folder, sizes: Sizes, seed: int, found: tuple) -> Path:
         ("The world", _the_world(worlds, tests, sizes)),
         ("PromViL: from simple to complex", page_promvil.data(compovl, tests)),
         ("Training with a curriculum", page_promvil.training(tuned)),
-        ("One-shot against progressive", page_promvil.grounding(grounded, tests, sizes)),
+        ("One-shot against progressive", page_promvil.grounding(grounded, tuned, tests, sizes)),
         ("FiVL: words that point", page_fivl.rows_part(rows, worlds)),
         ("Training with vision modeling", page_fivl.joint(joint, looked, worlds)),
         ("How much the answers rely on what they name", page_fivl.reliance(reports)),

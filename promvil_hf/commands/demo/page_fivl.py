@@ -75,7 +75,10 @@ def joint(joint, looked, worlds):
     )  # fmt: skip
     about = f"IoU of {looked.words.expressions:,} held-out expressions, {fivl.WITH} minus {fivl.WITHOUT}"
     yield pages.bullets([verdict(looked.words.gain, about)])
-    yield pages.paragraph("What the patches of a held-out picture would say, the likeliest word of each:")
+    yield pages.paragraph(
+        "What the patches of held-out pictures would say, the likeliest word of each. Patches that no mask touches are never "
+        "labelled: what they say is nobody's teaching."
+    )
     for together in zip(*(read_explanations(path) for path in looked.explanations.values()), strict=True):
         yield pages.gallery(
             [_words_figure(one, name, worlds) for name, one in zip(looked.explanations, together, strict=True)], 200

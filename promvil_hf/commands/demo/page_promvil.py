@@ -61,7 +61,7 @@ def training(tuned):
         )  # fmt: skip
 
 
-def grounding(grounded, tests, sizes: Sizes):
+def grounding(grounded, tuned, tests, sizes: Sizes):
     yield pages.line_chart(
         [
             Series(
@@ -93,6 +93,7 @@ def grounding(grounded, tests, sizes: Sizes):
                 verdict(own.gain["tuned"], f"Level {own.level}, tuned, progressive minus one-shot")
                 for own in grounded.levels[1:]
             ),
+            *_use_of_evidence(grounded.levels[-1], tuned.steps),
             f"Kosmos-2 writes boxes in a grid of 32 × 32 cells, which alone allows {_ceiling(tests, sizes)} here.",
             "The adapter saw whole expressions with their evidence, and alone only where a higher one leans on "
             "them: asked at once, it "
@@ -101,6 +102,17 @@ def grounding(grounded, tests, sizes: Sizes):
         ]
     )
     yield from _examples(grounded, tests, sizes)
+
+
+def _use_of_evidence(deepest, steps: int) -> list[str]:
+    """Whether the adapter has learned to use evidence at all: the true boxes of the parts should help."""
+    told, alone = deepest.accuracy["tuned, true evidence"].estimate, deepest.accuracy[ONE_SHOT].estimate
+    if told > alone:
+        return []
+    return [
+        f"Told the true boxes of the parts, the tuned model finds {told:.2f} on level {deepest.level}, and {alone:.2f} told "
+        f"nothing: in {steps:,} steps it has not learned to use evidence."
+    ]
 
 
 def _ceiling(tests, sizes: Sizes) -> str:

@@ -196,7 +196,6 @@ def bases(tmp_path_factory):
     return places
 
 
-@pytest.mark.slow
 def test_the_demo_goes_from_data_to_a_page_and_keeps_its_chapters(bases, tmp_path, capsys):
     out = tmp_path / "demo"
     call = ["demo", "--quick", "--out", str(out), "--kosmos2-base", str(bases["kosmos2"])]
