@@ -27,11 +27,13 @@ def add_arguments(parser):
 
 
 def run(args):
+    import torch
     from transformers.utils import logging
 
     from promvil_hf.commands.demo.chapters import QUICK, Folder, Sizes, settings_of
 
     logging.disable_progress_bar()  # of loading a model that is loaded at once
+    torch.set_num_threads(1)  # models this small gain little from a second thread, and lose much where cores are shared
     started = time.perf_counter()
     bases = {"kosmos2": _base("kosmos2", args.kosmos2_base), "llava": _base("llava", args.llava_base)}
     sizes = QUICK if args.quick else Sizes()
