@@ -36,7 +36,7 @@ from promvil_hf.trainers.promvil_config import PromViLConfig
 
 WIDTH = 128
 # What is trained of a text, for which share of the steps, at which share of the peak: first where things are, then also what is
-# said of them. Trained together from the start, the words drown the boxes.
+# said of them. Not compared with both from the start.
 STAGES = (("boxes", 0.9, 1.0), ("phrase", 0.1, 0.3))
 # Every word of the toy world, so that none is spelled out in letters.
 SENTENCES = (

@@ -116,8 +116,8 @@ def train_on(
 ) -> dict[str, list[Point]]:
     """Train in place with `FiVLTrainer`, the tower at rest; the curve is written to `out` and returned.
 
-    Slower and steadier than Kosmos-2's: an answer of one word says little of which thing is meant, and at 0.02 with a momentum
-    of 0.95 the noise of single batches kept the model at chance for a thousand steps.
+    Slower and steadier than Kosmos-2's: an answer of one word says little of which thing is meant. docs/toy_bases.md has the runs
+    at 0.02 with a momentum of 0.95, of which one in four left chance.
     """
     backend, folder = PatchTokenBackend(tiny.model, tiny.processor), out / "answers"
     looks = {"one_object": held_out(world(1), 20, seed), "many_objects": held_out(ASKED_ABOUT, 20, seed)}

@@ -83,7 +83,7 @@ def question_row(drawn: Scene, rng: Random, turns: int = 7) -> dict:
     """A picture and a conversation about it, as a FiVL-Instruct row without key expressions.
 
     A third of the pictures are asked only what is there, a third for the color and size of each thing that a phrase picks
-    out: from a few questions of six kinds alone, a base does not learn in a thousand steps which thing is meant.
+    out; the others are asked a few questions of six kinds.
     """
     kind = rng.randrange(3)
     if kind == 0:
