@@ -6,6 +6,7 @@ is the base) does on held-out scenes. Equal settings are equal cells, so the ref
 trained once for all studies. Public code of the package only.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,14 +19,14 @@ from PIL import Image, ImageFilter
 
 from promvil_hf.inflection import plural
 from promvil_hf.pages.charts import Series
-from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.gqa import gqa_questions
 from promvil_hf.toy.questions import KeyRegion, conversation, pope_questions
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import ASKED_ABOUT, QUESTIONS, held_out
 from studies.cells import Cell, Given
-from studies.results import Result, Sample, Score
+from studies.results import Result, Sample
 from studies.sentences import agreement, bleu, rouge_l
+from studies.shared import changed, curve, world_of
 from studies.terms import Terms
 
 
@@ -37,7 +38,7 @@ TUNING = {
     "passes": 1,
     "batch": 12,
     "tune": "full",  # as the published code: the language model and the projector; "lora" takes the three below
-    "learning_rate": 2e-3,
+    "learning_rate": 0.02,  # of Muon
     "rank": 32,
     "alpha": 32,
     "dropout": 0.0,
@@ -55,17 +56,13 @@ PICTURES = ("clean", "noise", "blur")
 TWINS = ("original", "key boxes", "random boxes", "whole image")
 LOOK = "What does the image show?"
 SENTENCE = " Answer in a sentence."  # or nobody could know which of two answers "What color is the ring?" asks for
-SHORT = 4  # short questions in a talk besides its sentences
 Turn = tuple[str, str, tuple[KeyRegion, ...]]  # question, answer, what of it stands where
 
 
 def tuned(terms: Terms, seed: int, **changes: Any) -> Cell:
     """The cell of a fine-tuned model. `changes` are to `TUNING`."""
     settings = {**TUNING, **(QUICK_TUNING if terms.quick else {}), "seed": seed}
-    unknown = changes.keys() - settings.keys()
-    if unknown:
-        raise ValueError(f"You passed {sorted(unknown)} to tuned: it knows {', '.join(sorted(settings))}.")
-    return Cell(fine_tune, {**settings, **changes}, {"base": terms.base})
+    return Cell(fine_tune, changed(settings, changes), {"base": terms.base})
 
 
 def answers(terms: Terms, seed: int, trained: Cell | None, pictures: str = "clean", **world: Any) -> Cell:
@@ -152,14 +149,6 @@ def told(terms: Terms, trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     }
 
 
-def curve(name: str, scores: Mapping[Any, Score]) -> Series:
-    """A curve through scores, by their places or names along x."""
-    values = scores.values()
-    return Series(
-        name, list(scores), [own.estimate for own in values], [own.low for own in values], [own.high for own in values]
-    )
-
-
 def along(
     result: Result, setting: str, values: Iterable[str | float], measure: str, name: str = "", **fixed: str
 ) -> Series:
@@ -204,16 +193,14 @@ def turns_of(task: str, drawn: Scene) -> list[Turn]:
 
 
 def row_of(task: str, drawn: Scene) -> dict:
-    """A row of FiVL-Instruct. A talk has short questions among its sentences, so that those are not unlearned.
+    """A row of FiVL-Instruct. A talk has a short question of each kind among its sentences, so that none is unlearned.
 
     They are mixed: were the sentences first, the model would answer whatever is asked first in a sentence.
     """
     turns = turns_of(task, drawn)
     if task == "talk":
-        random = Random(f"{drawn.image_id}/short")
-        short = [turn for _, turn in questions(drawn)]
-        turns += random.sample(short, min(SHORT, len(short)))
-        random.shuffle(turns)
+        turns += {kind: turn for kind, turn in questions(drawn)}.values()
+        Random(f"{drawn.image_id}/short").shuffle(turns)
     return {
         "row_id": str(drawn.image_id),
         "image": drawn.image(),
@@ -260,8 +247,12 @@ def fine_tune(
     world: Mapping,
 ) -> dict:
     """A checkpoint in `folder`, whole or a LoRA adapter, by the trainer that trains real ones. Goes on where it was cut."""
+    from transformers import set_seed
+
     from promvil_hf.commands.train_fivl import FiVLRecipe, load_base, lora
     from promvil_hf.data.mask_noise import MaskNoise, NoisyRows
+    from promvil_hf.toy.base_training.muon import Muon
+    from promvil_hf.trainers.adapters import with_lora
     from promvil_hf.trainers.checkpoints import last_whole
     from promvil_hf.trainers.fivl import FiVLTrainer
     from promvil_hf.trainers.fivl_config import FiVLConfig
@@ -269,7 +260,7 @@ def fine_tune(
     recipe = FiVLRecipe(str(base), tune=tune, lora_r=rank, lora_alpha=alpha, lora_dropout=dropout)
     model, processor = load_base(recipe)
     adapter = lora(recipe, model) if tune == "lora" else None
-    drawn = (scene(_world(world), seed, index) for index in range(scenes))
+    drawn = (scene(world_of(world), seed, index) for index in range(scenes))
     rows: Any = [row_of(task, own) for own in drawn]
     if masks != "perfect":
         rows = NoisyRows(rows, MaskNoise(masks, seed=seed))
@@ -291,13 +282,20 @@ def fine_tune(
         report_to="none",
         use_cpu=True,
     )
+    if adapter is not None:
+        set_seed(seed)  # for its first weights
+        model = with_lora(model, adapter)
     trainer = FiVLTrainer(
-        model, config, processing_class=processor, train_dataset=rows, peft_config=adapter
+        model,
+        config,
+        processing_class=processor,
+        train_dataset=rows,
+        optimizers=(Muon(model.named_parameters(), learning_rate), None),
     )
     trainer.train(resume_from_checkpoint=last_whole(folder)[0])
     trainer.save_model()
     for path in folder.glob("checkpoint-*"):
-        _remove(path)
+        shutil.rmtree(path)
     logs = trainer.state.log_history
     return {
         "updates": trainer.state.global_step,
@@ -310,14 +308,14 @@ def short_answers(
     folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, pictures: str
 ) -> dict:
     """For each short question: its scene, its kind, and whether it was answered word for word."""
-    return _answered(_backend(base, trained), held_out(_world(world), scenes, seed), pictures)
+    return _answered(_backend(base, trained), held_out(world_of(world), scenes, seed), pictures)
 
 
 def sentences(
     folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
 ) -> dict:
     """For each question that asks for a sentence: how near the answer is to the true one."""
-    drawn = held_out(_world(world), scenes, seed)
+    drawn = held_out(world_of(world), scenes, seed)
     asked = [
         (number, own.image(), question, answer)
         for number, own in enumerate(drawn)
@@ -347,7 +345,7 @@ def grounding(
     from promvil_hf.explain.vision_logits import key_iou, say
 
     backend = _backend(base, trained)
-    drawn = held_out(_world(world), scenes, seed)
+    drawn = held_out(world_of(world), scenes, seed)
     found: dict[str, Any] = {"iou": [], "iou_scene": []}
     for first in range(0, len(drawn), 32):
         part = drawn[first : first + 32]
@@ -392,7 +390,7 @@ def hidden(
     shown = folder / "pictures"
     shown.mkdir(exist_ok=True)
     rows = []
-    for number, drawn in enumerate(held_out(_world(world), scenes, seed)):
+    for number, drawn in enumerate(held_out(world_of(world), scenes, seed)):
         drawn.image().save(shown / f"{number}.png")
         asked = [turn for _, turn in questions(drawn) if turn[2]]
         for place, turn in enumerate(asked[:per_scene]):
@@ -407,8 +405,8 @@ def hidden(
         progress=False,
     )  # fmt: skip
     report = scored(rows, told, settings=settings, resampling=Resampling(resamples=1))
-    _remove(shown)
-    _remove(folder / "answers")
+    shutil.rmtree(shown)
+    shutil.rmtree(folder / "answers")
     return {
         "scene": [int(own["image"].partition(".")[0]) for own in report.row_scores],
         "right": {kind: [own["scores"][kind] for own in report.row_scores] for kind in TWINS},
@@ -431,10 +429,10 @@ def ablated(
     Heads are scored on other scenes than those that are asked about. `random` is the mean over `draws` choices.
     """
     backend = _backend(base, trained)
-    choosing = held_out(_world(world), 2 * scenes, seed)[scenes:]
+    choosing = held_out(world_of(world), 2 * scenes, seed)[scenes:]
     turns = [(number, own, turn) for number, own in enumerate(choosing) for _, turn in questions(own)]
     atlas = _atlas(backend, turns, seed)
-    drawn = held_out(_world(world), scenes, seed)
+    drawn = held_out(world_of(world), scenes, seed)
     whole = _answered(backend, drawn)
     found: dict[str, Any] = {"scene": whole["scene"], "right": {"none": whole["right"]}, "heads": {}}
     for count in counts:
@@ -547,15 +545,3 @@ def _backend(base: Path, trained: Path | None):
     if trained is None or (trained / "adapter_config.json").is_file():
         return load(base, trained, device="cpu")
     return load(trained, device="cpu")
-
-
-def _world(settings: Mapping) -> WorldConfig:
-    """Back from JSON, where tuples are lists."""
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return WorldConfig(**{**plain, "held_out": tuple(map(tuple, settings["held_out"]))})
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)

@@ -15,7 +15,7 @@ from promvil_hf.toy.gqa_draft import Draft, Piece
 from promvil_hf.toy.language import Noun, described, with_article
 from promvil_hf.toy.objects import ToyObject
 from promvil_hf.toy.questions import OPEN_PREDICATES, choose_phrase, only_neighbour, open_aspects
-from promvil_hf.toy.relations import members
+from promvil_hf.toy.relations import members, side_of
 
 
 if TYPE_CHECKING:
@@ -441,10 +441,9 @@ def _side(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     if phrase is None:
         return None
     left, _, right, _ = scene.objects[phrase.target].xyxy_px
-    middle = (left + right) / 2 / scene.size[0]
-    if 0.42 < middle < 0.58:
+    answer = side_of(left, right, scene.size[0])
+    if answer is None:
         return None
-    answer = "left" if middle < 0.5 else "right"
     draft = Draft(
         "positionQuery",
         "attr",

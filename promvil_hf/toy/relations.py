@@ -16,6 +16,7 @@ from promvil_hf.toy.objects import ToyObject
 
 NEXT_TO = 0.10  # of the shorter image side: at most this gap for things to stand next to each other,
 NEXT_TO_AT_MOST = 0.18  # and from this gap on nobody would say so
+UNSIDED = 0.08  # of the width: nearer to the middle than this, nobody asks on which side a thing is
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Geometry:
 def members(bits: int) -> list[int]:
     """The positions in a bit set, ascending."""
     return [k for k in range(bits.bit_length()) if bits >> k & 1]
+
+
+def side_of(left: float, right: float, width: float) -> str | None:
+    """On which side of an image so wide something stands that reaches from `left` to `right`; None about the middle."""
+    off = (left + right) / 2 / width - 0.5
+    return None if abs(off) < UNSIDED else "left" if off < 0 else "right"
 
 
 def measure(objects: Sequence[ToyObject], unit: int) -> Geometry:

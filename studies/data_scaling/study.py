@@ -2,14 +2,15 @@
 """Chain fine-tuning on 1/16 to all of the scenes: with as many updates as on all of them, and in one pass."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, QUICK_TUNING, TUNING, accuracy, curve, measured, told, tuned
+from studies.promvil import LEVELS, QUICK_TUNING, TUNING, accuracy, measured, told, tuned
 from studies.results import difference, score
+from studies.shared import curve
 from studies.terms import Findings, Study
 
 
 QUESTION = "How much does chain fine-tuning gain from more scenes, and how much from more updates?"
 PARTS = {"1/16": 16, "1/8": 8, "1/4": 4, "1/2": 2, "1": 1}
-BUDGETS = ("same updates", "one pass")
+BUDGETS = {"same updates": ("1/16", "1/4", "1"), "one pass": tuple(PARTS)}  # as many updates cost as much for each share
 
 
 def plan(terms):
@@ -17,9 +18,10 @@ def plan(terms):
     cells = {}
     for seed in terms.seeds:
         cells["none", seed] = measured(terms, seed, None)
-        for share, part in PARTS.items():
-            for budget, passes in zip(BUDGETS, (part, 1), strict=True):
-                adapter = tuned(terms, seed, scenes=scenes // part, passes=passes)
+        for budget, shares in BUDGETS.items():
+            for share in shares:
+                part = PARTS[share]
+                adapter = tuned(terms, seed, scenes=scenes // part, passes=part if budget == "same updates" else 1)
                 cells["tuned", share, budget, seed] = adapter
                 cells[share, budget, seed] = measured(terms, seed, adapter)
     return cells
@@ -30,8 +32,8 @@ def read(terms, results):
         (share, budget, level): accuracy(
             {seed: results[share, budget, seed] for seed in terms.seeds}, "progressive", level
         )
-        for budget in BUDGETS
-        for share in PARTS
+        for budget, shares in BUDGETS.items()
+        for share in shares
         for level in LEVELS
     }
     scores = [
@@ -49,11 +51,14 @@ def read(terms, results):
             f"level 3: {more} of the scenes less {fewer}, {budget}", samples[more, budget, 3], samples[fewer, budget, 3],
             {"scenes": more, "budget": budget}, {"scenes": fewer, "budget": budget},
         )
-        for budget in BUDGETS
+        for budget, shares in BUDGETS.items()
         for fewer, more in (("1/16", "1"), ("1/4", "1"), ("1/2", "1"))
+        if fewer in shares
     ]  # fmt: skip
     trainings = {
-        f"{share}, {budget}": results["tuned", share, budget, terms.seeds[0]] for share in PARTS for budget in BUDGETS
+        f"{share}, {budget}": results["tuned", share, budget, terms.seeds[0]]
+        for budget, shares in BUDGETS.items()
+        for share in shares
     }
     return Findings(scores, differences, told(terms, trainings))
 
@@ -65,7 +70,7 @@ def draw(result):
             [
                 curve(
                     f"level {level}",
-                    {share: result.score(f"level {level}", scenes=share, budget=budget) for share in PARTS},
+                    {share: result.score(f"level {level}", scenes=share, budget=budget) for share in shares},
                 )
                 for level in LEVELS
             ],
@@ -73,7 +78,7 @@ def draw(result):
             y_label="accuracy at IoU 0.5, asked progressively",
             y_range=(0, 1),
         )
-        for budget in BUDGETS
+        for budget, shares in BUDGETS.items()
     ]
 
 

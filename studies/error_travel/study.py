@@ -2,8 +2,9 @@
 """The adapters of `flat_vs_chain` under evidence that is right, predicted, wrong, or missing."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import EVIDENCE, accuracy, astray, curve, told, tuned
+from studies.promvil import EVIDENCE, accuracy, astray, told, tuned
 from studies.results import difference, score
+from studies.shared import curve
 from studies.terms import Findings, Study
 
 

@@ -1,13 +1,17 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Base, flat fine-tuning and chain fine-tuning, each asked at once and level by level."""
+"""Base, flat fine-tuning and chain fine-tuning, each asked at once and level by level, in two worlds of relations."""
+
+from dataclasses import asdict, replace
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, accuracy, by_level, measured, told, tuned
+from promvil_hf.toy.config import DIRECTIONS
+from studies.promvil import LEVELS, NEARNESS, WORLD, accuracy, by_level, measured, told, tuned
 from studies.results import difference, score
 from studies.terms import Findings, Study
 
 
 QUESTION = "Does training on chains and asking level by level ground nested expressions better than training and asking flat?"
+RELATIONS = {"nearness": NEARNESS, "directions": DIRECTIONS}
 TRAININGS = {"base": None, "flat": {"evidence": False}, "chain": {}}
 INFERENCES = {"one-shot": "one_shot", "progressive": "progressive"}
 COMPARED = (  # of levels 2 and 3; the first is the claim
@@ -22,45 +26,61 @@ COMPARED = (  # of levels 2 and 3; the first is the claim
 def plan(terms):
     cells = {}
     for seed in terms.seeds:
-        for training, changes in TRAININGS.items():
-            adapter = None if changes is None else tuned(terms, seed, **changes)
-            cells[training, seed] = measured(terms, seed, adapter)
-            if adapter is not None:
-                cells["tuned", training, seed] = adapter
+        for relations, predicates in RELATIONS.items():
+            world = asdict(replace(WORLD, predicates=predicates))
+            for training, changes in TRAININGS.items():
+                adapter = None if changes is None else tuned(terms, seed, world=world, **changes)
+                cells[relations, training, seed] = measured(terms, seed, adapter, predicates=predicates)
+                if adapter is not None:
+                    cells["tuned", relations, training, seed] = adapter
     return cells
 
 
 def read(terms, results):
     samples = {
-        (training, inference, level): accuracy({seed: results[training, seed] for seed in terms.seeds}, mode, level)
+        (relations, training, inference, level): accuracy(
+            {seed: results[relations, training, seed] for seed in terms.seeds}, mode, level
+        )
+        for relations in RELATIONS
         for training in TRAININGS
         for inference, mode in INFERENCES.items()
         for level in LEVELS
     }
     scores = [
-        score(sample, f"level {level}", training=training, inference=inference)
-        for (training, inference, level), sample in samples.items()
+        score(sample, f"level {level}", relations=relations, training=training, inference=inference)
+        for (relations, training, inference, level), sample in samples.items()
     ]
     differences = [
         difference(
-            f"level {level}: {' '.join(a)} less {' '.join(b)}", samples[*a, level], samples[*b, level],
+            f"{relations}, level {level}: {' '.join(a)} less {' '.join(b)}",
+            samples[relations, *a, level], samples[relations, *b, level],
             {"training": a[0], "inference": a[1]}, {"training": b[0], "inference": b[1]},
         )
+        for relations in RELATIONS
         for a, b in COMPARED
         for level in (3, 2)
     ]  # fmt: skip
-    trainings = {name: results["tuned", name, terms.seeds[0]] for name, own in TRAININGS.items() if own is not None}
+    trainings = {
+        f"{relations}, {name}": results["tuned", relations, name, terms.seeds[0]]
+        for relations in RELATIONS
+        for name, own in TRAININGS.items()
+        if own is not None
+    }
     return Findings(scores, differences, told(terms, trainings))
 
 
 def draw(result):
     return [
         Panel(
-            f"asked {inference}",
-            by_level(result, {name: {"training": name, "inference": inference} for name in TRAININGS}),
+            f"{relations}, asked {inference}",
+            by_level(
+                result,
+                {name: {"relations": relations, "training": name, "inference": inference} for name in TRAININGS},
+            ),
             y_label="accuracy at IoU 0.5",
             y_range=(0, 1),
         )
+        for relations in RELATIONS
         for inference in INFERENCES
     ]
 

@@ -2,8 +2,9 @@
 """Short answers without the heads that look at what they speak of, and without as many other heads of the same layers."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import ablation, curve, told, tuned
+from studies.fivl import ablation, told, tuned
 from studies.results import Sample, difference, score
+from studies.shared import curve
 from studies.terms import Findings, Study
 
 

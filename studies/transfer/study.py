@@ -2,8 +2,9 @@
 """The adapters of `flat_vs_chain` on pictures of other styles, and on pairs of color and shape they were not trained on."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, accuracy, curve, measured, told, tuned
+from studies.promvil import LEVELS, accuracy, measured, told, tuned
 from studies.results import difference, score
+from studies.shared import curve
 from studies.terms import Findings, Study
 
 

@@ -42,11 +42,12 @@ def adapters(name, terms):
 
 def test_the_studies_share_the_adapters_of_flat_and_chain(terms):
     both = adapters("flat_vs_chain", terms)
-    assert len(both) == 6
-    assert adapters("transfer", terms) == adapters("error_travel", terms) == both
+    assert len(both) == 2 * 6  # two worlds of relations
+    near = {tuned(terms, seed, evidence=evidence).key for seed in terms.seeds for evidence in (True, False)}
+    assert adapters("transfer", terms) == adapters("error_travel", terms) == near < both
     chain = {tuned(terms, seed).key for seed in terms.seeds}
-    assert chain < both and chain < adapters("curriculum", terms) and chain < adapters("data_scaling", terms)
-    assert len(set.union(*(adapters(name, terms) for name in PROMVIL))) == 6 + 3 * 3 + 3 * 8
+    assert chain < near and chain < adapters("curriculum", terms) and chain < adapters("data_scaling", terms)
+    assert len(set.union(*(adapters(name, terms) for name in PROMVIL))) == 2 * 6 + 3 * 3 + 3 * (2 + 4)
 
 
 def test_flat_and_chain_differ_in_the_evidence_alone(terms):
@@ -107,17 +108,17 @@ def test_a_study_runs_from_end_to_end_and_again_for_nothing(base, tmp_path, caps
     assert main(asked) == 0
     folder = tmp_path / "quick" / "flat_vs_chain"
     result = json.loads((folder / "result.json").read_text())
-    assert result["cells"] == {"all": 15, "used_again": 0} and result["seeds"] == [0, 1, 2]
+    assert result["cells"] == {"all": 30, "used_again": 0} and result["seeds"] == [0, 1, 2]
     assert result["command"] == "python -m studies " + " ".join(asked)
-    assert result["settings"]["updates"] == {"flat": 4, "chain": 4}
-    flat, chain = (result["settings"]["texts_trained"][name] for name in ("flat", "chain"))
+    assert set(result["settings"]["updates"].values()) == {4}
+    flat, chain = (result["settings"]["texts_trained"][f"nearness, {name}"] for name in ("flat", "chain"))
     assert 0 < flat < chain  # a step that others lean on is also trained alone
-    assert len(result["scores"]) == 3 * 2 * 3 and all(0 <= own["estimate"] <= 1 for own in result["scores"])
+    assert len(result["scores"]) == 2 * 3 * 2 * 3 and all(0 <= own["estimate"] <= 1 for own in result["scores"])
     left = check(study("flat_vs_chain"), folder)
     assert not [fault for fault in left if "section" not in fault and "README" not in fault], left
     assert main(asked) == 0
     again = json.loads((folder / "result.json").read_text())
-    assert again["cells"] == {"all": 15, "used_again": 15} and again["scores"] == result["scores"]
+    assert again["cells"] == {"all": 30, "used_again": 30} and again["scores"] == result["scores"]
     assert "Does training on chains" in capsys.readouterr().err
 
 

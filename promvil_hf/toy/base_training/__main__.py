@@ -26,7 +26,7 @@ from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
 
 
 TITLES = {"kosmos2": "Toy Kosmos-2 that grounds simple phrases", "llava": "Toy LLaVA that answers simple questions"}
-STEPS = {"kosmos2": 1000, "llava": 2400}
+STEPS = {"kosmos2": 1000, "llava": 3000}
 PEAKS = {"kosmos2": 0.02, "llava": 0.008}
 
 

@@ -7,26 +7,30 @@ on; and keys begin equal to queries, so attention begins as likeness. Without bo
 Floor 5: torch.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
 
+from promvil_hf.dialects import Kosmos2
 from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import CELL_WEIGHT, Point, collate, descend
 from promvil_hf.toy.base_training.worlds import NAMES, ToyRows, place_row
 from promvil_hf.toy.config import COLORS, SIZES
+from promvil_hf.toy.relations import UNSIDED
 from promvil_hf.toy.small_world import HARD, held_out
 
 
-WORDS = (NAMES, COLORS, SIZES)
+WORDS = {"name": NAMES, "color": COLORS, "size": SIZES, "side": ("left", "right")}
+GRID = Kosmos2().grid.side
 SHARPNESS = 10.0  # words of unit norm, three of which make a place
 
 
-def word_ids(tokenizer) -> list[torch.Tensor]:
-    """The tokens of the nouns, colors and sizes."""
-    found = []
-    for words in WORDS:
+def word_ids(tokenizer, aspects: Iterable[str] = ("name", "color", "size")) -> dict[str, torch.Tensor]:
+    """The tokens of the words for each aspect."""
+    found = {}
+    for aspect in aspects:
+        words = WORDS[aspect]
         ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
         spelled = [word for word, own in zip(words, ids, strict=True) if len(own) != 1]
         if spelled:
@@ -34,15 +38,23 @@ def word_ids(tokenizer) -> list[torch.Tensor]:
                 f"This tokenizer writes {', '.join(spelled)} with several tokens: make it from sentences that use every "
                 "word of the toy world, with a vocabulary large enough for them."
             )
-        found.append(torch.tensor([own[0] for own in ids]))
+        found[aspect] = torch.tensor([own[0] for own in ids])
     return found
+
+
+def truths(truth: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What each aspect of a place is, as a number of its word; -1 where there is none to say."""
+    middle = (truth[..., 3] + truth[..., 5] + 1) / (2 * GRID)
+    clear = (truth[..., 0] >= 0) & ((middle - 0.5).abs() >= UNSIDED)
+    side = torch.where(clear, (middle > 0.5).long(), -1)
+    return {"name": truth[..., 0], "color": truth[..., 1], "size": truth[..., 2], "side": side}
 
 
 def align(
     embed: Callable[[torch.Tensor], torch.Tensor],
     between: Iterable[tuple[str, torch.nn.Parameter]],
     embedding: torch.nn.Parameter,
-    words: Sequence[torch.Tensor],
+    words: Mapping[str, torch.Tensor],
     cells: torch.Tensor | None,
     steps: int,
     *,
@@ -64,21 +76,21 @@ def align(
 
     def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         places = embed(images) * width**0.5
-        loss, right = torch.zeros(()), {}
-        for asked, ids in enumerate(words):
-            named = (truth[..., asked] >= 0) & (truth[..., asked] < len(ids))
+        loss, right, known = torch.zeros(()), {}, truths(truth)
+        for aspect, ids in words.items():
+            named = (known[aspect] >= 0) & (known[aspect] < len(ids))
             scores = SHARPNESS * places[named] @ embedding[ids].T / width**0.5
-            answer = truth[..., asked][named]
+            answer = known[aspect][named]
             loss = loss + F.cross_entropy(scores, answer)
-            right[("name", "color", "size")[asked]] = (scores.argmax(-1) == answer).float().mean().item()
+            right[aspect] = (scores.argmax(-1) == answer).float().mean().item()
         if cells is not None:
             on = truth[..., 0] >= 0
             for turn, name, column in zip(corners, ("first_cell", "last_cell"), (3, 5), strict=True):
                 scores = SHARPNESS * (places[on] @ turn) @ embedding[cells].T / width**0.5
-                answer = truth[..., column + 1][on] * 32 + truth[..., column][on]
+                answer = truth[..., column + 1][on] * GRID + truth[..., column][on]
                 loss = loss + CELL_WEIGHT * F.cross_entropy(scores, answer)
                 guess = scores.argmax(-1)
-                near = ((guess // 32 - answer // 32).abs() <= 1) & ((guess % 32 - answer % 32).abs() <= 1)
+                near = ((guess // GRID - answer // GRID).abs() <= 1) & ((guess % GRID - answer % GRID).abs() <= 1)
                 right[name] = near.float().mean().item()
         return loss, right
 

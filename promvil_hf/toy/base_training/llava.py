@@ -12,7 +12,7 @@ import torch
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.collators.fivl import FiVLCollator
 from promvil_hf.inflection import plural
-from promvil_hf.toy.base_training.alignment import align, word_ids
+from promvil_hf.toy.base_training.alignment import WORDS, align, word_ids
 from promvil_hf.toy.base_training.curve import Curve, arguments
 from promvil_hf.toy.base_training.measure import answering
 from promvil_hf.toy.base_training.muon import Muon
@@ -85,7 +85,7 @@ def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
 def align_places(
     tiny: TinyModel, steps: int, *, seed: int = 0, every: int = 50, say=lambda point: None
 ) -> list[Point]:
-    """Train the projector, so that each image token says in words what stands at its place; the tower stays."""
+    """Train the projector, so that each image token says in words what stands at its place and on which side; the tower stays."""
     model = tiny.model
     projector = model.model.multi_modal_projector
 
@@ -95,9 +95,8 @@ def align_places(
         return projector(states[model.config.vision_feature_layer][:, 1:])
 
     words, between = model.get_input_embeddings().weight, list(projector.named_parameters())
-    curve = align(
-        embed, between, words, word_ids(tiny.processor.tokenizer), None, steps, seed=seed, every=every, say=say
-    )
+    ids = word_ids(tiny.processor.tokenizer, WORDS)
+    curve = align(embed, between, words, ids, None, steps, seed=seed, every=every, say=say)
     with torch.no_grad():
         model.get_output_embeddings().weight.copy_(words)  # what is read as a word can be said as one
     return curve

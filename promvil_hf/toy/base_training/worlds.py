@@ -15,6 +15,7 @@ from promvil_hf.dialects import Kosmos2
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.config import COLORS, ROBOT, SHAPES, SIZES, WorldConfig
 from promvil_hf.toy.questions import POPE_KINDS, pope_questions
+from promvil_hf.toy.relations import side_of
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, SIDE, box_of, questions, world
 
@@ -82,23 +83,24 @@ def phrase_row(drawn: Scene, rng: Random, of_each: int = 2) -> dict:
 def question_row(drawn: Scene, rng: Random, turns: int = 7) -> dict:
     """A picture and a conversation about it, as a FiVL-Instruct row without key expressions.
 
-    A third of the pictures are asked only what is there, a third for the color and size of each thing that a phrase picks
-    out; the others are asked a few questions of six kinds.
+    One picture in five is asked only what is there, half are asked for the color, size and side of each thing that a phrase
+    picks out; the others are asked a few questions of six kinds.
     """
-    kind = rng.randrange(3)
-    if kind == 0:
+    kind = rng.choices(("there", "each thing", "mixed"), (2, 5, 3))[0]
+    asked: list[tuple[str, str]] = []
+    if kind == "there":
         found = [own for strategy in POPE_KINDS for own in pope_questions(drawn, strategy)]
         asked, turns = [(own.question, own.answer) for own in found], 12
-    elif kind == 1:
-        asked, turns = color_and_size(drawn), 10
-    if kind == 2 or not asked:
+    elif kind == "each thing":
+        asked, turns = asked_of_each(drawn), 12
+    if not asked:
         asked = [(question, answer) for _, question, answer in questions(drawn)]
     rng.shuffle(asked)
     talk = [{"question": question, "answer": answer} for question, answer in asked[:turns]]
     return {"image": drawn.image(), "turns": talk, "key_expressions": [], "row_id": str(drawn.image_id)}
 
 
-def color_and_size(drawn: Scene) -> list[tuple[str, str]]:
+def asked_of_each(drawn: Scene) -> list[tuple[str, str]]:
     """Questions for what a phrase that picks out one thing does not say of it, worded as GQA's kind has them."""
     asked: dict[str, str] = {}
     for noun in drawn.phrases[0]:
@@ -106,6 +108,9 @@ def color_and_size(drawn: Scene) -> list[tuple[str, str]]:
         for aspect, word in (("color", thing.color), ("size", thing.size)):
             if word and word not in noun.adjectives:
                 asked[f"What {aspect} is {noun.text}?"] = word
+        side = side_of(thing.xyxy_px[0], thing.xyxy_px[2], drawn.size[0])
+        if side:
+            asked[f"On which side of the image is {noun.text}?"] = side
     return list(asked.items())
 
 

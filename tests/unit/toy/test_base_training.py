@@ -16,7 +16,7 @@ from promvil_hf.collators.fivl import FiVLCollator
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.toy.base_training import kosmos2, llava
 from promvil_hf.toy.base_training.__main__ import main
-from promvil_hf.toy.base_training.alignment import word_ids
+from promvil_hf.toy.base_training.alignment import WORDS, word_ids
 from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.base_training.tower import ASKED, DenseHead, collate, copy_tower, dense_loss, pixel_values
 from promvil_hf.toy.base_training.worlds import NAMES, PATCH, PLACES, ToyRows, phrase_row, place_row, question_row
@@ -164,7 +164,7 @@ def test_measuring_counts_each_expression_and_each_question_once(scenes):
 
 def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_refused():
     for tiny in (kosmos2.untrained(), llava.untrained()):
-        ids = torch.cat(word_ids(tiny.processor.tokenizer))
+        ids = torch.cat(list(word_ids(tiny.processor.tokenizer, WORDS).values()))
         assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 2
     with pytest.raises(ValueError, match="heart.* with several tokens"):
         word_ids(tiny_llava().processor.tokenizer)
