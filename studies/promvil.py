@@ -8,6 +8,7 @@ somebody else fills in the evidence. Equal settings are equal cells, so the adap
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,7 @@ TUNING = {
     "scenes": 4800,
     "passes": 1,
     "batch": 8,
-    "learning_rate": 0.02,  # of Muon, as the base was trained
+    "learning_rate": 0.01,  # of Muon
     "scope": "text",  # the tower sees already
     "rank": 64,
     "alpha": 64,
@@ -158,10 +159,11 @@ def scene_chain(drawn: Scene, per_level: int) -> PhraseChain:
     return PhraseChain(str(drawn.image_id), steps)
 
 
-def rows_of(world: WorldConfig, seed: int, scenes: int, per_level: int) -> list[dict]:
+@lru_cache(maxsize=1)  # trainings on the same scenes often come one after another
+def rows_of(world: WorldConfig, seed: int, scenes: int, per_level: int) -> tuple[dict, ...]:
     """Training rows. Fewer scenes are the first of more."""
     drawn = (scene(world, seed, index) for index in range(scenes))
-    return [{"image": own.image(), "chain": scene_chain(own, per_level)} for own in drawn]
+    return tuple({"image": own.image(), "chain": scene_chain(own, per_level)} for own in drawn)
 
 
 # Work of the cells; torch is loaded where the work begins
@@ -205,7 +207,7 @@ def fine_tune(
     backend = _load(base)
     lora = lora_config(scope, r=rank, alpha=alpha, dropout=dropout)
     lora.base_model_name_or_path = str(base)
-    rows = rows_of(world_of(world), seed, scenes, per_level)
+    rows = list(rows_of(world_of(world), seed, scenes, per_level))
     updates = max(1, round(scenes * passes / batch))
     config = PromViLConfig(
         str(folder),

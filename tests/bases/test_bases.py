@@ -36,7 +36,7 @@ def test_the_toy_llava_answers_toy_questions_as_its_card_says():
     assert card.keys() == found.keys()
     for kind, own in found.items():
         assert own.low <= card[kind]["high"] and card[kind]["low"] <= own.high, kind
-    assert found["all"].low > 0.65  # half of the questions are answered by yes or no
+    assert found["all"].high >= 0.9 and found["all"].low > 0.8
 
 
 @pytest.mark.parametrize("name", BASES)
