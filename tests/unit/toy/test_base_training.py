@@ -16,12 +16,22 @@ from promvil_hf.collators.fivl import FiVLCollator
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.toy.base_training import kosmos2, llava
 from promvil_hf.toy.base_training.__main__ import main
-from promvil_hf.toy.base_training.alignment import WORDS, word_ids
+from promvil_hf.toy.base_training.alignment import WORDS, truths, word_ids
 from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.base_training.tower import ASKED, DenseHead, collate, copy_tower, dense_loss, pixel_values
-from promvil_hf.toy.base_training.worlds import NAMES, PATCH, PLACES, ToyRows, phrase_row, place_row, question_row
+from promvil_hf.toy.base_training.worlds import (
+    NAMES,
+    PATCH,
+    PLACES,
+    ToyRows,
+    asked_of_each,
+    phrase_row,
+    place_row,
+    question_row,
+)
 from promvil_hf.toy.config import COLORS
 from promvil_hf.toy.models import tiny_llava
+from promvil_hf.toy.relations import side_of
 from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, box_of, held_out, questions
 
 
@@ -62,6 +72,29 @@ def test_a_place_tells_name_color_and_cells_of_the_object_that_covers_most_of_it
             x0, y0, x1, y1 = truth[place, 3:]
             cells = (y0 * 32 + x0, y1 * 32 + x1)
             assert cells == Kosmos2().grid.encode(box_of(drawn, drawn.position_of(thing.object_id)))
+
+
+def test_a_place_says_its_side_where_the_middle_of_its_object_is_clear_of_the_middle_of_the_picture():
+    assert WORDS["side"] == ("left", "right")
+    cells = torch.tensor([[0, 0, 0, 0, 0, 14, 9], [0, 0, 0, 17, 0, 31, 9], [0, 0, 0, 10, 0, 21, 9], [-1] * 7])
+    assert truths(cells)["side"].tolist() == [0, 1, -1, -1]
+    for aspect, place in (("name", 0), ("color", 1), ("size", 2)):
+        assert torch.equal(truths(cells)[aspect], cells[:, place])
+
+
+def test_each_thing_is_asked_for_what_its_phrase_does_not_say(scenes):
+    for drawn in scenes:
+        asked = dict(asked_of_each(drawn))
+        for noun in drawn.phrases[0]:
+            thing = drawn.objects[noun.target]
+            left, _, right, _ = thing.xyxy_px
+            side = asked.pop(f"On which side of the image is {noun.text}?", None)
+            assert side == side_of(left, right, 64) and (side is None or (side == "left") == (left + right < 64))
+            for aspect, word in (("color", thing.color), ("size", thing.size)):
+                said = asked.pop(f"What {aspect} is {noun.text}?", None)
+                assert said == (None if word in noun.adjectives else word)
+        assert not asked
+    assert side_of(0, 53, 64) == "left" and side_of(29, 35, 64) is None
 
 
 def test_a_phrase_row_asks_for_each_object_at_most_twice_with_its_own_box(scenes):
@@ -165,7 +198,7 @@ def test_measuring_counts_each_expression_and_each_question_once(scenes):
 def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_refused():
     for tiny in (kosmos2.untrained(), llava.untrained()):
         ids = torch.cat(list(word_ids(tiny.processor.tokenizer, WORDS).values()))
-        assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 2
+        assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 4  # sizes and sides
     with pytest.raises(ValueError, match="heart.* with several tokens"):
         word_ids(tiny_llava().processor.tokenizer)
 
