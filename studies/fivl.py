@@ -199,7 +199,7 @@ def row_of(task: str, drawn: Scene) -> dict:
     """
     turns = turns_of(task, drawn)
     if task == "talk":
-        turns += {kind: turn for kind, turn in questions(drawn)}.values()
+        turns += dict(questions(drawn)).values()
         Random(f"{drawn.image_id}/short").shuffle(turns)
     return {
         "row_id": str(drawn.image_id),

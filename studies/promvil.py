@@ -18,7 +18,7 @@ from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.pages.charts import Series
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.chains import chain_of
-from promvil_hf.toy.config import DIRECTIONS, PREDICATES, WorldConfig, held_out_pairs
+from promvil_hf.toy.config import NEARNESS, WorldConfig, held_out_pairs
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import NESTED, box_of, held_out
 from studies.cells import Cell, Given
@@ -26,10 +26,6 @@ from studies.results import Result, Sample
 from studies.shared import changed, curve, world_of
 from studies.terms import Terms
 
-
-# Relations of nearness: where the thing is that a phrase leans on decides what it means. With a direction it need not: the only
-# star left of something is the leftmost star, whatever it is left of (`flat_vs_chain` shows what becomes of that).
-NEARNESS = tuple(own for own in PREDICATES if own not in DIRECTIONS)
 
 # Five or six objects, expressions of three levels. A fifth of the pairs of color and shape is left for `transfer` to ask for.
 PAIRS = held_out_pairs(0.2)

@@ -4,8 +4,8 @@
 from dataclasses import asdict, replace
 
 from promvil_hf.pages.chart_file import Panel
-from promvil_hf.toy.config import DIRECTIONS
-from studies.promvil import LEVELS, NEARNESS, WORLD, accuracy, by_level, measured, told, tuned
+from promvil_hf.toy.config import DIRECTIONS, NEARNESS
+from studies.promvil import LEVELS, WORLD, accuracy, by_level, measured, told, tuned
 from studies.results import difference, score
 from studies.terms import Findings, Study
 
