@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Run a study, or all of them, and write its result.json, plot.svg and the numbers of its README.
 
-    python -m studies flat_vs_chain            # about 15 minutes on two cores; what was done before is used again
+    python -m studies flat_vs_chain            # about 20 minutes on two cores; what was done before is used again
     python -m studies all --workers 2
     python -m studies flat_vs_chain --quick    # a minute: that everything runs; written to runs/studies/quick
     python -m studies check                    # do README, plot and result of each study agree, and are they complete?
