@@ -59,6 +59,7 @@ def read(terms, results):
                 samples[pictures, model] = accuracy({seed: results[pictures, model, seed] for seed in terms.seeds})
                 scores.append(score(samples[pictures, model], f"accuracy, {pictures}", model=model))
     scores += [correlation(terms, samples, measure) for measure in ("reliance", "beyond random boxes")]
+    scores.append(correlation(terms, samples, "reliance", without="λ 0.9"))  # poor in both, it could carry all of it
     differences = [
         difference(
             f"accuracy, {pictures}: {model} less λ 0", samples[pictures, model], samples[pictures, "λ 0"],
@@ -79,25 +80,27 @@ def read(terms, results):
     return Findings(scores, differences, told(terms, trainings))
 
 
-def correlation(terms, samples, measure):
-    """Pearson's, over all models of all seeds; the interval draws models."""
+def correlation(terms, samples, measure, without=""):
+    """Pearson's, over all models of all seeds, perhaps less one; the interval draws models."""
+    models = [model for model in MODELS if model != without]
     accuracies, scores = (
-        {model: samples[name, model].means() for model in MODELS} for name in ("as trained", measure)
+        {model: samples[name, model].means() for model in models} for name in ("as trained", measure)
     )
 
     def over(seeds):
         points = [
             ReliancePoint(model, _number(accuracies[model][seed]), _number(scores[model][seed]), math.nan, math.nan, ())
             for seed in seeds
-            for model in MODELS
+            for model in models
         ]
         return against_accuracy(points), len(points)
 
     seeds = [str(seed) for seed in terms.seeds]
     found, count = over(seeds)
+    about = {"model": f"all{without and f' but {without}'}, correlation over models"}
     return Score(
-        {"model": "all, correlation over models"}, f"accuracy and {measure}", _known(found.estimate), _known(found.low),
-        _known(found.high), (None, None), {seed: _known(over([seed])[0].estimate) for seed in seeds}, count, count,
+        about, f"accuracy and {measure}", _known(found.estimate), _known(found.low), _known(found.high),
+        (None, None), {seed: _known(over([seed])[0].estimate) for seed in seeds}, count, count,
     )  # fmt: skip
 
 
