@@ -26,7 +26,7 @@ SETTINGS, CHAPTERS = "demo.json", "chapters"
 class Sizes:
     """How much of everything. The defaults fill five minutes on two cores; `QUICK` shows the path, not the result."""
 
-    nested_scenes: int = 900  # for CompoVL; one epoch of them
+    nested_scenes: int = 250  # for CompoVL; one epoch of them
     chain_batch: int = 8  # pictures in a step, each with the levels of its chains that are trained now
     talk_scenes: int = 400  # for FiVL-Instruct
     test_scenes: int = 80  # held out, of each world

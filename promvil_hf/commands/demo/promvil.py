@@ -25,10 +25,10 @@ from promvil_hf.toy.scenery import Scene
 
 LEVELS = (1, 2, 3)
 # For 1.4 million parameters and a few hundred steps of Muon; the paper's, for 1.6 billion and AdamW, are 64, 32 and 1e-4.
-RANK, ALPHA, LEARNING_RATE = 64, 64, 0.01
+RANK, ALPHA, LEARNING_RATE = 32, 32, 0.02
 SCOPE = "text"  # the paper's, "reference", adapts both towers; here the tower sees already
 CURRICULUM = "competence"
-PER_PICTURE = 4  # chains of one picture
+PER_PICTURE = 12  # chains of one picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ Floor 5. No torch.
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from promvil_hf.toy.config import NEARNESS, WorldConfig
+from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import ASKED_ABOUT, HELD_OUT, NESTED, held_out
 from promvil_hf.toy.world import write_world
@@ -37,8 +37,7 @@ def scenes_of(name: str, count: int, seed: int) -> list[Scene]:
 
 
 def _config(name: str) -> WorldConfig:
-    """Nested phrases speak of nearness: what they lean on has to be found to know what they mean."""
-    return replace(NESTED, predicates=NEARNESS) if name.startswith("nested") else ASKED_ABOUT
+    return NESTED if name.startswith("nested") else ASKED_ABOUT
 
 
 def draw_worlds(folder: Path, counts: dict[str, int], seed: int) -> Worlds:
