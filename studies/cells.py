@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -191,8 +191,11 @@ def _finished(missing: dict[str, Cell], store: Path, workers: int) -> Iterator[C
                     cell = in_hand.pop(future)
                     future.result()
                     yield cell
-        except BaseException:
+        except BaseException as problem:
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(problem, KeyboardInterrupt):  # who interrupts does not wait for minutes of work in hand
+                for worker in active_children():
+                    worker.terminate()
             raise
 
 

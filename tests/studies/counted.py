@@ -4,12 +4,14 @@
 from pathlib import Path
 
 
-def count(folder: Path, *, log: str, number: int, stop_at: str = "", **needs: Path) -> dict:
-    """The number and those of what it needs, added up; stops while the file `stop_at` is there."""
+def count(folder: Path, *, log: str, number: int, stop_at: str = "", seconds: float = 0, **needs: Path) -> dict:
+    """The number and those of what it needs, added up; stops while the file `stop_at` is there, and takes `seconds`."""
     import json
+    import time
 
     with open(log, "a") as lines:
         lines.write(f"{number}\n")
+    time.sleep(seconds)
     if stop_at and Path(stop_at).exists():
         raise RuntimeError("the power failed")
     below = [json.loads((need / "done.json").read_text())["result"]["sum"] for need in needs.values()]

@@ -2,6 +2,12 @@
 """A cell is done once, whoever asks for it, whatever interrupts it."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +97,36 @@ def test_a_failure_in_a_worker_is_told_and_keeps_what_is_done(tmp_path, log):
     with pytest.raises(RuntimeError, match="the power failed"):
         run(asked, tmp_path, workers=2, progress=False)
     assert len(everything(asked, tmp_path)) == 1
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from studies.cells import Cell, run
+from tests.studies.counted import count
+
+cells = [Cell(count, {"log": sys.argv[1], "number": number, "seconds": 120}) for number in (1, 2, 3)]
+if __name__ == "__main__":
+    run(cells, Path(sys.argv[2]), workers=2, progress=False)
+"""
+
+
+def test_an_interrupt_that_only_the_parent_hears_ends_the_workers_too(tmp_path, log):
+    """`kill -INT` reaches one process, where a terminal's Ctrl-C reaches all: minutes of work in hand are not waited for."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, str(script), str(log), str(tmp_path / "store")]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, stderr=subprocess.DEVNULL) as process:
+        try:
+            until = time.monotonic() + 60
+            while len(lines(log)) < 2 and time.monotonic() < until:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) not in (0, None)
+        finally:
+            process.kill()
+    assert len(lines(log)) == 2
 
 
 def test_nothing_below_a_finished_cell_is_done_again(tmp_path, log):
