@@ -111,8 +111,8 @@ def _use_of_evidence(deepest, steps: int) -> list[str]:
         return []
     return [
         f"Told the true boxes of the parts, the tuned model finds {told:.2f} on level {deepest.level}, and {alone:.2f} told "
-        f"nothing: in {steps:,} steps it has not learned to use evidence. That comes late in a training and then quickly; the "
-        "study flat_vs_chain trains as long as it takes (python -m studies flat_vs_chain in a clone, about 20 minutes)."
+        f"nothing: in {steps:,} steps it has not learned to use evidence. The studies flat_vs_chain and data_scaling train "
+        "longer; there that came late, and then quickly (python -m studies flat_vs_chain in a clone)."
     ]
 
 
