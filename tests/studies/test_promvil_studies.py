@@ -46,8 +46,10 @@ def test_the_studies_share_the_adapters_of_flat_and_chain(terms):
     near = {tuned(terms, seed, evidence=evidence).key for seed in terms.seeds for evidence in (True, False)}
     assert adapters("transfer", terms) == adapters("error_travel", terms) == near < both
     chain = {tuned(terms, seed).key for seed in terms.seeds}
-    assert chain < near and chain < adapters("curriculum", terms) and chain < adapters("data_scaling", terms)
-    assert len(set.union(*(adapters(name, terms) for name in PROMVIL))) == 2 * 6 + 3 * 3 + 3 * (1 + 4)
+    assert chain < near and chain < adapters("data_scaling", terms)
+    orders = adapters("curriculum", terms)  # on fewer scenes, so that twelve trainings end in time
+    assert len(orders) == 3 * 4 and not orders & both
+    assert len(set.union(*(adapters(name, terms) for name in PROMVIL))) == 2 * 6 + 3 * 4 + 3 * (1 + 4)
 
 
 def test_flat_and_chain_differ_in_the_evidence_alone(terms):
