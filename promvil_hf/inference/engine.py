@@ -47,6 +47,10 @@ class _Picture:
     refused: str | None = None
     asked: dict[tuple[str, bool], Generated] = field(default_factory=dict)
 
+    @property
+    def is_unread(self) -> bool:
+        return self.opened is None and self.refused is None
+
 
 @dataclass(slots=True, eq=False)
 class _Job:
@@ -171,23 +175,31 @@ class ProgressiveGrounder:
             pictures: dict[bytes, _Picture] = {}  # by what they show: sources with the same pixels share one
             while waiting and len(pictures) < _PICTURES and (room := self._room(held)):
                 group = [waiting.popleft() for _ in range(min(room, len(waiting)))]
-                jobs += self._begin(group, pictures)
-                held = sum(picture.opened.slots for picture in pictures.values() if picture.opened is not None)
+                begun, left = self._begin(group, pictures, held)
+                jobs += begun
+                held = _slots(pictures.values())
+                waiting.extendleft(reversed(left))
+                if left:
+                    break
             yield from self._sitting(jobs, held)
 
     def _room(self, held: int) -> int:
-        """How many pictures to read next: their prefixes may take half of the budget, and one always fits."""
+        """How many pictures to try next: their prefixes may take half of the budget, and one always fits."""
         if not self._shared.slots:  # not known yet, or nothing is kept
             return 1 if not held else 8
         fitting = (self.token_budget // 2 - held) // self._shared.slots
         return max(0 if held else 1, min(fitting, 8))
 
-    def _begin(self, group: Sequence[list[tuple[int, Query]]], pictures: dict[bytes, _Picture]) -> list[_Job]:
-        """Plan these queries and read their pictures, each source with all of its queries at a time."""
-        jobs: list[_Job] = []
+    def _begin(
+        self, group: Sequence[list[tuple[int, Query]]], pictures: dict[bytes, _Picture], held: int
+    ) -> tuple[list[_Job], list[list[tuple[int, Query]]]]:
+        """Plan these queries and read their pictures, each source with all of its queries at a time; and the sources that turn
+        out to have no room beside what is held."""
+        begun: list[list[_Job]] = []
+        shown: list[_Picture | None] = []
         new: list[tuple[_Picture, Image.Image]] = []
         for queries in group:
-            picture, fault = None, None
+            jobs, picture, fault = [], None, None
             for index, query in queries:
                 job = _Job(index, query, query.text if isinstance(query.text, str) else "")
                 jobs.append(job)
@@ -200,21 +212,32 @@ class ProgressiveGrounder:
                 except Refused as error:
                     job.reason = str(error)
                 job.steps = [None] * len(job.parts)
-        self._open(new)
-        return jobs
+            begun.append(jobs)
+            shown.append(picture)
+        self._open(new, held)
+        left = [picture is not None and picture.is_unread for picture in shown]
+        for content in [content for content, picture in pictures.items() if picture.is_unread]:
+            del pictures[content]
+        jobs = [job for own, is_left in zip(begun, left, strict=True) if not is_left for job in own]
+        return jobs, [queries for queries, is_left in zip(group, left, strict=True) if is_left]
 
-    def _open(self, pictures: Sequence[tuple[_Picture, Image.Image]]) -> None:
-        """Show these pictures to the model. One that its processor refuses gets its reason, the others do not suffer."""
+    def _open(self, pictures: Sequence[tuple[_Picture, Image.Image]], held: int) -> None:
+        """Show these pictures to the model, in order, while there is room. One that its processor refuses gets its reason, the
+        others do not suffer."""
         try:
-            opened = self._shared.open([image for _, image in pictures])
+            room = self.token_budget // 2 - held
+            opened = self._shared.open([image for _, image in pictures], room, 0 if held else 1)
         except ValueError as error:
             if len(pictures) == 1:
                 pictures[0][0].refused = f"picture refused: {error}"
                 return
             for one in pictures:
-                self._open([one])
+                self._open([one], held)
+                if one[0].is_unread:
+                    return
+                held += _slots([one[0]])
             return
-        for (picture, _), own in zip(pictures, opened, strict=True):
+        for (picture, _), own in zip(pictures, opened, strict=False):
             picture.opened = own
 
     def _sitting(self, jobs: list[_Job], held: int) -> Iterator[tuple[int, GroundingTrace]]:
@@ -344,6 +367,11 @@ class ProgressiveGrounder:
                 answer = _reply(steps[-1].answer, self.backend.dialect)
         size = job.picture.size if job.picture is not None else None
         return GroundingTrace(job.text, self.options.mode, query.task, query.id, size, steps, reason, answer)
+
+
+def _slots(pictures: Iterable[_Picture]) -> int:
+    """How much of the budget these pictures hold."""
+    return sum(picture.opened.slots for picture in pictures if picture.opened is not None)
 
 
 def _query(query: Query | tuple[ImageSource, str]) -> Query:

@@ -137,8 +137,9 @@ class SharedKosmos2(_Shared):
         super().__init__(backend, backend.tokenizer, base, decoder, budget)
         self.slots = len(backend.prompt_tokens([self.lead])[0])  # of a picture
 
-    def open(self, images: Sequence[Image.Image]) -> list[OpenPicture]:
-        """Vision and prefix, in batches of a few pictures."""
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[OpenPicture]:
+        """Vision and prefix, in batches of a few pictures: of the first that take at most `room` slots, or of `least`."""
+        images = images[: int(max(least, min(room, self.slots * len(images)) // self.slots))]
         opened = []
         for start in range(0, len(images), 8):
             with torch.inference_mode(), in_evaluation_mode(self.base):
@@ -189,20 +190,30 @@ class SharedPatchTokens(_Shared):
         decoder = Decoder(read, base.get_output_embeddings(), ends, padding, base.device)
         super().__init__(backend, tokenizer, base, decoder, budget)
 
-    def open(self, images: Sequence[Image.Image]) -> list[OpenPicture]:
-        """Vision and prefix; neighbours whose inputs have the same shapes go through the model together."""
-        opened = []
-        inputs = [self.backend.inputs([Request("?", image)]) for image in images]
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[OpenPicture]:
+        """Vision and prefix of the first pictures that take at most `room` slots, or of `least`; neighbours whose inputs have
+        the same shapes go through the model together."""
+        inputs, opened = [], []
+        for image in images:
+            own = self.backend.inputs([Request("?", image)])
+            room -= self._end(own)
+            if room < 0 and len(inputs) >= least:
+                break
+            inputs.append(own)
         for _, alike in groupby(inputs, lambda own: {name: value.shape for name, value in own.items()}):
             opened += self._read(list(alike))
-        self.pictures_read += len(images)
+        self.pictures_read += len(opened)
         return opened
+
+    def _end(self, inputs: Mapping[str, torch.Tensor]) -> int:
+        """How many tokens the first row has up to its picture's last."""
+        return int(self.backend.image_positions(inputs)[0].nonzero()[-1]) + 1
 
     @torch.inference_mode()
     def _read(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> list[OpenPicture]:
         inputs = {name: torch.cat([own[name] for own in inputs]) for name in inputs[0]}
         ids = inputs["input_ids"]
-        end = int(self.backend.image_positions(inputs)[0].nonzero()[-1]) + 1
+        end = self._end(inputs)
         # Only what has an entry for each token is cut; pixels and sizes stay whole.
         cut = {name: value[:, :end] if name in PER_TOKEN else value for name, value in inputs.items()}
         cache = DynamicCache()
@@ -248,7 +259,8 @@ class Asked:
         config = getattr(getattr(backend, "model", None), "config", None)
         self.context = getattr(config and config.get_text_config(), "max_position_embeddings", None)
 
-    def open(self, images: Sequence[Image.Image]) -> list[Unopened]:
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[Unopened]:
+        """All of them: nothing is kept, so nothing takes room."""
         return [Unopened(image) for image in images]
 
     def ask(

@@ -138,6 +138,21 @@ def test_memory_stays_within_the_budget(backend):
     assert peaks[400] < peaks[100_000]
 
 
+def test_memory_stays_within_the_budget_where_pictures_grow():
+    tiny = models.tiny_qwen2_5_vl(max_pixels=224 * 224)
+    backend = PatchTokenBackend(tiny.model, tiny.processor)
+    sides = (56, 56, 112, 168, 56, 224, 224)  # 21, 69, 149 and 261 tokens
+    pictures = [noise(number, (side, side)) for number, side in enumerate(sides)]
+    queries = [Query(picture, text) for picture in pictures for text in TEXTS[:2]]
+    options = GroundingOptions(max_new_tokens=4)
+    whole = ProgressiveGrounder(backend, options)
+    wanted = [trace.steps[-1].tokens for trace in whole.ground_all(queries)]
+    tight = ProgressiveGrounder(backend, options, token_budget=600)
+    assert [trace.steps[-1].tokens for trace in tight.ground_all(queries)] == wanted
+    assert tight.most_slots <= 600 < whole.most_slots
+    assert tight.pictures_read == len(sides), "what did not fit was read once, later"
+
+
 def test_oracle_boxes_are_told_and_never_asked():
     told, box = Told(), Box(0.5, 0.5, 1.0, 1.0)
     grounder = ProgressiveGrounder(told, GroundingOptions("oracle"))
