@@ -118,7 +118,7 @@ def accuracy(
 
 
 def told(terms: Terms, trainings: Mapping[str, Mapping[str, Any]], **changes: Any) -> dict[str, Any]:
-    """The settings that stand in result.json; `trainings` are results of `fine_tune` by what they are called, `changes` theirs."""
+    """The settings that stand in result.json; `trainings` are results of `fine_tune` by name, `changes` are theirs."""
     plain = changed({**TUNING, **(QUICK_TUNING if terms.quick else {})}, changes)
     del plain["world"]
     return {

@@ -26,8 +26,7 @@ from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
 
 
 TITLES = {"kosmos2": "Toy Kosmos-2 that grounds simple phrases", "llava": "Toy LLaVA that answers simple questions"}
-STEPS = {"kosmos2": 1000, "llava": 3000}
-PEAKS = {"kosmos2": 0.02, "llava": 0.008}
+STEPS = {"kosmos2": 1000, "llava": 4000}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         options.out / "run",
         options.steps or STEPS[options.base],
         batch_size=options.batch_size,
-        peak=options.learning_rate or PEAKS[options.base],
+        peak=options.learning_rate,
         seed=seed,
         log_every=options.log_every,
         resume=options.resume,
@@ -132,7 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, help=f"behind the tower (default: {STEPS})")
     parser.add_argument("--batch-size", type=int, default=16, help="scenes in a step (default: %(default)s)")
     parser.add_argument(
-        "--learning-rate", type=float, help=f"of matrices behind the tower, a tenth for the rest (default: {PEAKS})"
+        "--learning-rate",
+        type=float,
+        default=0.02,
+        help="of matrices behind the tower, a tenth for the rest (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of scenes, weights and order (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of torch (default: %(default)s)")

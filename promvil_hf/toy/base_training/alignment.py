@@ -15,13 +15,15 @@ import torch.nn.functional as F
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import CELL_WEIGHT, Point, collate, descend
-from promvil_hf.toy.base_training.worlds import NAMES, ToyRows, place_row
+from promvil_hf.toy.base_training.worlds import COLUMNS, NAMES, ROWS, ToyRows, place_row
 from promvil_hf.toy.config import COLORS, SIZES
 from promvil_hf.toy.relations import UNSIDED
 from promvil_hf.toy.small_world import HARD, held_out
 
 
-WORDS = {"name": NAMES, "color": COLORS, "size": SIZES, "side": ("left", "right")}
+WORDS = {
+    "name": NAMES, "color": COLORS, "size": SIZES, "side": ("left", "right"), "column": COLUMNS, "row": ROWS
+}  # fmt: skip
 GRID = Kosmos2().grid.side
 SHARPNESS = 10.0  # words of unit norm, three of which make a place
 
@@ -44,10 +46,17 @@ def word_ids(tokenizer, aspects: Iterable[str] = ("name", "color", "size")) -> d
 
 def truths(truth: torch.Tensor) -> dict[str, torch.Tensor]:
     """What each aspect of a place is, as a number of its word; -1 where there is none to say."""
-    middle = (truth[..., 3] + truth[..., 5] + 1) / (2 * GRID)
-    clear = (truth[..., 0] >= 0) & ((middle - 0.5).abs() >= UNSIDED)
-    side = torch.where(clear, (middle > 0.5).long(), -1)
-    return {"name": truth[..., 0], "color": truth[..., 1], "size": truth[..., 2], "side": side}
+    on = truth[..., 0] >= 0
+    across, down = ((truth[..., first] + truth[..., first + 2] + 1) / (2 * GRID) for first in (3, 4))
+    clear = on & ((across - 0.5).abs() >= UNSIDED)
+    return {
+        "name": truth[..., 0],
+        "color": truth[..., 1],
+        "size": truth[..., 2],
+        "side": torch.where(clear, (across > 0.5).long(), -1),
+        "column": torch.where(on, (across * len(COLUMNS)).long(), -1),
+        "row": torch.where(on, (down * len(ROWS)).long(), -1),
+    }
 
 
 def align(

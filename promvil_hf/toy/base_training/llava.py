@@ -1,9 +1,11 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A tiny LLaVA that answers questions about toy scenes, trained by FiVL's own trainer without its vision loss.
 
-Special: seven questions about a picture stand in one conversation, as in LLaVA's own mix. Floor 5.
+Special: several questions about a picture stand in one conversation, as in LLaVA's own mix; where things stand is learned
+before what they are asked for; and some heads begin by looking a few tokens back. Floor 5.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,21 @@ from promvil_hf.toy.base_training.curve import Curve, arguments
 from promvil_hf.toy.base_training.measure import answering
 from promvil_hf.toy.base_training.muon import Muon
 from promvil_hf.toy.base_training.tower import Point, copy_tower, pixel_values
-from promvil_hf.toy.base_training.worlds import PATCH, ToyRows, question_row
+from promvil_hf.toy.base_training.worlds import (
+    COLUMNS,
+    PATCH,
+    ROWS,
+    ToyRows,
+    asked_for_squares,
+    place_talk_row,
+    question_row,
+)
 from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_llava
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
-from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, world
+from promvil_hf.toy.scenery import Scene
+from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, questions, world
 from promvil_hf.trainers.checkpoints import last_whole
 from promvil_hf.trainers.fivl import FiVLTrainer
 from promvil_hf.trainers.fivl_config import FiVLConfig
@@ -30,6 +41,11 @@ from promvil_hf.trainers.fivl_config import FiVLConfig
 
 WIDTH = 128
 WORLDS = ((world(1), 0.15), (world(2, 3), 0.35), (ASKED_ABOUT, 0.5))
+STAGES = (("places", 0.2, 1.0), ("answers", 0.8, 0.4))  # what is trained, its share of the steps and of the peak
+ROW_OF = {"places": place_talk_row, "answers": question_row}
+# How many tokens back heads of a layer begin by looking. The first gathers the adjectives of a noun; the second goes from
+# where an answer begins to the noun, over "? ASSISTANT:", "red? ASSISTANT:" and "in the image? ASSISTANT:".
+LOOKS_BACK = ((1, 2, 3), (3, 4, 6))
 _WORDS = ("large", "small", "left", "right", "top", "bottom", "yes", "no")
 # Said often enough that each word of the toy questions is one token.
 SENTENCES = (
@@ -42,6 +58,7 @@ SENTENCES = (
     ),
     *(f"{plural(noun)} {p} it {word}" for noun in (*SHAPES, ROBOT) for p in PREDICATES for word in _WORDS),
     *(["On which side of the image is it? What size is it? Is there a thing or an object in the image?"] * 30),
+    *(f"On which square is the thing? {column} {row}" for column in COLUMNS for row in ROWS),
 )
 
 
@@ -56,6 +73,7 @@ def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> Tiny
         image_size=SIDE,
         patch_size=PATCH,
         fit="stretch",
+        attention_bias=True,
         seed=seed,
     )
 
@@ -65,12 +83,14 @@ def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
     """Put the pre-trained tower in, and a projector that begins with centred features of unit size.
 
     What the layers of the language model write begins at nothing: at random weights it would drown pictures and words,
-    which Llama, other than Kosmos-2, does not enlarge as they come in.
+    which Llama, other than Kosmos-2, does not enlarge as they come in. Heads of its first layers look back as `LOOKS_BACK` says.
     """
     copy_tower(tower, model.model.vision_tower)
     for layer in model.model.language_model.layers:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
+    for layer, distances in zip(model.model.language_model.layers, LOOKS_BACK, strict=False):
+        look_back(layer.self_attn, model.model.language_model.rotary_emb.inv_freq, distances)
     images = np.stack([np.asarray(drawn.image()) for drawn in held_out(ASKED_ABOUT, scenes, seed + 1)])
     states = model.model.vision_tower(pixel_values=pixel_values(images), output_hidden_states=True).hidden_states
     features = states[model.config.vision_feature_layer][:, 1:]
@@ -82,10 +102,27 @@ def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
     first.bias.copy_(-first.weight @ center)
 
 
+@torch.no_grad()
+def look_back(attention, frequencies: torch.Tensor, distances: Sequence[int], strength: float = 10.0, turns: int = 8) -> None:
+    """Let head i of an attention begin by looking `distances[i]` tokens back, whatever is written there.
+
+    A language model has such heads from reading text; a tiny one that reads only questions finds them late or never. Every key
+    gets one constant part, by way of its bias, and the query of a head the same part turned back by the distance: rotary
+    positions then make them meet there. Only the `turns` quickest rotations say one token from the next.
+    """
+    half, quickest = len(frequencies), frequencies[:turns]
+    keys, queries = attention.k_proj.bias.view(-1, 2, half), attention.q_proj.bias.view(-1, 2, half)
+    keys[:, 0, :turns] = strength
+    for head, distance in enumerate(distances):
+        queries[head, 0, :turns] = strength * (quickest * distance).cos()
+        queries[head, 1, :turns] = -strength * (quickest * distance).sin()
+        attention.q_proj.weight.view(-1, 2 * half, attention.q_proj.in_features)[head].zero_()
+
+
 def align_places(
     tiny: TinyModel, steps: int, *, seed: int = 0, every: int = 50, say=lambda point: None
 ) -> list[Point]:
-    """Train the projector, so that each image token says in words what stands at its place and on which side; the tower stays."""
+    """Train the projector, so that each image token says in words what stands at its place, on which side and square."""
     model = tiny.model
     projector = model.model.multi_modal_projector
 
@@ -108,30 +145,43 @@ def train_on(
     steps: int,
     *,
     batch_size: int = 16,
-    peak: float = 0.008,
+    peak: float = 0.02,
     seed: int = 0,
     log_every: int = 50,
     resume: bool = False,
 ) -> dict[str, list[Point]]:
-    """Train in place with `FiVLTrainer`, the tower at rest; the curve is written to `out` and returned.
+    """Train in place with `FiVLTrainer`, stage by stage, the tower at rest; the curve of each stage is returned.
 
-    Slower and steadier than Kosmos-2's: an answer of one word says little of which thing is meant. docs/toy_bases.md has the runs
-    at 0.02 with a momentum of 0.95, of which one in four left chance.
+    Checkpoints and curves lie in a folder of `out` for each stage.
     """
-    backend, folder = PatchTokenBackend(tiny.model, tiny.processor), out / "answers"
+    backend = PatchTokenBackend(tiny.model, tiny.processor)
     looks = {"one_object": held_out(world(1), 20, seed), "many_objects": held_out(ASKED_ABOUT, 20, seed)}
-    curve = Curve(
-        folder, lambda: {name: answering(backend, own, resamples=1)["all"].estimate for name, own in looks.items()}
-    )
+    curves = {}
     tiny.model.model.vision_tower.requires_grad_(False)
-    FiVLTrainer(
-        tiny.model,
-        FiVLConfig(vision_loss_weight=0.0, **arguments(folder, steps, batch_size, seed, log_every)),
-        processing_class=tiny.processor,
-        train_dataset=ToyRows(question_row, steps * batch_size, seed, WORLDS),
-        data_collator=FiVLCollator(backend),
-        callbacks=[curve],
-        optimizers=(Muon(tiny.model.named_parameters(), peak, momentum=0.98), None),
-    ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
+    for number, (kind, share, of_peak) in enumerate(STAGES):
+        length, folder = max(1, round(share * steps)), out / kind
+        ask = questions if kind == "answers" else _squares
+        curve = Curve(
+            folder,
+            lambda ask=ask: {
+                name if kind == "all" else f"{kind} of {name}": score.estimate
+                for name, own in looks.items()
+                for kind, score in answering(backend, own, ask=ask, resamples=1).items()
+            },
+        )
+        FiVLTrainer(
+            tiny.model,
+            FiVLConfig(vision_loss_weight=0.0, **arguments(folder, length, batch_size, seed, log_every)),
+            processing_class=tiny.processor,
+            train_dataset=ToyRows(ROW_OF[kind], length * batch_size, seed + 1_000 * number, WORLDS),
+            data_collator=FiVLCollator(backend),
+            callbacks=[curve],
+            optimizers=(Muon(tiny.model.named_parameters(), peak * of_peak), None),
+        ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
+        curves[kind] = curve.points
     tiny.model.requires_grad_(True).eval()
-    return {"answers": curve.points}
+    return curves
+
+
+def _squares(drawn: Scene) -> list[tuple[str, str, str]]:
+    return [("square", question, answer) for question, answer in asked_for_squares(drawn)]

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """How well a toy base does on held-out scenes, with intervals over scenes. Floor 5: torch by way of a backend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -41,13 +41,18 @@ def grounding(
 
 
 def answering(
-    backend: GroundingBackend, scenes: Sequence[Scene], *, batch_size: int = 64, resamples: int = 9_999
+    backend: GroundingBackend,
+    scenes: Sequence[Scene],
+    *,
+    ask: Callable[[Scene], Iterable[tuple[str, str, str]]] = questions,
+    batch_size: int = 64,
+    resamples: int = 9_999,
 ) -> dict[str, Interval]:
-    """Share of questions answered word for word, by kind and for "all" of them."""
+    """Share of questions answered word for word, by kind and for "all" of them; `ask` gives (kind, question, answer)."""
     requests, told = [], []
     for number, drawn in enumerate(scenes):
         image = drawn.image()
-        for kind, question, answer in questions(drawn):
+        for kind, question, answer in ask(drawn):
             requests.append(Request(question, image))
             told.append((number, kind, answer))
     written = []

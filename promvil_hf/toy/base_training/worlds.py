@@ -14,7 +14,7 @@ import numpy as np
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.config import COLORS, ROBOT, SHAPES, SIZES, WorldConfig
-from promvil_hf.toy.questions import POPE_KINDS, pope_questions
+from promvil_hf.toy.language import described, with_article
 from promvil_hf.toy.relations import side_of
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, SIDE, box_of, questions, world
@@ -23,6 +23,7 @@ from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, SIDE, box_of, que
 PATCH = 8  # pixels
 PLACES = (SIDE // PATCH) ** 2
 NAMES = (*SHAPES, ROBOT)
+COLUMNS, ROWS = tuple("ABCDEFGH"), tuple("12345678")  # squares of the picture are named as those of a chessboard
 
 # What scenes a base sees, with their shares. One object says where things are, many say which of them is meant.
 MIXED = ((world(1), 0.05), (world(2, 3), 0.2), (HARD, 0.4), (NESTED, 0.35))
@@ -83,21 +84,72 @@ def phrase_row(drawn: Scene, rng: Random, of_each: int = 2) -> dict:
 def question_row(drawn: Scene, rng: Random, turns: int = 7) -> dict:
     """A picture and a conversation about it, as a FiVL-Instruct row without key expressions.
 
-    One picture in five is asked only what is there, half are asked for the color, size and side of each thing that a phrase
+    Two pictures in five are asked only what is there, one is asked for the color, size and side of each thing that a phrase
     picks out; the others are asked a few questions of six kinds.
     """
-    kind = rng.choices(("there", "each thing", "mixed"), (2, 5, 3))[0]
+    kind = rng.choices(("there", "each thing", "mixed"), (4, 2, 4))[0]
     asked: list[tuple[str, str]] = []
     if kind == "there":
-        found = [own for strategy in POPE_KINDS for own in pope_questions(drawn, strategy)]
-        asked, turns = [(own.question, own.answer) for own in found], 12
+        asked, turns = asked_what_is_there(drawn, rng), 12
     elif kind == "each thing":
         asked, turns = asked_of_each(drawn), 12
     if not asked:
         asked = [(question, answer) for _, question, answer in questions(drawn)]
+    return _talk(drawn, asked, turns, rng)
+
+
+def place_talk_row(drawn: Scene, rng: Random, turns: int = 12) -> dict:
+    """A picture and a conversation about where things stand: more to learn of a picture than "yes" or "red" tells.
+
+    Three pictures in ten are told thing by thing, with the square each stands on; half are asked for the square of each thing;
+    the others are asked what is there.
+    """
+    kind = rng.choices(("told", "squares", "there"), (3, 5, 2))[0]
+    if kind == "told":
+        told = [f"the {described(drawn.objects[k])} {_square(drawn, k)}" for k in range(len(drawn.objects))]
+        rng.shuffle(told)
+        return _talk(drawn, [("What is in the image?", ", ".join(told))], turns, rng)
+    return _talk(drawn, asked_for_squares(drawn) if kind == "squares" else asked_what_is_there(drawn, rng), turns, rng)
+
+
+def _talk(drawn: Scene, asked: list[tuple[str, str]], turns: int, rng: Random) -> dict:
     rng.shuffle(asked)
     talk = [{"question": question, "answer": answer} for question, answer in asked[:turns]]
     return {"image": drawn.image(), "turns": talk, "key_expressions": [], "row_id": str(drawn.image_id)}
+
+
+def _square(drawn: Scene, position: int) -> str:
+    """The square of the picture that the middle of a thing's box lies in: "C 5"."""
+    box = box_of(drawn, position)
+    column = COLUMNS[int((box.x0 + box.x1) / 2 * len(COLUMNS))]
+    return f"{column} {ROWS[int((box.y0 + box.y1) / 2 * len(ROWS))]}"
+
+
+def asked_for_squares(drawn: Scene) -> list[tuple[str, str]]:
+    """On which square each thing is that a phrase picks out."""
+    return [(f"On which square is {noun.text}?", _square(drawn, noun.target)) for noun in drawn.phrases[0]]
+
+
+def asked_what_is_there(drawn: Scene, rng: Random, turns: int = 12) -> list[tuple[str, str]]:
+    """POPE's question for colored shapes, each of them there or not by the toss of a coin.
+
+    Half of what is not there is a shape of the picture in another color, half a shape that the picture does not have: that is
+    seen more easily, and comparing begins with it.
+
+    `pope_questions` asks for each shape as often with "yes" as with "no". In a conversation that balance would give an answer
+    away to a reader of the earlier ones, who then never learns to look; so would what is left when all of one kind are asked.
+    """
+    here = sorted({(thing.color, thing.name) for thing in drawn.objects if thing.color})
+    names = sorted({name for _, name in here})
+    recolored = [(color, name) for name in names for color in drawn.config.colors if (color, name) not in here]
+    foreign = [(color, name) for name in SHAPES if name not in names for color in drawn.config.colors]
+    for pool in (here, recolored, foreign):
+        rng.shuffle(pool)
+    asked: list[tuple[str, str]] = []
+    while here and recolored and foreign and len(asked) < turns:
+        answer, left = rng.choice((("yes", here), ("yes", here), ("no", recolored), ("no", foreign)))
+        asked.append((f"Is there {with_article(' '.join(left.pop()))} in the image?", answer))
+    return asked
 
 
 def asked_of_each(drawn: Scene) -> list[tuple[str, str]]:

@@ -31,12 +31,13 @@ def tiny_llava(
     patch_size: int = 7,
     fit: Literal["crop", "stretch", "pad"] = "crop",
     context: int = 512,
+    attention_bias: bool = False,
     seed: int = 0,
 ) -> TinyModel:
     """LLaVA-1.5: CLIP patches in raster order as image tokens, (image_size / patch_size)^2 of them.
 
     `fit` is how a picture becomes square: "crop" as in the published processor, "pad" as in the original training
-    code.
+    code. `attention_bias` gives the language model's projections biases, which the published ones lack.
     """
     vision_width = vision_width or width
     check_sizes(width, heads, vision_width, image_size, patch_size)
@@ -52,7 +53,7 @@ def tiny_llava(
     vision = vision_sizes(vision_width, vision_layers, heads, image_size, patch_size)
     config = transformers.LlavaConfig(
         vision_config=dict(model_type="clip_vision_model", **vision),
-        text_config=llama_sizes(tokenizer, width, layers, heads, context),
+        text_config=llama_sizes(tokenizer, width, layers, heads, context) | {"attention_bias": attention_bias},
         image_token_index=tokenizer.image_token_id,
         image_seq_length=(image_size // patch_size) ** 2,
     )

@@ -2,6 +2,7 @@
 """The toy bases' training runs, tells the truth about scenes, and writes folders that load."""
 
 import json
+import re
 from collections import Counter
 from random import Random
 
@@ -20,13 +21,18 @@ from promvil_hf.toy.base_training.alignment import WORDS, truths, word_ids
 from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.base_training.tower import ASKED, DenseHead, collate, copy_tower, dense_loss, pixel_values
 from promvil_hf.toy.base_training.worlds import (
+    COLUMNS,
     NAMES,
     PATCH,
     PLACES,
+    ROWS,
     ToyRows,
+    asked_for_squares,
     asked_of_each,
+    asked_what_is_there,
     phrase_row,
     place_row,
+    place_talk_row,
     question_row,
 )
 from promvil_hf.toy.config import COLORS
@@ -82,6 +88,26 @@ def test_a_place_says_its_side_where_the_middle_of_its_object_is_clear_of_the_mi
         assert torch.equal(truths(cells)[aspect], cells[:, place])
 
 
+def test_a_place_says_the_square_that_the_middle_of_its_object_lies_in():
+    cells = torch.tensor([[0, 0, 0, 0, 0, 7, 3], [0, 0, 0, 16, 24, 31, 31], [-1] * 7])
+    found = truths(cells)
+    assert [COLUMNS[place] for place in found["column"][:2]] == ["B", "G"] and found["column"][2] == -1
+    assert [ROWS[place] for place in found["row"][:2]] == ["1", "8"] and found["row"][2] == -1
+
+
+def test_a_square_holds_the_middle_of_the_thing_that_is_asked_for(scenes):
+    side = 64 // len(COLUMNS)
+    for drawn in scenes:
+        phrases = {f"On which square is {noun.text}?": noun.target for noun in drawn.phrases[0]}
+        asked = dict(asked_for_squares(drawn))
+        assert asked.keys() == phrases.keys()
+        for question, answer in asked.items():
+            left, top, right, bottom = drawn.objects[phrases[question]].xyxy_px
+            column, row = answer.split()
+            assert COLUMNS.index(column) * side <= (left + right) / 2 < (COLUMNS.index(column) + 1) * side
+            assert ROWS.index(row) * side <= (top + bottom) / 2 < (ROWS.index(row) + 1) * side
+
+
 def test_each_thing_is_asked_for_what_its_phrase_does_not_say(scenes):
     for drawn in scenes:
         asked = dict(asked_of_each(drawn))
@@ -106,10 +132,34 @@ def test_a_phrase_row_asks_for_each_object_at_most_twice_with_its_own_box(scenes
         assert len({step.target.text for step in steps}) == len(steps)
 
 
-def test_a_question_row_always_has_turns():
-    rows = ToyRows(question_row, 200, 0, llava.WORLDS)
+@pytest.mark.parametrize("row_of", [question_row, place_talk_row])
+def test_a_conversation_always_has_turns(row_of):
+    rows = ToyRows(row_of, 200, 0, llava.WORLDS)
     asked = [rows[index]["turns"] for index in range(200)]
     assert all(1 <= len(turns) <= 12 for turns in asked)
+
+
+def test_what_is_there_is_asked_truly_and_earlier_answers_do_not_give_later_ones_away(scenes):
+    after = {"yes": Counter(), "no": Counter()}
+    for drawn in scenes:
+        here = {f"{thing.color} {thing.name}" for thing in drawn.objects}
+        for seed in range(40):
+            asked = asked_what_is_there(drawn, Random(1_000 * drawn.image_id + seed))
+            assert len(dict(asked)) == len(asked)
+            for question, answer in asked:
+                noun = question.removeprefix("Is there ").removesuffix(" in the image?").split(" ", 1)[1]
+                assert (answer == "yes") == (noun in here)
+            for (_, last), (_, answer) in zip(asked, asked[1:], strict=False):
+                after[last][answer] += 1
+    for told in after.values():  # 0.5 within three standard errors
+        assert abs(told["yes"] / told.total() - 0.5) < 1.5 / told.total() ** 0.5
+
+
+def test_a_picture_is_told_thing_by_thing_with_their_squares(scenes):
+    told = [place_talk_row(drawn, Random(number))["turns"][0] for drawn in scenes for number in range(8)]
+    told = [own["answer"].split(", ") for own in told if own["question"] == "What is in the image?"]
+    assert told and {len(things) for things in told} <= {len(drawn.objects) for drawn in scenes}
+    assert all(re.fullmatch("the [a-z ]+ [A-H] [1-8]", thing) for own in told for thing in own)
 
 
 def test_pixel_values_are_those_of_both_processors(scenes):
@@ -161,6 +211,20 @@ def test_a_clip_tower_reads_what_the_kosmos2_tower_gives(scenes):
         copy_tower(tower, tiny_llava(width=32, image_size=64, patch_size=8).model.model.vision_tower)
 
 
+def test_heads_that_look_back_begin_by_reading_the_token_so_many_before():
+    tiny = llava.untrained()
+    llava.start(tiny.model, kosmos2.untrained().model.vision_model, scenes=20)
+    language = tiny.model.model.language_model
+    tiny.model.set_attn_implementation("eager")
+    tokens = torch.randint(10, 200, (4, 150), generator=torch.Generator().manual_seed(0))
+    looks = language(input_ids=tokens, output_attentions=True).attentions
+    for layer, distances in enumerate(llava.LOOKS_BACK):
+        own = [float(looks[layer][:, head].diagonal(-d, 1, 2).mean()) for head, d in enumerate(distances)]
+        assert min(own) > 0.8
+    last = [float(looks[2][:, head].diagonal(-d, 1, 2).mean()) for head in range(4) for d in range(1, 7)]
+    assert max(last) < 0.3  # no other layer is told anything
+
+
 def test_what_the_llava_base_reads_before_an_answer_is_what_it_was_trained_on(scenes):
     tiny = llava.untrained()
     backend = PatchTokenBackend(tiny.model, tiny.processor)
@@ -196,22 +260,23 @@ def test_measuring_counts_each_expression_and_each_question_once(scenes):
 
 
 def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_refused():
-    for tiny in (kosmos2.untrained(), llava.untrained()):
-        ids = torch.cat(list(word_ids(tiny.processor.tokenizer, WORDS).values()))
-        assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 4  # sizes and sides
+    for tiny, squares in ((kosmos2.untrained(), 0), (llava.untrained(), 16)):
+        aspects = list(WORDS) if squares else ["name", "color", "size", "side"]
+        ids = torch.cat(list(word_ids(tiny.processor.tokenizer, aspects).values()))
+        assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 4 + squares  # 4: sizes and sides
     with pytest.raises(ValueError, match="heart.* with several tokens"):
         word_ids(tiny_llava().processor.tokenizer)
 
 
 @pytest.mark.parametrize("base", ["kosmos2", "llava"])
 def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, tmp_path, capsys):
-    sizes = "--tower-steps 2 --align-steps 2 --steps 4 --batch-size 4 --log-every 4 --measure 2 --threads 1".split()
+    sizes = "--tower-steps 2 --align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1".split()
     assert main([base, "--out", str(tmp_path), *sizes, "--seed", "7"]) == 0
     folder = tmp_path / "base"
     backend = load(folder)
     assert backend.model.config.model_type in ("kosmos-2", "llava")
     card = (folder / "README.md").read_text()
-    assert "| seed | 7 |" in card and "--steps 4" in card and "Held-out scenes" in card
+    assert "| seed | 7 |" in card and "--steps 5" in card and "Held-out scenes" in card
     curves = json.loads((folder / "curves.json").read_text())
     assert [point["step"] for point in curves["tower"]] == [2] == [point["step"] for point in curves["alignment"]]
     assert len(curves[{"kosmos2": "boxes", "llava": "answers"}[base]]) == 1
