@@ -46,8 +46,8 @@ class OODScore:
 
 
 def lower_without_period(answer: str) -> str:
-    """LLaVA's conversion for GQA: "Couch." -> "couch"."""
-    return answer.rstrip(".").lower()
+    """LLaVA's conversion for GQA, and of what its generation had stripped before: " Couch." -> "couch"."""
+    return answer.strip().rstrip(".").lower()
 
 
 def promvil_answer(answer: str) -> str:

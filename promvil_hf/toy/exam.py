@@ -4,11 +4,11 @@
     python -m promvil_hf.toy.exam --out runs/exam
     promvil evaluate --benchmark compovl --data runs/exam/simple.jsonl --images runs/exam/images --model toy:kosmos2
     promvil evaluate --benchmark compovl --data runs/exam/nested.jsonl --images runs/exam/images --model toy:kosmos2
-    promvil evaluate --benchmark gqa --data runs/exam/questions.json --images runs/exam/images --model toy:llava
-    promvil evaluate --benchmark pope --data runs/exam/pope.jsonl --images runs/exam/images --model toy:llava
+    promvil evaluate --benchmark gqa --data runs/exam/questions.json --images runs/exam/images --model toy:llava --prompt "{text}"
+    promvil evaluate --benchmark pope --data runs/exam/pope.jsonl --images runs/exam/images --model toy:llava --prompt "{text}"
 
 Special: the files have the forms of the real benchmarks (CompoVL's rows of steps, GQA's and POPE's questions), and no scene of
-them is ever drawn in training. No torch.
+them is ever drawn in training. `--prompt "{text}"`: the toy LLaVA never read how real ones are told to be short. No torch.
 """
 
 import argparse

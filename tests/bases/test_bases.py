@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from promvil_hf.backends.loading import load
+from promvil_hf.cli import main
 from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.bases import BASES, folder, located
+from promvil_hf.toy.exam import write_exam
 from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
 
 
@@ -37,6 +39,17 @@ def test_the_toy_llava_answers_toy_questions_as_its_card_says():
     for kind, own in found.items():
         assert own.low <= card[kind]["high"] and card[kind]["low"] <= own.high, kind
     assert found["all"].high >= 0.9 and found["all"].low > 0.8
+
+
+def test_the_command_that_evaluates_gives_the_toy_llava_the_same_accuracy_on_the_exam(tmp_path):
+    write_exam(tmp_path, SCENES)
+    asked = ["--images", str(tmp_path / "images"), "--model", "toy:llava", "--prompt", "{text}"]
+    for benchmark, file in (("gqa", "questions.json"), ("pope", "pope.jsonl")):
+        out = tmp_path / benchmark
+        assert main(["evaluate", "--benchmark", benchmark, "--data", str(tmp_path / file), "--out", str(out), *asked]) == 0
+        found = json.loads((out / "report.json").read_text())
+        print(f"\n{benchmark}: {found['scores']['value']:.3f} of {found['scores']['rows']}", end="")
+        assert found["scores"]["value"] >= 0.9
 
 
 @pytest.mark.parametrize("name", BASES)

@@ -95,7 +95,9 @@ def test_missing_answers_are_wrong_and_counted_and_order_means_nothing():
     assert (score.accuracy, score.missing_answers, score.unasked_answers) == (pytest.approx(2 / 3), 1, 1)
 
 
-@pytest.mark.parametrize(("raw", "answer"), [("Couch.", "couch"), ("no one", "no one"), ("Yes..", "yes"), (".", "")])
+@pytest.mark.parametrize(
+    ("raw", "answer"), [("Couch.", "couch"), ("no one", "no one"), ("Yes..", "yes"), (".", ""), (" Red.\n", "red")]
+)
 def test_answers_are_normalised_as_in_llavas_conversion(raw, answer):
     assert lower_without_period(raw) == answer
 
