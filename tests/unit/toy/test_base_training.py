@@ -3,6 +3,7 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from random import Random
 
@@ -266,6 +267,20 @@ def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_
         assert len(ids) == len(set(ids.tolist())) == len(NAMES) + len(COLORS) + 4 + squares  # 4: sizes and sides
     with pytest.raises(ValueError, match="heart.* with several tokens"):
         word_ids(tiny_llava().processor.tokenizer)
+
+
+def test_a_run_that_stopped_between_its_stages_goes_on_as_if_it_had_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(llava, "answering", lambda *_, **__: {})  # the curve is not what is asked for
+
+    def trained(out, **more):
+        tiny = llava.untrained()
+        llava.train_on(tiny, out, 20, batch_size=2, log_every=1, **more)
+        return tiny.model.state_dict()
+
+    whole = trained(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole" / "places", tmp_path / "stopped" / "places")
+    resumed = trained(tmp_path / "stopped", resume=True)
+    assert all(torch.equal(resumed[name], weight) for name, weight in whole.items())
 
 
 @pytest.mark.parametrize("base", ["kosmos2", "llava"])
