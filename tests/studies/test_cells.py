@@ -100,6 +100,7 @@ def test_a_failure_in_a_worker_is_told_and_keeps_what_is_done(tmp_path, log):
 
 
 INTERRUPTED = """
+import signal
 import sys
 from pathlib import Path
 from studies.cells import Cell, run
@@ -107,6 +108,7 @@ from tests.studies.counted import count
 
 cells = [Cell(count, {"log": sys.argv[1], "number": number, "seconds": 120}) for number in (1, 2, 3)]
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, such as a test run, ignore it
     run(cells, Path(sys.argv[2]), workers=2, progress=False)
 """
 
