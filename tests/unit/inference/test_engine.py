@@ -151,6 +151,13 @@ def test_memory_stays_within_the_budget_where_pictures_grow():
     assert [trace.steps[-1].tokens for trace in tight.ground_all(queries)] == wanted
     assert tight.most_slots <= 600 < whole.most_slots
     assert tight.pictures_read == len(sides), "what did not fit was read once, later"
+    # One that the processor refuses among them: each is then shown by itself, and the same law holds.
+    refused = [Query(noise(9, (2, 600)), text) for text in TEXTS[:2]]
+    again = ProgressiveGrounder(backend, options, token_budget=600)
+    traces = again.ground_all([*queries[:6], *refused, *queries[6:]])
+    assert {trace.reason.partition(":")[0] for trace in traces[6:8]} == {"picture refused"}
+    assert [trace.steps[-1].tokens for trace in traces[:6] + traces[8:]] == wanted
+    assert again.most_slots <= 600 and again.pictures_read == len(sides)
 
 
 def test_oracle_boxes_are_told_and_never_asked():

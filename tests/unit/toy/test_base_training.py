@@ -218,7 +218,8 @@ def test_heads_that_look_back_begin_by_reading_the_token_so_many_before():
     language = tiny.model.model.language_model
     tiny.model.set_attn_implementation("eager")
     tokens = torch.randint(10, 200, (4, 150), generator=torch.Generator().manual_seed(0))
-    looks = language(input_ids=tokens, output_attentions=True).attentions
+    with torch.no_grad():
+        looks = language(input_ids=tokens, output_attentions=True).attentions
     for layer, distances in enumerate(llava.LOOKS_BACK):
         own = [float(looks[layer][:, head].diagonal(-d, 1, 2).mean()) for head, d in enumerate(distances)]
         assert min(own) > 0.8
