@@ -35,11 +35,11 @@ from pathlib import Path
 
 import msgspec
 
-from promvil_hf.data import region_pairs
-from promvil_hf.data.compovl import Composing
-from promvil_hf.data.compovl_build import ComposeImages, build, compose_only
-from promvil_hf.data.compovl_rows import Splitting
-from promvil_hf.data.visual_genome import VisualGenome
+from promvil_hf.compovl import region_pairs
+from promvil_hf.compovl.compose import Composing
+from promvil_hf.compovl.compovl_build import ComposeImages, build, compose_only
+from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.visual_genome import VisualGenome
 
 
 NOUNS = (

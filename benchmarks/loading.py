@@ -24,8 +24,8 @@ import torch
 from PIL import Image
 
 from benchmarks.train_step import reference_batch, rows
-from promvil_hf.collators.chain import ChainCollator
 from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.training.chain_collator import ChainCollator
 
 
 def main(argv=None):

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Progressive grounding the plain way, against which the engine is tested and timed: one phrase, one level, batch 1.
 
-Special: written again from the description, sharing no code with `promvil_hf.inference`: its own choice of evidence, its
+Special: written again from the description, sharing no code with `promvil_hf.grounding`: its own choice of evidence, its
 own token loop. `alone` runs the whole model, picture and all, again for every single token, without any cache.
 """
 

@@ -38,9 +38,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.naive_grounding import well_formed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
-from promvil_hf.commands.env import environment
-from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
-from promvil_hf.inference.sharing import SharedKosmos2
+from promvil_hf.environment import environment
+from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
+from promvil_hf.grounding.shared_prefix import SharedKosmos2
 from promvil_hf.nesting import decompose
 from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy.models import tiny_kosmos2

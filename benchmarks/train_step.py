@@ -34,13 +34,13 @@ from transformers import TrainerCallback
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.boxes import Box
-from promvil_hf.collators.chain import ChainCollator
-from promvil_hf.collators.texts import chain_in
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, to_row
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
-from promvil_hf.trainers.adapters import with_lora
-from promvil_hf.trainers.promvil import PromViLTrainer, target_losses
-from promvil_hf.trainers.promvil_config import PromViLConfig
+from promvil_hf.training.adapters import with_lora
+from promvil_hf.training.chain_collator import ChainCollator
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_trainer import PromViLTrainer, target_losses
+from promvil_hf.training.texts import chain_in
 
 
 SHAPES = {

@@ -16,7 +16,7 @@ trl_compact    the same kernel on the labelled positions only, as TRL does on CU
 torch_all      torch's own chunked linear_cross_entropy on every position
 torch_gather   gather, then torch's own
 gather         gather, then one weighted cross entropy
-ours           `promvil_hf.losses`
+ours           `promvil_hf.training.losses`
 """
 
 import os
@@ -34,7 +34,7 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
-from promvil_hf.losses import CHUNK_ROWS, vision_modeling_loss
+from promvil_hf.training.losses import CHUNK_ROWS, vision_modeling_loss
 
 
 SHARES = {  # (patch labels, text labels) of a row of 1024 with 576 patches

@@ -25,7 +25,7 @@ from benchmarks.progressive_inference import counted, timed, told
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import end_tokens
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.inference.sharing import shared
+from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.toy.models import tiny_llava
 
 

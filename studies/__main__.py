@@ -19,7 +19,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from promvil_hf.commands.env import environment
+from promvil_hf.environment import environment
 from studies.cells import Given, everything, run
 from studies.pages import FOLDER, check, plot, publish, with_numbers
 from studies.results import HOW, Base, Result, read

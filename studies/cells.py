@@ -31,7 +31,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from promvil_hf.commands.env import environment
+from promvil_hf.environment import environment
 
 
 try:
@@ -62,7 +62,7 @@ class Given:
         if not weights:
             raise ValueError(
                 f"You passed the base {str(self.folder)!r}, but there is no .safetensors file in it: pass a folder that "
-                "`from_pretrained` loads, as `python -m promvil_hf.toy.base_training` writes it to OUT/base."
+                "`from_pretrained` loads, as `python -m studies.toy_bases` writes it to OUT/base."
             )
         content = sha256()
         for path in deciding:

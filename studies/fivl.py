@@ -250,12 +250,12 @@ def fine_tune(
     from transformers import set_seed
 
     from promvil_hf.commands.train_fivl import FiVLRecipe, load_base, lora
-    from promvil_hf.data.mask_noise import MaskNoise, NoisyRows
-    from promvil_hf.toy.base_training.muon import Muon
-    from promvil_hf.trainers.adapters import with_lora
-    from promvil_hf.trainers.checkpoints import last_whole
-    from promvil_hf.trainers.fivl import FiVLTrainer
-    from promvil_hf.trainers.fivl_config import FiVLConfig
+    from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
+    from promvil_hf.toy.muon import Muon
+    from promvil_hf.training.adapters import with_lora
+    from promvil_hf.training.checkpoints import last_whole
+    from promvil_hf.training.fivl_config import FiVLConfig
+    from promvil_hf.training.fivl_trainer import FiVLTrainer
 
     recipe = FiVLRecipe(str(base), tune=tune, lora_r=rank, lora_alpha=alpha, lora_dropout=dropout)
     model, processor = load_base(recipe)
@@ -379,12 +379,12 @@ def hidden(
     folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, per_scene: int
 ) -> dict:
     """For each short question that speaks of something there: whether it is answered rightly, and when that is hidden."""
-    from promvil_hf.data.fivl_instruct import FivlRow, Key
     from promvil_hf.evaluation.answering import Asking
     from promvil_hf.evaluation.pictures import Pictures
     from promvil_hf.evaluation.reliance import TwinSettings, answer_twins
     from promvil_hf.evaluation.reliance import reliance as scored
     from promvil_hf.evaluation.scores import Resampling
+    from promvil_hf.fivl.fivl_rows import FivlRow, Key
     from promvil_hf.key_expressions import Turn as RowTurn
 
     shown = folder / "pictures"

@@ -192,13 +192,13 @@ def fine_tune(
     from transformers import PrinterCallback, set_seed
 
     from promvil_hf.backends.lora_scopes import lora_config
-    from promvil_hf.collators.texts import Texts
-    from promvil_hf.curriculum import whole
-    from promvil_hf.toy.base_training.muon import Muon
-    from promvil_hf.trainers.adapters import with_lora
-    from promvil_hf.trainers.checkpoints import last_whole
-    from promvil_hf.trainers.promvil import PromViLTrainer
-    from promvil_hf.trainers.promvil_config import PromViLConfig
+    from promvil_hf.toy.muon import Muon
+    from promvil_hf.training.adapters import with_lora
+    from promvil_hf.training.checkpoints import last_whole
+    from promvil_hf.training.curriculum import whole
+    from promvil_hf.training.promvil_config import PromViLConfig
+    from promvil_hf.training.promvil_trainer import PromViLTrainer
+    from promvil_hf.training.texts import Texts
 
     backend = _load(base)
     lora = lora_config(scope, r=rank, alpha=alpha, dropout=dropout)
@@ -354,7 +354,7 @@ def _asked(config: WorldConfig, seed: int, scenes: int, per_level: int) -> Itera
 
 def _grounder(base: Path, adapter: Path | None):
     """mode -> a grounder of this base and adapter."""
-    from promvil_hf.inference import GroundingOptions, ProgressiveGrounder
+    from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 
     backend = _load(base, adapter)
     return lambda mode: ProgressiveGrounder(backend, GroundingOptions(mode, max_new_tokens=16))

@@ -6,7 +6,7 @@
 (The file is not called compovl.py: a Hub repository that holds a script of its own name can no longer be loaded.)
 """
 
-from promvil_hf.data.compovl_builder import FEATURES, SPLITS_OF_VIEW, VIEWS, CompoVL, CompoVLConfig
+from promvil_hf.compovl.compovl_publish import FEATURES, SPLITS_OF_VIEW, VIEWS, CompoVL, CompoVLConfig
 
 
 __all__ = ["FEATURES", "SPLITS_OF_VIEW", "VIEWS", "CompoVL", "CompoVLConfig"]

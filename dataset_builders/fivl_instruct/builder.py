@@ -6,7 +6,7 @@
 (The file is not called fivl_instruct.py: a Hub repository that holds a script of its own name can no longer be loaded.)
 """
 
-from promvil_hf.data.fivl_builder import CONFIGS, FEATURES, FivlInstruct, FivlInstructConfig
+from promvil_hf.fivl.fivl_publish import CONFIGS, FEATURES, FivlInstruct, FivlInstructConfig
 
 
 __all__ = ["CONFIGS", "FEATURES", "FivlInstruct", "FivlInstructConfig"]

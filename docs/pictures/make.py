@@ -16,17 +16,17 @@ from PIL import Image, ImageChops
 
 from promvil_hf import pages
 from promvil_hf.boxes import Box
-from promvil_hf.collators.texts import Texts
-from promvil_hf.curriculum import CURRICULA, Curriculum, whole
-from promvil_hf.data.fivl_instruct import FivlRow, Key
-from promvil_hf.data.perturb import twins
+from promvil_hf.fivl.fivl_rows import FivlRow, Key
+from promvil_hf.fivl.twins import twins
 from promvil_hf.key_expressions import Turn
 from promvil_hf.masks import coverage, decode
 from promvil_hf.pages import MaskMark, Series
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.questions import conversation
 from promvil_hf.toy.world import WorldConfig, scenes
-from promvil_hf.vision_labels import label_patches, nouns
+from promvil_hf.training.curriculum import CURRICULA, Curriculum, whole
+from promvil_hf.training.texts import Texts
+from promvil_hf.training.vision_labels import label_patches, nouns
 
 
 HERE = Path(__file__).parent

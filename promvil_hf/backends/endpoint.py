@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from promvil_hf import endpoint as client
 from promvil_hf.backends.base import Decoding, Generated, Request
-from promvil_hf.backends.pictures import as_rgb
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.frames import ImageSize
+from promvil_hf.images import as_rgb
 
 
 logger = logging.getLogger(__name__)

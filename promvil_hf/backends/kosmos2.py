@@ -20,8 +20,8 @@ from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.decoding import decode, in_evaluation_mode
 from promvil_hf.backends.kosmos2_fixes import mend
 from promvil_hf.backends.kosmos2_prefix import Prefix, encode_images
-from promvil_hf.backends.pictures import as_rgb
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.images import as_rgb
 
 
 @dataclass(frozen=True, slots=True)

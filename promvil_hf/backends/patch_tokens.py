@@ -16,9 +16,9 @@ from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import Family, Shown
 from promvil_hf.backends.geometry import TokenBoxes
-from promvil_hf.backends.pictures import as_rgb
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.frames import ImageSize
+from promvil_hf.images import as_rgb
 
 
 FAMILIES = frozenset(families.FAMILIES)

@@ -14,11 +14,11 @@ Floor 5.
 import sys
 from pathlib import Path
 
-from promvil_hf.data.compovl import SOURCES, Composing
-from promvil_hf.data.compovl_build import VIEWS, Mixing, build, push, tell
-from promvil_hf.data.compovl_rows import Splitting
-from promvil_hf.data.leakage import read_list
-from promvil_hf.data.visual_genome import RELEASES
+from promvil_hf.compovl.compose import SOURCES, Composing
+from promvil_hf.compovl.compovl_build import VIEWS, Mixing, build, push, tell
+from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.leakage import read_list
+from promvil_hf.compovl.visual_genome import RELEASES
 
 
 MODES = ("chains", "preprocess")
@@ -77,7 +77,7 @@ _LIST = "images with these {} ids: RefCOCO refs, GQA questions, COCO instances, 
 
 def run(args):
     if args.mode == "preprocess":
-        from promvil_hf.data.region_pairs import build_region_pairs
+        from promvil_hf.compovl.region_pairs import build_region_pairs
 
         counts = build_region_pairs(args.vg, args.out, compat=args.compat, limit=args.limit, release=args.release)
         print(counts)
@@ -118,7 +118,7 @@ def _writer(args):
         return None, "grammar"
     if not args.writer_model:
         raise ValueError("You passed --writer-url without --writer-model: name the model that should write.")
-    from promvil_hf.annotators.phrase_writer import EndpointWriter
+    from promvil_hf.compovl.phrase_writer import EndpointWriter
     from promvil_hf.endpoint import Endpoint
 
     endpoint = Endpoint(args.writer_url, args.writer_model, args.out / "answers", max_tokens=128)

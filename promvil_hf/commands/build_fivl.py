@@ -23,9 +23,11 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from promvil_hf.annotators import key_expressions as keys
-from promvil_hf.annotators import masks
-from promvil_hf.annotators.fivl_pipeline import (
+from promvil_hf.backends.segmenters import PICKS
+from promvil_hf.fivl import extraction as keys
+from promvil_hf.fivl import masking as masks
+from promvil_hf.fivl.conversation_sources import SOURCES, Source, content_hash
+from promvil_hf.fivl.fivl_build import (
     OnFirstUse,
     Ranks,
     Terms,
@@ -34,8 +36,6 @@ from promvil_hf.annotators.fivl_pipeline import (
     import_release,
     with_ray,
 )
-from promvil_hf.annotators.segmenters import PICKS
-from promvil_hf.data.fivl_sources import SOURCES, Source, content_hash
 from promvil_hf.jobs import JobReport
 
 
@@ -115,7 +115,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from promvil_hf.data.fivl_builder import CONFIG_OF, publish, push, read_rows, tell
+    from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, tell
 
     ranks = Ranks.of_environment()
     if ranks.world_size > 1 and args.stage != "masks":
@@ -151,7 +151,7 @@ def run(args):
     print(tell(report))
     print(f"\nWritten to {args.out}: load_dataset({str(args.out)!r}, {config!r})")
     if args.export:
-        from promvil_hf.data.fivl_release import export
+        from promvil_hf.fivl.release import export
 
         class Rows:  # read anew each time, never held
             def __iter__(self):

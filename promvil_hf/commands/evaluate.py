@@ -11,7 +11,7 @@
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
 predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch.
 
-Floor 5. Thin over `promvil_hf.evaluation` and `promvil_hf.report`.
+Floor 5. Thin over `promvil_hf.evaluation` and `promvil_hf.evaluation.report`.
 """
 
 import sys
@@ -19,17 +19,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from promvil_hf.conventions import DIALECTS, FRAMES
-from promvil_hf.data.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer, ranks
+from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
+from promvil_hf.evaluation.report import table_text, write_page
 from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, compare, evaluate
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.jobs import JobError
 from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
 from promvil_hf.metrics.vqa import NORMALISATIONS
-from promvil_hf.report import table_text, write_page
 
 
 def add_arguments(parser):

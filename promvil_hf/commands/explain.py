@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from promvil_hf.annotators.masks import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.boxes import Box
 from promvil_hf.commands import fivl_rows
-from promvil_hf.data.perturb import FILLS
 from promvil_hf.evaluation.answering import SHORT_ANSWER
 from promvil_hf.evaluation.pictures import Pictures
-from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import write_explanations
+from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.shown import atlas_page, explanation_page
+from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
+from promvil_hf.fivl.twins import FILLS
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.pages import write
 
@@ -92,8 +92,8 @@ def _one(args):
         raise ValueError(f"You passed the picture {args.image} without a question.")
     from PIL import Image
 
-    from promvil_hf.backends.pictures import as_rgb
     from promvil_hf.explain.explanations import explain
+    from promvil_hf.images import as_rgb
 
     boxes = tuple(_box(text) for text in args.box)
     keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
@@ -184,8 +184,8 @@ def _segmentation(args, backend, told) -> list[dict]:
     """FiVL's table, where a detector and segmenter were asked for."""
     if args.segment_with is None:
         return []
-    from promvil_hf.annotators.masks import load_grounded_sam
     from promvil_hf.explain.vision_logits import say, segmentation_table
+    from promvil_hf.fivl.masking import load_grounded_sam
 
     samples = []
     for one in _spread(told, SEGMENTED):
@@ -237,7 +237,7 @@ def _read_atlas(path: Path | None) -> HeadAtlas | None:
 
 def _phrases(turn: Turn) -> Sequence[str]:
     """The phrases of an answer that name things the question does not give, offline."""
-    from promvil_hf.annotators.key_expressions import SeenTurn, rules
+    from promvil_hf.fivl.extraction import SeenTurn, rules
 
     [found] = rules([SeenTurn("", turn)])
     return found if isinstance(found, tuple) else ()

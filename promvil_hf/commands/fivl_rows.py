@@ -5,8 +5,8 @@ import json
 import os
 from pathlib import Path
 
-from promvil_hf.data.fivl_instruct import FivlRow
 from promvil_hf.evaluation.answering import ranks
+from promvil_hf.fivl.fivl_rows import FivlRow
 
 
 def add_row_arguments(parser):
@@ -30,7 +30,7 @@ def add_model_arguments(parser):
 def read(path: Path, config: str | None, limit: int | None = None) -> list[FivlRow]:
     """Rows of a folder that `promvil build fivl` wrote, or of a file with one row a line."""
     if path.is_dir():
-        from promvil_hf.data.fivl_builder import read_rows
+        from promvil_hf.fivl.fivl_publish import read_rows
 
         rows = read_rows(path, config)
     elif path.is_file():

@@ -9,7 +9,7 @@
 A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
 "expression"; lines about one picture should stand together.
 
-Floor 5. The model comes from `promvil_hf.backends.loading`, all else from `promvil_hf.inference`.
+Floor 5. The model comes from `promvil_hf.backends.loading`, all else from `promvil_hf.grounding`.
 """
 
 import json
@@ -99,7 +99,7 @@ def run(args):
 
 
 def make_grounder(args):
-    from promvil_hf.inference import GroundingOptions, ProgressiveGrounder
+    from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 
     if args.reference and args.constrained:
         raise ValueError(
@@ -141,7 +141,7 @@ def _backend(args):
 
 
 def _read(path):
-    from promvil_hf.inference.images import UnreadableImage, read_image
+    from promvil_hf.images import UnreadableImage, read_image
 
     try:
         return read_image(path)
@@ -150,7 +150,7 @@ def _read(path):
 
 
 def _picture(grounder, image, args):
-    from promvil_hf.inference.trace import Query
+    from promvil_hf.grounding.trace import Query
 
     task = "answer" if args.answer else "ground"
     traces = grounder.ground_all(
@@ -162,7 +162,7 @@ def _picture(grounder, image, args):
     if args.html:
         print(f"written: {_page(args.html, image, args.image, drawn)}", file=sys.stderr)
     if args.png:
-        from promvil_hf.inference.drawing import draw
+        from promvil_hf.grounding.drawing import draw
 
         for trace in drawn:
             path = args.png if len(traces) == 1 else args.png.with_stem(f"{args.png.stem}-{trace.id}")
@@ -200,7 +200,7 @@ def _page(path: Path, image, name: str, traces):
 
 
 def _file(grounder, args):
-    from promvil_hf.inference.batch_job import ground_file
+    from promvil_hf.grounding.batch_job import ground_file
 
     model = {"served": args.served, "base_url": args.base_url} if args.base_url else {
         "base": args.base, "adapter": args.adapter, "revision": args.revision, "dtype": args.dtype, "quantize": args.quantize

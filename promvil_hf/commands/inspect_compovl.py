@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promvil_hf import pages
-from promvil_hf.data.compovl import chain_of
+from promvil_hf.compovl.compose import chain_of
 
 
 QUESTIONS = (

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promvil_hf import masks, pages
-from promvil_hf.data.fivl_builder import CONFIGS, read_rows
-from promvil_hf.data.fivl_instruct import image_file
-from promvil_hf.data.fivl_sample import SampledKey, sample_keys, share
+from promvil_hf.fivl.fivl_publish import CONFIGS, read_rows
+from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.fivl.fivl_sample import SampledKey, sample_keys, share
 
 
 FORM = "fivl"

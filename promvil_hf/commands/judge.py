@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from promvil_hf import jobs, pages
-from promvil_hf.annotators import judge
 from promvil_hf.commands.inspect_fivl import row_of, yes_answers
-from promvil_hf.data.fivl_builder import CONFIGS, read_rows
-from promvil_hf.data.fivl_sample import SampledKey, agreement, sample_keys, share
 from promvil_hf.endpoint import Endpoint
+from promvil_hf.fivl import judge
+from promvil_hf.fivl.fivl_publish import CONFIGS, read_rows
+from promvil_hf.fivl.fivl_sample import SampledKey, agreement, sample_keys, share
 
 
 def add_arguments(parser):

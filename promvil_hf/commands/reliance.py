@@ -20,7 +20,6 @@ import sys
 from pathlib import Path
 
 from promvil_hf.commands import fivl_rows
-from promvil_hf.data.perturb import FILLS, KINDS
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
@@ -36,6 +35,7 @@ from promvil_hf.evaluation.reliance import (
 )
 from promvil_hf.evaluation.reliance_shown import points_page, points_told, told, write_page
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.fivl.twins import FILLS, KINDS
 from promvil_hf.jobs import JobError
 from promvil_hf.pages import write
 

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from promvil_hf.backends.loading import QUANTIZATIONS
-from promvil_hf.data.mask_noise import KINDS, MaskNoise, NoisyRows
+from promvil_hf.fivl.mask_noise import KINDS, MaskNoise, NoisyRows
 
 
 TOY = "toy"
@@ -92,15 +92,15 @@ class FiVLRecipe:
 
 
 def main(argv=None):
-    from promvil_hf.trainers.recipes import run_as_script
+    from promvil_hf.training.recipes import run_as_script
 
     run_as_script(train, argv)
 
 
 def train(argv=None):
     """Parse, train, save, evaluate; gives the trainer, or a sweep's table."""
-    from promvil_hf.trainers.fivl_config import FiVLConfig
-    from promvil_hf.trainers.recipes import parse
+    from promvil_hf.training.fivl_config import FiVLConfig
+    from promvil_hf.training.recipes import parse
 
     recipe, config = parse((FiVLRecipe, FiVLConfig), argv, __doc__.partition("\n\nFloor")[0])
     return sweep(recipe, config) if recipe.sweep else train_once(recipe, config)
@@ -110,7 +110,7 @@ def train_once(recipe: FiVLRecipe, config):
     """One run: gives the trainer."""
     if not sys.stderr.isatty():
         config.disable_tqdm = True  # bars are for people
-    from promvil_hf.trainers.recipes import say
+    from promvil_hf.training.recipes import say
 
     trainer = make_trainer(recipe, config)
     say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, {told_rows(trainer)}")
@@ -128,8 +128,8 @@ def train_once(recipe: FiVLRecipe, config):
 
 def make_trainer(recipe: FiVLRecipe, config):
     """Model, rows and trainer of a recipe."""
-    from promvil_hf.trainers.fivl import FiVLTrainer
-    from promvil_hf.trainers.recipes import subset
+    from promvil_hf.training.fivl_trainer import FiVLTrainer
+    from promvil_hf.training.recipes import subset
 
     rows = subset(read_rows(recipe.data, recipe.data_split), recipe.max_samples, recipe.fraction, config.seed)
     if recipe.mask_noise != "perfect":
@@ -155,7 +155,7 @@ def make_trainer(recipe: FiVLRecipe, config):
 
 def read_rows(source: str, split: str):
     """Rows of FiVL-Instruct: drawn scenes, a file, a built folder or a data set."""
-    from promvil_hf.trainers.recipes import read_source
+    from promvil_hf.training.recipes import read_source
 
     path = Path(source.partition(":")[0])
     if path.suffix == ".jsonl":
@@ -163,7 +163,7 @@ def read_rows(source: str, split: str):
 
         return [row.to_dict() for row in read(path, None)]
     if (path / "work").is_dir():
-        from promvil_hf.data.fivl_builder import read_rows as read_built
+        from promvil_hf.fivl.fivl_publish import read_rows as read_built
 
         return [row.to_dict() for row in read_built(path, source.partition(":")[2] or None)]
     return read_source(source, split, toy_rows)
@@ -203,7 +203,7 @@ def load_base(recipe: FiVLRecipe):
         from accelerate import PartialState
 
         from promvil_hf.backends.loading import load
-        from promvil_hf.collators.fivl import check_family
+        from promvil_hf.training.fivl_collator import check_family
 
         check_family(transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision).model_type)
         backend = load(
@@ -256,7 +256,7 @@ def lora(recipe: FiVLRecipe, model):
     from peft import LoraConfig
     from torch import nn
 
-    from promvil_hf.trainers.fivl import PROJECTORS
+    from promvil_hf.training.fivl_trainer import PROJECTORS
 
     targets, whole = recipe.lora_targets, []
     projector = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in PROJECTORS]
@@ -278,7 +278,7 @@ def lora(recipe: FiVLRecipe, model):
 
 def part_of(name: str) -> str:
     """Which part of a model a parameter belongs to, by its name."""
-    from promvil_hf.trainers.fivl import PROJECTORS
+    from promvil_hf.training.fivl_trainer import PROJECTORS
 
     if any(projector in name for projector in PROJECTORS):
         return "projector"
@@ -308,7 +308,7 @@ def shown_labels(collator, rows):
     """For each row what is trained: its answers, and for each word the number of its patches."""
     from collections import Counter
 
-    from promvil_hf.losses import UNLABELLED
+    from promvil_hf.training.losses import UNLABELLED
 
     tokenizer = collator.backend.processor.tokenizer
     for row in rows:
@@ -325,7 +325,7 @@ def shown_labels(collator, rows):
 
 def finish(trainer, recipe: FiVLRecipe, say):
     """Save, read an adapter back, evaluate, push."""
-    from promvil_hf.trainers.checkpoints import check_adapter
+    from promvil_hf.training.checkpoints import check_adapter
 
     trainer.save_model()
     trainer.save_state()
@@ -352,7 +352,7 @@ def finish(trainer, recipe: FiVLRecipe, say):
 
 def card_facts(recipe: FiVLRecipe, config, rows: int):
     """What the adapter's card says."""
-    from promvil_hf.trainers.cards import CardFacts
+    from promvil_hf.training.adapter_card import CardFacts
 
     hub_data = [recipe.data.partition(":")[0]] if recipe.data.count("/") == 1 and not Path(recipe.data).exists() else []
     own = ("vision_loss_weight", "max_mask_fraction", "min_patch_coverage", "overlap", "token", "noun", "max_length",
@@ -374,7 +374,7 @@ def card_facts(recipe: FiVLRecipe, config, rows: int):
 
 def sweep(recipe: FiVLRecipe, config):
     """One run for each combination of the values, each in a folder of its own, and a table of their last figures."""
-    from promvil_hf.trainers.recipes import say
+    from promvil_hf.training.recipes import say
 
     varied = [parsed(entry, recipe, config) for entry in recipe.sweep]
     path = Path(config.output_dir, "sweep.json")

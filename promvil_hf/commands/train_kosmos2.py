@@ -67,15 +67,15 @@ class Kosmos2Recipe:
 
 
 def main(argv=None):
-    from promvil_hf.trainers.recipes import run_as_script
+    from promvil_hf.training.recipes import run_as_script
 
     run_as_script(train, argv)
 
 
 def train(argv=None):
     """Parse, train, save, evaluate; gives the trainer."""
-    from promvil_hf.trainers.promvil_config import PromViLConfig
-    from promvil_hf.trainers.recipes import parse, read_source, say, subset
+    from promvil_hf.training.promvil_config import PromViLConfig
+    from promvil_hf.training.recipes import parse, read_source, say, subset
 
     recipe, config = parse((Kosmos2Recipe, PromViLConfig), argv, __doc__.partition("\n\nFloor")[0])
     rows = subset(read_source(recipe.data, recipe.data_split, toy_rows), recipe.max_samples, recipe.fraction, config.seed)
@@ -87,7 +87,7 @@ def train(argv=None):
     say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, {len(rows):,} rows")
     tell_schedule(trainer, say)
     if recipe.show_batch:
-        from promvil_hf.collators.page import write_batches
+        from promvil_hf.training.batch_page import write_batches
 
         loader = trainer.get_train_dataloader()
         say(f"what the model sees: {write_batches(recipe.show_batch, loader, recipe_name(recipe), trainer.processing_class)}")
@@ -101,9 +101,9 @@ def make_trainer(recipe: Kosmos2Recipe, config, rows, evaluated):
     """The trainer of a recipe, its adapter put on and told about."""
     from transformers import EarlyStoppingCallback
 
-    from promvil_hf.trainers.adapters import adapted
-    from promvil_hf.trainers.promvil import PromViLTrainer
-    from promvil_hf.trainers.recipes import say
+    from promvil_hf.training.adapters import adapted
+    from promvil_hf.training.promvil_trainer import PromViLTrainer
+    from promvil_hf.training.recipes import say
 
     model, processor = load_base(recipe)
     lora = lora_config(recipe.lora_scope, r=recipe.lora_r, alpha=recipe.lora_alpha, dropout=recipe.lora_dropout)
@@ -173,7 +173,7 @@ def tell_schedule(trainer, say):
     """What an epoch trains, level by level."""
     from collections import Counter
 
-    from promvil_hf.curriculum import NO_LEVEL, times_trained
+    from promvil_hf.training.curriculum import NO_LEVEL, times_trained
 
     schedule = trainer.args.schedule()
     levels = trainer.train_dataset.levels
@@ -191,7 +191,7 @@ def tell_schedule(trainer, say):
 
 def finish(trainer, recipe: Kosmos2Recipe, say):
     """Save the adapter, read it back, evaluate, write the card, push."""
-    from promvil_hf.trainers.checkpoints import check_adapter
+    from promvil_hf.training.checkpoints import check_adapter
 
     trainer.save_model()
     trainer.save_state()
@@ -209,7 +209,7 @@ def finish(trainer, recipe: Kosmos2Recipe, say):
 
 
 def card_facts(recipe: Kosmos2Recipe, config, rows: int):
-    from promvil_hf.trainers.cards import CardFacts
+    from promvil_hf.training.adapter_card import CardFacts
 
     hub_data = [recipe.data.partition(":")[0]] if recipe.data.count("/") == 1 and not Path(recipe.data).exists() else []
     own = ("curriculum", "learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promvil_hf import jobs
-from promvil_hf.data.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, write_predictions
 from promvil_hf.markup import escape
@@ -43,7 +43,7 @@ class Asking:
     """How a benchmark is put to a model. `prompt` replaces the wording for answers in words; `{text}` stands for the
     question, `{choices}` for its choices. `evidence="gold"` tells the true boxes of the steps a phrase leans on.
 
-    `mode` is "one_shot", each row by itself, or "progressive" and "all" of `promvil_hf.inference`: the phrases in a row's
+    `mode` is "one_shot", each row by itself, or "progressive" and "all" of `promvil_hf.grounding`: the phrases in a row's
     text are grounded first, and the row is asked with the boxes the model itself found. What a benchmark calls simple
     (level 1) has none in it and is asked as in "one_shot". `token_budget` is the grounder's.
     """
@@ -170,7 +170,7 @@ def _one_by_one(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:
 
 def _level_by_level(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:
     """The phrases in a row first; an answer also holds its lower steps, as a trace writes them."""
-    from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
+    from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 
     if kind == "choice":
         raise ValueError(

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from promvil_hf.backends.pictures import as_rgb, upright_size
-from promvil_hf.data.benchmarks import BenchmarkRow
+from promvil_hf.evaluation.benchmarks import BenchmarkRow
 from promvil_hf.frames import ImageSize
+from promvil_hf.images import as_rgb, upright_size
 
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.data.benchmarks import Benchmark
+from promvil_hf.evaluation.benchmarks import Benchmark
 
 
 ID_FIELDS = ("id", "question_id", "questionId", "sent_id")

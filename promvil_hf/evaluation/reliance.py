@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from promvil_hf import jobs
-from promvil_hf.commands.env import environment
-from promvil_hf.data.benchmarks import BenchmarkRow
-from promvil_hf.data.fivl_instruct import FivlRow
-from promvil_hf.data.perturb import FILLS, KINDS, key_boxes, twins
+from promvil_hf.environment import environment
 from promvil_hf.evaluation.answering import Asking, prompt_of, ranks
+from promvil_hf.evaluation.benchmarks import BenchmarkRow
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Answer, Faults, Predictions, write_predictions
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.fivl.fivl_rows import FivlRow
+from promvil_hf.fivl.twins import FILLS, KINDS, key_boxes, twins
 from promvil_hf.metrics.gqa import exact_matches
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 from promvil_hf.metrics.pope import strict_yes_no

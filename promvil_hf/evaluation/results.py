@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from promvil_hf.commands.env import environment
 from promvil_hf.conventions import DIALECTS, FRAMES, boxes_in_fractions, dialect, frame
-from promvil_hf.data.benchmarks import Benchmark
 from promvil_hf.dialects import GroundingDialect, Kosmos2
 from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, OUT_OF_RANGE
+from promvil_hf.environment import environment
 from promvil_hf.evaluation import predictions as faults_of
+from promvil_hf.evaluation.benchmarks import Benchmark
 from promvil_hf.evaluation.predictions import Answer, Faults, Predictions, boxes_of, match, texts_of
 from promvil_hf.evaluation.scores import (
     Resampling,

@@ -17,9 +17,9 @@ from PIL import Image
 
 from promvil_hf import masks
 from promvil_hf.boxes import Box
-from promvil_hf.data.fivl_instruct import FivlRow, Key
-from promvil_hf.data.perturb import KINDS, twins
 from promvil_hf.explain.maps import painted, small_size
+from promvil_hf.fivl.fivl_rows import FivlRow, Key
+from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
 from promvil_hf.key_expressions import KeyExpression, Turn
 

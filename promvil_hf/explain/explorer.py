@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from promvil_hf.data.fivl_instruct import image_file
-from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import Explanation, read_explanations
+from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.shown import atlas_page, explanation_page
+from promvil_hf.fivl.fivl_rows import image_file
 
 
 CHANGED = ("all", "changed when hidden", "the same when hidden", "changed by random boxes too")

@@ -7,7 +7,7 @@ grows with the mask, the area under the ROC curve. Scores are means over all tok
 which are counted.
 
 Chance is measured, not assumed: each of some hundred shuffles gives every turn a wrong mask, and the same means are
-taken. `promvil_hf.explain.atlas` makes p-values of them. Nothing here holds more than the rows of one layer. Floor 4:
+taken. `promvil_hf.explain.head_atlas` makes p-values of them. Nothing here holds more than the rows of one layer. Floor 4:
 torch and transformers.
 """
 
@@ -23,11 +23,11 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.boxes import Box
-from promvil_hf.data.fivl_instruct import FivlRow
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
-from promvil_hf.explain.atlas import HeadAtlas, benjamini_hochberg, p_values
 from promvil_hf.explain.attention_rows import Wanted, stream_attention_rows
-from promvil_hf.explain.ranks import Ranked
+from promvil_hf.explain.head_atlas import HeadAtlas, benjamini_hochberg, p_values
+from promvil_hf.explain.rank_correlation import Ranked
+from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.frames import ImageSize
 from promvil_hf.key_expressions import KeyExpression, Rle
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf.boxes import Box
-from promvil_hf.data.benchmarks.promvil import steps_of
+from promvil_hf.evaluation.benchmarks.promvil import steps_of
 from promvil_hf.frames import Pixels
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.grounding import GroundingScore, grounding_score

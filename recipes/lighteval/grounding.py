@@ -16,7 +16,7 @@ from lighteval.metrics.utils.metric_utils import SampleLevelMetricGrouping
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from promvil_hf.data.benchmarks.promvil import steps_of
+from promvil_hf.evaluation.benchmarks.promvil import steps_of
 from promvil_hf.tasks import grounding
 
 

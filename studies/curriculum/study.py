@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Chain fine-tuning with each order of levels."""
 
-from promvil_hf.curriculum import CURRICULA
 from promvil_hf.pages.chart_file import Panel
+from promvil_hf.training.curriculum import CURRICULA
 from studies.promvil import LEVELS, accuracy, by_level, measured, told, tuned
 from studies.results import difference, score
 from studies.terms import Findings, Study

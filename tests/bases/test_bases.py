@@ -8,10 +8,10 @@ import torch
 
 from promvil_hf.backends.loading import load
 from promvil_hf.cli import main
-from promvil_hf.toy.base_training.measure import answering, grounding
 from promvil_hf.toy.bases import BASES, folder, located
 from promvil_hf.toy.exam import write_exam
 from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
+from studies.toy_bases.measure import answering, grounding
 
 
 torch.set_num_threads(1)
@@ -60,7 +60,7 @@ def test_a_base_is_a_small_checkpoint_with_a_card_made_of_its_scores(name):
     scores = json.loads((base / "scores.json").read_text())
     for what, own in scores.items():
         assert f"| {what} | {own['estimate']:.3f} | {own['low']:.3f} to {own['high']:.3f} |" in card
-    assert "| seed | 0 |" in card and "recipes/toy" in card or "promvil_hf.toy.base_training" in card
+    assert "| seed | 0 |" in card and "recipes/toy" in card or "studies.toy_bases" in card
     assert json.loads((base / "curves.json").read_text()).keys() >= {"tower", "alignment"}
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import ExplainedKey, Explanation, write_explanations
 from promvil_hf.explain.explorer import Run, app, chosen
+from promvil_hf.explain.head_atlas import HeadAtlas
 
 
 HEAT = [[0.0, 0.1], [0.4, None]]

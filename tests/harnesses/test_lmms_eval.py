@@ -61,7 +61,7 @@ def lmms_eval(served, out, *arguments, environment=None):
 
 
 def test_lmms_eval_finds_and_runs_the_task_on_a_tiny_model_of_ours(served, tmp_path):
-    from promvil_hf.data.benchmarks import read_compovl
+    from promvil_hf.evaluation.benchmarks import read_compovl
     from promvil_hf.evaluation.predictions import Answer, Predictions
     from promvil_hf.evaluation.results import Settings, evaluate
     from promvil_hf.evaluation.scores import Resampling

@@ -14,7 +14,7 @@ from PIL import Image
 
 from promvil_hf.boxes import Box
 from promvil_hf.conventions import DIALECTS
-from promvil_hf.data.benchmarks import read_compovl
+from promvil_hf.evaluation.benchmarks import read_compovl
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling

@@ -6,7 +6,7 @@ import torch
 
 from promvil_hf.backends.loading import load
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.trainers.cards import CardFacts
+from promvil_hf.training.adapter_card import CardFacts
 from tests.laws.promvil_rows import rows, trainer
 
 

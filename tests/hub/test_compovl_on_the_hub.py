@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from promvil_hf.cli import main
-from promvil_hf.data.compovl_build import Mixing, build, push
-from promvil_hf.data.compovl_rows import Splitting
+from promvil_hf.compovl.compovl_build import Mixing, build, push
+from promvil_hf.compovl.compovl_rows import Splitting
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 
@@ -92,7 +92,7 @@ def test_an_unfinished_build_is_not_pushed(hub, tmp_path):
 def test_the_builder_runs_in_process_with_two_processes_and_streams(built, tmp_path):
     from datasets import load_dataset
 
-    from promvil_hf.data.compovl_builder import CompoVL
+    from promvil_hf.compovl.compovl_publish import CompoVL
 
     with pytest.raises(ValueError, match="You made a CompoVL builder without `parts`"):
         CompoVL(config_name="default", cache_dir=str(tmp_path / "none")).download_and_prepare()

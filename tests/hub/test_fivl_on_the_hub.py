@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from promvil_hf.data.fivl_builder import push
-from promvil_hf.data.fivl_instruct import FivlRow
+from promvil_hf.fivl.fivl_publish import push
+from promvil_hf.fivl.fivl_rows import FivlRow
 from tests.hub.conftest import hub
 from tests.laws.test_fivl_build import build, world
 

@@ -3,8 +3,8 @@
 
 from promvil_hf.commands.train_fivl import toy_rows
 from promvil_hf.toy import models
-from promvil_hf.trainers.fivl import FiVLTrainer
-from promvil_hf.trainers.fivl_config import FiVLConfig
+from promvil_hf.training.fivl_config import FiVLConfig
+from promvil_hf.training.fivl_trainer import FiVLTrainer
 
 
 TEXT_ONLY = {"row_id": "text", "turns": [{"question": "Hello?", "answer": "Good morning to you."}], "key_expressions": []}

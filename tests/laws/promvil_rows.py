@@ -5,8 +5,8 @@ from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.toy.world import WorldConfig, scenes
-from promvil_hf.trainers.promvil import PromViLTrainer
-from promvil_hf.trainers.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_trainer import PromViLTrainer
 
 
 QUESTION = {"dataset": "vg_qa", "text": ["Question: How many circles are there? Short Answer: One."], "bboxes": None}

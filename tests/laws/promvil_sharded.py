@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from promvil_hf.trainers.promvil import target_losses
+from promvil_hf.training.promvil_trainer import target_losses
 from tests.laws.promvil_rows import rows, trainer
 
 

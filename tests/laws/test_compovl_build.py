@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from promvil_hf.cli import main
-from promvil_hf.data.compovl_build import Mixing, build, compose_only
-from promvil_hf.data.compovl_rows import Splitting
-from promvil_hf.data.leakage import LeakageList
+from promvil_hf.compovl.compovl_build import Mixing, build, compose_only
+from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.leakage import LeakageList
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 

@@ -15,15 +15,15 @@ import pytest
 from PIL import Image
 
 from promvil_hf import jobs
-from promvil_hf.annotators.fivl_pipeline import Ranks, Terms, annotate_expressions, annotate_masks, image_of
-from promvil_hf.annotators.key_expressions import rules
-from promvil_hf.annotators.masks import given
 from promvil_hf.cli import main
-from promvil_hf.data.fivl_builder import read_rows
-from promvil_hf.data.fivl_sources import Source
-from promvil_hf.data.perturb import KINDS, TwinSummary, all_twins
+from promvil_hf.fivl.conversation_sources import Source
+from promvil_hf.fivl.extraction import rules
+from promvil_hf.fivl.fivl_build import Ranks, Terms, annotate_expressions, annotate_masks, image_of
+from promvil_hf.fivl.fivl_publish import read_rows
+from promvil_hf.fivl.masking import given
+from promvil_hf.fivl.twins import KINDS, TwinSummary, all_twins
 from promvil_hf.toy.world import WorldConfig, scenes, write_world
-from tests.unit.annotators.fake_model import fake_model, last_text
+from tests.unit.fivl.fake_model import fake_model, last_text
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]

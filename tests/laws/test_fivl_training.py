@@ -15,10 +15,10 @@ import yaml
 from peft import LoraConfig
 from transformers import Trainer, TrainingArguments
 
-from promvil_hf.collators.fivl import FiVLCollator, backend_of
 from promvil_hf.commands.train_fivl import toy_rows, train
 from promvil_hf.toy import models
-from promvil_hf.trainers.fivl import score
+from promvil_hf.training.fivl_collator import FiVLCollator, backend_of
+from promvil_hf.training.fivl_trainer import score
 from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, config, rows, trainer, weights
 
 
@@ -371,7 +371,7 @@ def test_a_qlora_step_of_the_joint_loss_runs_on_a_cpu(tmp_path):
         quantization_config=transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
         device_map="cpu",
     )
-    from promvil_hf.trainers.fivl import FiVLTrainer
+    from promvil_hf.training.fivl_trainer import FiVLTrainer
 
     own = FiVLTrainer(
         quantised, config(tmp_path, vision_loss_weight=0.5, learning_rate=1.0), processing_class=tiny.processor,
@@ -425,8 +425,8 @@ def test_text_alone_trains_the_language_loss(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes/llava").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_is_parsed_and_says_how_it_is_launched(path):
     from promvil_hf.commands.train_fivl import FiVLRecipe
-    from promvil_hf.trainers.fivl_config import FiVLConfig
-    from promvil_hf.trainers.recipes import parse
+    from promvil_hf.training.fivl_config import FiVLConfig
+    from promvil_hf.training.recipes import parse
 
     text = path.read_text()
     assert all(word in text for word in ("# Launch:", f"--config recipes/llava/{path.name}", "# Precondition:", "# Expected:"))

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Imports only go down, floors 0 and 1 never load torch, and each guard is shown to bite."""
+"""Imports only go down, the lowest rooms never load torch, and each guard is shown to bite."""
 
 import ast
 import subprocess
@@ -10,30 +10,45 @@ import pytest
 
 
 PACKAGE = Path(__file__).resolve().parents[2] / "promvil_hf"
-FLOORS = {  # the longest prefix counts
-    0: ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
-    1: ("conventions", "dialects", "nesting", "masks", "metrics"),
-    2: ("data", "toy", "pages", "jobs", "endpoint"),
-    3: ("backends", "collators", "curriculum", "losses", "vision_labels", "annotators", "toy.models"),
-    4: ("trainers", "inference", "explain"),
-    5: ("toy.base_training", "cli", "commands", "hub", "evaluation", "models", "report", "rewards", "tasks", "__main__"),
+ROOMS = {  # from the ground up; a module belongs to the room with the longest matching prefix
+    "values": ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
+    "text and numbers": ("dialects", "nesting", "masks", "metrics", "conventions"),
+    "services": ("distributed", "environment", "files", "images", "jobs", "progress"),
+    "formats": ("box_formats",),
+    "servers": ("endpoint",),
+    "pages": ("pages",),
+    "toy": ("toy",),
+    "backends": ("backends", "toy.models"),
+    "benchmarks": ("evaluation.benchmarks",),
+    "compovl": ("compovl",),
+    "fivl": ("fivl",),
+    "grounding": ("grounding",),
+    "explain": ("explain",),
+    "evaluation": ("evaluation",),
+    "training": ("training",),
+    "harnesses": ("rewards", "tasks", "models"),
+    "commands": ("commands", "cli", "__main__"),
 }
-ALLOWED_OUTSIDE = {  # floors above 1 are held by the import test instead
-    0: set(),
-    1: {"numpy", "scipy", "nltk", "pycocotools"},
+ALLOWED_OUTSIDE = {  # beside the standard library; other rooms are held by the import test instead
+    "values": set(),
+    "text and numbers": {"numpy", "scipy", "nltk", "pycocotools"},
 }
 
 
-def floor(module: str) -> int | None:
-    """The floor of `promvil_hf.<module>`; None for the package itself, which every floor may touch."""
+def room(module: str) -> str | None:
+    """The room of `promvil_hf.<module>`; None for the package itself, which every room may touch."""
     best = max(
-        ((name, level) for level, names in FLOORS.items() for name in names if f"{module}.".startswith(f"{name}.")),
+        ((prefix, name) for name, prefixes in ROOMS.items() for prefix in prefixes if f"{module}.".startswith(f"{prefix}.")),
         key=lambda found: len(found[0]),
         default=None,
     )
     if best is None and module:
-        raise LookupError(f"promvil_hf.{module} stands on no floor: add it to FLOORS in {Path(__file__).name}")
+        raise LookupError(f"promvil_hf.{module} stands in no room: add it to ROOMS in {Path(__file__).name}")
     return best and best[1]
+
+
+def level(name: str) -> int:
+    return list(ROOMS).index(name)
 
 
 def imported(source: str) -> list[str]:
@@ -47,12 +62,12 @@ def imported(source: str) -> list[str]:
                 f"{node.module}.{alias.name}" if node.module == "promvil_hf" else node.module for alias in node.names
             ]
         elif isinstance(node, ast.ImportFrom):
-            raise AssertionError("a relative import hides which floor it reaches for: write it in full")
+            raise AssertionError("a relative import hides which room it reaches for: write it in full")
     return names
 
 
 def faults(module: str, source: str) -> list[str]:
-    own = floor(module)
+    own = room(module)
     found = []
     for name in imported(source):
         top, _, rest = name.partition(".")
@@ -60,13 +75,13 @@ def faults(module: str, source: str) -> list[str]:
             if not rest or rest.startswith("__version__"):
                 continue
             try:
-                target = floor(rest)
+                target = room(rest)
             except LookupError:
                 target = None  # a public name of the package: `from promvil_hf import Box`
-            if target is not None and own is not None and target > own:
-                found.append(f"{module} (floor {own}) imports {rest} (floor {target})")
+            if target is not None and own is not None and level(target) > level(own):
+                found.append(f"{module} (room {own!r}) imports {rest} (room {target!r})")
         elif own in ALLOWED_OUTSIDE and top not in ALLOWED_OUTSIDE[own] and top not in sys.stdlib_module_names:
-            found.append(f"{module} (floor {own}) imports {top}")
+            found.append(f"{module} (room {own!r}) imports {top}")
     return found
 
 
@@ -91,13 +106,13 @@ def test_imports_only_go_down():
         ("jobs", "from promvil_hf import commands"),
     ],
 )
-def test_the_floor_check_bites(module, source):
+def test_the_room_check_bites(module, source):
     assert len(faults(module, source)) == 1
 
 
-def test_a_module_on_no_floor_is_noticed():
-    with pytest.raises(LookupError, match="stands on no floor"):
-        floor("helpers")
+def test_a_module_in_no_room_is_noticed():
+    with pytest.raises(LookupError, match="stands in no room"):
+        room("helpers")
 
 
 HEAVY = ("torch", "transformers", "datasets", "peft", "trl", "evaluate", "accelerate", "pandas", "huggingface_hub")
@@ -113,8 +128,8 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import promvil_hf, promvil_hf.cli") == set()
 
 
-def test_floors_0_and_1_load_no_torch_and_no_hub():
-    names = [f"promvil_hf.{module}" for module, _ in modules() if module and floor(module) <= 1]
+def test_the_lowest_rooms_load_no_torch_and_no_hub():
+    names = [f"promvil_hf.{module}" for module, _ in modules() if module and room(module) in ALLOWED_OUTSIDE]
     assert len(names) > 10
     assert not loaded_by("import " + ", ".join(names)) & set(HEAVY)
 

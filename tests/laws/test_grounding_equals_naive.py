@@ -15,8 +15,8 @@ from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.backends.stops import complete_object
 from promvil_hf.boxes import Box
 from promvil_hf.dialects.kosmos2 import DELIMITER
-from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
-from promvil_hf.inference.sharing import shared
+from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
+from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.nesting import decompose
 from promvil_hf.toy import models
 

@@ -13,10 +13,10 @@ import torch
 from transformers import Trainer
 
 from benchmarks.train_step import Ready
-from promvil_hf.collators.texts import Texts, row_levels
-from promvil_hf.curriculum import Curriculum, Cut, times_trained
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.trainers.promvil import target_losses
+from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
+from promvil_hf.training.promvil_trainer import target_losses
+from promvil_hf.training.texts import Texts, row_levels
 from tests.laws.promvil_rows import rows, trainer, weights
 
 
@@ -269,8 +269,8 @@ def test_a_four_bit_base_is_trained_on_the_cpu(tmp_path):
     from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
     from promvil_hf.backends.lora_scopes import lora_config
-    from promvil_hf.trainers.promvil import PromViLTrainer
-    from promvil_hf.trainers.promvil_config import PromViLConfig
+    from promvil_hf.training.promvil_config import PromViLConfig
+    from promvil_hf.training.promvil_trainer import PromViLTrainer
 
     tiny = tiny_kosmos2(latent_query_num=8, width=64)
     tiny.model.save_pretrained(tmp_path / "base")

@@ -14,7 +14,7 @@ from accelerate.commands.config import load_config_from_file
 
 from promvil_hf.cli import main as promvil
 from promvil_hf.commands import recipe, train_fivl, train_kosmos2
-from promvil_hf.trainers.recipes import parse, read_source, run_as_script, subset
+from promvil_hf.training.recipes import parse, read_source, run_as_script, subset
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
@@ -40,7 +40,7 @@ def settings_of(path, *words):
         raise Parsed(*parse(kinds, argv, description))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("promvil_hf.trainers.recipes.parse", stop)
+        patch.setattr("promvil_hf.training.recipes.parse", stop)
         with pytest.raises(Parsed) as parsed:
             module.train(["--config", str(path), "--use_cpu", "true", *words])  # bf16 is refused where there is no GPU
     return parsed.value.args

@@ -127,7 +127,7 @@ def test_a_study_runs_from_end_to_end_and_again_for_nothing(base, tmp_path, caps
 def test_a_stopped_training_goes_on_and_gives_the_same_adapter(base, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 
-    from promvil_hf.trainers.promvil import PromViLTrainer
+    from promvil_hf.training.promvil_trainer import PromViLTrainer
 
     settings = {**tuned(Terms(Given(base), quick=True), 0).settings, "scenes": 24, "batch": 4, "per_level": 1}
     whole, cut = tmp_path / "whole", tmp_path / "cut"

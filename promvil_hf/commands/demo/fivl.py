@@ -14,14 +14,14 @@ import numpy as np
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
 from promvil_hf.commands.demo.world import without_short_answers
-from promvil_hf.data.fivl_builder import publish, read_rows, tell
-from promvil_hf.data.fivl_instruct import FivlRow
 from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.fivl.fivl_publish import publish, read_rows, tell
+from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
-from promvil_hf.toy.base_training.worlds import question_row
 from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import QUESTIONS
-from promvil_hf.vision_labels import nouns
+from promvil_hf.toy.training_rows import question_row
+from promvil_hf.training.vision_labels import nouns
 
 
 WEIGHTS = {"λ = 0": 0.0, "λ = 0.1": 0.1}
@@ -57,12 +57,12 @@ def build_rows(train: Path, test: Path, out: Path) -> Rows:
 
 
 def _build(kind: str, file: Path, world: Path, out: Path) -> str:
-    from promvil_hf.annotators.fivl_pipeline import Terms, annotate_expressions, annotate_masks
-    from promvil_hf.annotators.key_expressions import rules
-    from promvil_hf.annotators.masks import given
-    from promvil_hf.data.fivl_builder import CONFIG_OF
-    from promvil_hf.data.fivl_sources import Source
-    from promvil_hf.data.progress import bars_on_a_terminal_only
+    from promvil_hf.fivl.conversation_sources import Source
+    from promvil_hf.fivl.extraction import rules
+    from promvil_hf.fivl.fivl_build import Terms, annotate_expressions, annotate_masks
+    from promvil_hf.fivl.fivl_publish import CONFIG_OF
+    from promvil_hf.fivl.masking import given
+    from promvil_hf.progress import bars_on_a_terminal_only
 
     config, images = CONFIG_OF[kind], world / IMAGES
     source, work = Source(kind, (str(file),)), out / "work" / config
@@ -124,9 +124,9 @@ def train(
 def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: int) -> tuple[Joint, dict[str, float]]:
     from promvil_hf.backends.loading import load
     from promvil_hf.commands.train_fivl import part_of, trained_parts
-    from promvil_hf.toy.base_training.muon import Muon
-    from promvil_hf.trainers.fivl import FiVLTrainer
-    from promvil_hf.trainers.fivl_config import FiVLConfig
+    from promvil_hf.toy.muon import Muon
+    from promvil_hf.training.fivl_config import FiVLConfig
+    from promvil_hf.training.fivl_trainer import FiVLTrainer
 
     backend = load(base)
     for parameter, tensor in backend.model.named_parameters():

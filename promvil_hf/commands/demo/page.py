@@ -9,7 +9,7 @@ from promvil_hf.commands.demo import fivl, page_fivl, page_promvil, world
 from promvil_hf.commands.demo.chapters import Folder, Sizes
 from promvil_hf.commands.demo.wording import interval, large, verdict
 from promvil_hf.evaluation.reliance import RelianceReport
-from promvil_hf.explain.atlas import HeadAtlas
+from promvil_hf.explain.head_atlas import HeadAtlas
 
 
 TITLE = "Two methods on a toy world"

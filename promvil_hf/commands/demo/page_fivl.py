@@ -8,10 +8,10 @@ import numpy as np
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
 from promvil_hf.commands.demo.wording import cell, interval, judged, large, picture, spread, verdict
-from promvil_hf.data.fivl_builder import read_rows
 from promvil_hf.evaluation.reliance import RelianceReport
-from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import is_shown, read_explanations
+from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.fivl.fivl_publish import read_rows
 from promvil_hf.masks import decode
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
 

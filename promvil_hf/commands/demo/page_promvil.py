@@ -11,7 +11,7 @@ from promvil_hf.boxes import iou
 from promvil_hf.commands.demo import promvil
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.wording import large, signed, verdict
-from promvil_hf.inference.trace import GroundingTrace
+from promvil_hf.grounding.trace import GroundingTrace
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
 from promvil_hf.pages import BoxMark, Series
 from promvil_hf.toy.chains import chain_of

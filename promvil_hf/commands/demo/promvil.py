@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promvil_hf.collators.texts import chain_in
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
-from promvil_hf.data.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import compare, evaluate
 from promvil_hf.metrics.intervals import Interval
@@ -21,6 +20,7 @@ from promvil_hf.nesting import decompose
 from promvil_hf.phrases import PhraseChain, PhraseStep
 from promvil_hf.toy.chains import chain_of, is_bare_head
 from promvil_hf.toy.scenery import Scene
+from promvil_hf.training.texts import chain_in
 
 
 LEVELS = (1, 2, 3)
@@ -42,9 +42,9 @@ class Compovl:
 
 def build_compovl(world: Path, out: Path, tests: Sequence[Scene]) -> Compovl:
     """CompoVL through the reader of Visual Genome."""
-    from promvil_hf.data.compovl import Composing
-    from promvil_hf.data.compovl_build import build
-    from promvil_hf.data.leakage import LeakageList
+    from promvil_hf.compovl.compose import Composing
+    from promvil_hf.compovl.compovl_build import build
+    from promvil_hf.compovl.leakage import LeakageList
 
     held_out = LeakageList("held-out scenes", "vg", frozenset(scene.image_id for scene in tests))
     built = build(
@@ -58,7 +58,7 @@ def compovl_rows(out: Path):
     """The training split, as `datasets` reads it."""
     import datasets
 
-    from promvil_hf.data.progress import bars_on_a_terminal_only
+    from promvil_hf.progress import bars_on_a_terminal_only
 
     with bars_on_a_terminal_only():
         return datasets.load_dataset(str(out), "default", split="train")
@@ -112,10 +112,10 @@ def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed:
 
     from promvil_hf.backends.loading import load
     from promvil_hf.backends.lora_scopes import lora_config
-    from promvil_hf.toy.base_training.muon import Muon
-    from promvil_hf.trainers.adapters import adapted, with_lora
-    from promvil_hf.trainers.promvil import PromViLTrainer
-    from promvil_hf.trainers.promvil_config import PromViLConfig
+    from promvil_hf.toy.muon import Muon
+    from promvil_hf.training.adapters import adapted, with_lora
+    from promvil_hf.training.promvil_config import PromViLConfig
+    from promvil_hf.training.promvil_trainer import PromViLTrainer
 
     rows = by_picture(compovl_rows(compovl))
     backend = load(base)
@@ -212,7 +212,7 @@ def asked(tests: Sequence[Scene], per_level: int) -> list[Asked]:
 def ground(base: Path, adapter: Path, tests: Sequence[Scene], out: Path, sizes: Sizes) -> Grounded:
     """Ask the base and the tuned model about held-out scenes, at once and level by level."""
     from promvil_hf.backends.loading import load
-    from promvil_hf.inference import GroundingOptions, ProgressiveGrounder, Query
+    from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 
     questions = asked(tests, sizes.expressions)
     images = {drawn.image_id: drawn.image() for drawn in tests}

@@ -24,7 +24,7 @@ def folder(name: str) -> Path:
     if not (found / "model.safetensors").is_file():
         raise FileNotFoundError(
             f"The toy base {name!r} is not in this copy of the package. Train it with `python -m "
-            f"promvil_hf.toy.base_training {name} --out DIR` and use DIR/base."
+            f"studies.toy_bases {name} --out DIR` and use DIR/base."
         )
     return found
 

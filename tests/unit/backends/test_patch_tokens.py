@@ -15,10 +15,10 @@ from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import StretchedPixels
 from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend, load_processor
-from promvil_hf.backends.pictures import as_rgb, upright_size
 from promvil_hf.boxes import Box, iou
 from promvil_hf.dialects import LlavaBrackets, PaliGemmaLoc
 from promvil_hf.frames import ResizedPixels
+from promvil_hf.images import as_rgb, upright_size
 from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy import models
 from tests.unit.backends.pushed_through import Case

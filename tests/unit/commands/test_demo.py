@@ -93,7 +93,7 @@ def test_held_out_scenes_are_none_of_those_trained_on():
 
 
 def test_the_llava_is_asked_about_the_world_it_knows():
-    from promvil_hf.toy.base_training import llava
+    from studies.toy_bases import llava
 
     assert world.ASKED_ABOUT == llava.ASKED_ABOUT
 
@@ -186,7 +186,7 @@ def test_the_quick_demo_is_smaller_everywhere():
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory):
     """Checkpoints of random weights, of the shape of the shipped ones."""
-    from promvil_hf.toy.base_training import kosmos2, llava
+    from studies.toy_bases import kosmos2, llava
 
     places = {}
     for name, family in (("kosmos2", kosmos2), ("llava", llava)):

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from promvil_hf.cli import main
-from promvil_hf.data.compovl_build import build
-from promvil_hf.data.compovl_rows import Splitting
+from promvil_hf.compovl.compovl_build import build
+from promvil_hf.compovl.compovl_rows import Splitting
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 

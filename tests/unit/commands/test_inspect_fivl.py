@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 
 from promvil_hf import jobs
-from promvil_hf.annotators import judge
-from promvil_hf.annotators.judge import prompts
 from promvil_hf.cli import COMMANDS, main
-from promvil_hf.data.fivl_sample import sample_keys
 from promvil_hf.endpoint import Endpoint
-from tests.unit.annotators.fake_model import fake_model, last_text
-from tests.unit.data.test_fivl_builder import with_counts
-from tests.unit.data.test_fivl_rows import fivl_row
+from promvil_hf.fivl import judge
+from promvil_hf.fivl.fivl_sample import sample_keys
+from promvil_hf.fivl.judge import prompts
+from tests.unit.fivl.fake_model import fake_model, last_text
+from tests.unit.fivl.test_fivl_publish import with_counts
+from tests.unit.fivl.test_fivl_rows import fivl_row
 
 
 @pytest.fixture

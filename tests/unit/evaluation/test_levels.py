@@ -10,14 +10,14 @@ from PIL import Image
 from promvil_hf import cli, jobs
 from promvil_hf.backends.base import Generated
 from promvil_hf.boxes import Box
-from promvil_hf.data.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.dialects import Kosmos2, LlavaBrackets
 from promvil_hf.evaluation.answering import Asking, answer
+from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
+from promvil_hf.evaluation.report import report_page
 from promvil_hf.evaluation.results import Settings, compare, evaluate
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.report import report_page
 
 
 FEW = Resampling(resamples=99)

@@ -11,8 +11,6 @@ from PIL import Image
 from promvil_hf import jobs, masks
 from promvil_hf.boxes import Box
 from promvil_hf.cli import main
-from promvil_hf.data.fivl_instruct import FivlRow, Key
-from promvil_hf.data.perturb import KINDS
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.reliance import (
@@ -28,6 +26,8 @@ from promvil_hf.evaluation.reliance import (
 )
 from promvil_hf.evaluation.reliance_shown import notes, reliance_page, told
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.fivl.fivl_rows import FivlRow, Key
+from promvil_hf.fivl.twins import KINDS
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 

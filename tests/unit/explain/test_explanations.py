@@ -11,8 +11,8 @@ import pytest
 from promvil_hf import masks
 from promvil_hf.boxes import Box, iou
 from promvil_hf.cli import main
-from promvil_hf.explain.atlas import HeadAtlas
 from promvil_hf.explain.explanations import Explanation, explain, read_explanations, write_explanations
+from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.shown import explanation_page, segmentation_rows
 from promvil_hf.toy import models
 from tests.unit.explain import wired

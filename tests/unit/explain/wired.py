@@ -15,7 +15,7 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box
-from promvil_hf.data.fivl_instruct import FivlRow, Key
+from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.key_expressions import Turn
 from promvil_hf.toy.gqa import gqa_questions
 from promvil_hf.toy.models import tiny_llava

@@ -6,7 +6,7 @@ import copy
 import pytest
 import torch
 
-from promvil_hf.toy.base_training.muon import Muon, orthogonal
+from promvil_hf.toy.muon import Muon, orthogonal
 
 
 torch.set_num_threads(1)

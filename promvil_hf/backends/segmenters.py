@@ -1,0 +1,95 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Segmenters: pictures and boxes in, masks out. SAM and SAM 2 through transformers, models injected.
+
+SAM answers every box with three candidates and says how good it thinks each is. By default the best one counts; FiVL's
+code took all three together, which over-segments. Floor 3: torch and transformers, loaded when used.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from promvil_hf.backends.detectors import on_model
+from promvil_hf.boxes import Box
+
+
+Segmenter = Callable[[Sequence[tuple[Image.Image, Sequence[Box]]]], Iterator[list[np.ndarray]]]
+"""Gives, picture by picture, one (H, W) mask of booleans for each box."""
+
+PICKS = ("best", "union")
+_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # as OpenCV's contours connect pixels
+
+
+def sam(
+    model, processor, pick: str = "best", pictures_at_once: int = 4, boxes_at_once: int = 150, threshold: float = 0.0
+) -> Segmenter:
+    """SAM or SAM 2 with boxes as prompts. `pick` is "best" (of the three candidates) or "union" (of all of them)."""
+    if pick not in PICKS:
+        raise ValueError(f"You passed pick={pick!r}: it is one of {', '.join(PICKS)}.")
+
+    def segment(items: Sequence[tuple[Image.Image, Sequence[Box]]]) -> Iterator[list[np.ndarray]]:
+        import torch
+
+        for start in range(0, len(items), pictures_at_once):
+            batch = items[start : start + pictures_at_once]
+            asked = [index for index, (_, boxes) in enumerate(batch) if boxes]
+            embedded = []
+            if asked:
+                inputs = on_model(processor(images=[batch[index][0] for index in asked], return_tensors="pt"), model)
+                with torch.inference_mode():
+                    embedded = model.get_image_embeddings(inputs["pixel_values"])
+            for index, (picture, boxes) in enumerate(batch):
+                masks: list[np.ndarray] = []
+                for first in range(0, len(boxes), boxes_at_once):
+                    with torch.inference_mode():
+                        place = asked.index(index)
+                        masks += _decoded(
+                            model, processor, inputs, embedded, place, picture, boxes[first : first + boxes_at_once]
+                        )
+                yield masks
+
+    def _decoded(model, processor, inputs, embedded, place: int, picture: Image.Image, boxes: Sequence[Box]):
+        reshaped = inputs.get("reshaped_input_sizes")  # SAM keeps the aspect and pads; SAM 2 stretches to a square
+        seen_height, seen_width = inputs["pixel_values"].shape[-2:] if reshaped is None else reshaped[place].tolist()
+        corners = [
+            [box.x0 * seen_width, box.y0 * seen_height, box.x1 * seen_width, box.y1 * seen_height] for box in boxes
+        ]
+        own = slice(place, place + 1)
+        outputs = model(
+            image_embeddings=[part[own] for part in embedded] if isinstance(embedded, list) else embedded[own],
+            input_boxes=torch_tensor([corners], model),
+            multimask_output=True,
+        )
+        candidates = outputs.pred_masks[0].float()  # (n, 3, h, w)
+        if pick == "best":
+            best = outputs.iou_scores[0].float().argmax(-1)  # (n,)
+            candidates = candidates[range(len(boxes)), best][:, None]
+        sizes = [(picture.height, picture.width)]
+        reshaped = () if reshaped is None else (reshaped[own],)
+        whole = processor.post_process_masks([candidates], sizes, *reshaped, mask_threshold=threshold)[0]
+        return list(whole.any(1).cpu().numpy())
+
+    return segment
+
+
+def torch_tensor(values, model):
+    import torch
+
+    return torch.tensor(values, device=model.device, dtype=model.dtype)
+
+
+def refined(mask: np.ndarray, keep: float = 0.1) -> np.ndarray:
+    """The parts of a mask that have more than `keep` times the largest one's area, their holes filled."""
+    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
+    if not len(rows):
+        return mask
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    filled = ndimage.binary_fill_holes(mask[window])
+    labels, count = ndimage.label(filled, structure=_EIGHT_NEIGHBOURS)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas[0] = 0
+    out = np.zeros_like(mask, bool)
+    out[window] = (areas > keep * areas.max())[labels]
+    return out

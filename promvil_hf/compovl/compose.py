@@ -1,0 +1,495 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Composes nested expressions from a scene graph, with the boxes of every step: CompoVL's chains and their rows.
+
+Two relations that share an object nest. "man holding camera" and "camera on table" share an object and a subject: "the
+man holding the camera on the table". "man with beard" and "man holding camera" share a subject: "the man with the beard
+and holding the camera". Relations come from region graphs, in the words somebody used there, and from the relationships
+themselves; boxes always come from the graph. A simple noun has the boxes of all its instances, a composed expression
+that of the one object it picks out, judged by the graph; what fits several objects is ambiguous.
+
+Composition is a bit-set search and fully deterministic: one image costs about a millisecond. Floor 2: msgspec.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from promvil_hf.boxes import Box
+from promvil_hf.compovl.relation_words import is_adjective, link_between, link_of, noun_of
+from promvil_hf.compovl.scene_graph import Corners, Region, Relation, SceneGraph
+from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, Wording, to_row
+
+
+SOURCES = ("both", "regions", "graph")
+_WIDTH = 2  # expressions kept for one object and level while composing: bounds the work, not the result's kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Composing:
+    """What is composed.
+
+    Args:
+        levels: Deepest expression, 2 to 6. Level 2 is one relation.
+        per_image: Most chains of one image. Deep ones and those whose head noun has distractors come first.
+        sources: `"regions"` uses the relations of region graphs only, `"graph"` the relationships only.
+        keep_ambiguous: Keep expressions that fit several objects, marked as ambiguous.
+        same_iou: Two objects of one name with at least this overlap count as one thing that was annotated twice.
+    """
+
+    levels: int = 4
+    per_image: int = 6
+    sources: str = "both"
+    keep_ambiguous: bool = False
+    same_iou: float = 0.8
+
+    def __post_init__(self):
+        if not 2 <= self.levels <= 6:
+            raise ValueError(f"You passed levels={self.levels}: nested expressions have 2 to 6 levels.")
+        if self.per_image < 1:
+            raise ValueError(f"You passed per_image={self.per_image}: pass 1 or more.")
+        if self.sources not in SOURCES:
+            raise ValueError(f"You passed sources={self.sources!r}: it is one of {', '.join(SOURCES)}.")
+        if not 0 < self.same_iou <= 1:
+            raise ValueError(f"You passed same_iou={self.same_iou}: it is an overlap above 0, at most 1.")
+
+
+class Step(msgspec.Struct, gc=False):
+    """One rung of a chain. `boxes[i]` is the box of `object_ids[i]`; `relation_ids` are the relations this rung adds."""
+
+    text: str
+    level: int
+    head: str
+    boxes: tuple[Corners, ...]
+    object_ids: tuple[int, ...]
+    anchors: tuple[int, ...]
+    mentions: tuple[str, ...]
+    relation_ids: tuple[int, ...]
+    ambiguous: bool
+
+
+class Chain(msgspec.Struct, gc=False):
+    """An expression with its nested parts. `given` has the phrases it was composed from, `writer` says who worded it."""
+
+    expression: str
+    level: int
+    steps: list[Step]
+    sources: str
+    distractors: int
+    ambiguous: bool
+    given: tuple[str, ...]
+    region_ids: tuple[int, ...]
+    writer: str = "grammar"
+
+
+class Composed(msgspec.Struct):
+    """The chains of one image, and what became of the relations and expressions that are not among them."""
+
+    chains: list[Chain]
+    left_out: Counter
+
+
+DEFAULT = Composing()
+
+
+def compose(graph: SceneGraph, how: Composing = DEFAULT) -> Composed:
+    """The nested expressions of one image."""
+    return _Composer(graph, how).run()
+
+
+class _Edge(msgspec.Struct, gc=False):
+    subject: int  # positions, not ids
+    object: int
+    key: str  # what the graph calls the relation, normalised: expressions are judged by it
+    link: str  # how it is worded here
+    relation_id: int
+    region: Region | None
+
+
+class _Node(msgspec.Struct, gc=False):
+    """A composed expression: `prefix` (or a bare head) joined by `edges` to `anchors` (None: the simple noun)."""
+
+    level: int
+    target: int
+    fits: int
+    used: int
+    adjective: str
+    edges: tuple[_Edge, ...]
+    anchors: tuple["_Node | None", ...]
+    prefix: "_Node | None" = None
+
+
+class _Composer:
+    def __init__(self, graph: SceneGraph, how: Composing):
+        self.graph, self.how = graph, how
+        self.left_out: Counter = Counter()
+        self.things = list(graph.things.values())
+        self.place = {thing.object_id: position for position, thing in enumerate(self.things)}
+        self.nouns = [noun_of(thing.names[0]) for thing in self.things]
+        self._merge_doubles()
+        self._mark_words()
+        self.related: dict[str, dict[int, int]] = {}  # key -> object position -> bit set of subjects
+        self.edges = self._edges()
+        self.simple_nouns: dict[int, tuple[str, int]] = {}
+
+    def _merge_doubles(self):
+        """Positions of one thing annotated twice map to the first of them."""
+        by_noun: dict[str | None, list[int]] = {}
+        for position, noun in enumerate(self.nouns):
+            by_noun.setdefault(noun, []).append(position)
+        self.same = list(range(len(self.things)))
+        least = self.how.same_iou
+        for noun, positions in by_noun.items():
+            if noun is None or len(positions) == 1:
+                continue
+            for k, later in enumerate(positions):
+                for earlier in positions[:k]:
+                    if self.same[earlier] == earlier and _overlap(self.things[earlier].xyxy, self.things[later].xyxy, least):
+                        self.same[later] = earlier
+                        self.left_out["object annotated twice"] += 1
+                        break
+
+    def _mark_words(self):
+        """For each noun and each (noun, adjective) the bit set of the things it fits."""
+        self.fits: dict[str, int] = {}
+        self.likes: dict[str, int] = {}
+        for position, thing in enumerate(self.things):
+            bit = 1 << self.same[position]
+            for name in thing.names:
+                noun = noun_of(name)
+                if noun is not None:
+                    self.fits[noun] = self.fits.get(noun, 0) | bit
+            for attribute in thing.attributes:
+                self.likes[attribute] = self.likes.get(attribute, 0) | bit
+
+    def _edges(self) -> list[_Edge]:
+        """Each relation once; a region's own words win over the predicate's."""
+        found: dict[tuple[int, int, str], _Edge] = {}
+        if self.how.sources != "graph":
+            for region in self.graph.regions:
+                for relation in region.relations:
+                    self._add(found, relation, region)
+        if self.how.sources != "regions":
+            for relation in self.graph.relations:
+                self._add(found, relation, None)
+        for edge in found.values():
+            rows = self.related.setdefault(edge.key, {})
+            rows[edge.object] = rows.get(edge.object, 0) | 1 << edge.subject
+        return list(found.values())
+
+    def _add(self, found: dict, relation: Relation, region: Region | None):
+        subject, thing = self.same[self.place[relation.subject]], self.same[self.place[relation.object]]
+        if subject == thing:
+            self.left_out["relation within an object annotated twice"] += 1
+            return
+        key = link_of(relation.predicate)
+        if key is None:
+            self.left_out["predicate is no wording"] += 1
+            return
+        if self.nouns[subject] is None or self.nouns[thing] is None:
+            self.left_out["name is no plain noun"] += 1
+            return
+        link = self._told(relation, region) if region is not None else None
+        known = found.get((subject, thing, key))
+        if known is None:
+            found[subject, thing, key] = _Edge(subject, thing, key, link or key, relation.relation_id, region)
+        else:
+            if known.region is None or (link and known.link == known.key):
+                known.region, known.link = region or known.region, link or known.link
+            self.left_out["relation told before"] += 1
+
+    def _told(self, relation: Relation, region: Region) -> str | None:
+        """The joining words of a region's phrase, where it names subject and object in this order."""
+        subject = self.things[self.place[relation.subject]].names[0]
+        thing = self.things[self.place[relation.object]].names[0]
+        phrase = f" {region.phrase.lower().rstrip(' .,;!')} "
+        start = phrase.find(f" {subject} ")
+        if start < 0:
+            return None
+        start += len(subject) + 2
+        end = phrase.find(f" {thing} ", start - 1)
+        return link_between(phrase[start:end], relation.predicate) if end >= start else None
+
+    def simple(self, position: int) -> tuple[str, int]:
+        """A simple noun phrase for a thing, and what it fits. One adjective where it tells some of its kind apart."""
+        if position not in self.simple_nouns:
+            noun, adjective = self.nouns[position], ""
+            fits = self.fits[noun]
+            if fits & (fits - 1):
+                bit = 1 << position
+                for attribute in self.things[position].attributes:
+                    liked = fits & self.likes[attribute]
+                    if liked & bit and liked != fits and is_adjective(attribute):
+                        adjective, fits = attribute + " ", liked
+                        break
+            self.simple_nouns[position] = f"the {adjective}{noun}", fits
+        return self.simple_nouns[position]
+
+    # Search
+
+    def run(self) -> Composed:
+        levels = self.how.levels
+        self.ambiguous: list[_Node] = []
+        # by_target[level][position]: unambiguous expressions that pick out the thing at that position
+        by_target: list[dict[int, list[_Node]]] = [{} for _ in range(levels + 1)]
+        joined: list[dict[int, list[_Node]]] = [{} for _ in range(levels + 1)]  # the same, of heads with two clauses
+        vague: dict[int, list[_Node]] = {}  # of one relation, and ambiguous: a second relation may settle them
+        by_subject: dict[int, list[_Edge]] = {}
+        for edge in self.edges:
+            by_subject.setdefault(edge.subject, []).append(edge)
+            self._settle(self._clause(edge, None, 2), by_target[2], vague)
+        self._join_all(vague, by_subject, None, 2, joined[2])
+        if levels > 2:
+            self._join_all(by_target[2], by_subject, None, 3, joined[3])
+        for level in range(3, levels + 1):
+            # Nothing leans on a joined one: after "the shirt on the man with the hat and holding the cup", who holds it
+            # would be anybody's guess.
+            below = by_target[level - 1]
+            if not below:
+                break
+            for edge in self.edges:
+                for anchor in below.get(edge.object, ()):
+                    if not anchor.used >> edge.subject & 1:
+                        self._settle(self._clause(edge, anchor, level), by_target[level], None)
+            for opening in (by_target[2], vague):
+                self._join_all(opening, by_subject, below, level, joined[level])
+        return Composed(self._chosen(by_target, joined), self.left_out)
+
+    def _settle(self, node: _Node | None, found: dict[int, list[_Node]], vague: dict[int, list[_Node]] | None):
+        if node is None:
+            return
+        if node.fits & (node.fits - 1) == 0:
+            _keep(found, node)
+            return
+        self.left_out["ambiguous expression"] += 1
+        if vague is not None:
+            _keep(vague, node)
+        if self.how.keep_ambiguous:
+            self.ambiguous.append(node)
+
+    def _clause(self, edge: _Edge, anchor: _Node | None, level: int) -> _Node | None:
+        """head + link + anchor, with a bare head if that picks out the subject, else with an adjective that helps."""
+        bit = 1 << edge.subject
+        if anchor is None:
+            fits = self.simple(edge.object)[1]
+            if fits & bit:  # "the man next to the man": the noun would point at its own head
+                return None
+            used = bit | 1 << edge.object
+        else:
+            fits, used = anchor.fits, bit | anchor.used
+        subjects = self._subjects(edge.key, fits)
+        subjects &= self.fits[self.nouns[edge.subject]]
+        adjective = ""
+        if subjects != bit:
+            for attribute in self.things[edge.subject].attributes:
+                if subjects & self.likes[attribute] == bit and is_adjective(attribute):
+                    adjective, subjects = attribute, bit
+                    break
+        return _Node(level, edge.subject, subjects, used, adjective, (edge,), (anchor,))
+
+    def _subjects(self, key: str, objects: int) -> int:
+        rows, subjects = self.related[key], 0
+        while objects:
+            lowest = objects & -objects
+            subjects |= rows.get(lowest.bit_length() - 1, 0)
+            objects ^= lowest
+        return subjects
+
+    def _join_all(self, openings: dict[int, list[_Node]], by_subject, anchors: dict | None, level: int, found):
+        """One clause about a head, "and" another: with simple nouns (`anchors` None) or with expressions of level - 1."""
+        for target, nodes in openings.items():
+            edges = by_subject[target]
+            if len(edges) < 2:
+                continue
+            for node in nodes:
+                for edge in edges:
+                    if len(found.get(target, ())) >= _WIDTH:
+                        break
+                    if edge.link == "with" != node.edges[0].link and any(own.edges[0] is edge for own in nodes):
+                        continue  # "with the beard and holding the camera" sounds better than the other way round
+                    for anchor in (None,) if anchors is None else anchors.get(edge.object, ()):
+                        self._join(node, edge, anchor, level, found)
+
+    def _join(self, node: _Node, edge: _Edge, anchor: _Node | None, level: int, found: dict[int, list[_Node]]):
+        first, bit = node.edges[0], 1 << node.target
+        if edge.key == first.key and self.nouns[edge.object] == self.nouns[first.object]:
+            return  # "with the window and with the window"
+        if anchor is None:
+            fits = self.simple(edge.object)[1]
+            used = 1 << edge.object
+            if fits & bit:
+                return
+        else:
+            fits, used = anchor.fits, anchor.used
+        if node.used & used or node.fits & self._subjects(edge.key, fits) != bit:
+            return
+        used |= node.used
+        if node.fits == bit:  # the opening is a step of its own
+            whole = _Node(level, node.target, bit, used, node.adjective, (edge,), (anchor,), node)
+        else:
+            edges, anchors = (first, edge), (None, anchor)
+            whole = _Node(level, node.target, bit, used, node.adjective, edges, anchors)
+        _keep(found, whole)
+
+    def _chosen(self, by_target, joined) -> list[Chain]:
+        """Deep and hard ones first, levels and targets taking turns; nothing that is already a step of another."""
+        queues = []
+        for level in range(self.how.levels, 1, -1):
+            nodes = [node for found in (by_target[level], joined[level]) for mine in found.values() for node in mine]
+            if self.ambiguous:
+                nodes += [node for node in self.ambiguous if node.level == level]
+            turns: dict[int, int] = {}
+            order = []
+            for number, node in enumerate(nodes):
+                turn = turns[node.target] = turns.get(node.target, 0) + 1
+                order.append((turn, self._distractors(node) == 0, number))
+            order.sort(reverse=True)
+            queues.append([nodes[number] for _, _, number in order])
+        chains, covered, told = [], set(), set()
+        while any(queues) and len(chains) < self.how.per_image:
+            for queue in queues:
+                while queue:
+                    node = queue.pop()
+                    if id(node) in covered:
+                        self.left_out["step of a chosen expression"] += 1
+                        continue
+                    chain = self._chain(node, covered)
+                    # The same relations in another order ("holding the camera and with the beard") say the same thing.
+                    content = node.target, frozenset([own for step in chain.steps for own in step.relation_ids])
+                    if content not in told and chain.expression not in told:
+                        told |= {content, chain.expression}
+                        chains.append(chain)
+                        break
+                if len(chains) == self.how.per_image:
+                    break
+        self.left_out["beyond per_image"] += sum(map(len, queues))
+        return chains
+
+    def _distractors(self, node: _Node) -> int:
+        return self.fits[self.nouns[node.target]].bit_count() - 1
+
+    # Wording
+
+    def _chain(self, node: _Node, covered: set[int]) -> Chain:
+        steps: list[Step] = []
+        edges: list[_Edge] = []
+        self._write(node, steps, {}, edges, covered)
+        edges = list({id(edge): edge for edge in edges}.values())
+        regions = list(dict.fromkeys([edge.region.region_id for edge in edges if edge.region is not None]))
+        told = [edge.region is not None for edge in edges]
+        return Chain(
+            steps[-1].text,
+            steps[-1].level,
+            steps,
+            "regions" if all(told) else "both" if any(told) else "graph",
+            self._distractors(node),
+            steps[-1].ambiguous,
+            tuple([self._given(edge) for edge in edges]),
+            tuple(regions),
+        )
+
+    def _given(self, edge: _Edge) -> str:
+        return edge.region.phrase if edge.region else f"{self.nouns[edge.subject]} {edge.link} {self.nouns[edge.object]}"
+
+    def _write(self, node: _Node, steps: list[Step], known: dict, edges: list[_Edge], covered: set[int]) -> int:
+        """Append the steps of a node, parts first; gives the index of its own."""
+        if id(node) in known:
+            return known[id(node)]
+        covered.add(id(node))
+        anchors = [] if node.prefix is None else [self._write(node.prefix, steps, known, edges, covered)]
+        noun = self.nouns[node.target]
+        text = steps[anchors[0]].text if anchors else f"the {node.adjective} {noun}" if node.adjective else f"the {noun}"
+        for k, (edge, anchor) in enumerate(zip(node.edges, node.anchors)):
+            if anchor is None:
+                at = self._write_simple(edge.object, steps, known)
+            else:
+                at = self._write(anchor, steps, known, edges, covered)
+            anchors.append(at)
+            edges.append(edge)
+            before = node.edges[k - 1] if k else node.prefix.edges[-1] if node.prefix is not None else None
+            joint = " " if before is None else " and " if before.link != edge.link else " and"
+            link = edge.link if joint != " and" else ""  # "with the beard and the hat"
+            text = f"{text}{joint}{link} {steps[at].text}"
+        positions = [node.target, *(own for own in _members(node.fits) if own != node.target)]
+        steps.append(
+            Step(
+                text,
+                node.level,
+                noun,
+                tuple([self.things[own].xyxy for own in positions]),
+                tuple([self.things[own].object_id for own in positions]),
+                tuple(anchors),
+                tuple([steps[at].text for at in anchors]),
+                tuple([edge.relation_id for edge in node.edges]),
+                len(positions) > 1,
+            )
+        )
+        known[id(node)] = len(steps) - 1
+        return len(steps) - 1
+
+    def _write_simple(self, position: int, steps: list[Step], known: dict) -> int:
+        text, fits = self.simple(position)
+        if text not in known:
+            members = list(_members(fits))
+            steps.append(
+                Step(
+                    text,
+                    1,
+                    self.nouns[position],
+                    tuple([self.things[own].xyxy for own in members]),
+                    tuple([self.things[own].object_id for own in members]),
+                    (),
+                    (),
+                    (),
+                    False,
+                )
+            )
+            known[text] = len(steps) - 1
+        return known[text]
+
+
+def _keep(found: dict[int, list[_Node]], node: _Node):
+    mine = found.setdefault(node.target, [])
+    if len(mine) < _WIDTH:
+        mine.append(node)
+
+
+def _members(bits: int) -> Iterator[int]:
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _overlap(a: Corners, b: Corners, least: float) -> bool:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    if width <= 0:
+        return False
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if height <= 0:
+        return False
+    inside = width * height
+    return inside >= least * ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
+
+
+# Rows
+
+
+def chain_of(row: Mapping) -> PhraseChain:
+    """The chain of a CompoVL row, as collators and metrics take it."""
+    steps = [
+        PhraseStep(
+            GroundedPhrase(step["text"], tuple(Box(*corners) for corners in step["boxes"])),
+            tuple(step["anchors"]),
+            tuple(step["mentions"]),
+        )
+        for step in row["steps"]
+    ]
+    return PhraseChain(row["image_id"], tuple(steps))
+
+
+def promvil_row(row: Mapping, image_root: str = "", wording: Wording | None = None) -> dict:
+    """A CompoVL row as PromViL's own training row: alternating texts with and without evidence."""
+    path = f"{image_root.rstrip('/')}/{row['image_path']}" if image_root else row["image_path"]
+    return to_row(chain_of(row), path, "vg") if wording is None else to_row(chain_of(row), path, "vg", None, wording)

@@ -1,0 +1,160 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""CompoVL's rows: what a build keeps of each image, and the rows of the three views (chains, steps, mixture) made of it.
+
+Splits are drawn by image from a hash of seed and image id: no image is in two splits, and neither order nor number of
+images matters. Floor 2: msgspec; no datasets import, so that worker processes start quickly.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from promvil_hf.compovl.compose import Chain, promvil_row
+from promvil_hf.compovl.scene_graph import Broken
+
+
+SPLITS = ("train", "validation", "test", "hard")
+
+
+@dataclass(frozen=True, slots=True)
+class Splitting:
+    """How images are divided. `test_per_level` caps the expressions of each level in the test split."""
+
+    seed: int = 0
+    validation_share: float = 0.02
+    test_share: float = 0.05
+    test_per_level: int = 1_000
+
+    def __post_init__(self):
+        shares = self.validation_share, self.test_share
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise ValueError(
+                f"You passed validation_share={shares[0]} and test_share={shares[1]}: each is 0 or more, and together they "
+                "leave something to train on."
+            )
+        if self.test_per_level < 1:
+            raise ValueError(f"You passed test_per_level={self.test_per_level}: pass 1 or more.")
+
+    def part_of(self, image_id: str) -> str:
+        """train, validation or test: the images a split's rows are taken from."""
+        drawn = self.draw(image_id)
+        if drawn < self.test_share:
+            return "test"
+        return "validation" if drawn < self.test_share + self.validation_share else "train"
+
+    def draw(self, name: str) -> float:
+        """A number in [0, 1) that depends on the seed and the name alone."""
+        return int.from_bytes(blake2b(f"{self.seed}:{name}".encode(), digest_size=8).digest(), "big") / 2**64
+
+
+class ImageRow(msgspec.Struct):
+    """All that a build says about one image; a line of its working folder."""
+
+    image_id: str
+    image_path: str
+    image_url: str
+    width: int
+    height: int
+    coco_id: int | None
+    chains: list[Chain]
+    broken: tuple[Broken, ...]
+    counts: dict[str, int]
+    left_out: dict[str, int]
+    clipped: int
+
+
+class _Line(msgspec.Struct):
+    key: str
+    row: msgspec.Raw
+
+
+def image_rows(part: str | Path, wanted: Callable[[str], bool] | None = None) -> Iterator[ImageRow]:
+    """The images of one shard, or those whose id is wanted; the others are not decoded."""
+    line_of, row_of = msgspec.json.Decoder(_Line).decode, msgspec.json.Decoder(ImageRow).decode
+    with open(part, "rb") as lines:
+        for line in lines:
+            found = line_of(line)
+            if wanted is None or wanted(found.key):
+                yield row_of(found.row)
+
+
+def chain_id(image: ImageRow, number: int) -> str:
+    return f"{image.image_id}-{number}"
+
+
+def chain_rows(image: ImageRow) -> Iterator[dict]:
+    """The rows of the default view: one expression with its steps."""
+    for number, chain in enumerate(image.chains):
+        row = msgspec.to_builtins(chain)
+        yield {
+            "chain_id": chain_id(image, number),
+            "image_id": image.image_id,
+            "image_path": image.image_path,
+            "image_url": image.image_url,
+            "width": image.width,
+            "height": image.height,
+            "coco_id": image.coco_id,
+            **row,
+        }
+
+
+def step_rows(row: Mapping) -> Iterator[dict]:
+    """The flat view: each step of a chain with the evidence it may lean on."""
+    for number, step in enumerate(row["steps"]):
+        yield {
+            "step_id": f"{row['chain_id']}-{number}",
+            **{key: row[key] for key in ("chain_id", "image_id", "image_path", "image_url", "width", "height")},
+            "text": step["text"],
+            "level": step["level"],
+            "boxes": step["boxes"],
+            "evidence": [
+                {"text": mention, "boxes": row["steps"][anchor]["boxes"]}
+                for anchor, mention in zip(step["anchors"], step["mentions"], strict=True)
+            ],
+        }
+
+
+def mixture_row(row: Mapping) -> dict:
+    """PromViL's own training row of a chain."""
+    return promvil_row(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which chains of the test images are the test split: a seeded draw, up to a cap for each level."""
+
+    chosen: frozenset[str]
+    candidates: int
+
+
+def hold_out(images: Iterable[ImageRow], splitting: Splitting) -> Held:
+    """Choose the test split from its images. Ambiguous expressions are never tested on. Holds no more than the cap."""
+    heaps: dict[int, list[tuple[float, str]]] = {}
+    candidates = 0
+    for image in images:
+        for number, chain in enumerate(image.chains):
+            if chain.ambiguous:
+                continue
+            candidates += 1
+            name = chain_id(image, number)
+            heap = heaps.setdefault(chain.level, [])
+            entry = (-splitting.draw(name), name)
+            if len(heap) < splitting.test_per_level:
+                heapq.heappush(heap, entry)
+            else:
+                heapq.heappushpop(heap, entry)
+    return Held(frozenset(name for heap in heaps.values() for _, name in heap), candidates)
+
+
+def splits_of(image: ImageRow, number: int, splitting: Splitting, chosen: frozenset[str]) -> tuple[str, ...]:
+    """The splits a chain is in: none where a test image has more of them than the cap lets in."""
+    part = splitting.part_of(image.image_id)
+    if part != "test":
+        return (part,)
+    if chain_id(image, number) not in chosen:
+        return ()
+    return ("test", "hard") if image.chains[number].distractors else ("test",)

@@ -1,0 +1,170 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Keeps evaluation images out of training data: lists of COCO or Visual Genome ids, and what they exclude.
+
+Half of Visual Genome's images are COCO images, RefCOCO's test images among them, and GQA's images are Visual Genome's.
+A list is read from whatever the benchmark ships: its questions, its refs (JSON or pickle), COCO instances, or a text
+file with ids or file names. Floor 2: standard library and msgspec; reads the files it is given.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from promvil_hf.files import read_pickle
+
+
+KINDS = ("coco", "vg")
+_HELD_OUT = re.compile(r"val|test|minival", re.IGNORECASE)
+_COCO_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})(?:\.\w+)?\Z|COCO_(?:train|val|test)\d{4}_(\d+)")
+_NOT_VISUAL_GENOME = re.compile(r"n\d+\Z")
+_NUMBER = re.compile(r"\d{1,18}\Z")
+_FILE_NAME = re.compile(r"[\w.-]*?(\d+)\.(?:jpe?g|png)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakageList:
+    """Images that must not be trained on. `kind` says whose ids these are; `unmatched` counts names that are no id."""
+
+    name: str
+    kind: str
+    ids: frozenset[int]
+    unmatched: int = 0
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"You passed kind={self.kind!r}: ids are {' or '.join(KINDS)}.")
+
+
+@dataclass(slots=True)
+class Leakage:
+    """What a set of lists found. `excluded` counts images once, `by_list` once for each list that names them."""
+
+    lists: tuple[LeakageList, ...] = ()
+    images: int = 0
+    with_coco_id: int = 0
+    excluded: int = 0
+    by_list: Counter = field(default_factory=Counter)
+
+    def hits(self, image_id: int | None, coco_id: int | None) -> list[str]:
+        """Names of the lists that hold this image."""
+        return [own.name for own in self.lists if (coco_id if own.kind == "coco" else image_id) in own.ids]
+
+    def keeps(self, image_id: int | None, coco_id: int | None) -> bool:
+        """Count an image; False when it must be left out."""
+        self.images += 1
+        self.with_coco_id += coco_id is not None
+        found = self.hits(image_id, coco_id)
+        self.by_list.update(found)
+        self.excluded += bool(found)
+        return not found
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "images": self.images,
+            "images_with_coco_id": self.with_coco_id,
+            "excluded": self.excluded,
+            "lists": [
+                {
+                    "name": own.name,
+                    "ids_of": own.kind,
+                    "ids": len(own.ids),
+                    "images_found": self.by_list[own.name],
+                    "names_that_are_no_id": own.unmatched,
+                }
+                for own in self.lists
+            ],
+        }
+
+
+def read_list(path, kind: str, name: str | None = None) -> LeakageList:
+    """A list from a file. Rows that carry a `split` count only when it is a val or test split (RefCOCO's refs)."""
+    path = Path(path)
+    if kind not in KINDS:
+        raise ValueError(f"You passed kind={kind!r}: ids are {' or '.join(KINDS)}.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"Cannot read the list {path}: {error.strerror}.") from None
+    found = list(_names(path, data))
+    ids = {own for own in (_id(name, kind) for name in found) if own is not None}
+    unmatched = len({str(name) for name in found if _id(name, kind) is None})
+    foreign = [name for name in found if isinstance(name, str) and _NOT_VISUAL_GENOME.match(name)]
+    if not ids and not foreign:  # GQA's testdev holds none of Visual Genome's images: a list that excludes nothing
+        raise ValueError(
+            f"{path} names no {kind} image: {len(found)} entries, such as {found[:2]!r}. Give ids or file names with ids in "
+            "them, GQA's questions, RefCOCO's refs or a COCO instances file, and say whose ids they are."
+        )
+    return LeakageList(name or path.stem, kind, frozenset(ids), unmatched)
+
+
+def coco_id_of(path: str) -> int | None:
+    """The COCO id in a COCO file name (`COCO_train2014_000000380440.jpg`, `000000380440.jpg`); None for other names."""
+    match = _COCO_NAME.match(path.rpartition("/")[2])
+    return int(match[1] or match[2]) if match else None
+
+
+def _id(name: Any, kind: str) -> int | None:
+    if isinstance(name, int) and not isinstance(name, bool):
+        return name
+    if not isinstance(name, str):
+        return None
+    if _NUMBER.match(name):
+        return int(name)
+    own = name.rpartition("/")[2]
+    if kind == "coco":
+        return coco_id_of(own)
+    match = _FILE_NAME.match(own)
+    return int(match[1]) if match and own[0].isdigit() else None
+
+
+def _names(path: Path, data: bytes) -> Iterator[Any]:
+    if path.suffix in (".p", ".pkl", ".pickle"):
+        yield from _of_json(read_pickle(path))
+        return
+    text = data.lstrip()[:1]
+    if text in (b"{", b"["):
+        try:
+            yield from _of_json(msgspec.json.decode(data))
+            return
+        except msgspec.DecodeError:
+            pass
+        try:
+            yield from _of_json([msgspec.json.decode(line) for line in data.splitlines() if line.strip()])
+            return
+        except msgspec.DecodeError as error:
+            if text == b"{":
+                raise ValueError(f"{path} is neither JSON nor JSON Lines ({error}).") from None
+    for line in data.decode("utf-8", "replace").splitlines():
+        line = line.strip().removeprefix("[image]")  # as PromViL's own prompt lists have it
+        line = re.split(r"<tab>|\t|,", line)[0].strip()
+        if line and not line.startswith("#"):
+            yield line
+
+
+def _of_json(value: Any) -> Iterator[Any]:
+    """Image names in what GQA, RefCOCO, COCO, VSR, POPE and plain lists look like."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get("images"), list):  # COCO instances
+            value = [row["id"] if isinstance(row, Mapping) and "id" in row else row for row in value["images"]]
+        elif all(isinstance(row, Mapping) for row in value.values()):
+            named = [row for row in value.values() if any(key in row for key in _KEYS)]
+            value = named if named else list(value)  # GQA's scene graphs: the keys are the ids
+        else:
+            value = [value]
+    for row in value if isinstance(value, Iterable) else ():
+        if not isinstance(row, Mapping):
+            yield row
+            continue
+        if isinstance(row.get("split"), str) and not _HELD_OUT.search(row["split"]):
+            continue
+        key = next((key for key in _KEYS if row.get(key) is not None), None)
+        if key is not None:
+            yield row[key]
+
+
+_KEYS = ("coco_id", "image_id", "imageId", "image", "file_name", "id")

@@ -1,0 +1,272 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Pairs of regions that share an object, as prompts for a language model: the first stage of PromViL's own data generation.
+
+This is what the reference's `preprocess.py` computes, streamed: one image at a time, joined by image id, duplicates
+dropped within the image, every row written once. `compat="reference"` gives the reference's rows to the letter, its
+defects included: `image_id` is a position in the list, and of all pairs of a group only the last survives. The chains of
+`promvil_hf.compovl.compose` need no language model; this is for those who want to repeat the paper's way.
+Floor 2: msgspec.
+"""
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from pathlib import Path
+
+import msgspec
+
+from promvil_hf.compovl.visual_genome import RELEASES, Reader, release_of, split_file
+
+
+SEED, REGION_LIMIT = 52, 100
+COMPAT = ("fixed", "reference")
+_TAIL = re.compile(r"[^A-Za-z0-9()]+$")
+
+TEMPLATE = """[INST] You help with wording. Below stand phrases about one object of an image, perhaps under different names. \
+Combine them into long compound noun phrases, each between <phrase> and </phrase>. Do not repeat the phrases, do not explain. \
+Use only what the phrases say and connect nothing they do not connect. Write as naturally as you can.
+* Given Phrases: spoon on a brown placemat; red napkin under placemat; (brown placemat, placemat refer to the same object)
+<phrase>spoon on the placemat above the red napkin</phrase>
+* Given Phrases: cat wearing a hat; black cat on the wall; (cat, black cat refer to the same object)
+<phrase>black cat on the wall wearing a hat</phrase>
+* Given Phrases: shirt of the man; a man in a black hat; (the man, a man refer to the same object)
+<phrase>the shirt of the man in a black hat</phrase>
+* Given Phrases: man holding a cake; child reaching for the cake; (a cake, the cake refer to the same object)
+<phrase>child reaching for the cake that the man is holding</phrase>
+* Given Phrases: car behind a bicycle; the red bicycle on the sidewalk; (a bicycle, the red bicycle refer to the same object)
+<phrase>the car behind the red bicycle on the sidewalk</phrase>
+* Given Phrases: {phrases} [/INST]"""
+
+
+class Attributed(msgspec.Struct, gc=False):
+    object_id: int
+    names: list[str]
+    x: int | float
+    y: int | float
+    w: int | float
+    h: int | float
+
+
+class RegionObject(msgspec.Struct, gc=False):
+    object_id: int
+
+
+class RegionRelation(msgspec.Struct, gc=False):
+    subject_id: int
+
+
+class Region(msgspec.Struct, gc=False):
+    region_id: int
+    phrase: str
+    x: int | float
+    y: int | float
+    width: int | float
+    height: int | float
+    objects: list[RegionObject]
+    relationships: list[RegionRelation]
+
+
+class ImageAttributes(msgspec.Struct):
+    attributes: list[Attributed]
+
+
+class ImageRegions(msgspec.Struct):
+    regions: list[Region]
+
+
+def pairs_of_image(
+    attributes: list[Attributed],
+    regions: list[Region],
+    image_id: int,
+    rng: random.Random | None = None,
+    every_pair: bool = True,
+    template: str | None = None,
+) -> Iterator[dict]:
+    """The rows of one image.
+
+    Args:
+        rng: Draws the regions where there are more than 100; None: a generator of the image's own.
+        every_pair: False keeps the last pair of a group only, as the reference does by accident.
+        template: Put around each prompt; None: none, as it is the same in every row.
+    """
+    for group, prompts in groups_of_image(attributes, regions, image_id, rng, every_pair):
+        for prompt in prompts:
+            told = prompt if template is None else template.format(phrases=prompt)
+            yield group | {"prompt": told, "image_id": image_id}
+
+
+def lines_of_image(
+    attributes: list[Attributed],
+    regions: list[Region],
+    image_id: int,
+    rng: random.Random | None = None,
+    every_pair: bool = True,
+    template: str | None = None,
+) -> Iterator[bytes]:
+    """The same rows as JSON lines. What the rows of a group share, and the template, are encoded once."""
+    before, after = _around(template)
+    tail = b'%s","image_id":%d}\n' % (after, image_id)
+    for group, prompts in groups_of_image(attributes, regions, image_id, rng, every_pair):
+        head = _encode(group)[:-1] + b',"prompt":"' + before
+        for prompt in prompts:
+            yield head + _encode(prompt)[1:-1] + tail
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=8)
+def _around(template: str | None) -> tuple[bytes, bytes]:
+    """What JSON has before and after the phrases in a template."""
+    if template is None:
+        return b"", b""
+    before, after = template.split("{phrases}")
+    return _encode(before)[1:-1], _encode(after)[1:-1]
+
+
+def groups_of_image(
+    attributes: list[Attributed],
+    regions: list[Region],
+    image_id: int,
+    rng: random.Random | None = None,
+    every_pair: bool = True,
+) -> Iterator[tuple[dict, list[str]]]:
+    """Regions that share an object, as the rows show them, and the prompts of their pairs, each once in the image."""
+    boxed = {own.object_id: own for own in attributes}
+    kept = [
+        region
+        for region in regions
+        if region.relationships
+        and "cloud" not in region.phrase
+        and "sky" not in region.phrase
+        and any(own.object_id in boxed for own in region.objects)
+    ]
+    if rng is not None or len(kept) > REGION_LIMIT:
+        drawing = rng or random.Random(f"{SEED}:{image_id}")
+        drawn = drawing.sample([region.region_id for region in kept], min(REGION_LIMIT, len(kept)))
+        if len(kept) > REGION_LIMIT:
+            chosen = set(drawn)
+            kept = [region for region in kept if region.region_id in chosen]
+    seen: dict[int, int] = {}
+    for region in kept:
+        for own in {own.object_id for own in region.objects}:
+            seen[own] = seen.get(own, 0) + 1
+    kept.sort(key=lambda region: region.relationships[0].subject_id)
+    told: dict[int, dict] = {}  # object id -> how rows show it; `region_id` is the last region that has it
+    groups: dict[int, tuple[dict, list[int], set[int]]] = {}
+    for region in kept:
+        ids = [own.object_id for own in region.objects if own.object_id in boxed]
+        for own in ids:
+            if own not in told:
+                thing = boxed[own]
+                told[own] = {
+                    "object_id": own,
+                    "names": thing.names,
+                    "box": [thing.x, thing.y, thing.h, thing.w],
+                    "region_id": region.region_id,
+                }
+            else:
+                told[own]["region_id"] = region.region_id
+        shared: tuple[list[int], set[int]] | None = None  # groups opened by one region share their list of objects
+        for own in ids:
+            if seen[own] < 2 or boxed[own].names[0] not in region.phrase:
+                continue
+            entry = {"box": [region.x, region.y, region.width, region.height], "phrase": region.phrase}
+            group = groups.get(own)
+            if group is None:
+                shared = shared or (list(ids), set(ids))
+                groups[own] = ({region.region_id: entry}, *shared)
+                continue
+            new = [other for other in ids if other not in group[2]]
+            if new:
+                group[0][region.region_id] = entry
+                group[1].extend(new)
+                group[2].update(new)
+    prompts = set()
+    for own, (members, objects, _) in groups.items():
+        phrases = [entry["phrase"] for entry in members.values()]
+        if len(set(phrases)) < 2:
+            continue
+        context = f"; (In this context: {', '.join(told[own]['names'])} refer to the same object)"
+        pairs = combinations(phrases, 2) if every_pair else [tuple(phrases[-2:])]
+        fresh = []
+        for first, second in pairs:
+            prompt = _TAIL.sub("", f"{first}; {second}{context}").lower()
+            if prompt not in prompts:
+                prompts.add(prompt)
+                fresh.append(prompt)
+        if fresh:
+            shown = [told[other] for other in objects]
+            yield {"regions": members, "common_objects": told[own], "objects": shown}, fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What was written."""
+
+    images: int
+    rows: int
+    broken: int
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} pairs of regions from {self.images:,} images; {self.broken:,} images could not be read"
+
+
+def build_region_pairs(
+    vg, out, compat: str = "fixed", limit: int | None = None, release: str | None = None
+) -> Pairs:
+    """Write `out/region_pairs.jsonl` (and `template.txt`, `rejects.jsonl`) from attributes.json and region_graphs.json."""
+    if compat not in COMPAT:
+        raise ValueError(f"You passed compat={compat!r}: it is one of {', '.join(COMPAT)}.")
+    if release is not None and release not in RELEASES:
+        raise ValueError(f"You passed release={release!r}. This reader knows {', '.join(RELEASES)}.")
+    reader, out = Reader(vg, ("attributes", "region_graphs")), Path(out)
+    for file in reader.files:
+        if not (reader.folder / f"{file}.json").is_file():
+            raise ValueError(f"{reader.folder} has no {file}.json, and pairs of regions need it. Download {file}.json.zip.")
+    found = release_of(reader.start_of("attributes"))
+    if found == "1.0" or (release and found != release and "1.4" in (release, found)):
+        raise ValueError(f"{reader.folder / 'attributes.json'} is of release {found}: region graphs go with 1.2 and 1.4.")
+    exact = compat == "reference"
+    rng = random.Random(SEED) if exact else None
+    attributes_of = msgspec.json.Decoder(ImageAttributes).decode
+    regions_of = msgspec.json.Decoder(ImageRegions).decode
+    rejects = []
+    ids, starts, sizes, lost = split_file(reader, "region_graphs")
+    place = {image_id: k for k, image_id in enumerate(ids)}
+    images = rows = 0
+    out.mkdir(parents=True, exist_ok=True)
+    draft = out / ".region_pairs.jsonl.draft"
+    try:
+        with open(draft, "wb") as file:
+            for position, (image_id, start, size) in enumerate(zip(*split_file(reader, "attributes")[:3], strict=True)):
+                if images == limit:
+                    break
+                at = place.get(image_id)
+                if at is None:
+                    rejects.append({"image_id": image_id, "reason": "no region graph"})
+                    continue
+                try:
+                    attributes = attributes_of(reader.bytes_of("attributes", (start, size))).attributes
+                    regions = regions_of(reader.bytes_of("region_graphs", (starts[at], sizes[at]))).regions
+                except msgspec.DecodeError as error:
+                    rejects.append({"image_id": image_id, "reason": f"wrong type or missing field: {error}"})
+                    continue
+                images += 1
+                shown_id = position if exact else image_id
+                for line in lines_of_image(attributes, regions, shown_id, rng, not exact, TEMPLATE if exact else None):
+                    file.write(line)
+                    rows += 1
+        (out / "rejects.jsonl").write_bytes(b"".join(_encode(row) + b"\n" for row in rejects))
+        (out / "template.txt").write_text(TEMPLATE + "\n", encoding="utf-8")
+        os.replace(draft, out / "region_pairs.jsonl")
+    except OSError as error:
+        raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+        reader.close()
+    return Pairs(images, rows, len(rejects) + len(lost))

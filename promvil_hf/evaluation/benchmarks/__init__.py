@@ -1,0 +1,80 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Benchmarks from the files people really have, all to one row type, each with split, size, content hash and warnings.
+
+    from promvil_hf.evaluation.benchmarks import read
+
+    read("pope", "coco_pope_popular.json").describe()
+
+Floor 2; images are not opened, except where a Parquet file says a box's size in no other way.
+"""
+
+from collections.abc import Callable
+
+from promvil_hf.evaluation.benchmarks.benchmark_rows import KINDS, Benchmark, BenchmarkRow
+from promvil_hf.evaluation.benchmarks.flickr30k import read_flickr30k
+from promvil_hf.evaluation.benchmarks.promvil import of_chains, read_compovl, read_promvil_lines
+from promvil_hf.evaluation.benchmarks.questions import (
+    read_choices,
+    read_gqa,
+    read_gqa_ood,
+    read_pope,
+    read_textvqa,
+    read_vqav2,
+    read_vsr,
+)
+from promvil_hf.evaluation.benchmarks.refcoco import read_refcoco
+from promvil_hf.files import Files
+
+
+__all__ = [
+    "KINDS",
+    "READERS",
+    "Benchmark",
+    "BenchmarkRow",
+    "of_chains",
+    "read",
+    "read_choices",
+    "read_compovl",
+    "read_flickr30k",
+    "read_gqa",
+    "read_gqa_ood",
+    "read_pope",
+    "read_promvil_lines",
+    "read_refcoco",
+    "read_textvqa",
+    "read_vqav2",
+    "read_vsr",
+]
+
+READERS: dict[str, tuple[Callable[..., Benchmark], dict, str]] = {  # name: (reader, options, what it reads)
+    "refcoco": (read_refcoco, {"name": "refcoco"}, "refs(unc).p and instances.json, or Parquet"),
+    "refcoco+": (read_refcoco, {"name": "refcoco+"}, "refs(unc).p and instances.json, or Parquet"),
+    "refcocog": (read_refcoco, {"name": "refcocog"}, "refs(umd).p and instances.json, or Parquet"),
+    "compovl": (read_compovl, {}, "the published views default and steps, or rows in PromViL's format"),
+    "promvil_lines": (read_promvil_lines, {}, "PromViL's lines of prompts (no truth in them)"),
+    "flickr30k": (read_flickr30k, {}, "the folder with Annotations, Sentences and test.txt"),
+    "gqa": (read_gqa, {}, "testdev_balanced_questions.json and its like"),
+    "gqa_ood": (read_gqa_ood, {}, "ood_testdev_head.json and ood_testdev_tail.json"),
+    "pope": (read_pope, {}, "coco_pope_popular.json and its like"),
+    "vqav2": (read_vqav2, {}, "questions file and annotations file"),
+    "textvqa": (read_textvqa, {}, "TextVQA_0.5.1_val.json"),
+    "vsr": (read_vsr, {}, "dev.jsonl and its like"),
+    "choice": (read_choices, {}, "ScienceQA's problems.json, or rows with choices"),
+}
+_WITH_CHOICES = ("gqa", "gqa_ood")
+
+
+def read(name: str, files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
+    """The benchmark of this name from its files. `choices` is GQA's choices file."""
+    if name not in READERS:
+        raise ValueError(f"You passed the benchmark {name!r}: it is one of {', '.join(READERS)}.")
+    reader, options, _ = READERS[name]
+    if choices is not None:
+        if name not in _WITH_CHOICES:
+            raise ValueError(f"You passed a choices file for {name}: only {' and '.join(_WITH_CHOICES)} have one.")
+        options = {**options, "choices": choices}
+    if split is not None:
+        options = {**options, "split": split}
+    elif reader is read_refcoco:
+        raise ValueError(f"You passed no split for {name}: its files hold several, such as val, testA or test.")
+    return reader(files, **options)

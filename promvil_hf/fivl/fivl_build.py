@@ -1,0 +1,312 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The two stages between a file of conversations and FiVL-Instruct rows: key expressions, then masks.
+
+Each stage is a resumable job in its own folder (`promvil_hf.jobs`): `expressions`, one item a turn, and `masks`, one item
+a row. Every item ends as a row or among the rejects with its reason. The mask stage divides its shards over processes
+(torchrun, `accelerate launch`) or Ray tasks; whoever does them, the result is the same. Floor 3.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from promvil_hf import jobs
+from promvil_hf.fivl.conversation_sources import Source, SourceRow, content_hash
+from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, SeenTurn, annotate, seen_turns
+from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file
+from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
+from promvil_hf.fivl.release import Release
+from promvil_hf.jobs import JobReport, Rejected
+from promvil_hf.key_expressions import KeyExpression
+
+
+EXPRESSIONS, MASKS = "expressions", "masks"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Which of several processes this one is; one alone by default."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "Ranks":
+        """As torchrun and `accelerate launch` tell their processes."""
+        return cls(int(environment.get("RANK") or 0), int(environment.get("WORLD_SIZE") or 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the stages are run, as opposed to what they do."""
+
+    shard_size: int = 64
+    ranks: Ranks = Ranks()
+    restart: bool = False
+    progress: bool = True
+
+
+class OnFirstUse:
+    """An annotator that is made when it is first called: a job that is done, or only reports, loads no model."""
+
+    def __init__(self, make: Callable[[], Callable]):
+        self.make = make
+        self._made: Callable | None = None
+
+    def __call__(self, items: Sequence) -> list:
+        if self._made is None:
+            self._made = self.make()
+        return self._made(items)
+
+
+# --- stage 1: key expressions ---------------------------------------------------------------------
+
+
+def annotate_expressions(
+    source: Source,
+    images: str | os.PathLike,
+    annotator: Annotator,
+    out: str | os.PathLike,
+    *,
+    describe: Mapping,
+    filters: Filters = FIVL_FILTERS,
+    terms: Terms = Terms(),
+) -> JobReport:
+    """Key expressions of every turn of `source`. `describe` says which annotator it is, with its settings."""
+    return jobs.run(
+        _Turns(source, images),
+        partial(annotate, annotator=annotator, filters=filters),
+        Path(out) / EXPRESSIONS,
+        key=_key_of_turn,
+        describe={"stage": EXPRESSIONS, **source.describe(), **describe, "filters": asdict(filters)},
+        shard_size=terms.shard_size * 4,
+        rank=terms.ranks.rank,
+        world_size=terms.ranks.world_size,
+        restart=terms.restart,
+        progress=terms.progress,
+    )
+
+
+def _key_of_turn(seen: SeenTurn) -> str:
+    return seen.key
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    source: Source
+    images: str | os.PathLike
+
+    def __iter__(self) -> Iterator[SeenTurn]:
+        return seen_turns(self.source, self.images)
+
+
+# --- stage 2: masks -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RowPhrases:
+    """A row with the phrases of its turns: the item of the mask stage."""
+
+    row: SourceRow
+    path: Path | None
+    phrases: tuple[tuple[int, str, str], ...]  # turn, text to store, phrase to look for
+    fault: Rejected | None = None
+
+
+def annotate_masks(
+    source: Source,
+    images: str | os.PathLike,
+    annotator: MaskAnnotator,
+    out: str | os.PathLike,
+    *,
+    describe: Mapping,
+    terms: Terms = Terms(),
+) -> JobReport:
+    """Masks for what the first stage found in `out`. Rows without any are rejected, with the reason."""
+    out = Path(out)
+    before = out / EXPRESSIONS
+    if not (before / "job.json").is_file():
+        raise jobs.JobError(
+            f"{before} holds no finished key expressions: run that stage to its end first, in one process "
+            "(--stage expressions)."
+        )
+    return jobs.run(
+        Joined(source, images, before),
+        partial(locate, annotator=annotator),
+        out / MASKS,
+        key=_key_of_row,
+        describe={"stage": MASKS, **source.describe(), **describe, "expressions": _made(before)},
+        shard_size=terms.shard_size,
+        rank=terms.ranks.rank,
+        world_size=terms.ranks.world_size,
+        restart=terms.restart,
+        progress=terms.progress,
+    )
+
+
+def _key_of_row(item: RowPhrases) -> str:
+    return item.row.row_id
+
+
+def _made(folder: Path) -> list[str]:
+    """What the shards of a finished job hash to."""
+    import msgspec
+
+    return [part["sha256"] for part in msgspec.json.decode((folder / "job.json").read_bytes())["parts"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The rows of a source with the key expressions that a finished first stage found for their turns."""
+
+    source: Source
+    images: str | os.PathLike
+    expressions: Path
+
+    def __iter__(self) -> Iterator[RowPhrases]:
+        rejects = dict(jobs.rejects(self.expressions))
+        found = jobs.rows(self.expressions)
+        for row in self.source:
+            faults: list[Rejected] = []
+            phrases: list[tuple[int, str, str]] = []
+            path = None
+            for seen in seen_turns([row], self.images):
+                path = seen.image
+                if seen.key in rejects:
+                    faults.append(rejects[seen.key])
+                    continue
+                key, told = next(found, (None, None))
+                if key != seen.key:
+                    raise jobs.JobError(
+                        f"{self.expressions} was made from other rows: {key} stands where {seen.key} is due."
+                    )
+                phrases += [(seen.turn.index, each["text"], each["phrase"]) for each in told["phrases"]]
+            fault = None
+            if faults and not phrases:
+                fault = faults[0]
+            elif not phrases:
+                fault = Rejected("no key expression")
+            yield RowPhrases(row, path, tuple(phrases), fault)
+
+
+def locate(items: Sequence[RowPhrases], annotator: MaskAnnotator) -> list[dict | Rejected]:
+    """The work of the mask stage: FiVL-Instruct rows, with the phrases that were not found counted by reason."""
+    asked = [item for item in items if item.fault is None]
+    shown = [ImagePhrases(item.path, tuple(dict.fromkeys(phrase for _, _, phrase in item.phrases))) for item in asked]
+    located = iter(annotator(shown) if shown else ())
+    wanted = iter(shown)
+    results: list[dict | Rejected] = []
+    for item in items:
+        if item.fault is not None:
+            results.append(item.fault)
+            continue
+        places, phrases = next(located), next(wanted).phrases
+        if isinstance(places, Rejected):
+            results.append(places)
+        else:
+            results.append(_row(item, dict(zip(phrases, places, strict=True))))
+    return results
+
+
+def _row(item: RowPhrases, places: Mapping[str, Located | Rejected]) -> dict | Rejected:
+    keys, dropped = [], Counter()
+    for turn, text, phrase in item.phrases:
+        place = places[phrase]
+        if isinstance(place, Rejected):
+            dropped[place.reason] += 1
+        else:
+            keys.append(Key(KeyExpression(text, turn, place.boxes, place.mask), phrase, place.scores))
+    if not keys:
+        return Rejected(max(dropped, key=dropped.get), f"{', '.join(places)}"[:300])
+    size = keys[0].expression.mask.image_size
+    row = item.row
+    made = FivlRow(row.row_id, row.source, row.source_id, _shown_name(item), size, row.turns, tuple(keys), row.answers)
+    return {**made.to_dict(), "dropped": dict(sorted(dropped.items()))}
+
+
+def _shown_name(item: RowPhrases) -> str:
+    """The image's name in its folder, with the suffix that it really has."""
+    return str(Path(item.row.image).with_suffix(item.path.suffix).as_posix())
+
+
+# --- instead of both stages: the released data ----------------------------------------------------
+
+
+def import_release(
+    source: Source,
+    images: str | os.PathLike,
+    index: str | os.PathLike,
+    tensors: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    terms: Terms = Terms(),
+) -> JobReport:
+    """Rows from the published index and tensors, joined to the conversations they were made for."""
+    with Release(index, tensors) as release:
+        return jobs.run(
+            source,
+            partial(_released, release=release, images=images),
+            Path(out) / MASKS,
+            key=_key_of_source,
+            describe={
+                "stage": "release",
+                **source.describe(),
+                "index": content_hash(index),
+                "tensors": [Path(tensors).name, Path(tensors).stat().st_size if Path(tensors).is_file() else None],
+            },
+            shard_size=terms.shard_size,
+            rank=terms.ranks.rank,
+            world_size=terms.ranks.world_size,
+            restart=terms.restart,
+            progress=terms.progress,
+        )
+
+
+def _key_of_source(row: SourceRow) -> str:
+    return row.row_id
+
+
+def _released(rows: Sequence[SourceRow], release: Release, images: str | os.PathLike) -> list[dict | Rejected]:
+    return [release.row(row, images) for row in rows]
+
+
+# --- Ray ------------------------------------------------------------------------------------------
+
+
+def with_ray(
+    run_rank: Callable[[Ranks], JobReport], tasks: int, num_cpus: float = 1, num_gpus: float = 0
+) -> JobReport:
+    """Run `run_rank` as `tasks` Ray Data tasks, each doing its share of the shards, and give the report of the whole.
+
+    The job's folder must be one that every node sees. A killed run goes on where it stopped, with any number of tasks.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError(
+            "Ray is not installed: pip install 'promvil_hf[ray]', or start the stage with torchrun."
+        ) from error
+    if not ray.is_initialized():
+        ray.init(configure_logging=False, log_to_driver=False, include_dashboard=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    ranks = ray.data.from_items([{"rank": rank} for rank in range(tasks)], override_num_blocks=tasks)
+
+    def work(item: dict) -> dict:
+        report = run_rank(Ranks(item["rank"], tasks))
+        return {"rank": item["rank"], "finished": report.finished}
+
+    done = ranks.map(work, num_cpus=num_cpus, num_gpus=num_gpus or None).take_all()
+    if not any(row["finished"] for row in done):
+        raise jobs.JobError("The Ray tasks ended and the job is not finished: run it again to do what is left.")
+    return run_rank(Ranks())  # every shard is there: this only reads them and reports
+
+
+def image_of(row: FivlRow, images: str | os.PathLike):
+    """The picture of a row, RGB."""
+    from PIL import Image
+
+    with Image.open(image_file(images, row.image_path)) as opened:
+        return opened.convert("RGB")

@@ -1,0 +1,351 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""FiVL-Instruct for the `datasets` library: a builder over the shards of a build, and the folder that is published.
+
+    builder = FivlInstruct(config_name="instruct", parts=sorted(map(str, Path("out/work/instruct/masks").glob("part-*.jsonl"))))
+    builder.download_and_prepare(file_format="parquet", num_proc=2)
+
+Images are referred to by name, not embedded: the photographs belong to their authors. `image_root` embeds them, which is
+the user's own decision. Floor 2: datasets.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import datasets
+import msgspec
+from datasets import Features, List, Value
+
+from promvil_hf import jobs
+from promvil_hf.fivl.fivl_card import card
+from promvil_hf.fivl.fivl_rows import FivlRow, Statistics, image_file
+from promvil_hf.progress import bars_on_a_terminal_only
+
+
+VERSION = "1.0.0"
+CONFIGS = {
+    "instruct": "conversations and captions, for training with vision modeling",
+    "vqav2": "VQAv2's questions, with the answers of ten people, for visual reliance",
+    "gqa": "GQA's questions, for visual reliance",
+    "pope": "POPE's questions, for visual reliance",
+}
+SPLIT_OF = {"instruct": "train", "vqav2": "validation", "gqa": "test", "pope": "test"}
+CONFIG_OF = {
+    "llava": "instruct",
+    "captions": "instruct",
+    "vqav2": "vqav2",
+    "gqa": "gqa",
+    "gqa_ood": "gqa",
+    "pope": "pope",
+}
+
+FEATURES = Features(
+    {
+        "row_id": Value("string"),
+        "source": Value("string"),
+        "source_id": Value("string"),
+        "image_path": Value("string"),
+        "width": Value("int32"),
+        "height": Value("int32"),
+        "turns": List({"question": Value("string"), "answer": Value("string")}),
+        "answers": List(Value("string")),
+        "key_expressions": List(
+            {
+                "text": Value("string"),
+                "phrase": Value("string"),
+                "turn": Value("int32"),
+                "boxes": List(List(Value("float64"), length=4)),
+                "scores": List(Value("float32")),
+                "mask": {"size": List(Value("int32"), length=2), "counts": Value("string")},
+            }
+        ),
+    }
+)
+
+
+class FivlInstructConfig(datasets.BuilderConfig):
+    """One part of the data.
+
+    Args:
+        parts: Shards of a build, `out/work/<config>/masks/part-*.jsonl`.
+        split: Name of the one split; by default train for `instruct`, validation or test for the benchmarks.
+        image_root: Folder of the photographs; given, each row embeds its image.
+    """
+
+    def __init__(
+        self, parts: list[str] | None = None, split: str | None = None, image_root: str | None = None, **kwargs
+    ):
+        super().__init__(version=datasets.Version(VERSION), **kwargs)
+        self.parts = parts
+        self.split = split
+        self.image_root = image_root
+
+
+class FivlInstruct(datasets.GeneratorBasedBuilder):
+    """Questions and answers about images, with key expressions and their masks."""
+
+    BUILDER_CONFIG_CLASS = FivlInstructConfig
+    BUILDER_CONFIGS = [FivlInstructConfig(name=name, description=about) for name, about in CONFIGS.items()]
+    DEFAULT_CONFIG_NAME = "instruct"
+    DEFAULT_WRITER_BATCH_SIZE = 100  # rows may hold images
+
+    def _info(self):
+        features = FEATURES.copy()
+        if self.config.image_root:
+            features["image"] = datasets.Image()
+        return datasets.DatasetInfo(features=features)
+
+    def _split_generators(self, dl_manager):
+        if not self.config.parts:
+            raise ValueError(
+                "You made a FivlInstruct builder without `parts`. Build first: `promvil build fivl --conversations FILE "
+                "--images FOLDER --out OUT`, then pass the files OUT/work/instruct/masks/part-*.jsonl."
+            )
+        split = self.config.split or SPLIT_OF.get(self.config.name, "train")
+        return [datasets.SplitGenerator(split, gen_kwargs={"files": list(self.config.parts)})]
+
+    def _generate_examples(self, files):
+        for file in files:
+            for row in rows_of_part(file):
+                if self.config.image_root:
+                    row["image"] = {
+                        "bytes": read_image(self.config.image_root, row["image_path"]),
+                        "path": row["image_path"],
+                    }
+                yield row["row_id"], row
+
+
+class _Line(msgspec.Struct):
+    key: str
+    row: msgspec.Raw = msgspec.Raw()
+
+
+def rows_of_part(path: str | os.PathLike) -> Iterator[dict]:
+    """The rows of one shard of a build, in the form of `FEATURES`; rejects are passed over."""
+    decode = msgspec.json.Decoder(_Line).decode
+    with open(path, "rb") as lines:
+        for line in lines:
+            raw = decode(line).row
+            if raw:
+                row = msgspec.json.decode(raw)
+                yield {name: row[name] for name in FEATURES}
+
+
+def read_rows(folder: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
+    """The rows of a built folder, or of a data set that `datasets` loads under this name."""
+    folder = Path(folder)
+    if (folder / "work").is_dir():
+        configs = sorted(path.name for path in (folder / "work").iterdir() if (path / "masks" / "job.json").is_file())
+        if config is None and len(configs) != 1:
+            raise ValueError(f"{folder} holds {', '.join(configs) or 'no finished part'}: say which with --config.")
+        chosen = config or configs[0]
+        if chosen not in configs:
+            raise ValueError(f"{folder} has no finished part {chosen!r}: it holds {', '.join(configs) or 'none'}.")
+        for part in parts_of(folder / "work" / chosen / "masks"):
+            yield from map(FivlRow.from_dict, rows_of_part(part))
+        return
+    loaded = datasets.load_dataset(str(folder), config)
+    for split in loaded.values():
+        columns = [name for name in split.column_names if name != "image"]
+        yield from map(FivlRow.from_dict, split.select_columns(columns))
+
+
+def parts_of(job: Path) -> list[str]:
+    """The shards of a finished job."""
+    try:
+        listed = json.loads((job / "job.json").read_bytes())["parts"]
+    except FileNotFoundError:
+        raise ValueError(
+            f"{job} is not finished: run the same build again, and it goes on where it stopped."
+        ) from None
+    return [str(job / part["name"]) for part in listed]
+
+
+def read_image(root: str | os.PathLike, name: str) -> bytes:
+    """The bytes of an image that does open; the sentence names the file that does not."""
+    from PIL import Image
+
+    path = image_file(root, name)
+    try:
+        with Image.open(path) as image:
+            image.verify()
+        return path.read_bytes()
+    except (OSError, SyntaxError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ValueError(
+            f"The image {path} cannot be opened: {why}. Download it again, or build without --embed-images (rows then refer "
+            "to the image by its name)."
+        ) from None
+
+
+# --- from a build to a folder that can be published -----------------------------------------------
+
+
+def publish(
+    out: str | os.PathLike,
+    config: str,
+    *,
+    split: str | None = None,
+    embed_images: str | os.PathLike | None = None,
+    settings: Mapping | None = None,
+    processes: int = 1,
+) -> dict:
+    """Write the Parquet files of one configuration of a finished build, with statistics, rejects and the card.
+
+    A folder may hold several configurations; the card describes all of them. Gives this one's report.
+    """
+    out = Path(out)
+    work = out / "work" / config
+    parts = parts_of(work / "masks")
+    scratch = Path(tempfile.mkdtemp(prefix=".draft-", dir=out))
+    try:
+        report = _report(work, parts, settings)
+        info = _parquet(scratch, config, parts, split, embed_images, processes)
+        report["split"], report["features"] = next(iter(info.splits)), info.features.to_dict()
+        report["num_bytes"], report["download_size"] = (
+            info.dataset_size,
+            sum(path.stat().st_size for path in (scratch / "parquet").iterdir()),
+        )
+        folder = out / config
+        if folder.exists():
+            shutil.rmtree(folder)
+        (out / "report.json").unlink(missing_ok=True)  # until the end this folder is unfinished
+        os.replace(scratch / "parquet", folder)
+        _write_rejects(folder / "rejects.jsonl", work)
+        (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        reports = {
+            name: json.loads((out / name / "report.json").read_bytes())
+            for name in CONFIGS
+            if (out / name / "report.json").is_file()
+        }
+        (out / "README.md").write_text(card(reports), encoding="utf-8")
+        whole = json.dumps({"configs": sorted(reports)}) + "\n"
+        (out / "report.json").write_text(whole, encoding="utf-8")
+        return report
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _report(work: Path, parts: list[str], settings: Mapping | None) -> dict:
+    """Counts of both stages: what came in, what each filter and each stage dropped, and what the rows hold."""
+    statistics = Statistics()
+    expressions, not_found = Counter(), Counter()
+    for part in parts:
+        for row in rows_of_part(part):
+            statistics.add(FivlRow.from_dict(row))
+    for _, row in jobs.rows(work / "masks"):
+        not_found.update(row["dropped"])
+    masks = json.loads((work / "masks" / "job.json").read_bytes())
+    report = {
+        "settings": dict(settings or masks["describe"]),
+        "rows_in": masks["items"],
+        "rows_rejected": masks["rejected"],
+        "phrases_not_found": dict(sorted(not_found.items())),
+        **statistics.to_dict(),
+    }
+    if (work / "expressions" / "job.json").is_file():
+        first = json.loads((work / "expressions" / "job.json").read_bytes())
+        proposed = kept = 0
+        for _, row in jobs.rows(work / "expressions"):
+            kept += len(row["phrases"])
+            proposed += len(row["phrases"]) + sum(map(len, row["dropped"].values()))
+            expressions.update({reason: len(dropped) for reason, dropped in row["dropped"].items()})
+        report |= {
+            "turns_in": first["items"],
+            "turns_rejected": first["rejected"],
+            "phrases_proposed": proposed,
+            "phrases_kept": kept,
+            "phrases_dropped": dict(sorted(expressions.items())),
+        }
+    return report
+
+
+def _parquet(scratch: Path, config: str, parts: list[str], split, embed_images, processes: int):
+    from datasets.exceptions import DatasetGenerationError
+
+    with bars_on_a_terminal_only():
+        builder = FivlInstruct(
+            config_name=config,
+            cache_dir=str(scratch / "cache"),
+            parts=parts,
+            split=split,
+            image_root=None if embed_images is None else str(embed_images),
+        )
+        processes = min(processes, len(parts))
+        try:
+            builder.download_and_prepare(
+                str(scratch / "made"), file_format="parquet", num_proc=processes if processes > 1 else None
+            )
+        except DatasetGenerationError as error:
+            raise (error.__cause__ or error) from None
+    name = next(iter(builder.info.splits))
+    files = sorted((scratch / "made").glob("*.parquet"))
+    (scratch / "parquet").mkdir()
+    for number, path in enumerate(files):
+        os.replace(path, scratch / "parquet" / f"{name}-{number:05d}-of-{len(files):05d}.parquet")
+    return builder.info
+
+
+def _write_rejects(path: Path, work: Path) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        for stage in ("expressions", "masks"):
+            if (work / stage / "job.json").is_file():
+                for key, rejected in jobs.rejects(work / stage):
+                    told = {"stage": stage, "key": key, "reason": rejected.reason, "detail": rejected.detail}
+                    file.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:
+    """Upload a published folder to the Hub; `load_dataset(repo_id, "instruct")` reads it. Gives the address."""
+    from huggingface_hub import HfApi
+
+    out = Path(out)
+    if not (out / "report.json").is_file():
+        raise ValueError(f"{out} is not a finished build: it has no report.json. Run `promvil build fivl` to its end.")
+    configs = json.loads((out / "report.json").read_bytes())["configs"]
+    api = HfApi()
+    url = api.create_repo(repo_id, repo_type="dataset", exist_ok=True, private=private)
+    api.upload_folder(
+        repo_id=repo_id,
+        repo_type="dataset",
+        folder_path=out,
+        # Never a .py: a repository that holds a script of its own name cannot be loaded any more.
+        allow_patterns=[
+            "README.md",
+            *(f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")),
+        ],
+        delete_patterns=["*.parquet"],
+        commit_message="FiVL-Instruct",
+    )
+    return str(url)
+
+
+def tell(report: Mapping) -> str:
+    """A report for people: what came in, what each step dropped, what is there."""
+    lines = []
+
+    def counted(title: str, counts: Mapping[str, int]) -> None:
+        lines.append(title)
+        lines.extend(f"  {reason:<34}{count:>10,}" for reason, count in sorted(counts.items()))
+
+    if "turns_in" in report:
+        lines.append(f"{report['turns_in']:,} turns, {sum(report['turns_rejected'].values()):,} of them rejected")
+        counted("", report["turns_rejected"])
+        lines.append(f"{report['phrases_proposed']:,} phrases proposed, {report['phrases_kept']:,} kept")
+        counted("dropped by the filters", report["phrases_dropped"] or {"none": 0})
+    counted("phrases not found in the image", report["phrases_not_found"] or {"none": 0})
+    lines.append(f"{report['rows_in']:,} rows in, {report['rows']:,} with key expressions; the others:")
+    counted("", report["rows_rejected"] or {"none": 0})
+    area = report["mask_area"]
+    lines += [
+        f"{report['key_expressions']:,} key expressions in {report['images']:,} images, {report['masks']:,} masks",
+        f"  per turn {report['key_expressions_per_turn']}, words {report['words_per_key_expression']}, mean mask area "
+        f"{area['mean']}, above 0.3 of the image {area['above_0.3']}",
+    ]
+    if report["rows_whose_source_id_repeats"]:
+        lines.append(f"  {report['rows_whose_source_id_repeats']:,} rows share their source id with another row")
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,83 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A random sample of key expressions to be judged, the same for people and for a model, and what verdicts add up to.
+
+Floor 2: numpy.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from promvil_hf.fivl.fivl_rows import FivlRow, Key
+from promvil_hf.key_expressions import Turn
+from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+
+
+@dataclass(frozen=True, slots=True)
+class SampledKey:
+    """One key expression with what a judge has to see."""
+
+    row: FivlRow
+    index: int
+
+    @property
+    def found(self) -> Key:
+        return self.row.keys[self.index]
+
+    @property
+    def turn(self) -> Turn:
+        return self.row.turns[self.found.expression.turn]
+
+    @property
+    def name(self) -> str:
+        """Row, turn and number of the expression in the row: what verdict files are matched by."""
+        return f"{self.row.row_id}/{self.found.expression.turn}/{self.index}"
+
+
+def sample_keys(rows: Iterable[FivlRow], size: int, seed: int = 0) -> list[SampledKey]:
+    """`size` key expressions with masks, drawn evenly from all of them in one pass, in the order of the rows."""
+    if size < 1:
+        raise ValueError(f"You passed a sample of {size}: pass 1 or more.")
+    random = Random(seed)
+    drawn: list[tuple[int, SampledKey]] = []
+    number = 0
+    for row in rows:
+        for index, key in enumerate(row.keys):
+            if key.expression.mask is None:
+                continue
+            number += 1
+            if len(drawn) < size:
+                drawn.append((number, SampledKey(row, index)))
+            elif (place := random.randrange(number)) < size:
+                drawn[place] = (number, SampledKey(row, index))
+    return [sampled for _, sampled in sorted(drawn, key=lambda pair: pair[0])]
+
+
+def share(answers: Sequence[bool], images: Sequence[str], seed: int = 0) -> Interval:
+    """The share of true answers with its interval over images."""
+    return bootstrap_interval(np.array(answers, float), clusters=images, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often two judges say the same, and Cohen's kappa: 0 is chance, 1 is always. NaN where one says always the same."""
+
+    same: Interval
+    kappa: float
+    both: int
+
+
+def agreement(
+    first: Mapping[str, bool], second: Mapping[str, bool], image_of: Callable[[str], str]
+) -> Agreement | None:
+    """Over the items that both judged; None where there is none."""
+    names = [name for name in first if name in second]
+    if not names:
+        return None
+    a, b = (np.array([judged[name] for name in names]) for judged in (first, second))
+    observed = float((a == b).mean())
+    expected = float(a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean()))
+    kappa = (observed - expected) / (1 - expected) if expected < 1 else float("nan")
+    return Agreement(share(list(a == b), [image_of(name) for name in names]), kappa, len(names))

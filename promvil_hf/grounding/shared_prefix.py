@@ -1,0 +1,339 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What prompts about one picture share, for each kind of backend: its vision pass and its prefix, once for all.
+
+Special: `shared(backend)` picks the way. Kosmos-2 and the causal patch-token families read a picture once and keep its
+keys and values; families whose prompt looks forward (PaliGemma, Gemma 3), served models and backends of your own are
+asked through `backend.generate`. Answers equal those of `generate`, whichever way. Floor 4: torch and transformers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import DynamicCache
+
+from promvil_hf.backends.base import Decoding, Generated, GroundingBackend, Request, StopRule
+from promvil_hf.backends.decoding import PER_TOKEN, end_tokens, in_evaluation_mode
+from promvil_hf.backends.endpoint import EndpointBackend
+from promvil_hf.backends.kosmos2 import Kosmos2Backend
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.backends.stops import complete_object
+from promvil_hf.dialects import Kosmos2, QwenJson
+from promvil_hf.grounding.constrained import LikeliestToken, WellFormedBoxes, box_tokens
+from promvil_hf.grounding.decode import Decoder, OpenPicture, write
+
+
+TOO_LONG = "prompt too long"
+
+# Families in which a token of the picture or before it never looks at what stands behind: their prefix can be kept.
+CAUSAL = frozenset({"llava", "llava_next", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl"})
+_THREE_AXES = frozenset({"qwen2_5_vl", "qwen3_vl"})  # positions count time, height and width
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """A picture that nothing was computed for."""
+
+    image: Image.Image
+    slots: int = 0
+
+
+def shared(backend: GroundingBackend, token_budget: int) -> "SharedKosmos2 | SharedPatchTokens | Asked":
+    """How prompts about the same pictures are asked of this backend."""
+    if isinstance(backend, Kosmos2Backend):
+        return SharedKosmos2(backend, token_budget)
+    if isinstance(backend, PatchTokenBackend) and backend.model.config.model_type in CAUSAL:
+        return SharedPatchTokens(backend, token_budget)
+    return Asked(backend, token_budget)
+
+
+class _Shared:
+    """What both ways of keeping a prefix have in common; `budget` is in slots, keys and values of one token each."""
+
+    def __init__(self, backend, tokenizer, base, decoder: Decoder, budget: int):
+        self.backend, self.tokenizer, self.base, self.decoder, self.budget = backend, tokenizer, base, decoder, budget
+        self.context = getattr(base.config.get_text_config(), "max_position_embeddings", None) or math.inf
+        self.most_slots = 0  # ever in use at a time, open pictures included
+        self.pictures_read = 0
+        self.stop = box_stop(backend)
+        self._box_tokens: list[int] | None = None
+
+    def ask(
+        self,
+        rows: Sequence[tuple[OpenPicture, str]],
+        decoding: Decoding,
+        boxes: int | None = None,
+        held: int = 0,
+    ) -> list[Generated]:
+        """Greedy answers in order, one for each picture and prompt. `boxes` is the most boxes of a constrained answer
+        (None: not constrained); `held` slots of the budget are taken by open pictures."""
+        choice, longest = LikeliestToken(self.decoder.head), decoding.max_new_tokens
+        if boxes is not None:
+            choice = self._constrained(decoding.max_new_tokens, boxes)
+            longest = choice.longest
+        suffixes = self._suffixes(rows)
+        fits = [
+            row
+            for row, ((picture, _), suffix) in enumerate(zip(rows, suffixes, strict=True))
+            if self._room(picture, suffix) >= longest
+        ]
+        answers = [Generated("", (), (), TOO_LONG)] * len(rows)
+        with torch.inference_mode(), in_evaluation_mode(self.base):
+            written, slots = write(
+                self.decoder,
+                [(rows[row][0], suffixes[row]) for row in fits],
+                choice,
+                longest,
+                decoding.stop,
+                self.budget - held,
+                self._decoded,
+            )
+        self.most_slots = max(self.most_slots, slots + held)
+        for row, answer in zip(fits, written, strict=True):
+            answers[row] = answer
+        return answers
+
+    def fits(self, picture: OpenPicture, prompt: str) -> bool:
+        """The model's context has room for this prompt and one more token."""
+        return self._room(picture, self._suffixes([(picture, prompt)])[0]) >= 1
+
+    def _room(self, picture: OpenPicture, suffix: Sequence[int]) -> float:
+        return self.context - picture.position - len(suffix)
+
+    def _constrained(self, max_new_tokens: int, boxes: int) -> WellFormedBoxes:
+        if self._box_tokens is None:
+            self._box_tokens = box_tokens(self.tokenizer, self.backend.dialect.grid.side)
+        return WellFormedBoxes(self.decoder.head, self._box_tokens, max_new_tokens, boxes)
+
+    def _decoded(self, tokens: list[int]) -> str:
+        return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+class SharedKosmos2(_Shared):
+    """`<s><image>`, the slots, `</image><grounding>` are read once for each picture."""
+
+    lead = "<grounding>"
+
+    def __init__(self, backend: Kosmos2Backend, budget: int):
+        base = backend.base
+        text = base.text_model
+        first = text.config.pad_token_id + 1  # Kosmos-2 counts positions from behind its padding's
+
+        def read(ids, mask, positions, cache):
+            return text.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=(positions + first).contiguous(),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+
+        ends = frozenset(end_tokens(base, backend.tokenizer))
+        decoder = Decoder(read, text.lm_head, ends, backend.tokenizer.pad_token_id, backend.model.device)
+        super().__init__(backend, backend.tokenizer, base, decoder, budget)
+        self.slots = len(backend.prompt_tokens([self.lead])[0])  # of a picture
+
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[OpenPicture]:
+        """Vision and prefix, in batches of a few pictures: of the first that take at most `room` slots, or of `least`."""
+        images = images[: int(max(least, min(room, self.slots * len(images)) // self.slots))]
+        opened = []
+        for start in range(0, len(images), 8):
+            with torch.inference_mode(), in_evaluation_mode(self.base):
+                embeds = self.backend.encode_images(self.backend.pixels(images[start : start + 8]))
+            prefix = self.backend.open_prefix(embeds, self.lead)
+            opened += _opened(prefix.cache, [prefix.tokens] * len(embeds), [len(prefix.tokens)] * len(embeds))
+        self.pictures_read += len(images)
+        return opened
+
+    def _suffixes(self, rows: Sequence[tuple[OpenPicture, str]]) -> list[list[int]]:
+        suffixes = []
+        for (picture, prompt), tokens in zip(
+            rows, self.backend.prompt_tokens([prompt for _, prompt in rows]), strict=True
+        ):
+            shared = picture.slots
+            if tuple(tokens[:shared]) != picture.tokens or len(tokens) == shared:
+                raise ValueError(
+                    f"You passed the prompt {prompt!r}: every prompt about a kept picture must begin with {self.lead!r} "
+                    "and go on after it."
+                )
+            suffixes.append(tokens[shared:])
+        return suffixes
+
+
+class SharedPatchTokens(_Shared):
+    """Everything up to the picture's last token is read once; what stands behind it in the prompt is each row's own."""
+
+    slots = 0  # of a picture: not known before one is read
+
+    def __init__(self, backend: PatchTokenBackend, budget: int):
+        base = backend.model.get_base_model() if hasattr(backend.model, "get_base_model") else backend.model
+        self.axes = 3 if base.config.model_type in _THREE_AXES else 1
+
+        def read(ids, mask, positions, cache):
+            if self.axes > 1:
+                positions = positions.expand(self.axes, *positions.shape)
+            return base.model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions.contiguous(),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+
+        tokenizer = backend.processor.tokenizer
+        ends = frozenset(end_tokens(base, tokenizer))
+        padding = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        decoder = Decoder(read, base.get_output_embeddings(), ends, padding, base.device)
+        super().__init__(backend, tokenizer, base, decoder, budget)
+
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[OpenPicture]:
+        """Vision and prefix of the first pictures that take at most `room` slots, or of `least`; neighbours whose inputs have
+        the same shapes go through the model together."""
+        inputs, opened = [], []
+        for image in images:
+            own = self.backend.inputs([Request("?", image)])
+            room -= self._end(own)
+            if room < 0 and len(inputs) >= least:
+                break
+            inputs.append(own)
+        for _, alike in groupby(inputs, lambda own: {name: value.shape for name, value in own.items()}):
+            opened += self._read(list(alike))
+        self.pictures_read += len(opened)
+        return opened
+
+    def _end(self, inputs: Mapping[str, torch.Tensor]) -> int:
+        """How many tokens the first row has up to its picture's last."""
+        return int(self.backend.image_positions(inputs)[0].nonzero()[-1]) + 1
+
+    @torch.inference_mode()
+    def _read(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> list[OpenPicture]:
+        inputs = {name: torch.cat([own[name] for own in inputs]) for name in inputs[0]}
+        ids = inputs["input_ids"]
+        end = self._end(inputs)
+        # Only what has an entry for each token is cut; pixels and sizes stay whole.
+        cut = {name: value[:, :end] if name in PER_TOKEN else value for name, value in inputs.items()}
+        cache = DynamicCache()
+        with in_evaluation_mode(self.base):
+            self.base.model(**cut, past_key_values=cache, use_cache=True)
+        # Where a picture takes fewer positions than tokens, the model has just noted how many fewer.
+        deltas = getattr(self.base.model, "rope_deltas", None)
+        after = [end] * len(ids) if deltas is None else (end + deltas.flatten()).tolist()
+        self.slots = max(self.slots, end)
+        return _opened(cache, [tuple(row) for row in ids[:, :end].tolist()], after)
+
+    def _suffixes(self, rows: Sequence[tuple[OpenPicture, str]]) -> list[list[int]]:
+        """What stands behind the picture, tokenised by itself: the picture's mark is a token that nothing merges with."""
+        if not rows:
+            return []
+        tokenizer = self.tokenizer
+        mark = self.base.config.image_token_id
+        blank = Image.new("RGB", (1, 1))  # only says that there is a picture
+        texts = [self.backend._prompt(Request(prompt, blank)) for _, prompt in rows]
+        suffixes = []
+        for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"]:
+            suffixes.append(tokens[len(tokens) - tokens[::-1].index(mark) :])
+        return [self._behind(picture) + suffix for (picture, _), suffix in zip(rows, suffixes, strict=True)]
+
+    def _behind(self, picture: OpenPicture) -> list[int]:
+        """What the processor itself writes behind a picture's last token (Idefics3 closes its tiles)."""
+        if self.base.config.model_type not in ("idefics3", "smolvlm"):
+            return []
+        return [self.tokenizer.convert_tokens_to_ids("<fake_token_around_image>")]
+
+
+class Asked:
+    """Backends that keep nothing: every prompt goes through `backend.generate`, with those of like length."""
+
+    slots = 0
+
+    def __init__(self, backend: GroundingBackend, budget: int):
+        self.backend = backend
+        self.served = isinstance(backend, EndpointBackend)
+        self.rows = 1 << 30 if self.served else max(1, budget // 1024)
+        self.stop = None if self.served else box_stop(backend)
+        self.pictures_read = self.most_slots = 0
+        config = getattr(getattr(backend, "model", None), "config", None)
+        self.context = getattr(config and config.get_text_config(), "max_position_embeddings", None)
+
+    def open(self, images: Sequence[Image.Image], room: float = math.inf, least: int = 0) -> list[Unopened]:
+        """All of them: nothing is kept, so nothing takes room."""
+        return [Unopened(image) for image in images]
+
+    def ask(
+        self, rows: Sequence[tuple[Unopened, str]], decoding: Decoding, boxes: int | None = None, held: int = 0
+    ) -> list[Generated]:
+        if boxes is not None:
+            raise ValueError(
+                f"You asked for constrained boxes of a {type(self.backend).__name__}: only Kosmos-2 writes boxes as "
+                "cells. Leave out `constrained`."
+            )
+        if self.served and decoding.stop is not None:
+            decoding = Decoding(decoding.max_new_tokens)
+        answers: dict[int, Generated] = {
+            row: Generated("", (), (), TOO_LONG) for row, asked in enumerate(rows) if not self.fits(*asked)
+        }
+        order = sorted(set(range(len(rows))) - answers.keys(), key=lambda row: len(rows[row][1]))
+        for start in range(0, len(order), self.rows):
+            part = order[start : start + self.rows]
+            asked = [Request(rows[row][1], rows[row][0].image) for row in part]
+            answers |= zip(part, self.backend.generate(asked, decoding), strict=True)
+        return [answers[row] for row in range(len(rows))]
+
+    def fits(self, picture: Unopened, prompt: str) -> bool:
+        """The words alone do not fill the context; how much the picture takes only the backend knows."""
+        if self.context is None or len(prompt) < self.context:  # a token has at least a letter
+            return True
+        return len(self.backend.processor.tokenizer(prompt)["input_ids"]) < self.context
+
+
+def box_stop(backend: GroundingBackend) -> StopRule | None:
+    """When an answer with boxes is complete, in the backend's dialect; None where only the end token tells."""
+    tokenizer = tokenizer_of(backend)
+    if tokenizer is None:
+        return None
+    if isinstance(backend.dialect, Kosmos2):
+        return complete_object(tokenizer, backend.dialect.grid.side**2)
+    return complete_json(tokenizer) if isinstance(backend.dialect, QwenJson) else None
+
+
+def tokenizer_of(backend: GroundingBackend) -> Any | None:
+    """The tokenizer of a backend that has one: a served model's is its server's."""
+    return getattr(backend, "tokenizer", None) or getattr(getattr(backend, "processor", None), "tokenizer", None)
+
+
+def complete_json(tokenizer) -> StopRule:
+    """The answer's first JSON value is closed: as many brackets shut as were opened, those in strings not counted."""
+    closing: dict[int, bool] = {}
+
+    def done(tokens: Sequence[int]) -> bool:
+        newest = tokens[-1]
+        if newest not in closing:
+            closing[newest] = any(bracket in tokenizer.decode([newest]) for bracket in "]}")
+        if not closing[newest]:
+            return False
+        depth, quoted, escaped = 0, False, False
+        for letter in tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False):
+            if quoted:
+                quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
+            elif letter == '"':
+                quoted = depth > 0
+            elif letter in "[{":
+                depth += 1
+            elif letter in "]}" and depth:
+                depth -= 1
+                if not depth:
+                    return True
+        return False
+
+    return done
+
+
+def _opened(cache: DynamicCache, tokens: Sequence[tuple[int, ...]], positions: Sequence[int]) -> list[OpenPicture]:
+    return [
+        OpenPicture(own, tuple((layer.keys[row], layer.values[row]) for layer in cache.layers), position)
+        for row, (own, position) in enumerate(zip(tokens, positions, strict=True))
+    ]

@@ -1,0 +1,191 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A `transformers.Trainer` for losses that are sums over targets: exact, logged term by term, saved whole or not at all.
+
+A subclass says how many targets of each term a batch has (`count`), what the terms of a batch sum up to (`terms`) and
+how they mix (`mixture`). The loss is the mixture of each term's sum over its count in the whole accumulation window, on
+all ranks: the same number, and the same gradient, however the window is cut into micro-batches and ranks. Floor 4.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from transformers import Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput, rotate_checkpoints
+
+from promvil_hf.training.adapter_card import CardFacts, write_card
+from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole
+
+
+class WindowTrainer(Trainer):
+    """Override `count` and `terms`, and set `mixture` if there is more than one term.
+
+    `note(name, total, count)` inside `terms` logs any other average, such as an accuracy or a loss by level.
+    """
+
+    card: CardFacts | None = None
+    loss_is_scaled_for_ga = True  # nothing is left for the parent to divide by the accumulation steps
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"You started one process for {self.args.n_gpu} GPUs, which transformers would split each batch for. "
+                "Start one process a GPU with `accelerate launch` or `torchrun --nproc_per_node`, or name one GPU in "
+                "CUDA_VISIBLE_DEVICES."
+            )
+        self.mixture: dict[str, float] = {"loss": 1.0}
+        self._window: dict[str, torch.Tensor] = {}
+        self._noted: dict[str, dict[str, torch.Tensor]] = {"train": {}, "eval": {}}
+
+    def count(self, batch: Mapping[str, Any]) -> dict[str, float | torch.Tensor]:
+        """The number (or the total weight) of targets of each term of `mixture`, before the batch goes to the device."""
+        raise NotImplementedError
+
+    def terms(self, model, inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """The sum over the targets of a batch for each term of `mixture`. Each rank must go through the model."""
+        raise NotImplementedError
+
+    # Loss
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        counts = [self.count(batch) for batch in batches]
+        totals = torch.tensor([float(sum(own[name] for own in counts)) for name in self.mixture], device=device)
+        totals = self.accelerator.reduce(totals, "sum")
+        self._window = dict(zip(self.mixture, totals, strict=True))
+        return batches, None
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        training = self.model.training
+        own = self.count(inputs)
+        counts = self._window if training else own
+        sums = self.terms(model, inputs)
+        loss = sum(
+            share * sums[name] / torch.as_tensor(counts[name], device=sums[name].device).clamp(min=1e-9)
+            for name, share in self.mixture.items()
+        )
+        for name in self.mixture:
+            self.note(name, sums[name], own[name])
+        if training:
+            loss = loss * self.accelerator.num_processes  # ranks average their gradients
+        return (loss, {"loss": loss}) if return_outputs else loss
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            return self.compute_loss(model, inputs).detach(), None, None
+
+    # Logging
+
+    def note(self, name: str, total, count) -> None:
+        """Add to an average that is logged under `name`, over all batches and ranks since the last log."""
+        noted = self._noted["train" if self.model.training else "eval"]
+        device = self.args.device  # no copy to the host, which a GPU would have to wait for
+        exact = torch.float32 if device.type == "mps" else torch.float64
+        pair = torch.stack([torch.as_tensor(value).detach().to(device, exact) for value in (total, count)])
+        noted[name] = noted[name] + pair if name in noted else pair
+
+    def averages(self, mode: str) -> dict[str, float]:
+        """What was noted since the last call, averaged over all ranks. Call it on every rank."""
+        ranks = gather_object([{name: pair.tolist() for name, pair in self._noted[mode].items()}])
+        self._noted[mode] = {}
+        names = sorted({name for rank in ranks for name in rank})
+        totals = {name: [sum(both) for both in zip(*(rank[name] for rank in ranks if name in rank))] for name in names}
+        return {name: total / count for name, (total, count) in totals.items() if count}
+
+    def log(self, logs, start_time=None):
+        if "loss" in logs:  # a training log
+            noted = self.averages("train")
+            noted.pop("loss", None)  # the trainer's own is of the same steps
+            logs.update(noted)
+        super().log(logs, start_time)
+
+    def evaluation_loop(self, *args, metric_key_prefix="eval", **kwargs):
+        self._noted["eval"] = {}
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        averages = self.averages("eval")
+        averages["loss"] = sum(share * averages.get(name, 0.0) for name, share in self.mixture.items())
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in averages.items()})
+        return output
+
+    # Checkpoints
+
+    def train(self, resume_from_checkpoint=None, *args, **kwargs):
+        """`True` takes the last whole checkpoint of the output folder; one that is not whole is never taken."""
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint, cut_short = last_whole(self.args.output_dir)
+            if self.is_world_process_zero():
+                for path, wrong in cut_short.items():
+                    print(f"{path} is passed over: {wrong}")
+            if resume_from_checkpoint is None:
+                raise ValueError(
+                    f"You asked to go on from the last checkpoint, but {self.args.output_dir} has no whole one. Leave "
+                    "--resume_from_checkpoint out to start anew."
+                )
+        elif resume_from_checkpoint:
+            check_whole(resume_from_checkpoint)
+        if resume_from_checkpoint and self._finished(resume_from_checkpoint):
+            return TrainOutput(self.state.global_step, 0.0, {})
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _finished(self, checkpoint) -> bool:
+        """Whether this is the last checkpoint of a run like this one, which is then loaded; the parent would train on."""
+        state = TrainerState.load_from_json(os.path.join(checkpoint, TRAINER_STATE_NAME))
+        same = self.args.max_steps in (-1, 0, state.max_steps) and self.args.num_train_epochs <= state.num_train_epochs
+        if not same or state.global_step < state.max_steps:
+            return False
+        self.state = state
+        self._load_from_checkpoint(checkpoint)
+        return True
+
+    def create_model_card(self, **kwargs):
+        """A filled card where `card` says what the trainer cannot know, else the parent's draft."""
+        if self.card is None:
+            super().create_model_card(**kwargs)
+        elif self.is_world_process_zero():
+            scores: dict[str, float] = {}
+            for entry in self.state.log_history:
+                scores.update({name: value for name, value in entry.items() if name.startswith("eval_")})
+            scores = {name: value for name, value in scores.items() if not name.endswith(("_runtime", "_per_second"))}
+            write_card(self.args.output_dir, self.card, scores, self.trained())
+
+    def trained(self) -> str:
+        """What is trained, in words that follow "this adapter"."""
+        trainable = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+        return f"trains {trainable:,} parameters"
+
+    def _save_checkpoint(self, model, trial):
+        kept, self.args.save_total_limit = self.args.save_total_limit, None  # no old one goes before this one is whole
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = kept
+        self.accelerator.wait_for_everyone()  # each rank writes its own random state
+        if self.args.should_save:
+            folder = self._get_output_dir(trial=trial)
+            mark_whole(os.path.join(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
+            rotate_checkpoints(folder, kept, self.state.best_model_checkpoint, use_mtime=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        if hasattr(self.model, "peft_config"):
+            check_adapter(self.model, resume_from_checkpoint)
+        elif self._reads_whole_weights():
+            load_weights(self.model, resume_from_checkpoint)
+            return
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _reads_whole_weights(self) -> bool:
+        """Whether checkpoints hold the model as `save_pretrained` writes it. FSDP and DeepSpeed have forms of their own."""
+        return hasattr(self.model, "save_pretrained") and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def _load_best_model(self):
+        if self.state.best_model_checkpoint is not None:
+            check_whole(self.state.best_model_checkpoint)
+            if not hasattr(self.model, "peft_config") and self._reads_whole_weights():
+                load_weights(self.model, self.state.best_model_checkpoint)
+                return
+        super()._load_best_model()

@@ -1,0 +1,120 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Between tower and language model: what a picture says of a place becomes the words for it, before any sentence is read.
+
+It stands for the alignment stage of the real models (LLaVA's first one trains the projector alone). Special: the answers
+are read off by the language model's own word embeddings, so a red circle looks like "red" and "circle" from the first step
+on; and keys begin equal to queries, so attention begins as likeness. Without both, tiny models stay at chance for long.
+Floor 5: torch.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+
+from promvil_hf.dialects import Kosmos2
+from promvil_hf.toy.config import COLORS, SIZES
+from promvil_hf.toy.muon import Muon
+from promvil_hf.toy.relations import UNSIDED
+from promvil_hf.toy.small_world import HARD, held_out
+from promvil_hf.toy.training_rows import COLUMNS, NAMES, ROWS, ToyRows, place_row
+from studies.toy_bases.tower import CELL_WEIGHT, Point, collate, descend
+
+
+WORDS = {
+    "name": NAMES, "color": COLORS, "size": SIZES, "side": ("left", "right"), "column": COLUMNS, "row": ROWS
+}  # fmt: skip
+GRID = Kosmos2().grid.side
+SHARPNESS = 10.0  # words of unit norm, three of which make a place
+
+
+def word_ids(tokenizer, aspects: Iterable[str] = ("name", "color", "size")) -> dict[str, torch.Tensor]:
+    """The tokens of the words for each aspect."""
+    found = {}
+    for aspect in aspects:
+        words = WORDS[aspect]
+        ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
+        spelled = [word for word, own in zip(words, ids, strict=True) if len(own) != 1]
+        if spelled:
+            raise ValueError(
+                f"This tokenizer writes {', '.join(spelled)} with several tokens: make it from sentences that use every "
+                "word of the toy world, with a vocabulary large enough for them."
+            )
+        found[aspect] = torch.tensor([own[0] for own in ids])
+    return found
+
+
+def truths(truth: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What each aspect of a place is, as a number of its word; -1 where there is none to say."""
+    on = truth[..., 0] >= 0
+    across, down = ((truth[..., first] + truth[..., first + 2] + 1) / (2 * GRID) for first in (3, 4))
+    clear = on & ((across - 0.5).abs() >= UNSIDED)
+    return {
+        "name": truth[..., 0],
+        "color": truth[..., 1],
+        "size": truth[..., 2],
+        "side": torch.where(clear, (across > 0.5).long(), -1),
+        "column": torch.where(on, (across * len(COLUMNS)).long(), -1),
+        "row": torch.where(on, (down * len(ROWS)).long(), -1),
+    }
+
+
+def align(
+    embed: Callable[[torch.Tensor], torch.Tensor],
+    between: Iterable[tuple[str, torch.nn.Parameter]],
+    embedding: torch.nn.Parameter,
+    words: Mapping[str, torch.Tensor],
+    cells: torch.Tensor | None,
+    steps: int,
+    *,
+    batch_size: int = 32,
+    peak: float = 0.02,
+    seed: int = 0,
+    every: int = 50,
+    say: Callable[[Point], object] = lambda point: None,
+) -> list[Point]:
+    """Train what lies between (its named parameters) and the word embeddings. `embed` maps pixel values to (N, places, width).
+
+    `cells` are the location tokens, if the model has any: a linear map of the place then also names the object's corners.
+    """
+    width = embedding.shape[1]
+    generator = torch.Generator().manual_seed(seed)
+    corners = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in range(2)]
+    rows = ToyRows(place_row, steps * batch_size, seed + 1)
+    check = collate(place_row(drawn) for drawn in held_out(HARD, 50, seed))
+
+    def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        places = embed(images) * width**0.5
+        loss, right, known = torch.zeros(()), {}, truths(truth)
+        for aspect, ids in words.items():
+            named = (known[aspect] >= 0) & (known[aspect] < len(ids))
+            scores = SHARPNESS * places[named] @ embedding[ids].T / width**0.5
+            answer = known[aspect][named]
+            loss = loss + F.cross_entropy(scores, answer)
+            right[aspect] = (scores.argmax(-1) == answer).float().mean().item()
+        if cells is not None:
+            on = truth[..., 0] >= 0
+            for turn, name, column in zip(corners, ("first_cell", "last_cell"), (3, 5), strict=True):
+                scores = SHARPNESS * (places[on] @ turn) @ embedding[cells].T / width**0.5
+                answer = truth[..., column + 1][on] * GRID + truth[..., column][on]
+                loss = loss + CELL_WEIGHT * F.cross_entropy(scores, answer)
+                guess = scores.argmax(-1)
+                near = ((guess // GRID - answer // GRID).abs() <= 1) & ((guess % GRID - answer % GRID).abs() <= 1)
+                right[name] = near.float().mean().item()
+        return loss, right
+
+    def step_loss(step: int) -> torch.Tensor:
+        batch = collate(rows[index] for index in range(step * batch_size, (step + 1) * batch_size))
+        return loss_of(*batch)[0]
+
+    def look() -> dict[str, float]:
+        loss, right = loss_of(*check)
+        return {"held_out_loss": loss.item(), **right}
+
+    curve = []
+    read = [("corners", corner) for corner in corners] if cells is not None else []
+    optimizer = Muon([*between, ("embedding", embedding), *read], peak)
+    for point in descend(optimizer, step_loss, steps, look, every):
+        curve.append(point)
+        say(point)
+    return curve

@@ -1,0 +1,92 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+import json
+import os
+import pickle
+
+import pytest
+
+from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_list
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "ids"),
+    [
+        ("ids.txt", "# mine\n17\n 18 \n\n", "coco", {17, 18}),
+        ("names.txt", "COCO_train2014_000000380440.jpg\n/data/000000000042.jpg\n", "coco", {380440, 42}),
+        ("prompts.txt", "[image]/d/COCO_train2014_000000380440.jpg<tab><grounding><phrase>a</phrase>\n", "coco", {380440}),
+        ("csv.csv", "5,a dog\n6,a cat\n", "vg", {5, 6}),
+        ("vg.txt", "VG_100K_2/2370806.jpg\n2370807.jpg\n", "vg", {2370806, 2370807}),
+        ("list.json", "[3, 4]", "vg", {3, 4}),
+        ("gqa.json", {"201": {"imageId": "2354786", "question": "?"}, "202": {"imageId": "n161313"}}, "vg", {2354786}),
+        ("graphs.json", {"2407890": {"objects": {}, "width": 5}}, "vg", {2407890}),
+        ("coco.json", {"images": [{"id": 9, "file_name": "x.jpg"}], "annotations": []}, "coco", {9}),
+        ("rows.jsonl", '{"image": "000000372029.jpg", "label": 1}\n{"image": "000000434275.jpg"}\n', "coco", {372029, 434275}),
+        (
+            "refs.json",
+            [{"image_id": 1, "split": "train"}, {"image_id": 2, "split": "testA"}, {"image_id": 3, "split": "val"}],
+            "coco",
+            {2, 3},
+        ),
+    ],
+)
+def test_a_list_is_read_from_what_benchmarks_ship(tmp_path, name, content, kind, ids):
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    found = read_list(path, kind)
+    assert found.ids == ids and found.name == path.stem and found.kind == kind
+
+
+def test_refs_pickles_are_read_and_cannot_run_anything(tmp_path):
+    refs = [{"image_id": 8, "split": "test", "sentences": []}, {"image_id": 9, "split": "train"}]
+    (tmp_path / "refs(umd).p").write_bytes(pickle.dumps(refs, protocol=0))
+    assert read_list(tmp_path / "refs(umd).p", "coco").ids == {8}
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    (tmp_path / "evil.p").write_bytes(pickle.dumps([Evil()]))
+    with pytest.raises(ValueError, match=r"is refused.*it asks for .*system"):
+        read_list(tmp_path / "evil.p", "coco")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_names_that_are_no_visual_genome_image_are_counted(shared_data):
+    testdev = read_list(shared_data / "gqa" / "gqa_testdev_250.json", "vg")
+    assert testdev.ids == frozenset() and testdev.unmatched == 39  # its photographs are not Visual Genome's
+    prompts = read_list(shared_data / "promvil" / "finetune_refcocog_test.first400.txt", "coco")
+    assert len(prompts.ids) == 188 and 380440 in prompts.ids and prompts.unmatched == 0
+
+
+def test_the_report_counts_images_once_and_each_list_for_itself():
+    lists = LeakageList("a", "coco", frozenset((5, 6, 99))), LeakageList("b", "vg", frozenset((1,)), unmatched=2)
+    leakage = Leakage(lists)
+    kept = [image_id for image_id, coco_id in ((1, 5), (2, 6), (3, 7), (5, None)) if leakage.keeps(image_id, coco_id)]
+    assert kept == [3, 5]
+    told = leakage.to_dict()
+    assert (told["images"], told["images_with_coco_id"], told["excluded"]) == (4, 3, 2)
+    found = [(own["name"], own["images_found"], own["names_that_are_no_id"]) for own in told["lists"]]
+    assert found == [("a", 2, 0), ("b", 1, 2)]
+
+
+def test_coco_ids_come_from_coco_names_only():
+    assert coco_id_of("d/COCO_val2014_000000000139.jpg") == 139
+    assert coco_id_of("000000000139.png") == 139
+    assert coco_id_of("VG_100K/2370806.jpg") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("the dog\nthe cat\n", "names no coco image: 2 entries, such as"),
+        ("{", "is neither JSON nor JSON Lines"),
+    ],
+)
+def test_a_file_without_images_is_refused(tmp_path, content, sentence):
+    (tmp_path / "list.txt").write_text(content)
+    with pytest.raises(ValueError, match=sentence):
+        read_list(tmp_path / "list.txt", "coco")
+    with pytest.raises(ValueError, match="Cannot read the list .*: No such file"):
+        read_list(tmp_path / "nothing.txt", "coco")
+    with pytest.raises(ValueError, match="You passed kind='flickr': ids are coco or vg"):
+        read_list(tmp_path / "list.txt", "flickr")

@@ -1,0 +1,207 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""No half-written checkpoint is ever taken for a whole one."""
+
+import functools
+import os
+
+import pytest
+import torch
+
+from promvil_hf.backends.loading import with_adapter
+from promvil_hf.toy import models
+from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.training.checkpoints import (
+    MARK,
+    check_adapter,
+    check_whole,
+    last_whole,
+    load_weights,
+    mark_whole,
+    what_is_missing,
+)
+from tests.laws import fivl_rows
+from tests.laws.promvil_rows import rows, trainer, weights
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
+FAMILIES = ("kosmos2", "llava", "llava_next", "paligemma", "gemma3", "qwen2_5_vl", "qwen3_vl", "idefics3", "smolvlm")
+
+
+@functools.cache
+def few():
+    return rows(3, 0)
+
+
+def checkpoint(folder, step, size=10):
+    path = folder / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "adapter_model.safetensors").write_bytes(b"x" * size)
+    (path / "rng").mkdir()
+    (path / "rng" / "0.pth").write_bytes(b"y")
+    mark_whole(path)
+    return path
+
+
+def test_the_last_whole_checkpoint_is_found_and_later_ones_are_named(tmp_path):
+    checkpoint(tmp_path, 5)
+    whole = checkpoint(tmp_path, 10)
+    cut = checkpoint(tmp_path, 15)
+    (cut / MARK).unlink()
+    short = checkpoint(tmp_path, 20)
+    (short / "adapter_model.safetensors").write_bytes(b"x")
+    (tmp_path / "checkpoint-best").mkdir()
+    found, passed_over = last_whole(tmp_path)
+    assert found == str(whole)
+    assert passed_over == {
+        str(short): "adapter_model.safetensors should have 10 bytes and has 1",
+        str(cut): f"it has no {MARK}, which is written last: saving it was cut short",
+    }
+    assert last_whole(tmp_path / "nothing") == (None, {})
+
+
+@pytest.mark.parametrize("gone", ["adapter_model.safetensors", "rng/0.pth"])
+def test_a_missing_part_is_noticed(tmp_path, gone):
+    path = checkpoint(tmp_path, 1)
+    assert what_is_missing(path) is None
+    (path / gone).unlink()
+    assert gone in what_is_missing(path)
+    with pytest.raises(ValueError, match="Name a whole checkpoint, or pass `--resume_from_checkpoint true`"):
+        check_whole(path)
+
+
+def test_a_run_killed_at_any_moment_of_saving_leaves_no_whole_looking_half(tmp_path, monkeypatch):
+    """Saving is cut short after each file that it writes."""
+    own = trainer(tmp_path, few(), max_steps=1, save_strategy="steps", save_steps=1)
+    own.train()
+    path = tmp_path / "checkpoint-1"
+    names = sorted(file.name for file in path.iterdir())
+    assert what_is_missing(path) is None and MARK in names and "optimizer.pt" in names and "trainer_state.json" in names
+    for kept in range(len(names)):
+        part = tmp_path / f"cut-{kept}"
+        part.mkdir()
+        for name in [name for name in names if name != MARK][:kept]:
+            os.link(path / name, part / name)
+        assert what_is_missing(part) is not None
+
+
+def test_training_goes_on_from_the_last_whole_checkpoint_and_refuses_a_half_one(tmp_path, capsys):
+    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, few(), **options).train()
+    (tmp_path / "checkpoint-4" / MARK).unlink()
+    again = trainer(tmp_path, few(), **options)
+    again.train(resume_from_checkpoint=True)
+    assert "checkpoint-4 is passed over: it has no" in capsys.readouterr().out
+    assert [entry["step"] for entry in again.state.log_history if "loss" in entry] == [1, 2, 3, 4]
+    (tmp_path / "checkpoint-2" / "optimizer.pt").write_bytes(b"")
+    with pytest.raises(ValueError, match="checkpoint-2, but optimizer.pt should have"):
+        trainer(tmp_path, few(), **options).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    with pytest.raises(ValueError, match="has no whole one. Leave"):
+        trainer(tmp_path / "empty", few(), **options).train(resume_from_checkpoint=True)
+
+
+def test_a_finished_run_is_not_trained_on(tmp_path):
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    first = trainer(tmp_path, few(), **options)
+    first.train()
+    again = trainer(tmp_path, few(), **options)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 2
+    assert all(torch.equal(some, other) for some, other in zip(weights(again).values(), weights(first).values(), strict=True))
+    longer = trainer(tmp_path, few(), **{**options, "max_steps": 3})
+    longer.train(resume_from_checkpoint=True)
+    assert longer.state.global_step == 3
+
+
+def test_an_old_checkpoint_goes_only_when_the_new_one_is_whole(tmp_path, monkeypatch):
+    from promvil_hf.training import window_trainer as base
+
+    own = trainer(tmp_path, few(), max_steps=2, save_strategy="steps", save_steps=1, save_total_limit=1)
+    monkeypatch.setattr(base, "mark_whole", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt) if str(folder).endswith("-2")
+                        else mark_whole(folder))  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        own.train()
+    assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-1")
+
+
+def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path):
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, few(), **options).train()
+    others = {"of another shape": {"rank": 8}, "unexpected": {"scope": "text"}, "missing": {"scope": "all-linear"}}
+    for told, other in others.items():
+        with pytest.raises(ValueError, match=f"does not fit this model: its tensors are .*{told}"):
+            trainer(tmp_path / "other", few(), **{**options, **other}).train(str(tmp_path / "checkpoint-1"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_weights_of_every_family_are_read_back_under_whatever_names_they_have(family, tmp_path):
+    make = getattr(models, f"tiny_{family}")
+    saved = make(seed=1).model
+    saved.save_pretrained(tmp_path)
+    model = make(seed=2).model
+    assert load_weights(model, tmp_path) == len(model.state_dict())
+    for name, tensor in saved.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "scope": None}
+    trainer(tmp_path, few(), **options).train()
+    path = tmp_path / "checkpoint-1"
+    whole = load_file(path / "model.safetensors")
+    name = next(name for name in whole if "fc1.weight" in name)
+    spoilt = {
+        f"1 missing .{name}": {key: own for key, own in whole.items() if key != name},
+        "1 unexpected .extra": whole | {"extra": torch.zeros(2)},
+        f"1 of another shape .{name}": whole | {name: whole[name][:, :3].clone()},
+    }
+    for told, tensors in spoilt.items():
+        save_file(tensors, path / "model.safetensors", {"format": "pt"})
+        mark_whole(path)
+        own = trainer(tmp_path / "other", few(), **options)
+        before = weights(own)
+        with pytest.raises(ValueError, match=f"weights in .*checkpoint-1 do not fit this model: .*{told}.* Go on with the model"):
+            own.train(str(path))
+        assert all(torch.equal(tensor, before[name]) for name, tensor in weights(own).items())
+
+
+def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round(tmp_path):
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    for scope, other, told in (("text", None, "which holds an adapter alone"), (None, "text", "cannot be read")):
+        path = tmp_path / str(scope)
+        trainer(path, few(), scope=scope, **options).train()
+        with pytest.raises(ValueError, match=told):
+            trainer(path, few(), scope=other, **options).train(str(path / "checkpoint-1"))
+
+
+def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_them(tmp_path):
+    """LLaVA's are saved under older names than the model's own."""
+    options = {
+        "max_steps": 3, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
+        "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 30.0, "vision_loss_weight": 0.5,
+    }  # fmt: skip
+    own = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(3, 9), **options)
+    own.train()
+    scores = [entry["eval_loss"] for entry in own.state.log_history if "eval_loss" in entry]
+    assert min(scores) < scores[-1]
+    assert own.evaluate()["eval_loss"] == pytest.approx(min(scores), rel=1e-6)
+
+
+def test_a_cut_adapter_file_is_an_error_wherever_it_is_read(tmp_path):
+    own = trainer(tmp_path, few(), max_steps=1)
+    own.train()
+    own.save_model()
+    assert check_adapter(own.model, tmp_path, same_values=True) == len(
+        [name for name, p in own.model.named_parameters() if p.requires_grad]
+    )
+    with torch.no_grad():
+        next(p for p in own.model.parameters() if p.requires_grad).add_(1)
+    with pytest.raises(ValueError, match="1 of other values"):
+        check_adapter(own.model, tmp_path, same_values=True)
+    file = tmp_path / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cannot be read: .*It may have been cut short"):
+        check_adapter(own.model, tmp_path)
+    with pytest.raises(Exception, match="(?i)safetensor|incomplete|fit"):
+        with_adapter(tiny_kosmos2(latent_query_num=8, gain=1).model, tmp_path)

@@ -1,0 +1,199 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""PromViL's trainer and its settings: what is refused, what is logged, how it grounds while it trains."""
+
+import functools
+import re
+
+import datasets
+import pytest
+import torch
+from transformers import TrainingArguments
+
+from promvil_hf.backends.lora_scopes import full_size_without_memory, lora_config
+from promvil_hf.dialects import Kosmos2
+from promvil_hf.toy.models import tiny_kosmos2, tiny_llava
+from promvil_hf.training import promvil_trainer as promvil
+from promvil_hf.training.adapters import adapted, with_lora
+from promvil_hf.training.curriculum import Curriculum
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_trainer import ChainRows, PromViLTrainer, ground
+from promvil_hf.training.texts import Texts
+from promvil_hf.training.window_trainer import WindowTrainer
+from tests.laws.promvil_rows import rows, trainer
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
+
+
+@functools.cache
+def few():
+    return rows(4, 1)
+
+
+# Settings
+
+
+def test_the_defaults_are_those_of_the_paper(tmp_path):
+    config = PromViLConfig(str(tmp_path))
+    assert (config.learning_rate, config.num_train_epochs, config.warmup_steps, config.seed) == (1e-4, 1, 0.1, 5020)
+    assert config.per_device_train_batch_size * config.gradient_accumulation_steps == 4
+    assert config.schedule() is None and config.supervise == "phrase" and not config.supervise_end
+    lora = lora_config("reference")
+    assert (lora.r, lora.lora_alpha, lora.lora_dropout, lora.bias) == (64, 32, 0.1, "none")
+
+
+def test_the_papers_adapter_trains_its_share_of_the_published_size():
+    model = with_lora(full_size_without_memory(), lora_config("reference"))
+    assert adapted(model) == (
+        "trains 85,983,232 of 1,750,468,608 parameters (4.912%): text 56,623,104, vision 28,311,552, projection 1,048,576"
+    )
+
+
+def test_a_schedule_is_made_of_the_settings(tmp_path):
+    config = PromViLConfig(str(tmp_path), curriculum="competence", curriculum_repeat=0.5, competence_root=1)
+    assert config.schedule() == Curriculum("competence", 0.5, 0.01, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"curriculum": "easy"}, "curriculum='easy': it is one of none, levels"),
+        ({"supervise": "all"}, "supervise='all': it is one of phrase, boxes"),
+        ({"curriculum": "levels", "curriculum_repeat": 2}, "repeat=2: it is a share"),
+        ({"remove_unused_columns": True}, "remove_unused_columns=True, which would take pictures"),
+        ({"activation_checkpointing_kwargs": {"use_reentrant": True}}, "the adapter of the vision tower would get no gradient"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path, options, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        PromViLConfig(str(tmp_path), **options)
+
+
+def test_our_own_settings_are_few_and_each_says_what_it_is():
+    own = PromViLConfig.__dataclass_fields__.keys() - TrainingArguments.__dataclass_fields__.keys()
+    assert len(own) == 12
+    assert all(PromViLConfig.__dataclass_fields__[name].metadata["help"] for name in own)
+
+
+# Models
+
+
+def test_another_family_is_refused(tmp_path):
+    tiny = tiny_llava()
+    with pytest.raises(ValueError, match="You passed a model of type 'llava' to Kosmos2Backend"):
+        PromViLTrainer(tiny.model, PromViLConfig(str(tmp_path)), processing_class=tiny.processor, train_dataset=few())
+
+
+def test_lora_targets_that_match_nothing_are_refused():
+    config = lora_config("reference")
+    config.target_modules = {"query_key_value"}
+    with pytest.raises(ValueError, match="match no layer of this kosmos-2 model .*Use a named scope"):
+        with_lora(tiny_kosmos2(latent_query_num=8).model, config)
+
+
+def test_a_second_adapter_is_refused():
+    model = with_lora(tiny_kosmos2(latent_query_num=8).model, lora_config("text", r=2))
+    with pytest.raises(ValueError, match="a model that has an adapter already"):
+        with_lora(model, lora_config("text", r=2))
+
+
+def test_several_gpus_in_one_process_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(PromViLConfig, "n_gpu", property(lambda self: 2))
+    with pytest.raises(ValueError, match="You started one process for 2 GPUs"):
+        trainer(tmp_path, few())
+
+
+# Training and evaluation
+
+
+def test_the_loss_is_that_of_mixed_precision_too(tmp_path):
+    found = {}
+    for bf16 in (False, True):
+        own = trainer(tmp_path, few(), bf16=bf16, max_steps=1)
+        own.train()
+        found[bf16] = next(entry["loss"] for entry in own.state.log_history if "loss" in entry)
+    assert found[True] == pytest.approx(found[False], abs=0.05) and found[True] != found[False]
+
+
+def test_a_frozen_base_in_half_precision_is_trained(tmp_path):
+    tiny = tiny_kosmos2(latent_query_num=8, gain=1)
+    config = PromViLConfig(str(tmp_path), use_cpu=True, max_steps=1, save_strategy="no", disable_tqdm=True)
+    own = PromViLTrainer(
+        tiny.model.to(torch.bfloat16), config, processing_class=tiny.processor, train_dataset=few(),
+        peft_config=lora_config("reference", r=2),
+    )  # fmt: skip
+    own.train()
+    assert own.state.global_step == 1
+
+
+def test_texts_that_were_refused_are_counted_in_the_log(tmp_path):
+    own = trainer(tmp_path, few(), max_tokens=60, num_train_epochs=1)
+    own.train()
+    entries = [entry for entry in own.state.log_history if "refused_texts" in entry]
+    assert entries and entries[-1]["refused_texts"] == int(own.refused) > 0
+
+
+def test_evaluation_gives_exact_losses_by_level_and_accuracy_by_generation(tmp_path):
+    own = trainer(tmp_path, few(), eval_generate=3, per_device_eval_batch_size=2)
+    scores = own.evaluate(few())
+    one = trainer(tmp_path, few(), per_device_eval_batch_size=1).evaluate(few())
+    assert scores["eval_loss"] == pytest.approx(one["eval_loss"], abs=1e-5)
+    assert scores["eval_loss_level_1"] == pytest.approx(one["eval_loss_level_1"], abs=1e-5)
+    assert {"eval_accuracy", "eval_parse_rate", "eval_accuracy_level_1"} <= scores.keys()
+    assert "eval_accuracy" not in one
+
+
+def test_grounding_leans_on_what_the_model_answered_below_and_scores_it(tmp_path, monkeypatch):
+    """A model that always answers right has accuracy 1, and sees its own boxes as evidence."""
+    own = trainer(tmp_path, few())
+    chains = [row for row in few() if "chain" in row]
+    gold = {}
+    for row in chains:
+        for text in Texts().of_row(row):
+            prompt, _, answer = text.text.rpartition("<object>")
+            gold[prompt + "<object>"] = answer
+    asked = []
+
+    class Answer:
+        def __init__(self, text):
+            self.text = text
+
+    def answer(requests, decoding):
+        asked.append([request.prompt for request in requests])
+        return [Answer(gold[request.prompt]) for request in requests]
+
+    class Backend:
+        dialect = Kosmos2()
+        tokenizer = own.processing_class.tokenizer
+        generate = staticmethod(answer)
+
+    found = ground(Backend(), chains, own.data_collator)
+    assert len(asked) == max(max(row["chain"].levels) for row in chains)  # level by level, all rows at a time
+    assert len(found) == sum(len(row["chain"].steps) for row in chains)
+    monkeypatch.setattr(promvil, "ground", lambda *args: found)
+    scores = own.grounding(chains)
+    ceiling = {name: value for name, value in scores.items() if "accuracy" in name}
+    assert scores["parse_rate"] == 1 and min(ceiling.values()) > 0.5  # the grid of 32x32 cells is all that errs
+
+
+def test_pictures_of_a_dataset_are_not_decoded_before_the_collator(tmp_path):
+    file = tmp_path / "a.png"
+    few()[0]["image"].save(file)
+    steps = [{"text": "the star", "boxes": [[0.1, 0.1, 0.5, 0.5]], "anchors": [], "mentions": []}]
+    table = datasets.Dataset.from_list([{"image": str(file), "image_id": "1", "steps": steps}] * 3)
+    table = table.cast_column("image", datasets.Image())
+    made = ChainRows(table)
+    assert isinstance(made[0]["image"], dict) and made.levels == [(1,)] * 3 and made.chains == [0, 1, 2]
+    own = trainer(tmp_path, table, max_steps=1)
+    own.train()
+    assert own.state.global_step == 1
+
+
+# Base
+
+
+def test_a_window_trainer_says_what_it_needs(tmp_path):
+    own = WindowTrainer(torch.nn.Linear(1, 1), TrainingArguments(str(tmp_path), use_cpu=True))
+    for call in (own.count, lambda batch: own.terms(None, batch)):
+        with pytest.raises(NotImplementedError):
+            call({})
