@@ -29,8 +29,9 @@ fuzz: $(READY)  ## a million hostile inputs for every parser
 bases: $(READY)  ## accuracies of the shipped toy bases, with intervals
 	$(RUN) -m pytest -m bases -s
 
-quality: $(READY)  ## lint
+quality: $(READY)  ## lint, and lines of code by folder
 	$(RUN) -m ruff check .
+	$(RUN) tests/lines_of_code.py
 
 style: $(READY)  ## lint and mend
 	$(RUN) -m ruff check --fix .

@@ -51,6 +51,13 @@ def level(name: str) -> int:
     return list(ROOMS).index(name)
 
 
+def test_the_architecture_page_lists_the_rooms_in_this_order():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.count("|") == 4][2:]
+    listed = [(name.strip(), {word.strip("`/").replace("/", ".") for word in modules.split()}) for name, modules in rows]
+    assert listed == [(name, {*modules} - {"__main__"}) for name, modules in reversed(ROOMS.items())]
+
+
 def imported(source: str) -> list[str]:
     """Every module a file imports, wherever in the file it does so."""
     names = []

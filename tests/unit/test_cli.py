@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from promvil_hf import __version__, cli
-from promvil_hf.commands import env
+from promvil_hf import __version__, cli, environment
 
 
 def test_help_lists_every_command(capsys):
@@ -61,7 +60,7 @@ def test_stopping_by_hand_says_that_finished_parts_are_kept(monkeypatch, capsys)
 
 
 def test_env_names_versions_and_what_is_missing(capsys, monkeypatch):
-    monkeypatch.setattr(env, "OPTIONAL", {"surely-not-installed": "app"})
+    monkeypatch.setattr(environment, "OPTIONAL", {"surely-not-installed": "app"})
     assert cli.main(["env", "--json", "--no-devices"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["promvil_hf"]["version"] == __version__
