@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "promvil_hf"
 ROOMS = {  # from the ground up; a module belongs to the room with the longest matching prefix
     "values": ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
     "text and numbers": ("dialects", "nesting", "masks", "metrics", "conventions"),
-    "services": ("distributed", "environment", "files", "images", "jobs", "progress"),
+    "services": ("distributed", "environment", "files", "images", "jobs", "progress", "records"),
     "formats": ("box_formats",),
     "servers": ("endpoint",),
     "pages": ("pages",),
