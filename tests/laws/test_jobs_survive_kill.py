@@ -1,6 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Jobs killed with SIGKILL: at random moments in processes of their own, and at every line of `promvil_hf.jobs`.
 
+No kill waits for the clock. The processes work in step with the test: each call of work says that it has begun and
+goes on when it is let, so that a kill finds the process at work on any machine, however busy.
+
 This file is also the program that gets killed: `python test_jobs_survive_kill.py run OUT WORKERS RANK WORLD_SIZE`.
 """
 
@@ -12,26 +15,30 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from promvil_hf import jobs
 
 
-SHARDS, SIZE, PAUSE = 250, 3, 0.005
+SHARDS, SIZE = 150, 3
 CALLS = "PROMVIL_TEST_CALLS"  # environment: the file that notes each call of work, across kills
+GATE = "PROMVIL_TEST_GATE"  # environment: the named pipe that holds a byte for each call of work that may go on
 
 
-def slow_work(batch):
+def work(batch):
     note = os.open(os.environ[CALLS], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(note, f"{batch[0]} {os.getpid()}\n".encode())
+    os.write(note, f"{batch[0]}\n".encode())
     os.close(note)
-    time.sleep(PAUSE)
+    if GATE in os.environ:
+        gate = os.open(os.environ[GATE], os.O_RDONLY)
+        os.write(1, b".")
+        os.read(gate, 1)
+        os.close(gate)
     return [{"n": n, "words": "ü<b>\n" * (n % 5)} if n % 7 else jobs.Rejected("seventh", f"item {n}") for n in batch]
 
 
 def run(out, shards=SHARDS, **how):
-    return jobs.run(range(shards * SIZE), slow_work, out, key=str, describe={"version": 1}, shard_size=SIZE, **how)
+    return jobs.run(range(shards * SIZE), work, out, key=str, describe={"version": 1}, shard_size=SIZE, **how)
 
 
 def content(out):
@@ -39,60 +46,77 @@ def content(out):
 
 
 def calls(path):
-    return [int(line.split()[0]) for line in path.read_text().splitlines()] if path.exists() else []
+    return [int(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 class Life:
-    """One process at work."""
+    """One process at work. With `held`, its calls of work begin at once and end one by one, as `let` allows."""
 
-    def __init__(self, out, notes, workers=1, rank=0, world_size=1):
+    def __init__(self, out, notes, workers=1, rank=0, world_size=1, held=True):
+        environment = os.environ | {CALLS: str(notes), "PYTHONPATH": str(Path(jobs.__file__).parents[1])}
+        self.gate = None
+        if held:
+            environment[GATE] = f"{notes}.gate-{rank}"
+            Path(environment[GATE]).unlink(missing_ok=True)  # bytes that a killed life left unread are not this one's
+            os.mkfifo(environment[GATE])
+            self.gate = os.open(environment[GATE], os.O_RDWR)
         command = [sys.executable, __file__, "run", out, workers, rank, world_size]
         self.process = subprocess.Popen(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {CALLS: str(notes), "PYTHONPATH": str(Path(jobs.__file__).parents[1])},
+            env=environment,
+            bufsize=0,
         )
-        assert self.process.stdout.readline() == "ready\n"
+
+    def hear(self, number):
+        """Wait until so many more calls of work have begun."""
+        for _ in range(number):
+            assert self.process.stdout.read(1) == b".", self.process.communicate()[1].decode()
+
+    def let(self, number):
+        """Let so many calls of work end."""
+        os.write(self.gate, b"." * number)
 
     def kill(self):
         self.process.kill()
         return self.end(-signal.SIGKILL)
 
     def end(self, code=0):
-        told = self.process.communicate()[1]
+        """What it told. Its pipes end when it and all its workers are gone: who outlived a kill would hold this up."""
+        told = self.process.communicate(timeout=200)[1].decode()
         assert self.process.returncode == code, told
+        if self.gate is not None:
+            os.close(self.gate)
         return told
 
 
 def uninterrupted(tmp_path, monkeypatch):
     monkeypatch.setenv(CALLS, os.devnull)
-    monkeypatch.setattr("time.sleep", lambda _: None)
     run(tmp_path / "uninterrupted", progress=False)
-    monkeypatch.undo()
     return content(tmp_path / "uninterrupted")
 
 
-def killed_at_random(tmp_path, kills, seed, longest, workers=1):
+def killed_at_random(tmp_path, kills, seed, workers=1):
     """Kill a job so many times, then let it end; each life may redo no more shards than it has workers."""
     out, notes, rng = tmp_path / "out", tmp_path / "calls", random.Random(seed)
     before, counts = [], []
     for life in range(kills + 1):
         there = len(list(out.glob("part-*.jsonl")))
-        process = Life(out, notes, workers)
+        process = Life(out, notes, workers, held=life < kills)
         if life < kills:
-            until = time.monotonic() + 10
-            while workers > 1 and len(calls(notes)) == len(before) and time.monotonic() < until:
-                time.sleep(0.01)  # worker processes take their time to start
-            time.sleep(rng.uniform(0, longest))
+            process.hear(workers)
+            ended = rng.randrange(6)
+            process.let(ended)
+            process.hear(ended)
+            if rng.random() < 0.5:
+                process.let(workers)  # the kill falls anywhere between the end of this work and the next call of it
             told = process.kill()
         else:
             told = process.end()
             assert f"reused {there} of {SHARDS} shards ({there * SIZE:,} items)" in told
-        said = re.search(r"resuming: (\d+) of 250 shards are done and will be reused", told)
-        if life == kills or "part-" in told:  # it lived long enough to speak
-            assert int(said[1] if said else 0) == there
+        said = re.search(rf"resuming: (\d+) of {SHARDS} shards are done and will be reused", told)
+        assert int(said[1] if said else 0) == there
         mine = calls(notes)[len(before) :]
         assert len(mine) == len(set(mine)), "a shard was done twice in one life"
         assert len(set(mine) & set(before)) <= workers, "more than the shard in hand was redone"
@@ -106,17 +130,12 @@ def killed_at_random(tmp_path, kills, seed, longest, workers=1):
 
 def test_a_job_killed_at_20_random_moments_redoes_at_most_a_shard_each_time_and_ends_identical(tmp_path, monkeypatch):
     expected = uninterrupted(tmp_path, monkeypatch)
-    assert killed_at_random(tmp_path, kills=20, seed=20, longest=0.06) == expected
+    assert killed_at_random(tmp_path, kills=20, seed=20) == expected
 
 
 def test_two_workers_redo_at_most_two_shards_and_do_not_outlive_the_kill(tmp_path, monkeypatch):
     expected = uninterrupted(tmp_path, monkeypatch)
-    assert killed_at_random(tmp_path, kills=4, seed=4, longest=0.06, workers=2) == expected
-    workers = {int(line.split()[1]) for line in (tmp_path / "calls").read_text().splitlines()}
-    until = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert killed_at_random(tmp_path, kills=4, seed=4, workers=2) == expected
 
 
 def test_two_ranks_killed_and_restarted_end_as_one_rank_does(tmp_path, monkeypatch):
@@ -125,9 +144,10 @@ def test_two_ranks_killed_and_restarted_end_as_one_rank_does(tmp_path, monkeypat
     for _ in range(4):
         ranks = [Life(out, notes, rank=rank, world_size=2) for rank in (0, 1)]
         for process in ranks:
-            time.sleep(rng.uniform(0, 0.04))
+            process.let(rng.randrange(6))
+            process.hear(1)
             process.kill()
-    ranks = [Life(out, notes, rank=rank, world_size=2) for rank in (0, 1)]
+    ranks = [Life(out, notes, rank=rank, world_size=2, held=False) for rank in (0, 1)]
     for process in ranks:
         process.end()
     assert len(calls(notes)) <= SHARDS + 4 * 2
@@ -138,8 +158,7 @@ def test_a_second_writer_is_refused_while_the_first_lives_and_welcome_when_it_wa
     out = tmp_path / "out"
     monkeypatch.setenv(CALLS, str(tmp_path / "calls"))
     first = Life(out, tmp_path / "calls")
-    while not calls(tmp_path / "calls"):
-        time.sleep(0.01)
+    first.hear(1)
     for how in ({}, {"rank": 1, "world_size": 2}):
         try:
             run(out, **how)
@@ -148,7 +167,6 @@ def test_a_second_writer_is_refused_while_the_first_lives_and_welcome_when_it_wa
         else:
             raise AssertionError("two processes wrote the same folder")
     first.kill()
-    monkeypatch.setattr("time.sleep", lambda _: None)
     assert run(out, progress=False).finished
 
 
@@ -191,8 +209,7 @@ def die_before(number, out):
 
 def every_line(folder):
     """Kill a job at each line it runs, the first and the last time it gets there; let it go on, and compare."""
-    global PAUSE
-    PAUSE, notes = 0, Path(os.environ[CALLS])
+    notes = Path(os.environ[CALLS])
     os.fsync = lambda _: None  # it guards against power cuts, not against kills, and takes most of the time
     lines = []
     traced(lines.append, folder / "whole")
@@ -221,5 +238,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "every-line":
         every_line(Path(sys.argv[2]))
     else:
-        print("ready", flush=True)
         run(sys.argv[2], **dict(zip(("workers", "rank", "world_size"), map(int, sys.argv[3:]), strict=True)))
