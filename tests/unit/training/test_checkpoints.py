@@ -176,16 +176,22 @@ def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round
 
 
 def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_them(tmp_path):
-    """LLaVA's are saved under older names than the model's own."""
+    """LLaVA's are saved under older names than the model's own.
+
+    The loss of the rows that are trained falls in the first step, which goes down their gradient, and rises in the
+    others, which go up: which step is best is no matter of rounding.
+    """
     options = {
         "max_steps": 3, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
-        "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 30.0, "vision_loss_weight": 0.5,
+        "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 0.5, "vision_loss_weight": 0.5,
     }  # fmt: skip
-    own = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(3, 9), **options)
+    own = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(), **options)
+    before = own.evaluate()["eval_loss"]
+    own.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(own.create_optimizer(), lambda step: 1 if step < 1 else -1)
     own.train()
     scores = [entry["eval_loss"] for entry in own.state.log_history if "eval_loss" in entry]
-    assert min(scores) < scores[-1]
-    assert own.evaluate()["eval_loss"] == pytest.approx(min(scores), rel=1e-6)
+    assert scores[0] < 0.99 * min(before, *scores[1:])
+    assert own.evaluate()["eval_loss"] == pytest.approx(scores[0], rel=1e-6)
 
 
 def test_a_cut_adapter_file_is_an_error_wherever_it_is_read(tmp_path):
