@@ -15,15 +15,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import io
 import json
 import time
 from statistics import median
 
 import torch
-from PIL import Image
 
 from benchmarks.train_step import reference_batch, rows
+from promvil_hf.images import read_image
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.chain_collator import ChainCollator
 
@@ -41,8 +40,7 @@ def main(argv=None):
     collate = ChainCollator(processor, 64)
 
     def once(row):
-        with Image.open(io.BytesIO(row["image"])) as picture:
-            return processor.image_processor(picture.convert("RGB"), return_tensors="pt")["pixel_values"]
+        return processor.image_processor(read_image(row["image"]), return_tensors="pt")["pixel_values"]
 
     ways = {
         "naive": lambda row: reference_batch(row, processor, 64)["pixel_values"],

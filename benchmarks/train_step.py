@@ -285,10 +285,10 @@ def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
 
 def reference_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tensor]:
     """The reference's collator: the picture opened and shown once for each text, labels from the last `<phrase>` on."""
-    from PIL import Image
+    from promvil_hf.images import read_image
 
     written = to_row(chain_in(row), "")
-    images = [Image.open(io.BytesIO(row["image"])) for _ in written["text"]]
+    images = [read_image(row["image"]) for _ in written["text"]]
     boxes = [
         [[tuple(box) for box, own in zip(found, match, strict=True) if own == phrase] for phrase in range(max(match) + 1)]
         for found, match in zip(written["bboxes"], written["box_obj_match"], strict=True)

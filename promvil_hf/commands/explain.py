@@ -90,15 +90,15 @@ def run(args):
 def _one(args):
     if not args.question:
         raise ValueError(f"You passed the picture {args.image} without a question.")
-    from PIL import Image
-
     from promvil_hf.explain.explanations import explain
-    from promvil_hf.images import as_rgb
+    from promvil_hf.images import UnreadableImage, read_image
 
     boxes = tuple(_box(text) for text in args.box)
     keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
-    with Image.open(args.image) as opened:
-        image = as_rgb(opened)
+    try:
+        image = read_image(args.image)
+    except UnreadableImage as error:
+        raise ValueError(f"Cannot read {args.image}: {error}.") from error
     atlas = _read_atlas(args.atlas)
     found = explain(
         fivl_rows.load_backend(args), image, args.question, name=args.image.name, image_name=str(args.image),

@@ -89,18 +89,18 @@ def _items(rows: list[dict], images: Path | None) -> Iterator[pages.JudgementIte
 def _picture(row: dict, images: Path | None):
     from PIL import Image
 
+    from promvil_hf.images import UnreadableImage, read_image
+
     if row.get("image") is not None:
         return row["image"]
     if images is None:
         return Image.new("RGB", (row["width"], row["height"]), (214, 214, 214))
     path = images / row["image_path"]
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except OSError as error:
-        why = error.strerror or "it is no picture, or a damaged one"
+        return read_image(path)
+    except UnreadableImage as error:
         raise ValueError(
-            f"The image {path} cannot be opened: {why}. --images takes the folder that holds VG_100K/ and VG_100K_2/; leave it "
+            f"The image {path} cannot be opened: {error}. --images takes the folder that holds VG_100K/ and VG_100K_2/; leave it "
             "away to draw boxes on grey."
         ) from None
 

@@ -173,7 +173,7 @@ class CompoVL(datasets.GeneratorBasedBuilder):
         if self.config.name == "default":
             if self._embeds:
                 path = row["image_path"]
-                row = row | {"image": {"bytes": read_image(self.config.image_root, path), "path": path}}
+                row = row | {"image": {"bytes": embedded(self.config.image_root, path), "path": path}}
             yield row["chain_id"], row
         elif self.config.name == "steps":
             for step in step_rows(row):
@@ -182,18 +182,15 @@ class CompoVL(datasets.GeneratorBasedBuilder):
             yield row["chain_id"], mixture_row(row)
 
 
-def read_image(root: str, path: str) -> bytes:
+def embedded(root: str, path: str) -> bytes:
     """The bytes of an image that does open; the sentence names the file that does not."""
-    from PIL import Image
+    from promvil_hf.images import UnreadableImage, image_bytes
 
     place = Path(root) / path
     try:
-        with Image.open(place) as image:
-            image.verify()
-        return place.read_bytes()
-    except (OSError, SyntaxError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return image_bytes(place)[0]
+    except UnreadableImage as error:
         raise ValueError(
-            f"The image {place} cannot be opened: {why}. Unpack or download it again, or build without --embed-images "
+            f"The image {place} cannot be opened: {error}. Unpack or download it again, or build without --embed-images "
             "(rows then refer to the image by path and address)."
         ) from None

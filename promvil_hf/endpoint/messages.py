@@ -7,7 +7,6 @@ Pictures and schemas are imported only when used. Floor 2: PIL, pydantic.
 import base64
 import functools
 import hashlib
-import io
 import json
 import re
 from pathlib import Path
@@ -20,21 +19,16 @@ if TYPE_CHECKING:
 
 
 def image_part(image: "Image | str | Path") -> dict:
-    """The message part that shows `image`: a PIL image (sent as lossless PNG), a path, a data URL or a web address."""
+    """The message part that shows `image`: a PIL image (sent as lossless PNG), a path, a data URL or a web address.
+
+    A picture that programs may show differently (turned by EXIF, transparent, 16 bits) is sent as `read_image` gives it.
+    """
     if isinstance(image, str) and image.startswith(("data:", "http://", "https://")):
         url = image
     else:
-        from PIL import Image
+        from promvil_hf.images import image_bytes
 
-        if isinstance(image, str | Path):
-            data = Path(image).read_bytes()
-            with Image.open(io.BytesIO(data)) as opened:
-                mime = Image.MIME[opened.format]
-        else:
-            written = io.BytesIO()
-            savable = image if image.mode in ("1", "L", "LA", "I;16", "P", "RGB", "RGBA") else image.convert("RGB")
-            savable.save(written, "PNG")
-            data, mime = written.getvalue(), "image/png"
+        data, mime = image_bytes(image)
         url = f"data:{mime};base64,{base64.b64encode(data).decode()}"
     return {"type": "image_url", "image_url": {"url": url}}
 

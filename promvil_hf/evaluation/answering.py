@@ -17,6 +17,7 @@ from promvil_hf.dialects import Kosmos2
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, write_predictions
+from promvil_hf.images import UnreadableImage
 from promvil_hf.markup import escape
 
 
@@ -112,7 +113,7 @@ def answer(
                     opened[row.image] = pictures.open(row.image)
                 shown.append((row, None if asking.blind else opened.get(row.image)))
                 places.append(place)
-            except (OSError, SyntaxError) as error:  # Pillow raises both for a broken file
+            except UnreadableImage as error:
                 results[place] = jobs.Rejected("no picture", str(error))
         for place, said in zip(places, ask(shown), strict=True):
             results[place] = said

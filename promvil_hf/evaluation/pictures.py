@@ -14,7 +14,7 @@ from PIL import Image
 
 from promvil_hf.evaluation.benchmarks import BenchmarkRow
 from promvil_hf.frames import ImageSize
-from promvil_hf.images import as_rgb, upright_size
+from promvil_hf.images import UnreadableImage, image_size, read_image
 
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -45,16 +45,12 @@ class Pictures:
         if path is None:
             found = self._like(PurePosixPath(name))
             where = f"{len(found)} pictures of that name lie" if found else "no such picture lies"
-            raise FileNotFoundError(f"A row asks about the picture {name!r}, but {where} under {self.folder}.")
-        with Image.open(path) as opened:
-            return as_rgb(opened)
+            raise UnreadableImage(f"A row asks about the picture {name!r}, but {where} under {self.folder}.")
+        return read_image(path)
 
     def size(self, name: str) -> ImageSize | None:
         path = self.path(name)
-        if path is None:
-            return None
-        with Image.open(path) as opened:
-            return upright_size(opened)
+        return None if path is None else image_size(path)
 
     def with_sizes(self, rows: Iterable[BenchmarkRow]) -> tuple[BenchmarkRow, ...]:
         """Rows with the image sizes that their files did not tell."""

@@ -30,6 +30,7 @@ from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Answer, Faults, 
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import FILLS, KINDS, key_boxes, twins
+from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.gqa import exact_matches
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 from promvil_hf.metrics.pope import strict_yes_no
@@ -139,11 +140,12 @@ def answer_twins(
             prompt = prompt_of(_as_benchmark_row(row), metric, backend.dialect, asking)
             try:
                 picture = pictures.open(row.image_path)
-            except (OSError, SyntaxError) as error:  # Pillow raises both for a broken file
+                made = twins(row, picture, settings.kinds, settings.fill, settings.seed)
+            except UnreadableImage as error:
                 results[place] = jobs.Rejected("no picture", str(error))
                 continue
             results[place] = {"prompt": prompt, "answers": {}, "ended": {}, "covered": {}, "on_keys": {}}
-            for twin in twins(row, picture, settings.kinds, settings.fill, settings.seed):
+            for twin in made:
                 results[place]["covered"][twin.kind] = round(twin.covered, 6)
                 results[place]["on_keys"][twin.kind] = round(twin.on_keys, 6)
                 waiting.append((results[place], twin.kind, Request(prompt, twin.image)))

@@ -13,6 +13,7 @@ from typing import Any
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.pictures import Pictures
 from promvil_hf.evaluation.results import Comparison, Report
+from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.intervals import PairedTest
 from promvil_hf.pages import (
     BoxMark,
@@ -276,7 +277,7 @@ def _picture(name: str, pictures: Pictures | None):
         return None
     try:
         return pictures.open(name)
-    except (OSError, SyntaxError, ValueError):
+    except UnreadableImage:
         return None
 
 

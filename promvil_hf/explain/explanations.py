@@ -21,6 +21,7 @@ from promvil_hf.explain.maps import painted, small_size
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
+from promvil_hf.images import as_rgb
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -137,7 +138,7 @@ def explain(
     from promvil_hf.explain.heads import head_rows
     from promvil_hf.explain.vision_logits import key_iou, say
 
-    image = image.convert("RGB")
+    image = as_rgb(image)
     tokenizer = backend.processor.tokenizer
     decoding = Decoding(max_new_tokens=max_new_tokens)
     request = Request(question, image)

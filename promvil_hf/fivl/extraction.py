@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from promvil_hf.fivl.conversation_sources import SourceRow
-from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.fivl.fivl_rows import image_file, rejected_image
+from promvil_hf.images import UnreadableImage
 from promvil_hf.inflection import lemma
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Turn
@@ -294,8 +295,8 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
             for index, seen in enumerate(turns):
                 try:
                     yield Request(index, prompt(seen, show_image), schema)
-                except (OSError, ValueError) as error:
-                    results[index] = _unreadable(seen.image, error)
+                except UnreadableImage as error:
+                    results[index] = rejected_image(seen.image, error)
 
         for index, reply in endpoint.ask_all(requests(), progress):
             results[index] = tuple(reply.value.key_expressions) if isinstance(reply, Answer) else reply
@@ -318,12 +319,6 @@ def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
 
 def _as_data(turn: Turn) -> str:
     return msgspec.json.encode({"question": turn.question, "answer": turn.answer}).decode()
-
-
-def _unreadable(image: Path | None, error: Exception) -> Rejected:
-    if isinstance(error, FileNotFoundError):
-        return Rejected("image missing", str(image))
-    return Rejected("image unreadable", f"{image}: {error}")
 
 
 def _schema():

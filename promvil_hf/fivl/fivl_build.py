@@ -19,6 +19,7 @@ from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, SeenTur
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file
 from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.fivl.release import Release
+from promvil_hf.images import read_image
 from promvil_hf.jobs import JobReport, Rejected
 from promvil_hf.key_expressions import KeyExpression
 
@@ -305,8 +306,5 @@ def with_ray(
 
 
 def image_of(row: FivlRow, images: str | os.PathLike):
-    """The picture of a row, RGB."""
-    from PIL import Image
-
-    with Image.open(image_file(images, row.image_path)) as opened:
-        return opened.convert("RGB")
+    """The picture of a row, upright, in RGB."""
+    return read_image(image_file(images, row.image_path))

@@ -23,6 +23,7 @@ from datasets import Features, List, Value
 from promvil_hf import jobs
 from promvil_hf.fivl.fivl_card import card
 from promvil_hf.fivl.fivl_rows import FivlRow, Statistics, image_file
+from promvil_hf.images import UnreadableImage, image_bytes
 from promvil_hf.progress import bars_on_a_terminal_only
 
 
@@ -113,7 +114,7 @@ class FivlInstruct(datasets.GeneratorBasedBuilder):
             for row in rows_of_part(file):
                 if self.config.image_root:
                     row["image"] = {
-                        "bytes": read_image(self.config.image_root, row["image_path"]),
+                        "bytes": embedded(self.config.image_root, row["image_path"]),
                         "path": row["image_path"],
                     }
                 yield row["row_id"], row
@@ -165,19 +166,14 @@ def parts_of(job: Path) -> list[str]:
     return [str(job / part["name"]) for part in listed]
 
 
-def read_image(root: str | os.PathLike, name: str) -> bytes:
+def embedded(root: str | os.PathLike, name: str) -> bytes:
     """The bytes of an image that does open; the sentence names the file that does not."""
-    from PIL import Image
-
     path = image_file(root, name)
     try:
-        with Image.open(path) as image:
-            image.verify()
-        return path.read_bytes()
-    except (OSError, SyntaxError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return image_bytes(path)[0]
+    except UnreadableImage as error:
         raise ValueError(
-            f"The image {path} cannot be opened: {why}. Download it again, or build without --embed-images (rows then refer "
+            f"The image {path} cannot be opened: {error}. Download it again, or build without --embed-images (rows then refer "
             "to the image by its name)."
         ) from None
 

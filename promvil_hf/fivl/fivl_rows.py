@@ -9,7 +9,7 @@ Masks are run lengths in ORIGINAL image coordinates and are named by (row, turn,
      "boxes": [[0.1, 0.2, 0.3, 0.4]], "scores": [0.8], "mask": {"size": [128, 128], "counts": "..."}}]}
 
 `turn` counts from 0. `phrase` is what the detector was asked for; it differs from `text` only where the answer is one
-word that names nothing ("yes"). Floor 2: PIL for image sizes.
+word that names nothing ("yes").
 """
 
 import os
@@ -23,6 +23,8 @@ import numpy as np
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
+from promvil_hf.images import UnreadableImage
+from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -124,12 +126,9 @@ def image_file(folder: str | os.PathLike, name: str) -> Path:
     return path
 
 
-def image_size_of(path: str | os.PathLike) -> ImageSize:
-    """Width and height from the file's header; no pixel is decoded."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        return opened.size
+def rejected_image(name: object, error: UnreadableImage) -> Rejected:
+    """Why a row has no picture: the reason to count by, and which picture it is."""
+    return Rejected("image missing", str(name)) if error.missing else Rejected("image unreadable", f"{name}: {error}")
 
 
 @dataclass(slots=True)

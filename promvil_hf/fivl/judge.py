@@ -15,8 +15,9 @@ from PIL import Image
 
 from promvil_hf import masks
 from promvil_hf.endpoint import Answer, Endpoint, Request, system, user
-from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.fivl.fivl_sample import SampledKey
+from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.jobs import Rejected
 
 
@@ -51,10 +52,10 @@ class Judge:
             for index, item in enumerate(items):
                 try:
                     shown = prompts(item, self.images)
-                except FileNotFoundError as error:
-                    faults[index] = Rejected("image missing", str(error.filename))
+                except UnreadableImage as error:
+                    faults[index] = rejected_image(item.row.image_path, error)
                     continue
-                except (OSError, ValueError) as error:
+                except ValueError as error:
                     faults[index] = Rejected("image unreadable", str(error))
                     continue
                 for test, messages in zip(TESTS, shown, strict=True):
@@ -83,8 +84,7 @@ def _row(item: SampledKey, answers: dict) -> dict:
 
 def prompts(item: SampledKey, images: str | Path) -> tuple[list[dict], ...]:
     """The messages of the three tests."""
-    with Image.open(image_file(images, item.row.image_path)) as opened:
-        picture = opened.convert("RGB")
+    picture = read_image(image_file(images, item.row.image_path))
     if picture.size != item.row.image_size:
         raise ValueError(f"{item.row.image_path} is {picture.size}, and the row says {item.row.image_size}")
     mask = masks.decode(item.found.expression.mask)

@@ -21,7 +21,9 @@ from promvil_hf import masks
 from promvil_hf.backends.detectors import Detection, Detector, grounding_dino, on_model
 from promvil_hf.backends.segmenters import Segmenter, refined, sam
 from promvil_hf.boxes import Box, iou
+from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.frames import PaddedSquare
+from promvil_hf.images import UnreadableImage, image_size, read_image
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Rle
 
@@ -326,15 +328,9 @@ class _Picture:
     @classmethod
     def of(cls, image: Image.Image | Path, frame: str) -> "_Picture | Rejected":
         try:
-            if not isinstance(image, Image.Image):
-                with Image.open(image) as opened:
-                    picture = opened.convert("RGB")
-            else:
-                picture = image.convert("RGB")
-        except FileNotFoundError:
-            return Rejected("image missing", str(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            return Rejected("image unreadable", f"{image}: {error}")
+            picture = read_image(image)
+        except UnreadableImage as error:
+            return rejected_image(image, error)
         if frame == "original":
             return cls(picture, picture.size, None)
         return cls(padded_square(picture), picture.size, PaddedSquare(side=336))
@@ -391,12 +387,9 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
         results: list[tuple[Located | Rejected, ...] | Rejected] = []
         for item in items:
             try:
-                size = _size(item.image)
-            except FileNotFoundError:
-                results.append(Rejected("image missing", str(item.image)))
-                continue
-            except OSError as error:
-                results.append(Rejected("image unreadable", f"{item.image}: {error}"))
+                size = image_size(item.image)
+            except UnreadableImage as error:
+                results.append(rejected_image(item.image, error))
                 continue
             names = list(_names(item.image, images))
             located = []
@@ -421,13 +414,6 @@ def _joined(records: Sequence[dict], size: tuple[int, int]) -> Located | Rejecte
     if not boxes:
         boxes = (masks.bounding_box(mask),)
     return Located(boxes, (1.0,) * len(boxes), mask)
-
-
-def _size(image: Image.Image | Path) -> tuple[int, int]:
-    if isinstance(image, Image.Image):
-        return image.size
-    with Image.open(image) as opened:
-        return opened.size
 
 
 def _names(image: Image.Image | Path, images: str | os.PathLike | None) -> Iterator[str]:

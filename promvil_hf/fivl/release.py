@@ -22,10 +22,11 @@ import numpy as np
 
 from promvil_hf import masks
 from promvil_hf.fivl.conversation_sources import SourceRow
-from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file, image_size_of
+from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file, rejected_image
 from promvil_hf.fivl.release_archive import TensorArchive, UnsafeArchive, checked_name
 from promvil_hf.fivl.release_geometry import SIDE, from_grid, to_grid
 from promvil_hf.frames import PaddedSquare
+from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import KeyExpression, Turn
 
@@ -67,10 +68,10 @@ class Release:
         if source.source_id not in self.entries:
             return Rejected("no key expression", "the release has no entry of this id")
         try:
-            size = image_size_of(image_file(images, source.image))
-        except FileNotFoundError:
-            return Rejected("image missing", source.image)
-        except (OSError, ValueError) as error:
+            size = image_size(image_file(images, source.image))
+        except UnreadableImage as error:
+            return rejected_image(source.image, error)
+        except ValueError as error:
             return Rejected("image unreadable", f"{source.image}: {error}")
         dropped: Counter = Counter()
         keys: dict[tuple[int, str], Key] = {}

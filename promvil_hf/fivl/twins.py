@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.fivl.fivl_rows import FivlRow, whole_boxes
+from promvil_hf.images import UnreadableImage, as_rgb
 
 
 KINDS = ("original", "key boxes", "silhouettes", "random boxes", "whole image", "blind")
@@ -42,18 +43,25 @@ class Twin:
 def twins(
     row: FivlRow, image: Image.Image, kinds: Sequence[str] = KINDS, fill: str = "black", seed: int = 0
 ) -> Iterator[Twin]:
-    """The twins of a row, made one by one. The same row, image and seed give the same twins."""
+    """The twins of a row, made one by one. The same row, image and seed give the same twins.
+
+    An image of another size than the row's is an `UnreadableImage`.
+    """
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or fill not in FILLS:
         raise ValueError(
             f"You passed kinds={list(kinds)}, fill={fill!r}: kinds are {', '.join(KINDS)}; fills are {', '.join(FILLS)}."
         )
-    if image.size != row.image_size:
-        raise ValueError(
-            f"You passed an image of {image.size[0]}x{image.size[1]} for a row of {row.image_size[0]}x"
+    picture = as_rgb(image)
+    if picture.size != row.image_size:
+        raise UnreadableImage(
+            f"You passed an image of {picture.size[0]}x{picture.size[1]} for a row of {row.image_size[0]}x"
             f"{row.image_size[1]}: boxes and masks are in original image coordinates, so pass the original image."
         )
-    picture = image.convert("RGB")
+    return _twins(row, picture, kinds, fill, seed)
+
+
+def _twins(row: FivlRow, picture: Image.Image, kinds: Sequence[str], fill: str, seed: int) -> Iterator[Twin]:
     hidden = filling(picture, fill)
     keys = key_boxes(row)
     near = _area_of(keys, row.image_size)

@@ -2,8 +2,7 @@
 """Pictures with boxes, masks and heat on them, and chains drawn level by level.
 
 A picture travels inside the page as JPEG or PNG, scaled down and without metadata. Boxes are `Box`es, in fractions of
-the original image; masks and heat are 2D arrays of any resolution that span the whole image. The frame is that of the
-pixels as given (`Image.size`): an EXIF rotation is not applied. Floor 2: PIL and numpy.
+the original image, upright; masks and heat are 2D arrays of any resolution that span the whole image.
 """
 
 import base64
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf.boxes import Box
+from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.pages.blocks import number
 from promvil_hf.pages.colours import MARKS, css_gradient, diverging, sequential
 from promvil_hf.pages.elements import Content, Html, described, tag
@@ -331,31 +331,20 @@ def _opened(image: Picture, max_side: int) -> Image.Image:
                 f"You passed an image array of {image.dtype} and shape {image.shape}: pass uint8 of (height, width) or "
                 "(height, width, 3)."
             )
-        return _reduced(Image.fromarray(image), max_side)
-    if isinstance(image, Image.Image):
-        return _reduced(image, max_side)
-    try:
-        with Image.open(image) as opened:
-            opened.draft("RGB", (max_side, max_side))  # large JPEG files are decoded small
-            return _reduced(opened, max_side)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"You passed {image}, which cannot be shown as a picture: {error}") from error
-
-
-def _reduced(image: Image.Image, max_side: int) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image) and image.mode in ("I", "F"):
         raise ValueError(
             f"You passed a picture of mode {image.mode}, whose values are no colours: pass it as heat instead."
         )
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    scale = max_side / max(image.size)
+    try:
+        shown = read_image(image, max_side)
+    except UnreadableImage as error:
+        raise ValueError(f"You passed {image}, which cannot be shown as a picture: {error}") from error
+    scale = max_side / max(shown.size)
     if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return image
+        size = tuple(max(1, round(side * scale)) for side in shown.size)
+        shown = shown.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return shown
 
 
 def _mask_picture(mask: np.ndarray, size: tuple[int, int], colour: int) -> str:

@@ -5,7 +5,6 @@ The first box of an answer counts, in the one frame its dialect declares. A harn
 whichever frame fits gives 0.92 to one constant answer that never saw an image. Floor 5.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from PIL import Image
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks.promvil import steps_of
 from promvil_hf.frames import Pixels
+from promvil_hf.images import as_rgb, image_size
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.grounding import GroundingScore, grounding_score
 from promvil_hf.phrases import GroundedPhrase
@@ -59,7 +59,7 @@ def refcoco_documents(dataset):
         for question_id, image, sentences, bbox in zip(
             rows["question_id"], rows["image"], rows["answer"], rows["bbox"], strict=True
         ):
-            size = _size(image)
+            size = image_size(image)
             box = Box.clipped(*Pixels(wh=True).corners(bbox, size))
             for place, sentence in enumerate([sentences] if isinstance(sentences, str) else sentences):
                 if box is None:
@@ -77,7 +77,7 @@ def refcoco_documents(dataset):
 
 
 def picture(document: Mapping[str, Any]) -> list[Image.Image]:
-    return [document["image"].convert("RGB")]
+    return [as_rgb(document["image"])]
 
 
 def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
@@ -169,11 +169,6 @@ def _flattened(dataset, flatten):
         flatten, batched=True, batch_size=64, remove_columns=dataset.column_names, features=features,
         desc="one document per phrase",
     )  # fmt: skip
-
-
-def _size(image: Mapping[str, Any]) -> tuple[int, int]:
-    with Image.open(io.BytesIO(image["bytes"]) if image.get("bytes") else image["path"]) as opened:
-        return opened.size
 
 
 def _tuple(size: Sequence[int] | None) -> tuple[int, int] | None:

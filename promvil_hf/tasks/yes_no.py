@@ -10,11 +10,12 @@ from typing import Any
 
 from PIL import Image
 
+from promvil_hf.images import as_rgb
 from promvil_hf.metrics.pope import PopeScore, pope_score
 
 
 def picture(document: Mapping[str, Any]) -> list[Image.Image]:
-    return [document["image"].convert("RGB")]
+    return [as_rgb(document["image"])]
 
 
 def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:

@@ -21,7 +21,6 @@ everything without). Out, for U pictures, R rows of L tokens and T targets:
     refused          ()      texts that were too long
 """
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from promvil_hf.images import as_rgb
+from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.training.curriculum import whole
 from promvil_hf.training.texts import Texts, TrainingText
 
@@ -219,12 +218,9 @@ class ChainCollator:
         return self._open(self._image_of(row))
 
     def _open(self, image: Any) -> Image.Image:
-        if isinstance(image, Image.Image):
-            return as_rgb(image)
         try:
-            with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
-                return as_rgb(opened)
-        except OSError as error:
+            return read_image(image)
+        except UnreadableImage as error:
             what = f"{len(image):,} bytes" if isinstance(image, bytes) else image
             raise ValueError(
                 f"Cannot open the image {what}: {error}. Check the folder of images that relative paths start from "

@@ -13,7 +13,6 @@ Special: what is trained is known from the characters laid out here, never found
 picture is never cut. Floor 3.
 """
 
-import io
 import os
 import re
 from collections import Counter
@@ -25,7 +24,7 @@ import torch
 from PIL import Image
 
 from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend
-from promvil_hf.images import as_rgb, upright_size
+from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.markup import escape
 from promvil_hf.nesting import decompose
@@ -158,7 +157,7 @@ class FiVLCollator:
     def _encoded(self, talks: Sequence[Conversation], pictures: Sequence) -> tuple[dict, list, list]:
         """The batch, padded on the right; the characters of each token; and where the text grew, by how much."""
         processor, family = self.backend.processor, self.backend.family
-        images = [[] if picture is None else [as_rgb(picture)] for picture in pictures]
+        images = [[] if picture is None else [picture] for picture in pictures]
         if family.encode:
             return self._encoded_prefix(talks, images)
         bos = processor.tokenizer.bos_token  # some templates write it, and the tokenizer would add a second one
@@ -248,7 +247,7 @@ class FiVLCollator:
     # Patches
 
     def _vision_labels(self, rows, pictures, batch, image: torch.Tensor) -> torch.Tensor:
-        sizes = [None if picture is None else upright_size(picture) for picture in pictures]
+        sizes = [None if picture is None else picture.size for picture in pictures]
         found = []
         for number, (row, size, boxes) in enumerate(
             zip(rows, sizes, self.backend.token_boxes(batch, sizes), strict=True)
@@ -272,11 +271,11 @@ class FiVLCollator:
         if isinstance(image, Mapping):  # an undecoded column of `datasets`
             image = image["bytes"] if image.get("bytes") is not None else image.get("path")
         image = image if image is not None else row.get("image_path")
-        if image is None or isinstance(image, Image.Image):
-            return image
+        if image is None:
+            return None
         try:
-            return Image.open(io.BytesIO(image) if isinstance(image, bytes) else Path(self.image_root, image))
-        except OSError as error:
+            return read_image(Path(self.image_root, image) if isinstance(image, (str, os.PathLike)) else image)
+        except UnreadableImage as error:
             what = f"{len(image):,} bytes" if isinstance(image, bytes) else image
             raise ValueError(
                 f"Cannot open the image {what}: {error}. Check the folder that relative names start from (now "

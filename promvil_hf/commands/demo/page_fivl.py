@@ -7,11 +7,12 @@ import numpy as np
 
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
-from promvil_hf.commands.demo.wording import cell, interval, judged, large, picture, spread, verdict
+from promvil_hf.commands.demo.wording import cell, interval, judged, large, spread, verdict
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.explain.explanations import is_shown, read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.fivl.fivl_publish import read_rows
+from promvil_hf.images import read_image
 from promvil_hf.masks import decode
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
 
@@ -35,7 +36,7 @@ def _row_figure(row, folder: str):
         MaskMark(decode(key.expression.mask), key.text, place) for place, key in enumerate(row.of_turn(turn.index)[:6])
     ]
     return pages.figure(
-        large(picture(folder, row.image_path)), alt=f"A drawn scene: {turn.answer}", masks=masks,
+        large(read_image(Path(folder, row.image_path))), alt=f"A drawn scene: {turn.answer}", masks=masks,
         caption=[turn.question, " ", pages.tag("strong", turn.answer)],
     )  # fmt: skip
 
@@ -91,7 +92,7 @@ def _words_figure(one, name: str, worlds):
     words = [int(found[k]) for k in np.argsort(-counts, kind="stable") if is_shown(one.words.get(int(found[k]), ""))]
     marks = [MaskMark(said == word, one.words[word].strip(), place) for place, word in enumerate(words[:6])]
     return pages.figure(
-        large(picture(worlds.folders["talk_test"], one.image)), alt=f"What the patches say, {name}", masks=marks,
+        large(read_image(Path(worlds.folders["talk_test"], one.image))), alt=f"What the patches say, {name}", masks=marks,
         caption=f"{name}: {len(words)} words" + (", the 6 largest shown" if len(words) > 6 else ""),
     )  # fmt: skip
 
@@ -184,7 +185,7 @@ def _heat_figure(one, worlds):
     heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
     heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
     return pages.figure(
-        large(picture(worlds.folders["talk_test"], one.image)),
+        large(read_image(Path(worlds.folders["talk_test"], one.image))),
         alt=f"Attention while “{key.text}” was written",
         heat=Heat(heat, low=0.0, label="attention"),
         caption=[f"{one.question} {one.answer} Heads {heads}, while they wrote ", pages.tag("strong", key.text)],

@@ -2,7 +2,6 @@
 """What the parts of the demo's page share: differences in words, and pictures at a size to look at. Floor 5, no torch."""
 
 import math
-from pathlib import Path
 
 from PIL import Image
 
@@ -46,9 +45,3 @@ def cell(record: dict | None) -> str:
 def large(image, side: int = 256):
     """Scenes are 64 pixels wide: enlarged without blur."""
     return image.resize((side, side), Image.Resampling.NEAREST)
-
-
-def picture(folder: str, name: str):
-    """A scene as it was written."""
-    with Image.open(Path(folder) / name) as opened:
-        return opened.convert("RGB")

@@ -153,12 +153,11 @@ def _parsed(value: Any) -> Any:
 
 
 def _image_size(image: Any) -> ImageSize:
-    import io
+    from promvil_hf.images import UnreadableImage, image_size
 
-    from PIL import Image
-
-    data = image.get("bytes") if isinstance(image, Mapping) else image
-    if not isinstance(data, bytes):
-        raise ValueError("The column `image` holds no picture, and its size is needed to read boxes in pixels.")
-    with Image.open(io.BytesIO(data)) as opened:
-        return opened.size
+    try:
+        return image_size(image)
+    except UnreadableImage as error:
+        raise ValueError(
+            f"The column `image` holds no picture, and its size is needed to read boxes in pixels ({error})."
+        ) from error
