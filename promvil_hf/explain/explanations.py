@@ -79,11 +79,6 @@ class Explanation:
         )
 
 
-def is_shown(word: str) -> bool:
-    """The reference's rule for words that patches say."""
-    return "<" not in word and len(word.strip()) > 1
-
-
 def write_explanations(path: str | os.PathLike, explanations: Iterable[Explanation]) -> Path:
     """JSON Lines; the file appears when it is whole."""
     path = Path(path)

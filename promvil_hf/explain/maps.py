@@ -13,6 +13,11 @@ from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
 
 
+def is_shown(word: str) -> bool:
+    """The reference's rule for words that patches say."""
+    return "<" not in word and len(word.strip()) > 1
+
+
 def painted(values: np.ndarray, boxes: Sequence[Box | None], size: ImageSize) -> np.ndarray:
     """Values (…, tokens) as maps (…, height, width), NaN where no token looks."""
     values = _checked(values, boxes)

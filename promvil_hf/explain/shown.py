@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from promvil_hf.boxes import Box
-from promvil_hf.explain.explanations import IOU_THRESHOLDS, REGIONS, Explanation, is_shown
+from promvil_hf.explain.explanations import IOU_THRESHOLDS, REGIONS, Explanation
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.maps import is_shown
 from promvil_hf.pages import (
     Bar,
     BoxMark,

@@ -20,8 +20,7 @@ from promvil_hf.backends.base import Request
 from promvil_hf.backends.decoding import in_evaluation_mode
 from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import require_places
-from promvil_hf.explain.explanations import is_shown
-from promvil_hf.explain.maps import labelled
+from promvil_hf.explain.maps import is_shown, labelled
 from promvil_hf.fivl.masking import ImagePhrases, MaskAnnotator
 from promvil_hf.frames import ImageSize
 from promvil_hf.jobs import Rejected

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from promvil_hf.toy.config import DIRECTIONS, WORDINGS_OF
+from promvil_hf.toy.config import DIRECTIONS, WORDINGS_OF, WorldConfig
 from promvil_hf.toy.objects import ToyObject
-from promvil_hf.toy.relations import members
+from promvil_hf.toy.relations import Geometry, members
 
-
-if TYPE_CHECKING:
-    from promvil_hf.toy.scenery import Scene
 
 VERBS = ("touching", "holding", "held by")
 PER_TARGET = 3  # phrases kept for one object and level
@@ -123,6 +120,17 @@ class Caption:
     mentions: tuple[tuple[int, int, int], ...]
 
 
+class Scene(Protocol):
+    """What is spoken about: a `promvil_hf.toy.scenery.Scene`, which imports this module."""
+
+    config: WorldConfig
+    objects: tuple[ToyObject, ...]
+    geometry: Geometry
+    phrases: tuple[tuple[Noun, ...], ...]
+
+    def random(self, purpose: str) -> Random: ...
+
+
 Nouns = list[list[tuple[tuple[str, ...], int]]]
 
 
@@ -145,7 +153,7 @@ def nouns(objects: Sequence[ToyObject]) -> Nouns:
     return choices
 
 
-def compose(scene: "Scene", rng: Random) -> tuple[tuple[Noun, ...], ...]:
+def compose(scene: Scene, rng: Random) -> tuple[tuple[Noun, ...], ...]:
     """Find unambiguous noun phrases of each level from 1 to the config's; at most `PER_TARGET` per object and level."""
     objects, config = scene.objects, scene.config
     choices = nouns(objects)
@@ -169,7 +177,7 @@ def compose(scene: "Scene", rng: Random) -> tuple[tuple[Noun, ...], ...]:
     return tuple(map(tuple, levels)) + ((),) * (config.levels - len(levels))
 
 
-def _grow(scene: "Scene", choices: Nouns, target: int, anchors: dict[int, list[Noun]], rng: Random) -> list[Noun]:
+def _grow(scene: Scene, choices: Nouns, target: int, anchors: dict[int, list[Noun]], rng: Random) -> list[Noun]:
     """Phrases for `target` whose clause points to one of `anchors`."""
     bit = 1 << target
     ambiguous_heads = [(adjectives, fits) for adjectives, fits in choices[target] if fits != bit]
@@ -231,7 +239,7 @@ def _word(predicate: str, manner: str, rng: Random) -> str:
     return f"that is {wording}" if rng.random() < 0.15 else wording
 
 
-def expressions(scene: "Scene", per_level: int) -> tuple[Expression, ...]:
+def expressions(scene: Scene, per_level: int) -> tuple[Expression, ...]:
     """Choose up to `per_level` phrases of each level, spread over objects and predicates, and lay them out part by part."""
     rng = scene.random("choice of expressions")
     chosen: dict[str, Noun] = {}
@@ -247,7 +255,7 @@ def expressions(scene: "Scene", per_level: int) -> tuple[Expression, ...]:
     return tuple(lay_out(scene, phrase) for phrase in chosen.values())
 
 
-def lay_out(scene: "Scene", phrase: Noun) -> Expression:
+def lay_out(scene: Scene, phrase: Noun) -> Expression:
     """Write a phrase down with the span of each of its parts."""
     first_id = scene.objects[0].object_id
     parts: list[Part] = []
@@ -280,7 +288,7 @@ def described(thing: ToyObject, adjectives: Sequence[str] | None = None) -> str:
     return " ".join((*(thing.attributes if adjectives is None else adjectives), thing.name))
 
 
-def caption(scene: "Scene") -> Caption:
+def caption(scene: Scene) -> Caption:
     """Name every object once, in an order of the scene's own: "a small red circle, an orange star and a robot."."""
     order = list(range(len(scene.objects)))
     scene.random("caption").shuffle(order)

@@ -9,8 +9,9 @@ from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
 from promvil_hf.commands.demo.wording import cell, interval, judged, large, spread, verdict
 from promvil_hf.evaluation.reliance import RelianceReport
-from promvil_hf.explain.explanations import is_shown, read_explanations
+from promvil_hf.explain.explanations import read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.maps import is_shown
 from promvil_hf.fivl.fivl_publish import read_rows
 from promvil_hf.images import read_image
 from promvil_hf.masks import decode
