@@ -35,7 +35,7 @@ import transformers
 from scipy.stats import rankdata, spearmanr
 
 from promvil_hf.explain.attention_rows import Wanted, attention_rows
-from promvil_hf.explain.rank_correlation import Ranked
+from promvil_hf.metrics.rank_correlation import Ranked
 
 
 PATCHES = 576

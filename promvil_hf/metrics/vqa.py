@@ -9,20 +9,11 @@ scores 0. That is `normalise="official"`, the default; `"always"` is what most p
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 
 NORMALISATIONS = ("official", "always", "never")
-
-
-@dataclass(frozen=True, slots=True)
-class VQAScore:
-    accuracy: float
-    rows: int
-    normalise: str
-    empty_answers: int
 
 
 def normalised(answer: str) -> str:
@@ -59,17 +50,6 @@ def soft_accuracies(
         matches[index], asked[index] = given.count(answer), len(given)
     left_in, left_out = np.minimum(matches / 3, 1), np.minimum(np.maximum(matches - 1, 0) / 3, 1)
     return (matches * left_out + (asked - matches) * left_in) / np.maximum(asked, 1)
-
-
-def vqa_score(answers: Sequence[str], people: Sequence[Sequence[str]], *, normalise: str = "official") -> VQAScore:
-    """Mean soft accuracy."""
-    scores = soft_accuracies(answers, people, normalise=normalise)
-    return VQAScore(
-        accuracy=float(scores.mean()) if len(scores) else np.nan,
-        rows=len(scores),
-        normalise=normalise,
-        empty_answers=sum(not answer.strip() for answer in answers),
-    )
 
 
 def _one_line(text: str) -> str:

@@ -7,7 +7,6 @@ bytes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from promvil_hf.pages.charts import Series, key_line, plotted
 from promvil_hf.pages.elements import Html, described, tag
@@ -64,16 +63,9 @@ def chart_file(panels: Sequence[Panel], *, alt: str, columns: int = 2) -> str:
     return f"{made}\n"
 
 
-def write_chart_file(path: Path, panels: Sequence[Panel], *, alt: str, columns: int = 2) -> Path:
-    path.write_text(chart_file(panels, alt=alt, columns=columns), encoding="utf-8")
-    return path
-
-
 def _panel(panel: Panel, left: int, top: int) -> list[Html]:
     below = top + 2 * _LINE
-    curves, own, _ = plotted(
-        panel.series, panel.title, panel.y_range, x=left, y=below, width=_WIDTH, height=_HEIGHT
-    )
+    curves, own, _ = plotted(panel.series, panel.title, panel.y_range, x=left, y=below, width=_WIDTH, height=_HEIGHT)
     drawn = [
         tag("text", panel.title, class_="title", x=left, y=top + 14),
         tag("text", panel.y_label, x=left, y=top + 14 + _LINE),
@@ -82,5 +74,8 @@ def _panel(panel: Panel, left: int, top: int) -> list[Html]:
     ]
     for number, curve in enumerate(own):
         line = below + _HEIGHT + _LINE + 4 + number * _LINE
-        drawn += [key_line(curve, x=left + 8, y=line), tag("text", curve.name, class_="name", x=left + 46, y=line + 11)]
+        drawn += [
+            key_line(curve, x=left + 8, y=line),
+            tag("text", curve.name, class_="name", x=left + 46, y=line + 11),
+        ]
     return drawn

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from promvil_hf.evaluation.benchmarks.benchmark_rows import KINDS, Benchmark, BenchmarkRow
 from promvil_hf.evaluation.benchmarks.flickr30k import read_flickr30k
-from promvil_hf.evaluation.benchmarks.promvil import of_chains, read_compovl, read_promvil_lines
+from promvil_hf.evaluation.benchmarks.promvil import read_compovl, read_promvil_lines
 from promvil_hf.evaluation.benchmarks.questions import (
     read_choices,
     read_gqa,
@@ -31,7 +31,6 @@ __all__ = [
     "READERS",
     "Benchmark",
     "BenchmarkRow",
-    "of_chains",
     "read",
     "read_choices",
     "read_compovl",

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """PromViL's own files: CompoVL rows, one row per step of each chain, and its line files of prompts. Floor 2."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -56,12 +56,6 @@ def steps_of(record: Mapping) -> list[dict]:
         }
         for number, step in enumerate(record["steps"])
     ]
-
-
-def of_chains(chains: Iterable[tuple[PhraseChain, str]], name: str, split: str) -> Benchmark:
-    """A benchmark from chains in memory, each with the path of its image."""
-    rows = [row for number, (chain, image) in enumerate(chains) for row in _steps(chain, image, str(number))]
-    return Benchmark(name, split, "grounding", tuple(rows))
 
 
 def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchmark | None = None) -> Benchmark:

@@ -111,7 +111,7 @@ def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(bac
 def _scores_of_all_pairs(backend, told):
     from promvil_hf.explain.answered import answered
     from promvil_hf.explain.attention_rows import Wanted, attention_rows
-    from promvil_hf.explain.rank_correlation import Ranked
+    from promvil_hf.metrics.rank_correlation import Ranked
 
     masks_ranked = Ranked.of(np.stack([wired.grid_mask(one.mask) for one in told]))
     found = []
@@ -129,7 +129,7 @@ def test_a_null_that_shuffles_cells_is_passed_by_smooth_heads_that_look_at_nothi
     rows = np.linspace(0, 1, 64)[None]  # a head that prefers the end of the picture
     low = np.zeros((8, 8))
     low[4:7, 2:6] = 1  # every mask lies there, for every image alike
-    from promvil_hf.explain.rank_correlation import Ranked
+    from promvil_hf.metrics.rank_correlation import Ranked
 
     ranked, own = Ranked.of(rows), Ranked.of(low.reshape(1, -1))
     rng = np.random.default_rng(0)
