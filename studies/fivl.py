@@ -380,7 +380,7 @@ def hidden(
 ) -> dict:
     """For each short question that speaks of something there: whether it is answered rightly, and when that is hidden."""
     from promvil_hf.evaluation.answering import Asking
-    from promvil_hf.evaluation.pictures import Pictures
+    from promvil_hf.evaluation.picture_folder import Pictures
     from promvil_hf.evaluation.reliance import TwinSettings, answer_twins
     from promvil_hf.evaluation.reliance import reliance as scored
     from promvil_hf.evaluation.scores import Resampling

@@ -22,7 +22,7 @@ from promvil_hf.conventions import DIALECTS, FRAMES
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer, ranks
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.report import table_text, write_page
 from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, compare, evaluate

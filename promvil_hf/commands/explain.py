@@ -20,10 +20,10 @@ from pathlib import Path
 from promvil_hf.boxes import Box
 from promvil_hf.commands import fivl_rows
 from promvil_hf.evaluation.answering import SHORT_ANSWER
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
+from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
-from promvil_hf.explain.shown import atlas_page, explanation_page
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.twins import FILLS
 from promvil_hf.key_expressions import KeyExpression, Turn

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from promvil_hf.commands import fivl_rows
 from promvil_hf.evaluation.answering import Asking
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.reliance import (
     METRICS,
@@ -33,7 +33,7 @@ from promvil_hf.evaluation.reliance import (
     reliance,
     write_twins,
 )
-from promvil_hf.evaluation.reliance_shown import points_page, points_told, told, write_page
+from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.fivl.twins import FILLS, KINDS
 from promvil_hf.jobs import JobError

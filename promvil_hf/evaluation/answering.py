@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from promvil_hf import jobs
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, write_predictions
 from promvil_hf.images import UnreadableImage
 from promvil_hf.markup import escape

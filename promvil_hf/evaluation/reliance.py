@@ -25,7 +25,7 @@ from promvil_hf import jobs
 from promvil_hf.environment import environment
 from promvil_hf.evaluation.answering import Asking, prompt_of, ranks
 from promvil_hf.evaluation.benchmarks import BenchmarkRow
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Answer, Faults, Predictions, write_predictions
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.fivl.fivl_rows import FivlRow

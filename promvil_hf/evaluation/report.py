@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.boxes import Box
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.results import Comparison, Report
 from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.intervals import PairedTest

@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Saved explanations of one or two checkpoints, filtered and side by side, in a browser. No model and no torch.
 
-What is shown are the pages of `promvil_hf.explain.shown`, each in a frame of its own. gradio (extra `app`) is imported
-when the app is made. Floor 4.
+Each page of `promvil_hf.explain.explanation_pages` is shown in a frame of its own. gradio (extra `app`) is imported when
+the app is made.
 """
 
 import html
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import Explanation, read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
-from promvil_hf.explain.shown import atlas_page, explanation_page
 from promvil_hf.fivl.fivl_rows import image_file
 
 

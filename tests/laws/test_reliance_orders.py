@@ -9,7 +9,7 @@ import pytest
 
 from promvil_hf import jobs
 from promvil_hf.evaluation.answering import Asking
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.reliance import TwinSettings, against_accuracy, answer_twins, points, reliance
 from tests.unit.explain import wired

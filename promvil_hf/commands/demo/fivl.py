@@ -14,7 +14,7 @@ import numpy as np
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
 from promvil_hf.commands.demo.world import without_short_answers
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.fivl.fivl_publish import publish, read_rows, tell
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
@@ -188,7 +188,7 @@ def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path,
     from promvil_hf.backends.loading import load
     from promvil_hf.evaluation.answering import Asking
     from promvil_hf.evaluation.reliance import answer_twins, reliance
-    from promvil_hf.evaluation.reliance_shown import write_page
+    from promvil_hf.evaluation.reliance_page import write_page
 
     asked = list(read_rows(rows / "test", "gqa"))[: sizes.questions]
     pictures, reports = Pictures(world / IMAGES), {}
@@ -227,9 +227,9 @@ class Looked:
 def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
     """Which heads look at what the words name; what the image tokens would say; three answers explained."""
     from promvil_hf.backends.loading import load
+    from promvil_hf.explain.explanation_pages import atlas_page
     from promvil_hf.explain.explanations import explain, write_explanations
     from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
-    from promvil_hf.explain.shown import atlas_page
     from promvil_hf.pages import write
 
     asked, pictures = list(read_rows(rows / "test", "instruct")), Pictures(world)

@@ -21,7 +21,7 @@ from promvil_hf.evaluation import predictions as faults
 from promvil_hf.evaluation.answering import Asking, answer, prompt_of, ranks
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions, write_predictions
 from promvil_hf.evaluation.results import FaultyAnswers, Report, Settings, compare, evaluate
 from promvil_hf.evaluation.scores import Resampling, picked_scores, true_false_scores, vqa_scores

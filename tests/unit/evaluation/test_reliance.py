@@ -11,7 +11,7 @@ from PIL import Image
 from promvil_hf import jobs, masks
 from promvil_hf.boxes import Box
 from promvil_hf.cli import main
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.reliance import (
     RelianceReport,
@@ -24,7 +24,7 @@ from promvil_hf.evaluation.reliance import (
     row_scores,
     twin_id,
 )
-from promvil_hf.evaluation.reliance_shown import notes, reliance_page, told
+from promvil_hf.evaluation.reliance_page import notes, reliance_page, told
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS

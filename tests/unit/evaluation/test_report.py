@@ -10,7 +10,7 @@ from PIL import Image
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.report import CASES, report_page, table_text, write_page
 from promvil_hf.evaluation.results import Settings, compare, evaluate

@@ -11,9 +11,9 @@ import pytest
 from promvil_hf import masks
 from promvil_hf.boxes import Box, iou
 from promvil_hf.cli import main
+from promvil_hf.explain.explanation_pages import explanation_page, segmentation_rows
 from promvil_hf.explain.explanations import Explanation, explain, read_explanations, write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
-from promvil_hf.explain.shown import explanation_page, segmentation_rows
 from promvil_hf.toy import models
 from tests.unit.explain import wired
 
@@ -80,7 +80,8 @@ def test_explanations_are_read_back_without_torch(backend, case, tmp_path):
     path = write_explanations(tmp_path / "deep" / "explanations.jsonl", [found, found])
     assert read_explanations(path) == [found, found]
     code = (
-        f"import sys\nfrom promvil_hf.explain.explanations import read_explanations\nfrom promvil_hf.explain.shown import *\n"
+        "import sys\nfrom promvil_hf.explain.explanations import read_explanations\n"
+        "from promvil_hf.explain.explanation_pages import *\n"
         f"from PIL import Image\none = read_explanations({str(path)!r})[0]\n"
         "page = ''.join(explanation_page(one, Image.new('RGB', (96, 96))).chunks())\nassert 'random boxes' in page\n"
         "sys.exit('torch' in sys.modules)"

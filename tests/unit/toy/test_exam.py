@@ -6,7 +6,7 @@ import json
 import pytest
 
 from promvil_hf.evaluation.benchmarks import read
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.toy.exam import FILES, main, write_exam
 from promvil_hf.toy.small_world import HARD, NESTED, QUESTIONS, box_of, held_out
 
