@@ -381,9 +381,9 @@ def hidden(
     """For each short question that speaks of something there: whether it is answered rightly, and when that is hidden."""
     from promvil_hf.evaluation.answering import Asking
     from promvil_hf.evaluation.picture_folder import Pictures
-    from promvil_hf.evaluation.reliance import TwinSettings, answer_twins
     from promvil_hf.evaluation.reliance import reliance as scored
     from promvil_hf.evaluation.scores import Resampling
+    from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins
     from promvil_hf.fivl.fivl_rows import FivlRow, Key
     from promvil_hf.key_expressions import Turn as RowTurn
 

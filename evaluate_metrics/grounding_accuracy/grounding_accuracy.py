@@ -5,7 +5,7 @@ import datasets
 import evaluate
 
 from promvil_hf.conventions import boxes_in_fractions, dialect, frame
-from promvil_hf.evaluation.scores import Resampling, grounding_scores
+from promvil_hf.evaluation.scores import BoxRules, Grouping, Resampling, grounding_scores
 from promvil_hf.frames import Pixels
 from promvil_hf.metrics.answers import read_texts
 
@@ -93,11 +93,10 @@ class GroundingAccuracy(evaluate.Metric):
     ):  # fmt: skip
         thresholds = (iou_thresholds,) if isinstance(iou_thresholds, (int, float)) else tuple(iou_thresholds)
         answers, gold, sizes, settings = _read(predictions, references, frame, reference_frame, dialect, image_sizes)
-        scores = grounding_scores(
-            answers, gold, policy=box_policy, gold_policy=gold_policy, thresholds=thresholds, levels=levels,
-            image_ids=image_ids, sizes=sizes, settings=settings,
-            resampling=Resampling(confidence=confidence, resamples=resamples, seed=seed),
-        )  # fmt: skip
+        resampling = Resampling(confidence=confidence, resamples=resamples, seed=seed)
+        grouping = Grouping(image_ids, levels=levels, resampling=resampling)
+        rules = BoxRules(box_policy, gold_policy, thresholds)
+        scores = grounding_scores(answers, gold, rules, grouping, sizes=sizes, settings=settings)
         result = scores.to_dict()
         return {"grounding_accuracy": result.pop("value"), **result}
 

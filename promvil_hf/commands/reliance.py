@@ -23,18 +23,10 @@ from promvil_hf.commands import fivl_rows
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
-from promvil_hf.evaluation.reliance import (
-    METRICS,
-    RelianceReport,
-    TwinSettings,
-    against_accuracy,
-    answer_twins,
-    points,
-    reliance,
-    write_twins,
-)
+from promvil_hf.evaluation.reliance import RelianceReport, against_accuracy, points, reliance
 from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.twins import FILLS, KINDS
 from promvil_hf.jobs import JobError
 from promvil_hf.pages import write
@@ -86,7 +78,7 @@ def _run(args):
             "You passed no rows: name the folder that `promvil build fivl` wrote, or reports (--compare)."
         )
     rows = fivl_rows.read(args.rows, args.config, args.limit)
-    settings = TwinSettings(tuple(args.kinds), args.fill, args.seed)
+    settings = TwinSettings(tuple(args.kinds), args.fill, args.seed, args.metric)
     pictures = Pictures(args.images) if args.images else None
     if pictures is None and (args.write_twins or args.predictions is None):
         raise ValueError("You passed no --images: name the folder of pictures, which are perturbed.")
@@ -106,14 +98,14 @@ def _run(args):
         backend, model = _backend(args)
         asking = Asking(args.prompt, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
         predictions = answer_twins(
-            rows, pictures, backend, args.out, settings=settings, asking=asking, metric=args.metric, model=model
+            rows, pictures, backend, args.out, settings=settings, asking=asking, model=model
         )
         if predictions is None:
             print(f"This rank is done; another one writes {args.out / 'reliance.json'}.")
             return None
     report = reliance(
-        rows, predictions, name=args.name or "", metric=args.metric, types=_types(args.types), settings=settings,
-        resampling=resampling, strict=args.strict,
+        rows, predictions, name=args.name or "", types=_types(args.types), settings=settings, resampling=resampling,
+        strict=args.strict,
     )  # fmt: skip
     report.save(args.out / "reliance.json")
     page = write_page(args.out / "reliance.html", report, rows, pictures)

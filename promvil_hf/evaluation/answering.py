@@ -3,14 +3,14 @@
 
 Under `torchrun` (or any launcher that sets RANK and WORLD_SIZE) each process answers its own shards of the same folder;
 whoever ends last finds it complete. What is asked is decided here and told in the report. This module does not import
-torch by itself: it is handed a backend. Floor 5.
+torch by itself: it is handed a backend.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from promvil_hf import jobs
 from promvil_hf.dialects import Kosmos2
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promvil_hf.backends.base import GroundingBackend
 
 
+T = TypeVar("T")
 EVIDENCE = ("none", "gold")
 MODES = ("one_shot", "progressive", "all")
 SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of benchmark
@@ -96,13 +97,12 @@ def answer(
 ) -> Predictions | None:
     """Ask the backend about every row; None while other ranks still have shards to do.
 
-    `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is not gone on with.
+    `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is refused.
     Answers also land in `out`/predictions.jsonl.
     """
     if pictures is None and not asking.blind:
         raise ValueError("You passed no folder of pictures: name it, or ask blind.")
     ask = (_one_by_one if asking.mode == "one_shot" else _level_by_level)(backend, benchmark.kind, asking)
-    rank, world_size = ranks()
 
     def work(rows: Sequence[BenchmarkRow]) -> list[Any]:
         results: list[Any] = [None] * len(rows)
@@ -128,22 +128,36 @@ def answer(
             "blind": asking.blind, "mode": asking.mode,
         },
     }  # fmt: skip
-    folder = Path(out)
-    report = jobs.run(
-        benchmark.rows, work, folder / "answers", key=_row_id, describe=told, shard_size=max(64, asking.batch_size),
-        rank=rank, world_size=world_size, progress=progress,
-    )  # fmt: skip
+    job = {"key": lambda row: row.id, "describe": told, "shard_size": max(64, asking.batch_size), "progress": progress}
+    return run_answers(
+        benchmark.rows, work, Path(out), lambda row_id, row: [(row_id, Answer(text=row["text"]))], **job
+    )
+
+
+def run_answers(
+    items: Sequence[T],
+    work: Callable[[list[T]], list[Any]],
+    out: Path,
+    answers_of: Callable[[str, Mapping[str, Any]], Iterable[tuple[str, Answer]]],
+    **job: Any,
+) -> Predictions | None:
+    """Runs `work` as a job in `out`/answers and collects the answers of its rows; None while other ranks are at work.
+
+    `answers_of` reads the answers from a row of the job, by id. They also land in `out`/predictions.jsonl. `job` holds
+    what else `jobs.run` takes; what it describes becomes the source of the answers.
+    """
+    folder = out / "answers"
+    rank, world_size = ranks()
+    report = jobs.run(items, work, folder, rank=rank, world_size=world_size, **job)
     if not report.finished:
         return None
-    answers = dict(_answers(folder / "answers"))
-    rejects = [why for _, why in jobs.rejects(folder / "answers")]
+    answers = dict(found for row_id, row in jobs.rows(folder) for found in answers_of(row_id, row))
+    rejects = [why for _, why in jobs.rejects(folder)]
     if not answers:
-        raise ValueError(
-            f"Not one of the {len(rejects):,} rows could be asked ({rejects[0].reason}: {rejects[0].detail}). Mend that and "
-            f"delete {folder / 'answers'}."
-        )
-    write_predictions(folder / "predictions.jsonl", answers.items())
-    return Predictions(answers, {}, {**told, "answered": len(answers), "without_picture": len(rejects)})
+        why = f"{rejects[0].reason}: {rejects[0].detail}" if rejects else "no request was answered"
+        raise ValueError(f"Not one of the {len(items):,} rows could be asked ({why}). Mend that and delete {folder}.")
+    write_predictions(out / "predictions.jsonl", answers.items())
+    return Predictions(answers, {}, {**job["describe"], "answered": len(answers), "without_picture": len(rejects)})
 
 
 _Ask = Callable[[Sequence[tuple[BenchmarkRow, "Image.Image | None"]]], list[dict[str, Any]]]
@@ -206,15 +220,6 @@ def ranks() -> tuple[int, int]:
         return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     except ValueError as error:
         raise ValueError(f"RANK and WORLD_SIZE of the environment must be whole numbers ({error}).") from error
-
-
-def _answers(folder: Path) -> Iterator[tuple[str, Answer]]:
-    for row_id, row in jobs.rows(folder):
-        yield row_id, Answer(text=row["text"])
-
-
-def _row_id(row: BenchmarkRow) -> str:
-    return row.id
 
 
 def _wants_boxes(kind: str, asking: Asking) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.evaluation.reliance import MASKED, METRICS, ORIGINAL, ReliancePoint, RelianceReport, TwinSettings
+from promvil_hf.evaluation.reliance import ReliancePoint, RelianceReport
+from promvil_hf.evaluation.twin_answers import MASKED, METRICS, ORIGINAL, TwinSettings
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
 from promvil_hf.metrics.intervals import Interval

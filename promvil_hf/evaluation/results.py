@@ -5,8 +5,6 @@ A report holds the number, what makes it comparable, the environment, and every 
 compared later without the files it was made from. It is the same whatever the order of the answers. No torch. Floor 5.
 """
 
-import json
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,9 +18,13 @@ from promvil_hf.dialects import GroundingDialect, Kosmos2
 from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, OUT_OF_RANGE
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import predictions as faults_of
-from promvil_hf.evaluation.benchmarks import Benchmark
+from promvil_hf.evaluation import report_files
+from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.predictions import Answer, Faults, Predictions, boxes_of, match, texts_of
+from promvil_hf.evaluation.report_files import plain
 from promvil_hf.evaluation.scores import (
+    BoxRules,
+    Grouping,
     Resampling,
     Scores,
     gqa_scores,
@@ -40,7 +42,6 @@ from promvil_hf.metrics.intervals import PairedTest, paired_test
 from promvil_hf.metrics.pope import llava_yes_no, strict_yes_no
 
 
-FORMAT = 1
 YES_NO_RULES: dict[str, Callable] = {"strict": strict_yes_no, "llava": llava_yes_no}
 ANSWER_RULES: dict[str, Callable] = {"lower_without_period": lower_without_period, "promvil": promvil_answer}
 
@@ -75,33 +76,15 @@ class Report:
     rows: list[dict[str, Any]]  # {"id", "image", "text", "level", "group", "gold", "said", "score", "note"}
 
     def save(self, path: str | os.PathLike) -> Path:
-        """One JSON object, a row on each line. It appears when it is whole."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        head = {"format": FORMAT, **{name: getattr(self, name) for name in _PARTS}}
-        lines = json.dumps(_plain(head), indent=1, ensure_ascii=False)[:-2]
-        rows = ",\n".join("  " + json.dumps(_plain(row), ensure_ascii=False) for row in self.rows)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-        draft.write_text(f'{lines},\n "rows": [\n{rows}\n ]\n}}\n', encoding="utf-8")
-        os.replace(draft, path)
-        return path
+        return report_files.save(self, path, "evaluate")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Report":
-        try:
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
-            if found["format"] != FORMAT:
-                raise ValueError(f"its format is {found['format']}, this version reads {FORMAT}")
-            return cls(**{name: found[name] for name in (*_PARTS, "rows")})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no report of `promvil evaluate` ({error}).") from error
+        return report_files.load(cls, path, "evaluate")
 
     @property
     def title(self) -> str:
         return f"{self.benchmark['name']} {self.benchmark['split']}"
-
-
-_PARTS = ("benchmark", "answers", "scores", "faults", "environment")
 
 
 class FaultyAnswers(ValueError):
@@ -111,9 +94,9 @@ class FaultyAnswers(ValueError):
 def evaluate(
     benchmark: Benchmark,
     predictions: Predictions,
-    settings: Settings = Settings(),
+    settings: Settings = Settings(),  # noqa: B008
     *,
-    strict: bool = False,  # noqa: B008
+    strict: bool = False,
 ) -> Report:
     """Score the answers. In strict mode any fault of their file raises; what a model wrote is never a fault."""
     if benchmark.kind == "unlabelled":
@@ -122,7 +105,8 @@ def evaluate(
             "benchmark it was made from (`--labelled`)."
         )
     answers, faults = match(predictions, benchmark)
-    scores, said = _SCORERS[benchmark.kind](benchmark, answers, faults, settings)
+    score = _scored_boxes if benchmark.kind == "grounding" else _scored_texts
+    scores, said = score(benchmark, answers, faults, settings)
     found = faults.found()
     if strict and found:
         raise FaultyAnswers(
@@ -130,126 +114,114 @@ def evaluate(
             + "; ".join(f"{fault.count:,} × {name} (e.g. {fault.examples[0]})" for name, fault in found.items())
             + ". Mend the file, or leave strict mode out to score the rest with these counts in the report."
         )
-    gold = _gold_of(benchmark)
     rows = [
         {
             "id": row.id, "image": row.image, "text": row.text, "level": row.level, "group": row.group,
-            "gold": truth, "said": told, "score": score,
+            "gold": _gold_of(row, benchmark.kind), "said": told, "score": score,
             "note": scores.row_notes.get(place) if answer is not None else "no answer",
         }
-        for place, (row, truth, told, score, answer) in enumerate(
-            zip(benchmark.rows, gold, said, scores.row_scores.tolist(), answers, strict=True)
+        for place, (row, told, score, answer) in enumerate(
+            zip(benchmark.rows, said, scores.row_scores.tolist(), answers, strict=True)
         )
     ]  # fmt: skip
     return Report(
-        benchmark=_plain(benchmark.describe()),
-        answers={**_plain(predictions.source), "rows_answered": sum(answer is not None for answer in answers)},
-        scores=_plain(scores.to_dict()),
-        faults={name: _plain(asdict(fault)) for name, fault in found.items()},
+        benchmark=plain(benchmark.describe()),
+        answers={**plain(predictions.source), "rows_answered": sum(answer is not None for answer in answers)},
+        scores=plain(scores.to_dict()),
+        faults={name: plain(asdict(fault)) for name, fault in found.items()},
         environment=environment(devices=False),
-        rows=[_plain(row) for row in rows],
+        rows=[plain(row) for row in rows],
     )
 
 
-def _grounding(benchmark: Benchmark, answers, faults: Faults, settings: Settings) -> tuple[Scores, list]:
-    ids = [row.id for row in benchmark.rows]
-    sizes = [row.image_size for row in benchmark.rows]
-    known_sizes = sizes if all(sizes) else None
+def _scored_boxes(
+    benchmark: Benchmark, answers: Sequence[Answer | None], faults: Faults, settings: Settings
+) -> tuple[Scores, list]:
+    """The scores, and the boxes of each answer."""
+    rows = benchmark.rows
     spoken = None if settings.dialect is None else dialect(settings.dialect)
-    if spoken is not None:
-        told = texts_of(answers, ids, faults)
-        _need_sizes(getattr(spoken, "frame", None), f"dialect {_name(settings.dialect)}", known_sizes)
-        read = read_texts(["" if text is None else text for text in told], spoken, sizes)
-    else:
-        if all(answer is None or answer.boxes is None for answer in answers):
-            raise ValueError(
-                "The answers are texts and no dialect was named: say how they write boxes, e.g. --dialect kosmos2 or "
-                "qwen_json, or give boxes."
-            )
-        _need_sizes(frame(settings.frame), f"frame {_name(settings.frame)}", known_sizes)
-        given = boxes_of(answers, ids, faults)
-        read = boxes_in_fractions([_listed(boxes) for boxes in given], settings.frame, known_sizes, "answers")
-        for reason, name in (
-            (MALFORMED, faults_of.NO_BOX_AT_ALL), (OUT_OF_RANGE, faults_of.NOT_FINITE), (EMPTY_BOX, faults_of.NO_AREA)
-        ):  # fmt: skip
-            for place in read.problems.get(reason, ()):
-                faults.add(name, ids[place])
-    gold = read_boxes([row.boxes for row in benchmark.rows])
-    levels = [row.level for row in benchmark.rows]
-    groups = [row.group for row in benchmark.rows]
-    scores = grounding_scores(
-        read, gold, policy=settings.box_policy, thresholds=settings.iou_thresholds, gold_policy=settings.gold_policy,
-        image_ids=[row.image_id for row in benchmark.rows], levels=levels if any(levels) else None,
-        labels={"group": groups} if len(set(groups)) > 1 else None, resampling=settings.resampling,
-        settings={
-            "dialect": _name(settings.dialect),
-            "frame": None if settings.dialect is not None else _name(settings.frame),
-        },
-    )  # fmt: skip
+    read = _read_boxes(benchmark, answers, faults, settings, spoken)
+    gold = read_boxes([row.boxes for row in rows])
+    grouping = _grouping(benchmark, settings)
+    if any(row.level for row in rows):
+        grouping = replace(grouping, levels=[row.level for row in rows])
+    told = {
+        "dialect": _name(settings.dialect),
+        "frame": None if settings.dialect is not None else _name(settings.frame),
+    }
+    rules = BoxRules(settings.box_policy, settings.gold_policy, settings.iou_thresholds)
+    scores = grounding_scores(read, gold, rules, grouping, settings=told)
     if isinstance(spoken, Kosmos2):  # what its grid allows at best
         ceiling = quantisation_ceiling(
             gold, lambda xyxy: kosmos2_round_trip(xyxy, spoken.grid.side), settings.iou_thresholds
         )
         best = {f"ceiling@{threshold:g}": share for threshold, share in ceiling.items()}
         scores = replace(scores, numbers={**scores.numbers, **best})
-    return scores, _boxes_by_row(read)
+    by_row: list[list[list[float]]] = [[] for _ in rows]
+    for place, corners in zip(read.row.tolist(), read.xyxy.tolist(), strict=True):
+        by_row[place].append(corners)
+    return scores, by_row
 
 
-def _gqa(benchmark, answers, faults, settings):
-    said = _texts(benchmark, answers, faults)
-    tail = [row.group == "tail" for row in benchmark.rows] if benchmark.name == "gqa_ood" else None
-    scores = gqa_scores(
-        said, {row.id: row.record for row in benchmark.rows}, choices=benchmark.choices_file, tail=tail,
-        normalise=_rule(ANSWER_RULES, settings.answer_rule, "answer rule"), resampling=settings.resampling,
-    )  # fmt: skip
+def _read_boxes(
+    benchmark: Benchmark,
+    answers: Sequence[Answer | None],
+    faults: Faults,
+    settings: Settings,
+    spoken: GroundingDialect | None,
+) -> Answers:
+    """The answers as boxes in fractions: texts by their dialect, boxes by their frame."""
+    ids = [row.id for row in benchmark.rows]
+    sizes = [row.image_size for row in benchmark.rows]
+    known_sizes = sizes if all(sizes) else None
+    if spoken is not None:
+        told = texts_of(answers, ids, faults)
+        _need_sizes(getattr(spoken, "frame", None), f"dialect {_name(settings.dialect)}", known_sizes)
+        return read_texts(["" if text is None else text for text in told], spoken, sizes)
+    if all(answer is None or answer.boxes is None for answer in answers):
+        raise ValueError(
+            "The answers are texts and no dialect was named: say how they write boxes, e.g. --dialect kosmos2 or "
+            "qwen_json, or give boxes."
+        )
+    _need_sizes(frame(settings.frame), f"frame {_name(settings.frame)}", known_sizes)
+    given = boxes_of(answers, ids, faults)
+    read = boxes_in_fractions([_listed(boxes) for boxes in given], settings.frame, known_sizes, "answers")
+    for reason, name in (
+        (MALFORMED, faults_of.NO_BOX_AT_ALL), (OUT_OF_RANGE, faults_of.NOT_FINITE), (EMPTY_BOX, faults_of.NO_AREA)
+    ):  # fmt: skip
+        for place in read.problems.get(reason, ()):
+            faults.add(name, ids[place])
+    return read
+
+
+def _scored_texts(
+    benchmark: Benchmark, answers: Sequence[Answer | None], faults: Faults, settings: Settings
+) -> tuple[Scores, list]:
+    """The scores by the rules of the benchmark's kind, and the texts of the answers."""
+    kind, rows, grouping = benchmark.kind, benchmark.rows, _grouping(benchmark, settings)
+    said = texts_of(answers, [row.id for row in rows], faults)
+    if kind == "gqa":
+        tail = [row.group == "tail" for row in rows] if benchmark.name == "gqa_ood" else None
+        scores = gqa_scores(
+            said, {row.id: row.record for row in rows}, choices=benchmark.choices_file, tail=tail,
+            normalise=_rule(ANSWER_RULES, settings.answer_rule, "answer rule"), resampling=settings.resampling,
+        )  # fmt: skip
+    elif kind == "pope":
+        rule = _rule(YES_NO_RULES, settings.yes_no_rule, "yes-no rule")
+        scores = pope_scores(said, [row.answers[0] for row in rows], grouping, rule=rule)
+    elif kind == "vqa":
+        normalise = settings.vqa_normalise or ("always" if benchmark.name == "textvqa" else "official")
+        scores = vqa_scores(said, [row.answers for row in rows], grouping, normalise=normalise)
+    elif kind == "true_false":
+        scores = true_false_scores(said, [row.answers[0] == "true" for row in rows], grouping)
+    else:
+        scores = picked_scores(said, [row.choices for row in rows], [int(row.answers[0]) for row in rows], grouping)
     return scores, said
 
 
-def _pope(benchmark, answers, faults, settings):
-    said = _texts(benchmark, answers, faults)
-    scores = pope_scores(
-        said, [row.answers[0] for row in benchmark.rows], rule=_rule(YES_NO_RULES, settings.yes_no_rule, "yes-no rule"),
-        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
-    )  # fmt: skip
-    return scores, said
-
-
-def _vqa(benchmark, answers, faults, settings):
-    said = _texts(benchmark, answers, faults)
-    scores = vqa_scores(
-        said, [row.answers for row in benchmark.rows],
-        normalise=settings.vqa_normalise or ("always" if benchmark.name == "textvqa" else "official"),
-        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
-    )  # fmt: skip
-    return scores, said
-
-
-def _true_false(benchmark, answers, faults, settings):
-    said = _texts(benchmark, answers, faults)
-    scores = true_false_scores(
-        said, [row.answers[0] == "true" for row in benchmark.rows], image_ids=_images(benchmark),
-        groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
-    )  # fmt: skip
-    return scores, said
-
-
-def _choice(benchmark, answers, faults, settings):
-    said = _texts(benchmark, answers, faults)
-    scores = picked_scores(
-        said, [row.choices for row in benchmark.rows], [int(row.answers[0]) for row in benchmark.rows],
-        image_ids=_images(benchmark), groups=[row.group for row in benchmark.rows], resampling=settings.resampling,
-    )  # fmt: skip
-    return scores, said
-
-
-_SCORERS: dict[str, Callable[..., tuple[Scores, list]]] = {
-    "grounding": _grounding,
-    "gqa": _gqa,
-    "pope": _pope,
-    "vqa": _vqa,
-    "true_false": _true_false,
-    "choice": _choice,
-}
+def _grouping(benchmark: Benchmark, settings: Settings) -> Grouping:
+    rows = benchmark.rows
+    return Grouping([row.image_id for row in rows], [row.group for row in rows], resampling=settings.resampling)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,27 +307,12 @@ def _row_metric(report: Report) -> tuple[str, Callable[[float], float]]:
     return "accuracy", float
 
 
-def _gold_of(benchmark: Benchmark) -> list:
-    if benchmark.kind == "grounding":
-        return [[list(box.xyxy) for box in row.boxes] for row in benchmark.rows]
-    if benchmark.kind == "choice":
-        return [row.choices[int(row.answers[0])] for row in benchmark.rows]
-    return [list(row.answers) if len(row.answers) > 1 else row.answers[0] for row in benchmark.rows]
-
-
-def _boxes_by_row(read: Answers) -> list[list[list[float]]]:
-    boxes: list[list[list[float]]] = [[] for _ in range(read.rows)]
-    for place, corners in zip(read.row.tolist(), read.xyxy.tolist(), strict=True):
-        boxes[place].append(corners)
-    return boxes
-
-
-def _texts(benchmark: Benchmark, answers: Sequence[Answer | None], faults: Faults) -> list[str | None]:
-    return texts_of(answers, [row.id for row in benchmark.rows], faults)
-
-
-def _images(benchmark: Benchmark) -> list[str]:
-    return [row.image_id for row in benchmark.rows]
+def _gold_of(row: BenchmarkRow, kind: str) -> Any:
+    if kind == "grounding":
+        return [list(box.xyxy) for box in row.boxes]
+    if kind == "choice":
+        return row.choices[int(row.answers[0])]
+    return list(row.answers) if len(row.answers) > 1 else row.answers[0]
 
 
 def _listed(boxes: Any) -> Any:
@@ -385,14 +342,3 @@ def _rule(rules: Mapping[str, Callable], name: str, what: str) -> Callable:
 def _name(choice: Any) -> str | None:
     known = (name for values in (DIALECTS, FRAMES) for name, value in values.items() if value == choice)
     return choice if choice is None or isinstance(choice, str) else next(known, repr(choice))
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: what is not defined is null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value

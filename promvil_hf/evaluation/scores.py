@@ -2,7 +2,7 @@
 """Scores: the number of a task together with what makes it comparable, over `promvil_hf.metrics`.
 
 Each function here gives a `Scores`. It carries the score of every row as well, because intervals, best and worst cases
-and paired tests all start from those. Nothing here reads files or loads torch. Floor 5.
+and paired tests all start from those. Nothing here reads files or loads torch.
 """
 
 import dataclasses
@@ -74,79 +74,120 @@ class Resampling:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What each row belongs to: its image, which intervals draw whole, and its line in the tables. None: nothing."""
+
+    images: Sequence[Hashable] | None = None
+    groups: Sequence[Hashable] | None = None  # the benchmark's own division
+    levels: Sequence[Hashable] | None = None  # of phrases
+    resampling: Resampling = Resampling()
+
+    def interval(self, columns) -> Interval:
+        return self.resampling.interval(columns, self.images)
+
+    def labels(self) -> dict[str, Sequence[Hashable]]:
+        """Table title -> labels, of the divisions that have more than one part."""
+        groups = self.groups if self.groups is not None and len(set(self.groups)) > 1 else None
+        return {title: of for title, of in (("level", self.levels), ("group", groups)) if of is not None}
+
+    def table(self, labels: Sequence[Hashable], row_scores: np.ndarray, columns: Mapping | None = None) -> Table:
+        """One line a label: its mean with interval, then what `columns` holds for it. Levels stand in order."""
+        places: dict[Hashable, list[int]] = {}
+        for place, label in enumerate(labels):
+            places.setdefault(label, []).append(place)
+        names = sorted(places) if all(isinstance(name, int) for name in places) else list(places)
+        few = dataclasses.replace(self.resampling, resamples=min(self.resampling.resamples, TABLE_RESAMPLES))
+        table = {}
+        for name in names:
+            part = places[name]
+            images = None if self.images is None else [self.images[place] for place in part]
+            spread = few.interval(row_scores[part], images)
+            found = {"accuracy": spread.estimate, "low": spread.low, "high": spread.high, "rows": len(part)}
+            table[str(name)] = found | (columns or {}).get(name, {})
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRules:
+    """Which of an answer's boxes count, against which of the gold boxes, and from which IoU on: see `metrics.grounding`."""
+
+    policy: str = "first"
+    gold_policy: str = "any"
+    thresholds: tuple[float, ...] = (0.5,)
+
+    def options(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
 def grounding_scores(
     answers: Answers,
     gold: Answers,
+    rules: BoxRules = BoxRules(),  # noqa: B008
+    grouping: Grouping = Grouping(),  # noqa: B008
     *,
-    policy: str = "first",
-    thresholds: Sequence[float] = (0.5,),
-    gold_policy: str = "any",
-    image_ids: Sequence[Hashable] | None = None,
-    levels: Sequence[Hashable] | None = None,
-    labels: Mapping[str, Sequence[Hashable]] | None = None,
     sizes: bool = True,
-    resampling: Resampling = Resampling(),  # noqa: B008
     settings: Mapping[str, Any] | None = None,
 ) -> Scores:
-    """Accuracy of boxes at the first threshold. `labels` name further tables; `sizes` needs boxes in fractions."""
-    options = {"policy": policy, "thresholds": thresholds, "gold_policy": gold_policy}
-    whole = grounding_table(answers, gold, None, **options)[None]
-    iou = answer_iou(answers, gold, policy=policy, gold_policy=gold_policy)
-    hits = iou >= thresholds[0]
-    named = {"level": levels, "size": size_labels(gold) if sizes and gold.rows else None, **(labels or {})}
+    """Accuracy of boxes at the first threshold. The table by `sizes` needs boxes in fractions."""
+    whole = grounding_table(answers, gold, None, **rules.options())[None]
+    iou = answer_iou(answers, gold, policy=rules.policy, gold_policy=rules.gold_policy)
+    hits = (iou >= rules.thresholds[0]).astype(float)
     tables = {}
-    for title, of_rows in named.items():
-        if of_rows is None:
-            continue
-        groups = grounding_table(answers, gold, of_rows, **options)
-        if title == "size":
-            groups = dict(sorted(groups.items()))
-        tables[title] = _table(groups, of_rows, hits, image_ids, resampling, _grounding_columns)
-    notes = []
-    blind = _constant_dump(answers)
-    if blind is not None:
-        best = _best_constant_box(blind, gold, thresholds[0])
-        notes.append(
-            f"All {answers.rows:,} answers hold the same {len(blind):,} boxes, whatever the image. Under the policy "
-            f"{policy!r} they score {whole.accuracy:.3f}. No single box of theirs scores more than {best:.3f}; a harness "
-            "that takes the best of all boxes against the truth would give "
-            f"{_any(answers, gold, gold_policy, thresholds[0]):.3f}."
-        )
-    elif whole.boxes_per_answer >= 3:
-        notes.append(
-            f"The answers hold {whole.boxes_per_answer:.1f} boxes on average and {whole.most_boxes} at most; "
-            f"{whole.box_precision:.1%} of these boxes are right on their own. Under the policy {policy!r} "
-            + (
-                "an answer gains by writing more of them: this score is an upper bound, not an accuracy."
-                if policy == "any"
-                else "writing more of them gains nothing."
-            )
-        )
-    numbers = {
-        **{f"accuracy@{threshold:g}": share for threshold, share in whole.accuracy_at.items()},
-        "mean_iou": whole.mean_iou,
-        "parse_rate": whole.parse_rate,
-        "boxes_per_answer": whole.boxes_per_answer,
-        "most_boxes": whole.most_boxes,
-        "box_precision": whole.box_precision,
-    }
+    size = {"size": size_labels(gold)} if sizes and gold.rows else {}
+    for title, labels in (size | grouping.labels()).items():
+        found = grounding_table(answers, gold, labels, **rules.options())
+        columns = {name: {"mean_iou": one.mean_iou, "parse_rate": one.parse_rate} for name, one in found.items()}
+        tables[title] = grouping.table(labels, hits, columns)
+    if size:
+        tables["size"] = dict(sorted(tables["size"].items()))
+    tables = {title: tables[title] for title in ("level", "size", "group") if title in tables}
     return Scores(
-        metric=f"accuracy@{thresholds[0]:g}",
+        metric=f"accuracy@{rules.thresholds[0]:g}",
         value=whole.accuracy,
-        interval=resampling.interval(hits, image_ids),
+        interval=grouping.interval(hits),
         rows=whole.rows,
-        numbers=numbers,
+        numbers={
+            **{f"accuracy@{threshold:g}": share for threshold, share in whole.accuracy_at.items()},
+            "mean_iou": whole.mean_iou,
+            "parse_rate": whole.parse_rate,
+            "boxes_per_answer": whole.boxes_per_answer,
+            "most_boxes": whole.most_boxes,
+            "box_precision": whole.box_precision,
+        },
         settings={
-            "box_policy": policy,
-            "gold_policy": gold_policy,
-            "iou_thresholds": list(thresholds),
+            "box_policy": rules.policy, "gold_policy": rules.gold_policy, "iou_thresholds": list(rules.thresholds),
             **(settings or {}),
         },
         tables=tables,
         problems=whole.problems,
         row_scores=iou,
-        notes=tuple(notes),
+        notes=_notes_on_many_boxes(answers, gold, rules, whole),
         row_notes={int(row): reason for reason, rows in answers.problems.items() for row in rows},
+    )  # fmt: skip
+
+
+def _notes_on_many_boxes(answers: Answers, gold: Answers, rules: BoxRules, whole: GroundingScore) -> tuple[str, ...]:
+    """What a reader must know where answers hold several boxes."""
+    same = _constant_dump(answers)
+    if same is not None:
+        best = answer_iou(answers, gold, policy="any", gold_policy=rules.gold_policy)
+        return (
+            f"All {answers.rows:,} answers hold the same {len(same):,} boxes, whatever the image. Under the policy "
+            f"{rules.policy!r} they score {whole.accuracy:.3f}. No single box of theirs scores more than "
+            f"{_best_constant_box(same, gold, rules.thresholds[0]):.3f}; a harness that takes the best of all boxes against "
+            f"the truth would give {float(np.mean(best >= rules.thresholds[0])):.3f}.",
+        )
+    if whole.boxes_per_answer < 3:
+        return ()
+    gain = (
+        "an answer gains by writing more of them: this score is an upper bound, not an accuracy."
+        if rules.policy == "any"
+        else "writing more of them gains nothing."
+    )
+    return (
+        f"The answers hold {whole.boxes_per_answer:.1f} boxes on average and {whole.most_boxes} at most; "
+        f"{whole.box_precision:.1%} of these boxes are right on their own. Under the policy {rules.policy!r} {gain}",
     )
 
 
@@ -164,11 +205,10 @@ def gqa_scores(
     ids = list(questions)
     said = {qid: answer for qid, answer in zip(ids, answers, strict=True) if answer is not None}
     score = gqa.gqa_score(said, questions, choices=choices, normalise=normalise)
-    normal = [None if answer is None else normalise(answer) for answer in answers]
-    right = np.array([a == questions[qid]["answer"] for a, qid in zip(normal, ids, strict=True)], float)
-    images = [questions[qid].get("imageId") for qid in ids]
-    balanced = np.array([questions[qid].get("isBalanced", True) for qid in ids], bool)
-    clusters = [image for image, counts in zip(images, balanced, strict=True) if counts]
+    normal = {qid: normalise(answer) for qid, answer in said.items()}
+    right = np.array([normal.get(qid) == question["answer"] for qid, question in questions.items()], float)
+    balanced = np.array([question.get("isBalanced", True) for question in questions.values()], bool)
+    images = [question.get("imageId") for question in questions.values() if question.get("isBalanced", True)]
     numbers: dict[str, float | int | None] = {
         "binary": score.binary, "open": score.open, "validity": score.validity, "plausibility": score.plausibility,
         "consistency": score.consistency, "distribution": score.distribution, "missing_choices": score.missing_choices,
@@ -177,12 +217,11 @@ def gqa_scores(
     if choices is None:
         notes.append("Validity and plausibility need GQA's choices file, which was not given.")
     else:
-        for name in ("valid", "plausible"):
-            known = [k for k, qid in enumerate(ids) if qid in choices and balanced[k]]
-            flags = [gqa.belongs(normal[k], choices[ids[k]][name], questions[ids[k]]["types"]) for k in known]
-            spread = resampling.interval(np.array(flags, float), [images[k] for k in known])
-            long = {"valid": "validity", "plausible": "plausibility"}[name]
-            numbers[f"{long}_low"], numbers[f"{long}_high"] = spread.low, spread.high
+        known = [qid for qid, counts in zip(ids, balanced, strict=True) if counts and qid in choices]
+        for name, group in (("validity", "valid"), ("plausibility", "plausible")):
+            flags = [gqa.belongs(normal.get(qid), choices[qid][group], questions[qid]["types"]) for qid in known]
+            spread = resampling.interval(np.array(flags, float), [questions[qid].get("imageId") for qid in known])
+            numbers |= {f"{name}_low": spread.low, f"{name}_high": spread.high}
     if score.consistency is None:
         notes.append("Consistency needs entailed questions among the questions, and right answers that entail them.")
     if tail is not None:
@@ -199,7 +238,7 @@ def gqa_scores(
     return Scores(
         metric="accuracy",
         value=score.accuracy,
-        interval=resampling.interval(right[balanced], clusters if any(clusters) else None),
+        interval=resampling.interval(right[balanced], images if any(images) else None),
         rows=score.rows,
         numbers=numbers,
         settings={"answer_rule": score.normalise, "only": "questions marked balanced"},
@@ -213,11 +252,9 @@ def gqa_scores(
 def pope_scores(
     answers: Sequence[str | None],
     labels: Sequence[str | bool],
+    grouping: Grouping = Grouping(),  # noqa: B008
     *,
     rule: Callable[[str], bool | None] = pope.strict_yes_no,
-    image_ids: Sequence[Hashable] | None = None,
-    groups: Sequence[Hashable] | None = None,
-    resampling: Resampling = Resampling(),  # noqa: B008
 ) -> Scores:
     """F1 of yes. A missing answer is unknown under every rule: wrong, and missed where the truth is yes."""
 
@@ -226,156 +263,99 @@ def pope_scores(
 
     read.__name__ = getattr(rule, "__name__", str(rule))
     score = pope.pope_score(answers, labels, read)
-    truth = np.array([_is_yes(label) for label in labels], bool)
+    truth = pope.truths(labels)
     said = [read(answer) for answer in answers]
     yes = np.array([answer is True for answer in said], bool)
-    right = np.array([answer is true for answer, true in zip(said, truth.tolist(), strict=True)], float)
     columns = np.stack([yes & truth, yes & ~truth, ~yes & truth], 1).astype(float)
-    numbers = {
-        "f1": score.f1, "accuracy": score.accuracy, "precision": score.precision, "recall": score.recall,
-        "yes_rate": score.yes_rate, "unknown_rate": score.unknown_rate, "true_positives": score.true_positives,
-        "false_positives": score.false_positives, "true_negatives": score.true_negatives,
-        "false_negatives": score.false_negatives, "unknown_yes": score.unknown_yes, "unknown_no": score.unknown_no,
-    }  # fmt: skip
-    tables = {}
-    if groups is not None and len(set(groups)) > 1:
-        tables["group"] = {}
-        for group in dict.fromkeys(groups):
-            part = [k for k, own in enumerate(groups) if own == group]
-            own = pope.pope_score([answers[k] for k in part], [labels[k] for k in part], read)
-            tables["group"][str(group)] = {
-                "f1": own.f1,
-                "accuracy": own.accuracy,
-                "yes_rate": own.yes_rate,
-                "rows": own.rows,
-            }
-    unknown = sum(answer is None for answer in said) - sum(answer is None for answer in answers)
-    return Scores(
+    table: Table = {}
+    for group in dict.fromkeys(grouping.labels().get("group", ())):
+        part = [place for place, own in enumerate(grouping.groups) if own == group]
+        own = pope.pope_score([answers[place] for place in part], [labels[place] for place in part], read)
+        table[str(group)] = {"f1": own.f1, "accuracy": own.accuracy, "yes_rate": own.yes_rate, "rows": own.rows}
+    numbers = dataclasses.asdict(score)
+    scores = Scores(
         metric="f1",
         value=score.f1,
-        interval=resampling.interval(columns, image_ids, _f1),
-        rows=score.rows,
+        interval=grouping.resampling.interval(columns, grouping.images, _f1),
+        rows=numbers.pop("rows"),
         numbers=numbers,
-        settings={"yes_no_rule": score.rule},
-        tables=tables,
-        problems={"neither yes nor no": unknown} if unknown else {},
-        row_scores=right,
-        row_notes={
-            k: "neither yes nor no" for k, answer in enumerate(said) if answer is None and answers[k] is not None
-        },
+        settings={"yes_no_rule": numbers.pop("rule")},
+        tables={"group": table} if table else {},
+        problems={},
+        row_scores=np.array([answer is true for answer, true in zip(said, truth.tolist(), strict=True)], float),
     )
+    return _with_unknown(scores, answers, said, "neither yes nor no")
 
 
 def vqa_scores(
     answers: Sequence[str | None],
     people: Sequence[Sequence[str]],
+    grouping: Grouping = Grouping(),  # noqa: B008
     *,
     normalise: str = "official",
-    image_ids: Sequence[Hashable] | None = None,
-    groups: Sequence[Hashable] | None = None,
-    resampling: Resampling = Resampling(),  # noqa: B008
 ) -> Scores:
     """Mean soft accuracy; a missing answer scores 0."""
-    given = np.array([answer is not None for answer in answers], bool)
-    soft = vqa.soft_accuracies(["" if answer is None else answer for answer in answers], people, normalise=normalise)
-    soft = np.where(given, soft, 0.0)
-    return _mean_scores(
-        soft, "accuracy", image_ids, groups, resampling, {"normalise": normalise}, {"empty_answers": sum(
-            answer is not None and not answer.strip() for answer in answers)},
-    )  # fmt: skip
+    soft = vqa.soft_accuracies([answer or "" for answer in answers], people, normalise=normalise)
+    soft = np.where([answer is not None for answer in answers], soft, 0.0)
+    empty = sum(answer is not None and not answer.strip() for answer in answers)
+    return _mean_scores(soft, grouping, {"normalise": normalise}, {"empty_answers": empty})
 
 
 def picked_scores(
     answers: Sequence[str | None],
     choices: Sequence[Sequence[str]],
     gold: Sequence[int],
-    *,
-    image_ids: Sequence[Hashable] | None = None,
-    groups: Sequence[Hashable] | None = None,
-    resampling: Resampling = Resampling(),  # noqa: B008
+    grouping: Grouping = Grouping(),  # noqa: B008
 ) -> Scores:
     """Accuracy over questions with choices. An answer that picks none of them is wrong and counted."""
     picks = [None if a is None else choice.picked(a, c) for a, c in zip(answers, choices, strict=True)]
-    unknown = [k for k, pick in enumerate(picks) if pick is None and answers[k] is not None]
     right = np.array([pick == own for pick, own in zip(picks, gold, strict=True)], float)
     chance = float(np.mean([1 / len(c) for c in choices])) if choices else math.nan
-    found = _mean_scores(
-        right, "accuracy", image_ids, groups, resampling, {"answer_rule": "letter, else the words of one choice"},
-        {"unknown_rate": _share(len(unknown), len(picks)), "chance": chance},
-    )  # fmt: skip
-    return _with_unknown(found, unknown, "picks no choice")
+    settings = {"answer_rule": "letter, else the words of one choice"}
+    numbers = {"unknown_rate": _share(len(_unknown(answers, picks)), len(picks)), "chance": chance}
+    return _with_unknown(_mean_scores(right, grouping, settings, numbers), answers, picks, "picks no choice")
 
 
 def true_false_scores(
     answers: Sequence[str | None],
     gold: Sequence[bool],
-    *,
-    image_ids: Sequence[Hashable] | None = None,
-    groups: Sequence[Hashable] | None = None,
-    resampling: Resampling = Resampling(),  # noqa: B008
+    grouping: Grouping = Grouping(),  # noqa: B008
 ) -> Scores:
     """Accuracy of true and false. An answer that is neither is wrong and counted."""
     said = [None if answer is None else choice.true_or_false(answer) for answer in answers]
-    unknown = [k for k, answer in enumerate(said) if answer is None and answers[k] is not None]
     right = np.array([answer is bool(true) for answer, true in zip(said, gold, strict=True)], float)
+    settings = {"answer_rule": "first word true or yes, false or no"}
     numbers = {
-        "unknown_rate": _share(len(unknown), len(said)),
+        "unknown_rate": _share(len(_unknown(answers, said)), len(said)),
         "true_rate": _share(sum(answer is True for answer in said), len(said)),
     }
-    found = _mean_scores(
-        right, "accuracy", image_ids, groups, resampling, {"answer_rule": "first word true or yes, false or no"}, numbers
-    )  # fmt: skip
-    return _with_unknown(found, unknown, "neither true nor false")
+    return _with_unknown(_mean_scores(right, grouping, settings, numbers), answers, said, "neither true nor false")
 
 
-def _mean_scores(row_scores, metric, image_ids, groups, resampling, settings, numbers) -> Scores:
-    tables = {}
-    if groups is not None and len(set(groups)) > 1:
-        tables["group"] = _table(
-            dict.fromkeys(dict.fromkeys(groups)), groups, row_scores, image_ids, resampling, lambda _: {}
-        )
+def _mean_scores(row_scores: np.ndarray, grouping: Grouping, settings: dict, numbers: dict) -> Scores:
     return Scores(
-        metric=metric,
+        metric="accuracy",
         value=float(row_scores.mean()) if len(row_scores) else math.nan,
-        interval=resampling.interval(row_scores, image_ids),
+        interval=grouping.interval(row_scores),
         rows=len(row_scores),
         numbers=numbers,
         settings=settings,
-        tables=tables,
+        tables={title: grouping.table(labels, row_scores) for title, labels in grouping.labels().items()},
         problems={},
         row_scores=row_scores,
     )
 
 
-def _with_unknown(scores: Scores, unknown: list[int], reason: str) -> Scores:
+def _unknown(answers: Sequence[str | None], read: Sequence) -> list[int]:
+    """The rows whose answer was given and could not be read."""
+    return [place for place, found in enumerate(read) if found is None and answers[place] is not None]
+
+
+def _with_unknown(scores: Scores, answers: Sequence[str | None], read: Sequence, reason: str) -> Scores:
+    unknown = _unknown(answers, read)
     if not unknown:
         return scores
     return dataclasses.replace(scores, problems={reason: len(unknown)}, row_notes=dict.fromkeys(unknown, reason))
-
-
-def _table(groups, labels, row_scores, image_ids, resampling, columns) -> Table:
-    """One line a label: its mean with interval, then what `columns` adds. Levels stand in order."""
-    names = list(groups)
-    if all(isinstance(name, int) for name in names):
-        names.sort()
-    labels, scores = list(labels), np.asarray(row_scores, float)
-    places: dict[Hashable, list[int]] = {name: [] for name in names}
-    for place, label in enumerate(labels):
-        places[label].append(place)
-    resampling = dataclasses.replace(resampling, resamples=min(resampling.resamples, TABLE_RESAMPLES))
-    table = {}
-    for name in names:
-        part = places[name]
-        spread = resampling.interval(scores[part], None if image_ids is None else [image_ids[k] for k in part])
-        table[str(name)] = {
-            "accuracy": spread.estimate, "low": spread.low, "high": spread.high, "rows": len(part),
-            **columns(groups[name]),
-        }  # fmt: skip
-    return table
-
-
-def _grounding_columns(score: GroundingScore) -> dict[str, float]:
-    return {"mean_iou": score.mean_iou, "parse_rate": score.parse_rate}
 
 
 def _constant_dump(answers: Answers) -> np.ndarray | None:
@@ -396,17 +376,9 @@ def _best_constant_box(boxes: np.ndarray, gold: Answers, threshold: float) -> fl
     return best
 
 
-def _any(answers: Answers, gold: Answers, gold_policy: str, threshold: float) -> float:
-    return float(np.mean(answer_iou(answers, gold, policy="any", gold_policy=gold_policy) >= threshold))
-
-
 def _f1(totals: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         return 2 * totals[..., 0] / (2 * totals[..., 0] + totals[..., 1] + totals[..., 2])
-
-
-def _is_yes(label: str | bool) -> bool:
-    return label.strip().lower() == "yes" if isinstance(label, str) else bool(label)
 
 
 def _share(part: int, whole: int) -> float:

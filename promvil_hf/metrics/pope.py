@@ -58,7 +58,7 @@ def pope_score(
     """Scores of the positive class yes. `labels` are "yes" / "no" or booleans, in the order of the answers."""
     if len(answers) != len(labels):
         raise ValueError(f"You passed {len(answers)} answers and {len(labels)} labels: match them by id first.")
-    truth = np.fromiter((_label(label, row) for row, label in enumerate(labels)), bool, len(labels))
+    truth = truths(labels)
     said = [rule(answer) for answer in answers]
     unknown = np.fromiter((answer is None for answer in said), bool, len(said))
     yes = np.fromiter((answer is True for answer in said), bool, len(said))
@@ -83,6 +83,11 @@ def pope_score(
         rows=rows,
         rule=getattr(rule, "__name__", str(rule)),
     )
+
+
+def truths(labels: Sequence[str | bool]) -> np.ndarray:
+    """Labels as booleans, (rows,)."""
+    return np.fromiter((_label(label, row) for row, label in enumerate(labels)), bool, len(labels))
 
 
 def _label(label: str | bool, row: int) -> bool:

@@ -130,9 +130,9 @@ def reliance_table(
     }  # fmt: skip
 
 
-def average_reliance(scores: Mapping[Hashable, float]) -> float:
+def average_reliance(scores: Sequence[float]) -> float:
     """A model's score over several benchmarks, each weighing the same, as FiVL prints it. NaN if one of them is."""
-    return math.fsum(scores.values()) / len(scores) if scores else math.nan
+    return math.fsum(scores) / len(scores) if scores else math.nan
 
 
 def _relative(totals: np.ndarray) -> np.ndarray:

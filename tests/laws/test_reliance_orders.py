@@ -11,7 +11,8 @@ from promvil_hf import jobs
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
-from promvil_hf.evaluation.reliance import TwinSettings, against_accuracy, answer_twins, points, reliance
+from promvil_hf.evaluation.reliance import against_accuracy, points, reliance
+from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins
 from tests.unit.explain import wired
 
 

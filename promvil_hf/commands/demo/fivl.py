@@ -187,8 +187,9 @@ def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path,
     """Ask each model about every twin of held-out questions, and score what it loses."""
     from promvil_hf.backends.loading import load
     from promvil_hf.evaluation.answering import Asking
-    from promvil_hf.evaluation.reliance import answer_twins, reliance
+    from promvil_hf.evaluation.reliance import reliance
     from promvil_hf.evaluation.reliance_page import write_page
+    from promvil_hf.evaluation.twin_answers import answer_twins
 
     asked = list(read_rows(rows / "test", "gqa"))[: sizes.questions]
     pictures, reports = Pictures(world / IMAGES), {}

@@ -24,7 +24,7 @@ from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions, write_predictions
 from promvil_hf.evaluation.results import FaultyAnswers, Report, Settings, compare, evaluate
-from promvil_hf.evaluation.scores import Resampling, picked_scores, true_false_scores, vqa_scores
+from promvil_hf.evaluation.scores import Grouping, Resampling, picked_scores, true_false_scores, vqa_scores
 from promvil_hf.metrics.gqa import gqa_score
 from promvil_hf.metrics.grounding import grounding_score, iou_matrix
 from promvil_hf.metrics.pope import llava_yes_no, pope_score, strict_yes_no
@@ -160,11 +160,11 @@ def test_raw_texts_are_read_by_their_dialect_and_the_grids_ceiling_stands_beside
 
 def test_vqa_choices_and_statements_are_scored_by_their_own_rules():
     people = [["2"] * 10, ["red"] * 3 + ["blue"] * 7, ["a"] * 10]
-    soft = vqa_scores(["2", "red", None], people, resampling=FEW)
+    soft = vqa_scores(["2", "red", None], people, Grouping(resampling=FEW))
     assert soft.value == pytest.approx((1 + 0.9 + 0) / 3) and soft.rows == 3
-    choices = picked_scores(["A", "the cat", "neither", None], [["dog", "cat"]] * 4, [0, 1, 0, 0], resampling=FEW)
+    choices = picked_scores(["A", "the cat", "neither", None], [["dog", "cat"]] * 4, [0, 1, 0, 0], Grouping(resampling=FEW))
     assert (choices.value, choices.numbers["chance"], choices.problems) == (0.5, 0.5, {"picks no choice": 1})
-    statements = true_false_scores(["True", "no", "perhaps", None], [True, True, True, False], resampling=FEW)
+    statements = true_false_scores(["True", "no", "perhaps", None], [True, True, True, False], Grouping(resampling=FEW))
     assert statements.value == 0.25 and statements.problems == {"neither true nor false": 1}
     assert statements.row_notes == {2: "neither true nor false"}
 

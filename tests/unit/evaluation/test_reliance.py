@@ -15,17 +15,15 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.reliance import (
     RelianceReport,
-    TwinSettings,
     against_accuracy,
     kind_of_answer,
-    metric_of,
     points,
     reliance,
     row_scores,
-    twin_id,
 )
 from promvil_hf.evaluation.reliance_page import notes, reliance_page, told
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins, metric_of, twin_id
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS
 from promvil_hf.key_expressions import KeyExpression, Turn
@@ -261,7 +259,6 @@ def test_a_served_models_refusals_are_missing_answers_not_wrong_ones(data, monke
     from promvil_hf.commands.fivl_rows import read
     from promvil_hf.dialects import LlavaBrackets
     from promvil_hf.endpoint import Endpoint
-    from promvil_hf.evaluation.reliance import answer_twins
     from tests.unit.misbehaving_endpoint import misbehaving_endpoint
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -291,7 +288,6 @@ def test_every_backend_answers_twins_the_blind_one_included(data, family):
     from promvil_hf.backends.patch_tokens import PatchTokenBackend
     from promvil_hf.commands.fivl_rows import read
     from promvil_hf.evaluation.answering import Asking
-    from promvil_hf.evaluation.reliance import answer_twins
     from promvil_hf.toy import models
 
     made = getattr(models, f"tiny_{family}")()

@@ -1,0 +1,54 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Reports as JSON files, written and read by one way: a head that names the format, plain values, a row on each line."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+
+T = TypeVar("T")
+FORMAT = 1
+
+
+def plain(value: Any) -> Any:
+    """Values that JSON knows. It has no NaN: what is not defined is null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
+    """One JSON object with the fields of a dataclass; the last field holds rows. The file appears when it is whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    *names, last = (field.name for field in fields(report))
+    head = {"format": FORMAT, "kind": kind, **{name: getattr(report, name) for name in names}}
+    lines = json.dumps(plain(head), indent=1, ensure_ascii=False)[:-2]
+    rows = ",\n".join("  " + json.dumps(plain(row), ensure_ascii=False) for row in getattr(report, last))
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft.write_text(f'{lines},\n "{last}": [\n{rows}\n ]\n}}\n', encoding="utf-8")
+    os.replace(draft, path)
+    return path
+
+
+def load(report_type: type[T], path: str | os.PathLike, kind: str) -> T:
+    """What `save` wrote."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        if (found["kind"], found["format"]) != (kind, FORMAT):
+            raise ValueError(
+                f"its kind is {found['kind']!r}, its format {found['format']}; {kind!r} and {FORMAT} are read"
+            )
+        return report_type(**{field.name: found[field.name] for field in fields(report_type)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no report of `promvil {kind}` ({error}).") from error
