@@ -25,21 +25,21 @@ import json
 import math
 import os
 import random
-import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.timing import cpu_seconds, in_its_own_process, memory, once, parsed, parser, printed
 from promvil_hf.compovl import region_pairs
 from promvil_hf.compovl.compose import Composing
 from promvil_hf.compovl.compovl_build import ComposeImages, build, compose_only
 from promvil_hf.compovl.compovl_rows import Splitting
 from promvil_hf.compovl.visual_genome import VisualGenome
+from tests.reference.region_pairs import pairs as reference
 
 
 NOUNS = (
@@ -113,87 +113,6 @@ def _image(image_id: int, rng: random.Random):
     yield {"image_id": image_id, "regions": regions}
 
 
-# --- the reference's control flow, from its description ---
-
-
-def reference(attributes: list, region_graphs: list, out: Path, every_pair: bool) -> list[dict]:
-    """Everything by list position; a frame that grows and is deduplicated and written whole for each image."""
-    import pandas as pd
-
-    random.seed(region_pairs.SEED)
-    frame = pd.DataFrame()
-    for position in range(len(attributes)):
-        known = list({own["object_id"] for own in attributes[position]["attributes"]})
-        kept = [region for region in region_graphs[position]["regions"] if usable(region, known)]
-        drawn = [region["region_id"] for region in kept]
-        drawn = random.sample(drawn, min(region_pairs.REGION_LIMIT, len(drawn)))
-        regions, mentioned = [], []
-        for region in kept:
-            if region["region_id"] in drawn:
-                regions.append(region)
-                mentioned.extend(list({own["object_id"] for own in region["objects"]}))
-        counts: dict = {}
-        for own in mentioned:
-            counts[own] = counts.get(own, 0) + 1
-        shared = [own for own, times in counts.items() if times >= 2]
-        things = {
-            own["object_id"]: {
-                "object_id": own["object_id"],
-                "names": own["names"],
-                "box": [own["x"], own["y"], own["h"], own["w"]],
-            }
-            for own in attributes[position]["attributes"]
-        }
-        if not shared:
-            continue
-        groups: dict = {}
-        for region in sorted(regions, key=lambda own: own["relationships"][0]["subject_id"]):
-            members = []
-            for own in region["objects"]:
-                thing = things[own["object_id"]]
-                thing["region_id"] = region["region_id"]
-                members.append(thing)
-            entry = {
-                "box": [region["x"], region["y"], region["width"], region["height"]],
-                "phrase": region["phrase"],
-            }
-            for own in region["objects"]:
-                key = own["object_id"]
-                if key not in shared or things[key]["names"][0] not in region["phrase"]:
-                    continue
-                if key in groups:
-                    new = [other for other in members if other not in groups[key]["objects"]]
-                    if new:
-                        groups[key]["regions"].update({region["region_id"]: entry})
-                        groups[key]["objects"].extend(new)
-                else:
-                    groups[key] = {"regions": {region["region_id"]: entry}, "common_objects": things[key]}
-                    groups[key]["objects"] = members
-        rows = []
-        for group in list(groups.values()):
-            row = dict(group)
-            names = ", ".join(group["common_objects"]["names"])
-            phrases = [entry["phrase"] for entry in group["regions"].values()]
-            if len(set(phrases)) < 2:
-                continue
-            for pair in [list(two) for two in itertools.combinations(list(group["regions"]), 2)]:
-                prompt = "; ".join(group["regions"][own]["phrase"] for own in pair)
-                prompt += f"; (In this context: {names} refer to the same object)"
-                row["prompt"] = region_pairs.TEMPLATE.format(phrases=re.sub("[^A-Za-z0-9()]+$", "", prompt).lower())
-                row["image_id"] = position
-                rows.append(dict(row) if every_pair else row)
-        frame = pd.concat([frame, pd.DataFrame.from_records(rows)], ignore_index=True)
-        frame = frame.drop_duplicates(subset=["prompt", "image_id"])
-        frame.to_json(out, orient="records", lines=True, index=False)
-    return [json.loads(line) for line in out.read_text().splitlines()]
-
-
-def usable(region: dict, known: list) -> bool:
-    if "cloud" in region["phrase"] or "sky" in region["phrase"]:
-        return False
-    return len(region["relationships"]) >= 1 and any(own["object_id"] in known for own in region["objects"])
-
-
 def ours_preprocess(attributes, regions, out: Path, every_pair: bool) -> None:
     rng = random.Random(region_pairs.SEED)
     with open(out, "wb") as file:
@@ -214,16 +133,10 @@ def preprocess(folder: Path, sizes: list[int]) -> dict:
         typed = [[own.attributes for own in typed[0]], [own.regions for own in typed[1]]]
         for every_pair in (True, False):
             loose = [json.loads((data / f"{name}.json").read_bytes()) for name in ("attributes", "region_graphs")]
-            start = time.process_time()
-            expected = reference(*loose, data / "reference.jsonl", every_pair)
-            naive = time.process_time() - start
-            seconds = []
-            for _ in range(3):
-                start = time.process_time()
-                ours_preprocess(*typed, data / "ours.jsonl", every_pair)
-                seconds.append(time.process_time() - start)
+            expected, naive = once(lambda: reference(*loose, data / "reference.jsonl", every_pair))  # noqa: B023
+            way = {"ours": lambda: ours_preprocess(*typed, data / "ours.jsonl", every_pair)}  # noqa: B023
+            ours = cpu_seconds(way, 3, warm_up=False)["ours"]
             found = [json.loads(line) for line in (data / "ours.jsonl").read_text().splitlines()]
-            ours = sorted(seconds)[1]
             told[f"{images} images, {'every_pair' if every_pair else 'as_published'}"] = {
                 "naive": naive,
                 "ours": ours,
@@ -237,13 +150,11 @@ def preprocess(folder: Path, sizes: list[int]) -> dict:
 # --- chains ---
 
 
-def floor(source: VisualGenome) -> float:
-    """CPU seconds of typed decoding of every record, joined to nothing."""
-    start = time.process_time()
+def floor(source: VisualGenome) -> None:
+    """Typed decoding of every record, joined to nothing."""
     for image in source.images():
         for file in source.files[1:]:
             source.reader.records(image, file, [])
-    return time.process_time() - start
 
 
 def chains(folder: Path, images: int, repeats: int) -> dict:
@@ -253,24 +164,23 @@ def chains(folder: Path, images: int, repeats: int) -> dict:
         work = ComposeImages(source.reader, Composing())
 
         def run(count: int) -> tuple[float, float, int]:
-            rows, joined = 0, 0.0
-            start = time.process_time()
-            for image in itertools.islice(source.images(), count):
-                row = work.one(image)
-                rows += len(row.chains)
-                encode(row)
-            whole = time.process_time() - start
-            start = time.process_time()
-            for image in itertools.islice(source.images(), count):
-                source.graph(image)
-            joined = time.process_time() - start
+            def compose() -> int:
+                rows = 0
+                for image in itertools.islice(source.images(), count):
+                    row = work.one(image)
+                    rows += len(row.chains)
+                    encode(row)
+                return rows
+
+            rows, whole = once(compose)
+            _, joined = once(lambda: deque(map(source.graph, itertools.islice(source.images(), count)), maxlen=0))
             return whole, joined, rows
 
         for count in (images // 4, images // 2, images):
             turns = [run(count) for _ in range(repeats if count == images else 1)]
             whole, joined, rows = sorted(turns)[len(turns) // 2]
             points.append({"images": count, "ours": whole, "parse_and_join": joined, "rows": rows})
-        least = sorted(floor(source) for _ in range(repeats))[repeats // 2]
+        least = cpu_seconds({"floor": lambda: floor(source)}, repeats, warm_up=False)["floor"]
     first, last = points[0], points[-1]
     return {
         "unit": "CPU seconds",
@@ -313,7 +223,7 @@ def timed_compose(folder: Path, out: Path, workers: int) -> dict:
 def scaling(folder: Path, out: Path, repeats: int) -> dict:
     """Walls depend on who else uses the machine; CPU seconds say what two free cores could do."""
     turns = [
-        (workers, in_its_own_process("scaling", folder, out / f"scaling-{turn}-{workers}", workers))
+        (workers, in_its_own_process("build_compovl", "--only", "scaling", folder, out / f"scaling-{turn}-{workers}", workers))
         for turn in range(repeats)
         for workers in (1, 2)
     ]
@@ -331,41 +241,30 @@ def scaling(folder: Path, out: Path, repeats: int) -> dict:
     }
 
 
-def anonymous() -> int:
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
-
-
 def peak_compose(folder: Path, out: Path) -> dict:
     """The highest RssAnon seen, looked at every 5 ms."""
-    highest, stop = [anonymous()], threading.Event()
+    highest, stop = [memory("RssAnon")], threading.Event()
 
     def watch():
         while not stop.wait(0.005):
-            highest.append(max(highest.pop(), anonymous()))
+            highest.append(max(highest.pop(), memory("RssAnon")))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    before = anonymous()
+    before = memory("RssAnon")
     compose_only(folder, out, Composing(), workers=1, progress=False)
     stop.set()
     watcher.join()
     return {"before": before, "peak": highest[0]}
 
 
-def in_its_own_process(what: str, *arguments) -> dict:
-    command = [sys.executable, "-m", "benchmarks.build_compovl", "--only", what, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--reference-images", type=int, nargs="*", default=[50, 200], help="the reference is quadratic")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", nargs="*", help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
+    options = parser(__doc__, images=10_000, repeats=3)
+    options.add_argument(
+        "--reference-images", type=int, nargs="*", default=[50, 200], help="the reference is quadratic"
+    )
+    options.add_argument("--only", nargs="*", help=argparse.SUPPRESS)
+    args = parsed(options, argv)
     if args.only:
         what, folder, out, *rest = args.only
         run = peak_compose if what == "peak" else timed_compose
@@ -380,7 +279,10 @@ def main(argv=None):
             write_data(place, images)
         report["chains"] = chains(whole, args.images, args.repeats)
         report["parquet"] = parquet(whole, folder / "built")
-        peaks = [in_its_own_process("peak", place, folder / f"{place.name}-peak") for place in (quarter, whole)]
+        peaks = [
+            in_its_own_process("build_compovl", "--only", "peak", place, folder / f"{place.name}-peak")
+            for place in (quarter, whole)
+        ]
         report["memory"] = {
             "at_1x": peaks[0],
             "at_4x": peaks[1],
@@ -390,8 +292,7 @@ def main(argv=None):
     told = report["preprocess"].get(f"{max(args.reference_images, default=0)} images, every_pair", {})
     result = {name: told.get(name) for name in ("naive", "ours", "ratio", "equal")}
     result |= {"floor": report["chains"]["floor"], **report, "settings": vars(args)}
-    print(json.dumps(result, indent=1))
-    return result
+    return printed(result)
 
 
 if __name__ == "__main__":

@@ -17,32 +17,20 @@ interval  9,999 resamples of whole images against the scoring of the same answer
           box), and against `scipy.stats.bootstrap` on the images' sums, scaled up linearly from `naive_resamples`.
 """
 
-import argparse
-import json
-import os
-import re
-import statistics
-import time
-from collections import Counter
 from pathlib import Path
 
+import numpy as np
+from pycocotools import mask as coco
+from scipy import stats
 
-for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_threads] = "1"  # before numpy is imported: CPU time of one thread is what we compare
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from pycocotools import mask as coco  # noqa: E402
-from scipy import stats  # noqa: E402
-
-from promvil_hf.metrics.answers import kosmos2_boxes, read_boxes  # noqa: E402
-from promvil_hf.metrics.grounding import answer_iou, paired_iou  # noqa: E402
-from promvil_hf.metrics.intervals import bootstrap_interval  # noqa: E402
+from benchmarks.timing import cpu_seconds, parsed, parser, printed
+from promvil_hf.metrics.answers import kosmos2_boxes, read_boxes
+from promvil_hf.metrics.grounding import answer_iou, paired_iou
+from promvil_hf.metrics.intervals import bootstrap_interval
+from tests.reference.grounding_metrics import DELIMITER, POLICIES, plain_python_counts, reference_counts, scalar_iou
 
 
-POLICIES = ("first", "mean", "any")
 MODULE = Path(__file__).resolve().parents[1] / "evaluate_metrics" / "grounding_accuracy"
-DELIMITER = "</delimiter_of_multi_objects/>"
 
 
 def generate(samples: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
@@ -69,77 +57,6 @@ def generate(samples: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.nda
     return texts, gold, sizes, images
 
 
-# --- the reference's control flow, one sample at a time ---
-
-ENTITY = re.compile(
-    rf"(?:(<phrase>([^<]+)</phrase>))?<object>((?:<patch_index_\d+><patch_index_\d+>{DELIMITER})*"
-    r"<patch_index_\d+><patch_index_\d+>)</object>"
-)
-
-
-def cell_box(side: int, first: int, last: int) -> list[float]:
-    cell = 1.0 / side
-    x0, y0, x1, y1 = first % side, first // side, last % side, last // side
-    if x0 == x1 or y0 == y1:
-        return [x0 * cell, y0 * cell, x1 * cell + cell, y1 * cell + cell]
-    return [x0 * cell + cell / 2, y0 * cell + cell / 2, x1 * cell + cell / 2, y1 * cell + cell / 2]
-
-
-def decode_one(text: str) -> list[list[float]]:
-    found = []
-    for _, phrase, inner in ENTITY.findall(text):
-        for pair in inner.split(DELIMITER):
-            first = re.search(r"<patch_index_(\d+)>", pair)
-            last = re.search(r"<patch_index_(\d+)>", pair[1:])
-            if first and last:
-                found.append((phrase or None, int(first[1]), int(last[1])))
-    return [np.array(cell_box(32, first, last)).tolist() for _, first, last in found]
-
-
-def tensor_iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    low, high = torch.max(a[:, None, :2], b[:, :2]), torch.min(a[:, None, 2:], b[:, 2:])
-    size = (high - low).clamp(min=0)
-    inside = size[:, :, 0] * size[:, :, 1]
-    area_a, area_b = ((c[:, 2] - c[:, 0]) * (c[:, 3] - c[:, 1]) for c in (a, b))
-    return inside / (area_a[:, None] + area_b - inside)
-
-
-def reference_counts(texts, gold_xywh_px, sizes) -> dict[str, int]:
-    hits = Counter()
-    for text, target, (width, height) in zip(texts, gold_xywh_px, sizes, strict=True):
-        wanted = torch.as_tensor([target[0], target[1], target[0] + target[2], target[1] + target[3]]).view(-1, 4)
-        boxes = [[x0 * width, y0 * height, x1 * width, y1 * height] for x0, y0, x1, y1 in decode_one(text)]
-        predicted = torch.as_tensor(boxes or [[0.0, 0.0, 0.0, 0.0]]).view(-1, 4)
-        iou = tensor_iou(predicted, wanted)
-        mean_iou = tensor_iou(predicted.mean(0).view(-1, 4), wanted)
-        hits["first"] += bool(max(iou[0, :1]) >= 0.5)
-        hits["mean"] += bool(max(mean_iou) >= 0.5)
-        hits["any"] += bool(max(iou) >= 0.5)
-    return {policy: hits[policy] for policy in POLICIES}
-
-
-def scalar_iou(a, b) -> float:
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    inside = width * height
-    return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
-
-
-def plain_python_counts(texts, gold) -> dict[str, int]:
-    hits = Counter()
-    pair = re.compile(r"<patch_index_(\d+)><patch_index_(\d+)>")
-    for text, target in zip(texts, gold, strict=True):
-        boxes = [cell_box(32, int(a), int(b)) for entity in ENTITY.finditer(text) for a, b in pair.findall(entity[3])]
-        if boxes:
-            iou = [scalar_iou(box, target) for box in boxes]
-            mean = [sum(corner) / len(boxes) for corner in zip(*boxes, strict=True)]
-            hits["first"] += iou[0] >= 0.5
-            hits["mean"] += scalar_iou(mean, target) >= 0.5
-            hits["any"] += max(iou) >= 0.5
-    return {policy: hits[policy] for policy in POLICIES}
-
-
 # --- ours, and the measuring ---
 
 
@@ -148,25 +65,13 @@ def our_counts(answers, gold) -> dict[str, int]:
     return {policy: int((answer_iou(answers, gold, policy=policy) >= 0.5).sum()) for policy in POLICIES}
 
 
-def interleaved(variants, repeats: int = 5) -> dict[str, float]:
-    """Median CPU seconds per variant; they take turns, so that drift of the machine hits all of them alike."""
-    seconds = {name: [] for name in variants}
-    for turn in range(repeats + 1):
-        for name, run in variants.items():
-            begin = time.process_time()
-            run()
-            if turn:  # the first turn warms up
-                seconds[name].append(time.process_time() - begin)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
 def scoring(samples: int, naive_samples: int, repeats: int) -> dict:
     texts, gold, sizes, _ = generate(samples)
     xywh = np.concatenate([gold[:, :2], gold[:, 2:] - gold[:, :2]], 1) * np.tile(sizes, 2)
     few = min(samples, naive_samples)
     few_xywh, few_sizes, few_gold = xywh[:few].tolist(), sizes[:few].tolist(), gold[:few].tolist()
     decoded = kosmos2_boxes(texts)
-    spent = interleaved(
+    spent = cpu_seconds(
         {
             "naive": lambda: reference_counts(texts[:few], few_xywh, few_sizes),
             "plain_python": lambda: plain_python_counts(texts[:few], few_gold),
@@ -206,7 +111,7 @@ def iou(pairs: int, naive_pairs: int, repeats: int) -> dict:
     list_a, list_b = a[:few].tolist(), b[:few].tolist()
     xywh_a, xywh_b = (np.concatenate([c[:few, :2], c[:few, 2:] - c[:few, :2]], 1) for c in (a, b))
     crowd = [0]
-    spent = interleaved(
+    spent = cpu_seconds(
         {
             "naive": lambda: [scalar_iou(x, y) for x, y in zip(list_a, list_b, strict=True)],
             "pycocotools": lambda: [coco.iou(xywh_a[k : k + 1], xywh_b[k : k + 1], crowd) for k in range(few)],
@@ -245,7 +150,7 @@ def interval(predictions: int, resamples: int, naive_resamples: int, repeats: in
             n_resamples=count, batch=10, method="percentile", rng=np.random.default_rng(0),
         )  # fmt: skip
 
-    spent = interleaved(
+    spent = cpu_seconds(
         {
             "naive": lambda: scipy_bootstrap(naive_resamples),
             "ours": lambda: bootstrap_interval(hits, clusters=images, resamples=resamples),
@@ -305,7 +210,7 @@ def module(samples: int, repeats: int) -> dict:
     data = {"predictions": [part.tolist() for part in parts], "references": gold[:, None].tolist()}
     labels = {"levels": (1 + images % 3).tolist(), "image_ids": images.tolist()}
     ours, transport = evaluate.load(str(MODULE)), Transport()
-    spent = interleaved(
+    spent = cpu_seconds(
         {
             "transport": lambda: transport.compute(**data),
             "plain": lambda: ours.compute(**data),
@@ -331,16 +236,17 @@ def module(samples: int, repeats: int) -> dict:
 
 
 def main(argv: list[str] | None = None) -> dict:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=20_000, help="answers to score (default: %(default)s)")
-    parser.add_argument("--naive-samples", type=int, default=4_000, help="answers the naive loops are timed on")
-    parser.add_argument("--predictions", type=int, default=100_000, help="answers behind the interval")
-    parser.add_argument("--module-samples", type=int, default=100_000, help="answers through the `evaluate` module")
-    parser.add_argument("--resamples", type=int, default=9_999, help="bootstrap resamples (default: %(default)s)")
-    parser.add_argument("--naive-resamples", type=int, default=50, help="resamples that scipy's bootstrap is timed on")
-    parser.add_argument("--repeats", type=int, default=5, help="timed turns, of which the median counts")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    options = parser(
+        __doc__,
+        samples=(20_000, "answers to score"),
+        naive_samples=(4_000, "answers the naive loops are timed on"),
+        predictions=(100_000, "answers behind the interval"),
+        module_samples=(100_000, "answers through the `evaluate` module"),
+        resamples=(9_999, "bootstrap resamples"),
+        naive_resamples=(50, "resamples that scipy's bootstrap is timed on"),
+        repeats=(5, "timed turns, of which the median counts"),
+    )
+    args = parsed(options, argv)
     parts = {
         "scoring": scoring(args.samples, args.naive_samples, args.repeats),
         "iou": iou(100_000, 20_000, args.repeats),
@@ -350,8 +256,8 @@ def main(argv: list[str] | None = None) -> dict:
     head = parts["scoring"]
     result = {key: head[key] for key in ("naive", "ours", "floor", "ratio")}
     result["equal"] = all(part["equal"] for part in parts.values())
-    return {**result, **parts}
+    return printed({**result, **parts})
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(), indent=2))
+    main()

@@ -15,27 +15,17 @@ Goals: rows at most 1.1 times plain and at least 300 times fewer bytes than the 
 correlations at least 7 times (binary masks) and 4.5 times (soft ones) faster than the loop, equal to 1e-6.
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
-import gc
-import json
-import subprocess
-import sys
-import time
 import warnings
-from statistics import median
 
 import numpy as np
 import torch
 import transformers
-from scipy.stats import rankdata, spearmanr
 
+from benchmarks.timing import cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.explain.attention_rows import Wanted, attention_rows
 from promvil_hf.metrics.rank_correlation import Ranked
+from tests.reference.head_analysis import full_maps, spearman_loop, spearman_ranked
 
 
 PATCHES = 576
@@ -94,23 +84,7 @@ def run(way, net, inputs, length):
     if way == "ours":
         [rows] = attention_rows(net, inputs, [one])
         return rows, rows.nbytes
-    net.set_attn_implementation({"text_config": "eager"})
-    full = net(**inputs, use_cache=False, logits_to_keep=1, output_attentions=True).attentions
-    net.set_attn_implementation({"text_config": "sdpa"})
-    rows = torch.stack([layer[0][:, one.queries][..., one.keys] for layer in full])
-    return rows, sum(layer.nbytes for layer in full)
-
-
-def turns(ways, repeats):
-    """Median CPU seconds of each; they take turns, so a slow moment of the machine hits all alike."""
-    seconds = {name: [] for name in ways}
-    for _ in range(repeats + 1):
-        for name, way in ways.items():
-            gc.collect()
-            start = time.process_time()
-            way()
-            seconds[name].append(time.process_time() - start)
-    return {name: median(taken[1:]) for name, taken in seconds.items()}
+    return full_maps(net, inputs, one)
 
 
 def rows_at(net, length, repeats):
@@ -118,7 +92,7 @@ def rows_at(net, length, repeats):
     (ours, kept), (theirs, maps) = (run(way, net, inputs, length) for way in ("ours", "eager"))
     error = float((ours - theirs).abs().max())
     del ours, theirs
-    seconds = turns({way: lambda way=way: run(way, net, inputs, length) for way in WAYS}, repeats)
+    seconds = cpu_seconds({way: lambda way=way: run(way, net, inputs, length) for way in WAYS}, repeats)
     return {
         "tokens": length,
         "naive": seconds["eager"],
@@ -144,14 +118,14 @@ def correlations(repeats, layers=32, heads=32, tokens=3, shuffles=200):
     found = {}
     for name, mask in (("binary", binary), ("soft", soft)):
         ways = {
-            "scipy_loop": lambda mask=mask: np.array([spearmanr(row, mask).statistic for row in attention]),
-            "rankdata": lambda mask=mask: _vectorised(attention, mask),
+            "scipy_loop": lambda mask=mask: spearman_loop(attention, mask),
+            "rankdata": lambda mask=mask: spearman_ranked(attention, mask),
             "ours": lambda mask=mask: Ranked.of(attention).spearman(Ranked.of(mask))[:, 0],
             "sort_alone": lambda: np.argsort(attention, axis=-1),
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seconds = turns(ways, repeats)
+            seconds = cpu_seconds(ways, repeats)
             equal = float(np.abs(ways["ours"]() - ways["scipy_loop"]()).max())
         found[name] = {
             "naive": seconds["scipy_loop"],
@@ -162,56 +136,38 @@ def correlations(repeats, layers=32, heads=32, tokens=3, shuffles=200):
             "equal": equal,
         }
     ranked = Ranked.of(attention)
-    extra = turns({"null": lambda: ranked.spearman(wrong), "auroc": lambda: ranked.auroc(binary > 0)}, repeats)
+    extra = cpu_seconds({"null": lambda: ranked.spearman(wrong), "auroc": lambda: ranked.auroc(binary > 0)}, repeats)
     found[f"seconds_of_{shuffles}_shuffles_more"] = extra["null"]
     found["seconds_of_auroc_more"] = extra["auroc"]
     return found
 
 
-def _vectorised(attention, mask):
-    ranks, own = rankdata(attention, axis=-1), rankdata(mask)
-    ranks, own = ranks - ranks.mean(-1, keepdims=True), own - own.mean()
-    return ranks @ own / np.sqrt((ranks**2).sum(-1) * (own**2).sum())
-
-
 def peak(way, length):
-    """Bytes that a fresh process needs at most for one pass, after a short one to warm up."""
-    code = f"from benchmarks.head_analysis import *; measure({way!r}, {length})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(done.stdout)
-
-
-def measure(way, length):
+    """Bytes that this process needs at most for one pass, after a short one to warm up."""
     net = model()
     run(way, net, inputs_of(PATCHES + 40), PATCHES + 40)
     inputs = inputs_of(length)
-    gc.collect()
-    with open("/proc/self/clear_refs", "w") as reset:
-        reset.write("5")
-    before = _status("VmRSS")
-    run(way, net, inputs, length)
-    print(_status("VmHWM") - before)
+    return peak_bytes(lambda: run(way, net, inputs, length))
 
 
-def _status(field):
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--lengths", type=int, nargs="+", default=[811, 640, 1200, 1600])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peaks", action="store_true", help="peak memory of fresh processes too")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+def main(argv=None):
+    options = parser(__doc__.partition("\n\n")[0], repeats=3)
+    options.add_argument("--lengths", type=int, nargs="+", default=[811, 640, 1200, 1600])
+    options.add_argument("--peaks", action="store_true", help="peak memory of fresh processes too")
+    options.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
+    args = parsed(options, argv)
+    if args.peak_of:
+        print(peak(args.peak_of, *args.lengths))
+        return None
     net = model()
     table = [rows_at(net, length, args.repeats if place == 0 else max(1, args.repeats // 2))
              for place, length in enumerate(args.lengths)]  # fmt: skip
     if args.peaks:
         for line in table:
-            line["peak_bytes"] = {way: peak(way, line["tokens"]) for way in WAYS}
+            line["peak_bytes"] = {
+                way: in_its_own_process("head_analysis", "--peak-of", way, "--lengths", line["tokens"]) for way in WAYS
+            }
     ranks = correlations(args.repeats)
     goals = {
         "rows at most 1.1 times plain": table[0]["over_floor"] <= 1.1,
@@ -232,8 +188,7 @@ def main():
         "settings": {"threads": 1, "unit": "CPU seconds", "torch": torch.__version__, **vars(args)},
     }
     if args.json:
-        print(json.dumps(report, indent=2))
-        return report
+        return printed(report)
     print(
         "tokens   plain    ours   eager   ours/plain  eager/ours   kept by maps   kept by rows   ratio  largest difference"
     )

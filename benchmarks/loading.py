@@ -9,32 +9,18 @@ decode and the processor's own resize and normalisation, without any text. One t
 medians. `equal` is the largest difference of the pixel values.
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import argparse
-import json
-import time
-from statistics import median
-
-import torch
-
-from benchmarks.train_step import reference_batch, rows
+from benchmarks.timing import cpu_seconds, parsed, parser, printed
+from benchmarks.train_step import rows
 from promvil_hf.images import read_image
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.chain_collator import ChainCollator
+from tests.reference.chain_batches import chain_batch
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--k", type=int, default=4)
-    parser.add_argument("--samples", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="print JSON only (it always does)")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    options = parser(__doc__, k=4, samples=16, repeats=5)
+    options.add_argument("--json", action="store_true", help="print JSON only (it always does)")
+    args = parsed(options, argv)
     processor = tiny_kosmos2(image_size=224).processor
     made = rows(args.k, args.samples)
     collate = ChainCollator(processor, 64)
@@ -43,19 +29,12 @@ def main(argv=None):
         return processor.image_processor(read_image(row["image"]), return_tensors="pt")["pixel_values"]
 
     ways = {
-        "naive": lambda row: reference_batch(row, processor, 64)["pixel_values"],
+        "naive": lambda row: chain_batch(row, processor, 64)["pixel_values"],
         "ours": lambda row: collate([row])["pixel_values"],
         "floor": once,
     }
-    seconds = {name: [] for name in ways}
-    for turn in range(args.repeats + 1):
-        for name, way in ways.items():
-            begin = time.process_time()
-            for row in made:
-                way(row)
-            if turn:
-                seconds[name].append(time.process_time() - begin)
-    millis = {name: median(taken) / len(made) * 1e3 for name, taken in seconds.items()}
+    runs = {name: lambda way=way: [way(row) for row in made] for name, way in ways.items()}
+    millis = {name: taken / len(made) * 1e3 for name, taken in cpu_seconds(runs, args.repeats).items()}
     report = {
         **millis,
         "ratio": millis["naive"] / millis["ours"],
@@ -65,8 +44,7 @@ def main(argv=None):
         "unit": "CPU milliseconds a sample",
         "settings": vars(args),
     }
-    print(json.dumps(report, indent=2))
-    return report
+    return printed(report)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,7 @@ weights have near-ties, which the order of a sum decides. FLOPs are counted, not
 parameters (vision 12x384, text 8x512, vocabulary 65,037), `--full-size` is the published shape, 1.66 B, in bf16.
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import argparse
-import json
-import statistics
 import sys
-import time
 from itertools import groupby
 from operator import eq
 from pathlib import Path
@@ -34,16 +25,14 @@ from pathlib import Path
 import torch
 import transformers
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.naive_grounding import well_formed
+from benchmarks.timing import counted, cpu_seconds, once, parsed, parser, printed, with_versions
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
-from promvil_hf.environment import environment
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.grounding.shared_prefix import SharedKosmos2
 from promvil_hf.nesting import decompose
-from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy.models import tiny_kosmos2
+from tests.reference.grounding import batched, generated, naive_steps, well_formed
 
 
 THINGS = "man woman dog car bus table chair cup hat jacket umbrella bag horse bench tree lamp".split()
@@ -59,22 +48,23 @@ SLOW = ("reference_3", "reference", "batched")
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=4)
-    parser.add_argument("--expressions", type=int, default=16, help="for each picture")
-    parser.add_argument("--levels", type=int, default=3, choices=(1, 2, 3, 4))
-    parser.add_argument("--repeats", type=int, default=3, help="of the quick ways; the slow ones run once")
-    parser.add_argument("--reference-queries", type=int, default=4)
-    parser.add_argument("--leave-out", nargs="+", choices=(*SLOW, "flops"), default=(), help="do not run these")
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--full-size", action="store_const", const="full", dest="size")
-    parser.add_argument(
+    options = parser(
+        __doc__,
+        images=4,
+        expressions=(16, "for each picture"),
+        repeats=(3, "of the quick ways; the slow ones run once"),
+        reference_queries=4,
+        seed=0,
+    )
+    options.add_argument("--levels", type=int, default=3, choices=(1, 2, 3, 4))
+    options.add_argument("--leave-out", nargs="+", choices=(*SLOW, "flops"), default=(), help="do not run these")
+    options.add_argument("--size", choices=SIZES, default="small")
+    options.add_argument("--full-size", action="store_const", const="full", dest="size")
+    options.add_argument(
         "--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the report here as well")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    options.add_argument("--out", type=Path, help="write the report here as well")
+    args = parsed(options, argv)
     backend = make_backend(args.size, args.seed)
     asked = queries(args.images, args.expressions, args.levels, args.seed)
     report = compare(backend, asked, args.repeats, args.reference_queries, args.leave_out)
@@ -85,22 +75,7 @@ def main(argv=None):
             for levels in (1, 2, 3, 4)
             for count in (1, 4, 16)
         ]
-    return told(report, args)
-
-
-def told(report: dict, args: argparse.Namespace) -> dict:
-    """Print the report, with its settings and versions, and write it where `--out` says."""
-    facts = environment(devices=False)
-    versions = {name: facts["packages"][name] for name in ("torch", "transformers")}
-    report |= {
-        "settings": {name: value for name, value in vars(args).items() if name != "out"},
-        "environment": {"python": facts["promvil_hf"]["python"], **versions, "cores": facts["machine"]["cores"]},
-    }
-    text = json.dumps(report, indent=2)
-    print(text)
-    if args.out is not None:
-        args.out.write_text(text + "\n")
-    return report
+    return printed(with_versions(report, args), args.out)
 
 
 def make_backend(size: str, seed: int = 0) -> Kosmos2Backend:
@@ -188,18 +163,16 @@ def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) 
         "floor": floor(backend, asked, rows),
     }
     slow = {
-        "reference_3": lambda: reference_boxes(backend, some, allowed),
-        "reference": lambda: [reference(backend, prompt, image, 32)
-                              for trace, query in zip(traces, some, strict=False)
-                              for prompt, image in ((step.prompt, query.image) for step in trace.steps)],
+        "reference_3": lambda: [level_by_level(backend, query, allowed) for query in some],
+        "reference": lambda: [generated(backend, 32)(step.prompt, query.image)
+                              for trace, query in zip(traces, some, strict=False) for step in trace.steps],
         "batched": lambda: batched(backend, asked, traces, allowed),
     }  # fmt: skip
     slow = {name: way for name, way in slow.items() if name not in leave_out}
-    seconds, found = timed(quick, repeats), {}
+    # With several repeats a turn goes before that does not count.
+    seconds, found = cpu_seconds(quick, repeats, warm_up=repeats > 1, tell=True), {}
     for name, way in slow.items():
-        begin = time.process_time()
-        found[name] = way()
-        seconds[name] = time.process_time() - begin
+        found[name], seconds[name] = once(way)
         print(f"{name}: {seconds[name]:.1f} s", file=sys.stderr)
     seconds = {name: value / len(some if name.startswith("reference") else asked) for name, value in seconds.items()}
     ours = [[step.boxes for step in trace.steps] for trace in traces]
@@ -207,7 +180,7 @@ def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) 
     flops = {}
     if "flops" not in leave_out:
         ways = {"ours": quick["ours"], "floor": floor(backend, asked, rows, exact=True)} | slow
-        flops = {name: counted(ways[name]) / len(some if name == "reference_3" else asked)
+        flops = {name: counted(ways[name])[1] / len(some if name == "reference_3" else asked)
                  for name in ("ours", "floor", "reference_3") if name in ways}  # fmt: skip
     ratio = {name: seconds[name] / seconds["ours"] for name in slow}
     return {
@@ -236,62 +209,11 @@ def brief(report: dict) -> dict:
     return {name: report[name] for name in names}
 
 
-@torch.inference_mode()
-def reference(backend, prompt: str, image: Image.Image, new_tokens: int, allowed=None) -> list[int]:
-    """One prompt with its picture through the whole model."""
-    inputs = backend.batch(backend.prompt_tokens([prompt]))
-    options = {"min_new_tokens": new_tokens}
-    length = inputs["input_ids"].shape[1]
-    if allowed is not None:
-        options["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[length:].tolist())
-    pixels = backend.pixels([image]).to(backend.model.dtype)
-    written = backend.base.generate(
-        pixel_values=pixels, **inputs, do_sample=False, max_new_tokens=new_tokens, **options
-    )
-    return written[0, length:].tolist()
-
-
-def reference_boxes(backend, asked, allowed) -> list[list[tuple]]:
-    """The published control flow: level by level, each phrase by itself, boxes of the level below told to the next."""
-    found = []
-    for query in asked:
-        nesting = decompose(query.text)
-        boxes: list[tuple] = []
-        for index, phrase in enumerate(nesting.phrases):
-            evidence = [
-                GroundedPhrase(nesting.phrases[anchor].text, boxes[anchor])
-                for anchor in phrase.anchors
-                if nesting.phrases[anchor].level == phrase.level - 1 and boxes[anchor]
-            ]
-            is_top = index == len(nesting.phrases) - 1
-            prompt = backend.dialect.prompt(phrase.text, evidence, level=None if is_top else phrase.level)
-            tokens = reference(backend, prompt, query.image, 3, allowed)
-            boxes.append(backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes)
-        found.append(boxes)
-    return found
-
-
-@torch.inference_mode()
-def batched(backend, asked, traces, allowed) -> list[list[tuple]]:
-    """All prompts of a level in padded batches of 32, each row with its picture; prompts are those ours came to."""
-    found = [[()] * len(trace.steps) for trace in traces]
-    for level in range(1, 1 + max(step.level for trace in traces for step in trace.steps)):
-        places = [(query, step) for query, trace in enumerate(traces)
-                  for step in range(len(trace.steps)) if trace.steps[step].level == level]  # fmt: skip
-        for start in range(0, len(places), 32):
-            part = places[start : start + 32]
-            inputs = backend.batch(backend.prompt_tokens([traces[query].steps[step].prompt for query, step in part]))
-            length = inputs["input_ids"].shape[1]
-            written = backend.base.generate(
-                pixel_values=backend.pixels([asked[query].image for query, _ in part]).to(backend.model.dtype),
-                **inputs,
-                do_sample=False,
-                max_new_tokens=3,
-                prefix_allowed_tokens_fn=lambda _, ids, length=length: allowed(ids[length:].tolist()),
-            )
-            for (query, step), tokens in zip(part, written[:, length:].tolist(), strict=True):
-                found[query][step] = backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes
-    return found
+def level_by_level(backend, query: Query, allowed) -> list[tuple]:
+    """The published control flow: each phrase by itself, boxes of the level below told to the next."""
+    write = generated(backend, 3, allowed)
+    steps = naive_steps(backend, query.image, decompose(query.text), "progressive", write)
+    return [step.boxes for step in steps]
 
 
 def floor(backend, asked, rows, exact: bool = False):
@@ -329,25 +251,6 @@ def floor(backend, asked, rows, exact: bool = False):
         return states @ weight.T
 
     return run
-
-
-def timed(ways, repeats: int) -> dict[str, float]:
-    """Median CPU seconds; the ways take turns, so a slow moment of the machine hits all of them. With several repeats
-    a turn goes before that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats + (repeats > 1)):
-        for name, way in ways.items():
-            begin = time.process_time()
-            way()
-            seconds[name].append(time.process_time() - begin)
-            print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr)
-    return {name: statistics.median(values[-repeats:]) for name, values in seconds.items()}
-
-
-def counted(run) -> int:
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops()
 
 
 if __name__ == "__main__":

@@ -11,36 +11,28 @@ own loop and says how much of it lies outside forward and backward. `--shape ful
 random weights (10 GB of memory, minutes); equality is a matter of fp32.
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import io
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from statistics import median
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from PIL import Image
 from transformers import TrainerCallback
 
+from benchmarks.timing import counted, cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.boxes import Box
-from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, to_row
+from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
 from promvil_hf.training.adapters import with_lora
 from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer, target_losses
-from promvil_hf.training.texts import chain_in
+from tests.reference.chain_batches import chain_batch, joined
 
 
 SHAPES = {
@@ -68,25 +60,24 @@ VARIANTS = ("reference", "image_shared", "packed")
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--k", type=int, default=4, help="texts about a picture: 2, 4, 6, 8 …")
-    parser.add_argument("--chains", type=int, default=1, help="chains that they make up")
-    parser.add_argument("--samples", type=int, default=4, help="pictures")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--shape", choices=SHAPES, default="small")
-    parser.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
-    parser.add_argument("--no-memory", action="store_true", help="skip the peak memory, which loads the model again")
-    parser.add_argument("--json", action="store_true", help="print JSON only (it always does)")
-    parser.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    options = parser(
+        __doc__,
+        k=(4, "texts about a picture: 2, 4, 6, 8 …"),
+        chains=(1, "chains that they make up"),
+        samples=(4, "pictures"),
+        repeats=3,
+    )
+    options.add_argument("--shape", choices=SHAPES, default="small")
+    options.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
+    options.add_argument("--no-memory", action="store_true", help="skip the peak memory, which loads the model again")
+    options.add_argument("--json", action="store_true", help="print JSON only (it always does)")
+    options.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
+    args = parsed(options, argv)
     ready = Ready(args.shape, args.k, args.samples, args.chains)
     if args.only:
-        print(json.dumps({"bytes": peak_bytes(lambda: ready.step(args.only))}))
+        print(peak_bytes(lambda: ready.step(args.only)))
         return None
-    report = ready.report(args)
-    print(json.dumps(report, indent=2))
-    return report
+    return printed(ready.report(args))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +116,14 @@ class Ready:
     def collator(self, **options) -> ChainCollator:
         return ChainCollator(self.processor, self.backend.image_tokens, **options)
 
+    def naive_batches(self) -> list[dict[str, torch.Tensor]]:
+        return [chain_batch(row, self.processor, self.backend.image_tokens) for row in self.rows]
+
     def step(self, variant: str) -> float:
         """Loss of all rows by one way; gradients are left on the model."""
         self.model.zero_grad()
         if variant == "reference":
-            batches = [reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows]
+            batches = self.naive_batches()
             targets = sum((batch["labels"][:, 1:] != -100).sum() for batch in batches)
             total = 0.0
             for batch in batches:  # one sample a micro-batch, as the reference accumulates
@@ -138,7 +132,7 @@ class Ready:
                 total += loss.item()
             return total
         if variant == "big_batch":
-            batch = joined([reference_batch(row, self.processor, self.backend.image_tokens) for row in self.rows], 1)
+            batch = joined(self.naive_batches(), 1)
             loss = self.model(**batch, use_cache=False).loss
         elif variant == "floor":  # each picture by itself, so nothing is padded
             alone = [self.rows[start : start + self.chains] for start in range(0, len(self.rows), self.chains)]
@@ -158,30 +152,21 @@ class Ready:
         handle = self.backend.base.vision_model.register_forward_pre_hook(
             lambda module, args, kwargs: pictures.append(len(kwargs["pixel_values"])), with_kwargs=True
         )
-        with FlopCounterMode(display=False) as counter:
-            loss = self.step(variant)
+        loss, flops = counted(lambda: self.step(variant))
         handle.remove()
-        return Counted(loss, self.gradients(), counter.get_total_flops(), sum(pictures))
+        return Counted(loss, self.gradients(), flops, sum(pictures))
 
     def report(self, args) -> dict:
-        seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-        for turn in range(args.repeats + 1):
-            for variant, taken in seconds.items():
-                begin = time.process_time()
-                self.step(variant)
-                if turn or not args.repeats:
-                    taken.append(time.process_time() - begin)
-        own = {variant: median(taken) for variant, taken in seconds.items()}
-        batch = self.collator()(self.rows)
-        targets = len(batch["target_token"])
-        counted = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
-        flops = {variant: found.flops for variant, found in counted.items()}
+        own = cpu_seconds({variant: lambda variant=variant: self.step(variant) for variant in VARIANTS}, args.repeats)
+        targets = len(self.collator()(self.rows)["target_token"])
+        found = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
+        flops = {variant: own.flops for variant, own in found.items()}
         report = {
             "naive": own["reference"] / args.samples,
             "ours": own["packed"] / args.samples,
             "floor": flops["floor"] / args.samples,
             "ratio": own["reference"] / own["packed"],
-            "equal": {variant: counted[variant].apart(counted["reference"]) for variant in VARIANTS[1:]},
+            "equal": {variant: found[variant].apart(found["reference"]) for variant in VARIANTS[1:]},
             "unit": "CPU seconds a sample; floor and flops in floating-point operations a sample",
             "seconds": {variant: taken / args.samples for variant, taken in own.items()},
             "speed_up": {variant: own["reference"] / taken for variant, taken in own.items()},
@@ -189,13 +174,16 @@ class Ready:
             "flops": {variant: count / args.samples for variant, count in flops.items()},
             "flops_ratio": flops["reference"] / flops["packed"],
             "flops_over_floor": flops["packed"] / flops["floor"],
-            "pictures_encoded": {variant: counted[variant].pictures for variant in VARIANTS},
+            "pictures_encoded": {variant: found[variant].pictures for variant in VARIANTS},
             "trained_tokens": targets,
             "settings": {**{key: vars(args)[key] for key in ("k", "chains", "samples", "repeats", "shape")},
                          "parameters": sum(p.numel() for p in self.model.parameters())},
         }  # fmt: skip
         if not args.no_memory:
-            report["peak_bytes"] = {variant: peak_bytes_alone(variant, args) for variant in VARIANTS}
+            sizes = ("--k", args.k, "--chains", args.chains, "--samples", args.samples, "--shape", args.shape)
+            report["peak_bytes"] = {
+                variant: in_its_own_process("train_step", "--only", variant, *sizes) for variant in VARIANTS
+            }
         if args.loop:
             report["loop"] = self.loop()
         return report
@@ -260,8 +248,6 @@ LINKS = ("above the", "below the", "next to the", "inside the")
 
 def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
     """Chains that make k texts a picture, a noisy JPEG of 640x480."""
-    from PIL import Image
-
     draw = random.Random(seed)
     made = []
     for number in range(samples * chains):
@@ -281,66 +267,6 @@ def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
             noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
         made.append({"image": file.getvalue(), "chain": PhraseChain(str(number), steps)})
     return made
-
-
-def reference_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tensor]:
-    """The reference's collator: the picture opened and shown once for each text, labels from the last `<phrase>` on."""
-    from promvil_hf.images import read_image
-
-    written = to_row(chain_in(row), "")
-    images = [read_image(row["image"]) for _ in written["text"]]
-    boxes = [
-        [[tuple(box) for box, own in zip(found, match, strict=True) if own == phrase] for phrase in range(max(match) + 1)]
-        for found, match in zip(written["bboxes"], written["box_obj_match"], strict=True)
-    ]
-    batch = processor(
-        images=images, text=written["text"], bboxes=boxes, num_image_tokens=image_tokens, return_tensors="pt"
-    )
-    phrase = processor.tokenizer.convert_tokens_to_ids("<phrase>")
-    labels = batch["input_ids"].clone()
-    for tokens, own in zip(batch["input_ids"], labels, strict=True):
-        own[: (tokens == phrase).nonzero()[-1, 0]] = -100
-    labels[batch["attention_mask"] == 0] = -100
-    return {**batch, "labels": labels}
-
-
-def joined(batches: list[dict], pad: int) -> dict[str, torch.Tensor]:
-    """Batches of several lengths as one, padded on the right."""
-    length = max(batch["input_ids"].shape[1] for batch in batches)
-    filling = {"input_ids": pad, "labels": -100}
-    return {
-        name: torch.cat(
-            [
-                batch[name]
-                if name == "pixel_values"
-                else torch.nn.functional.pad(
-                    batch[name], (0, length - batch[name].shape[1]), value=filling.get(name, 0)
-                )
-                for batch in batches
-            ]
-        )
-        for name in batches[0]
-    }
-
-
-def peak_bytes(run) -> int:
-    """How far memory rises while this runs for the first time. Linux."""
-
-    def memory(field):
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
-
-    with open("/proc/self/clear_refs", "w") as reset:
-        reset.write("5")
-    before = memory("VmRSS")
-    run()
-    return memory("VmHWM") - before
-
-
-def peak_bytes_alone(variant: str, args) -> int:
-    command = [sys.executable, "-m", "benchmarks.train_step", "--only", variant, "--k", str(args.k)]
-    command += ["--chains", str(args.chains), "--samples", str(args.samples), "--shape", args.shape]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["bytes"]
 
 
 if __name__ == "__main__":

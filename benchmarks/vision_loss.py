@@ -19,22 +19,24 @@ gather         gather, then one weighted cross entropy
 ours           `promvil_hf.training.losses`
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 import json
-import subprocess
-import sys
-import time
-from statistics import median
 
 import torch
-import torch.nn.functional as F
 
+from benchmarks.timing import cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.training.losses import CHUNK_ROWS, vision_modeling_loss
+from tests.reference.vision_loss import (
+    WEIGHT,
+    gather,
+    papers_way,
+    torch_all,
+    torch_gather,
+    trl,
+    trl_compact,
+    two_full,
+    two_full_exact,
+)
 
 
 SHARES = {  # (patch labels, text labels) of a row of 1024 with 576 patches
@@ -42,7 +44,6 @@ SHARES = {  # (patch labels, text labels) of a row of 1024 with 576 patches
     "dense": (576, 400),
 }
 PICTURE = 576
-WEIGHT = 0.1
 
 
 def case(vocabulary, width, rows, length, patches, texts, trained, seed=0, dtype=torch.float32):
@@ -57,68 +58,6 @@ def case(vocabulary, width, rows, length, patches, texts, trained, seed=0, dtype
         vision[row, at] = torch.randint(vocabulary, (patches,), generator=draw)
         labels[row, -texts:] = torch.randint(vocabulary, (texts,), generator=draw)
     return hidden, head, labels, vision
-
-
-def shifted(labels):
-    return F.pad(labels, (0, 1), value=-100)[:, 1:]
-
-
-def two_full(hidden, head, labels, vision):
-    logits = F.linear(hidden, head)
-    lm = F.cross_entropy(logits.float().flatten(0, 1), shifted(labels).flatten())
-    vm = F.cross_entropy(logits.float().flatten(0, 1), vision.flatten())
-    return (1 - WEIGHT) * lm + WEIGHT * vm
-
-
-def papers_way(hidden, head, labels, vision):
-    logits = F.linear(hidden, head)
-    lm = F.cross_entropy(logits.float().flatten(0, 1), shifted(labels).flatten())
-    picture = slice(32, 32 + PICTURE)
-    vm = F.cross_entropy(logits[:, picture].float().flatten(0, 1), vision[:, picture].flatten())
-    return (1 - WEIGHT) * lm + WEIGHT * vm
-
-
-def merged(labels, vision):
-    text, patch = shifted(labels), vision != -100
-    share = torch.where(patch, WEIGHT / patch.sum(), (1 - WEIGHT) / (text != -100).sum() * (text != -100))
-    return torch.where(patch, vision, text), share
-
-
-def trl(hidden, head, labels, vision, compact=False):
-    from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE, _ChunkedLogProbFunction
-
-    targets, share = merged(labels, vision)
-    keep = targets != -100 if compact else torch.ones_like(targets, dtype=torch.bool)
-    found = _ChunkedLogProbFunction.apply(
-        hidden[keep], head, None, targets[keep].clamp(min=0), 1.0, _CHUNKED_LOGPROB_CHUNK_SIZE, None, 1.0, ("log_probs",)
-    )
-    return -(share[keep] * found[0]).sum()
-
-
-def trl_compact(hidden, head, labels, vision):
-    return trl(hidden, head, labels, vision, compact=True)
-
-
-def _torch_own(rows, head, targets):
-    return F.linear_cross_entropy(rows, head, targets, options=torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256))
-
-
-def torch_all(hidden, head, labels, vision):
-    lm, vm = (_torch_own(hidden.flatten(0, 1), head, targets.flatten()) for targets in (shifted(labels), vision))
-    return (1 - WEIGHT) * lm + WEIGHT * vm
-
-
-def torch_gather(hidden, head, labels, vision):
-    text, patch = shifted(labels), vision
-    lm, vm = (_torch_own(hidden[own != -100], head, own[own != -100]) for own in (text, patch))
-    return (1 - WEIGHT) * lm + WEIGHT * vm
-
-
-def gather(hidden, head, labels, vision):
-    targets, share = merged(labels, vision)
-    keep = targets != -100
-    losses = F.cross_entropy(F.linear(hidden[keep], head).float(), targets[keep], reduction="none")
-    return (losses * share[keep]).sum()
 
 
 def ours(hidden, head, labels, vision):
@@ -136,17 +75,6 @@ def step(way, given):
     return loss.item()
 
 
-def cpu_seconds(ways, given, repeats):
-    """Medians; the ways take turns, so a slow moment of the machine hits all of them."""
-    seconds = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name in ways:
-            begin = time.process_time()
-            step(WAYS[name], given)
-            seconds[name].append(time.process_time() - begin)
-    return {name: median(taken) for name, taken in seconds.items()}
-
-
 def difference(ways, settings):
     """The largest relative difference from the naive loss in float64: (of the loss, of the gradient)."""
     given = case(**settings)
@@ -160,38 +88,26 @@ def difference(ways, settings):
     return out
 
 
-def two_full_exact(hidden, head, labels, vision):
-    logits = F.linear(hidden, head).flatten(0, 1)
-    lm, vm = (F.cross_entropy(logits, own.flatten()) for own in (shifted(labels), vision))
-    return (1 - WEIGHT) * lm + WEIGHT * vm
-
-
-def memory_field(name):
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
-
-
 def peak_in_this_process(name, settings):
-    small = dict(settings, vocabulary=64, width=16)
-    step(WAYS[name], case(**small))  # libraries load and allocate once
+    step(WAYS[name], case(**settings | {"vocabulary": 64, "width": 16}))  # libraries load and allocate once
     given = case(**settings)
-    given[0].grad = None
-    with open("/proc/self/clear_refs", "w") as reset:
-        reset.write("5")
-    before = memory_field("VmRSS")
-    step(WAYS[name], given)
-    return memory_field("VmHWM") - before
+    return peak_bytes(lambda: step(WAYS[name], given))
 
 
 def peak_mib(name, settings, runs):
     """The least of several processes: pages that the system touches by chance only add."""
-    command = [sys.executable, "-m", "benchmarks.vision_loss", "--peak-of", name, "--settings", json.dumps(settings)]
-    return min(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)) / 2**20
+    call = ("vision_loss", "--peak-of", name, "--settings", json.dumps(settings))
+    return min(in_its_own_process(*call) for _ in range(runs)) / 2**20
+
+
+def timed(ways, settings, repeats):
+    given = case(**settings)
+    runs = {name: lambda name=name: step(WAYS[name], given) for name in ways}
+    return cpu_seconds(runs, repeats, warm_up=False)
 
 
 def measured(ways, settings, repeats, memory_runs):
-    given = case(**settings)
-    seconds = cpu_seconds(ways, given, repeats)
+    seconds = timed(ways, settings, repeats)
     mib = {name: peak_mib(name, settings, memory_runs) for name in ways} if memory_runs else dict.fromkeys(ways)
     errors = difference(ways, settings)
     return {
@@ -259,7 +175,7 @@ def table(args):
                 "trained": False,
             }
             ways = ("two_full", "ours")
-            naive_ms, ms = (taken * 1e3 for taken in cpu_seconds(ways, case(**settings), 3).values())
+            naive_ms, ms = (taken * 1e3 for taken in timed(ways, settings, 3).values())
             naive_mib, mib = (peak_mib(name, settings, 1) for name in ways)
             rows.append({**settings, "share": share, "ms": [naive_ms, ms], "mib": [naive_mib, mib]})
             cells = f"{vocabulary:,}", f"{share:.0%}", f"{naive_ms:.0f}", f"{ms:.0f}", f"{naive_ms / ms:.1f}x"
@@ -297,18 +213,15 @@ def computed():
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", choices=SHARES, help="only this setting, head frozen")
-    parser.add_argument("--table", action="store_true")
-    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
-    parser.add_argument("--vocabulary", type=int, default=32_064)
-    parser.add_argument("--width", type=int, default=1024)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--memory-runs", type=int, default=2, help="0 leaves memory out")
-    parser.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    options = parser(
+        __doc__, vocabulary=32_064, width=1024, repeats=3, memory_runs=(2, "0 leaves memory out")
+    )
+    options.add_argument("--labels", choices=SHARES, help="only this setting, head frozen")
+    options.add_argument("--table", action="store_true")
+    options.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    options.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
+    options.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
+    args = parsed(options, argv)
     if args.peak_of:
         print(peak_in_this_process(args.peak_of, args.settings))
         return None
@@ -318,7 +231,7 @@ def main(argv=None):
         show(own)
     out = {"reports": reports, "table": table(args) if args.table else [], "computed_gib": computed()}
     if args.json:
-        print(json.dumps(out, indent=1))
+        printed(out)
     return out
 
 

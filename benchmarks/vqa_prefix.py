@@ -9,24 +9,18 @@ over each picture's prefix and over the questions as one dense block. `equal` co
 masked for one question each have nothing to share; this is for benchmarks that ask many questions about whole ones.
 """
 
-import os
-
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import argparse
 from pathlib import Path
 
 import torch
 import transformers
 from PIL import Image
 
-from benchmarks.progressive_inference import counted, timed, told
+from benchmarks.timing import counted, cpu_seconds, parsed, parser, printed, with_versions
 from promvil_hf.backends.base import Decoding, Request
-from promvil_hf.backends.decoding import end_tokens
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.toy.models import tiny_llava
+from tests.reference.grounding import answered
 
 
 WORDS = "color man woman dog car left right holding wearing table chair next to the is what where there a of".split()
@@ -37,19 +31,19 @@ SIZES = {  # vision layers, width, picture side, patch; text layers, width, head
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1)
-    parser.add_argument("--questions", type=int, default=16, help="for each picture")
-    parser.add_argument(
-        "--new-tokens", type=int, default=1, help="1: yes/no and single-word answers, as POPE reads them"
+    options = parser(
+        __doc__,
+        images=1,
+        questions=(16, "for each picture"),
+        new_tokens=(1, "1: yes/no and single-word answers, as POPE reads them"),
+        repeats=3,
+        seed=0,
     )
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="write the report here as well")
-    args = parser.parse_args(argv)
-    torch.set_num_threads(1)
-    return told(compare(make_backend(args.size, args.seed), args), args)
+    options.add_argument("--size", choices=SIZES, default="small")
+    options.add_argument("--out", type=Path, help="write the report here as well")
+    args = parsed(options, argv)
+    report = compare(make_backend(args.size, args.seed), args)
+    return printed(with_versions(report, args), args.out)
 
 
 def make_backend(size: str, seed: int = 0) -> PatchTokenBackend:
@@ -83,13 +77,13 @@ def compare(backend, args) -> dict:
     ]
     decoding = Decoding(args.new_tokens)
     ways = {
-        "naive": lambda: naive(backend, pictures, asked, args.new_tokens),
+        "naive": lambda: answered(backend, pictures, asked, args.new_tokens),
         "ours": lambda: ours(backend, pictures, asked, decoding),
         "floor": floor(backend, pictures, asked, args.new_tokens),
     }
     plain, kept = ways["naive"](), [list(answer.tokens) for answer in ways["ours"]()]
-    seconds = timed(ways, args.repeats)
-    flops = {name: counted(way) / len(asked) for name, way in ways.items()}
+    seconds = cpu_seconds(ways, args.repeats, warm_up=args.repeats > 1, tell=True)
+    flops = {name: counted(way)[1] / len(asked) for name, way in ways.items()}
     return {
         **{name: value / len(asked) for name, value in seconds.items()},
         "ratio": seconds["naive"] / seconds["ours"],
@@ -100,17 +94,6 @@ def compare(backend, args) -> dict:
         "flops_ratio": flops["naive"] / flops["ours"],
         "unit": "CPU seconds of a question; FLOPs of a question",
     }
-
-
-@torch.inference_mode()
-def naive(backend, pictures, asked, new_tokens: int) -> list[list[int]]:
-    ends = end_tokens(backend.model, backend.processor.tokenizer)
-    answers = []
-    for number, question in asked:
-        inputs = backend.inputs([Request(question, pictures[number])])
-        written = backend.model.generate(**inputs, do_sample=False, max_new_tokens=new_tokens, eos_token_id=ends)
-        answers.append(written[0, inputs["input_ids"].shape[1] :].tolist())
-    return answers
 
 
 def ours(backend, pictures, asked, decoding):

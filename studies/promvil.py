@@ -20,7 +20,7 @@ from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.config import NEARNESS, WorldConfig, held_out_pairs
 from promvil_hf.toy.scenery import Scene, scene
-from promvil_hf.toy.small_world import NESTED, box_of, held_out
+from promvil_hf.toy.small_world import NESTED, held_out
 from studies.cells import Cell, Given
 from studies.results import Result, Sample
 from studies.shared import changed, curve, world_of
@@ -330,7 +330,7 @@ def misled(chain: PhraseChain, kind: str, drawn: Scene, rng: Random) -> PhraseCh
             wrong = shifted(box)
         else:
             taken = (box, *steps[-1].target.boxes)
-            others = [box_of(drawn, place) for place in range(len(drawn.objects))]
+            others = [drawn.box(place) for place in range(len(drawn.objects))]
             wrong = rng.choice([other for other in others if other not in taken])
         steps[anchor] = replace(step, target=GroundedPhrase(step.target.text, [wrong]))
     return replace(chain, steps=tuple(steps))

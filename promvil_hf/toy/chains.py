@@ -1,7 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The toy world's own truth as chains, the way CompoVL has them. Floor 2."""
+"""The toy world's own truth as chains, the way CompoVL has them."""
 
-from promvil_hf.boxes import Box
 from promvil_hf.inflection import plural
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.config import WorldConfig
@@ -10,13 +9,6 @@ from promvil_hf.toy.scenery import Scene, scenes
 
 def chain_of(scene: Scene, expression) -> PhraseChain:
     """The scene's own truth about an expression as a chain: each part with the boxes of what it names."""
-    names = {thing.object_id: place for place, thing in enumerate(scene.objects)}
-    width, height = scene.size
-
-    def box(object_id):
-        left, top, right, bottom = scene.objects[names[object_id]].xyxy_px
-        return Box(left / width, top / height, right / width, bottom / height)
-
     kept = [index for index, part in enumerate(expression.parts) if not is_bare_head(expression, index)]
     place = {index: position for position, index in enumerate(kept)}
     steps = []
@@ -24,7 +16,7 @@ def chain_of(scene: Scene, expression) -> PhraseChain:
         part = expression.parts[index]
         steps.append(
             PhraseStep(
-                GroundedPhrase(part.text, [box(object_id) for object_id in part.object_ids]),
+                GroundedPhrase(part.text, [scene.box(scene.position_of(own)) for own in part.object_ids]),
                 anchors=[place[anchor] for anchor in part.anchors],
                 mentions=[expression.parts[anchor].text for anchor in part.anchors],
             )

@@ -129,7 +129,7 @@ class WorldConfig:
         if stray or len(set(self.held_out)) >= len(self.colors) * len(self.shapes):
             raise ValueError(
                 f"You passed held_out={self.held_out}. Each pair must be a (color, shape) of this world, and not all "
-                "pairs can be held out. Take them from promvil_hf.toy.held_out_pairs."
+                "pairs can be held out. Take them from promvil_hf.toy.world.held_out_pairs."
             )
         if self.split == "test" and not self.held_out:
             raise ValueError(

@@ -20,10 +20,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from promvil_hf.toy.chains import chain_of
-from promvil_hf.toy.gqa import gqa_questions
-from promvil_hf.toy.questions import pope_questions
 from promvil_hf.toy.scenery import Scene
-from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, QUESTIONS, held_out
+from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, asked, held_out
 
 
 FILES = {
@@ -47,18 +45,19 @@ def write_exam(folder: Path, scenes: int = 100, seed: int = 0) -> dict[str, int]
 
     simple = [row for scene, name in drawn(HARD, "simple") for row in step_rows(scene, name, levels=1)]
     nested = [row for scene, name in drawn(NESTED, "nested") for row in step_rows(scene, name)]
-    asked: dict[str, dict] = {}
+    questions: dict[str, dict] = {}
     present: list[dict] = []
     for scene, name in drawn(ASKED_ABOUT, "asked"):
-        for own in gqa_questions(scene, 9):
-            if own.types["detailed"] in QUESTIONS:
-                asked[own.question_id] = own.to_gqa() | {"imageId": name.removesuffix(".png")}
-        present += [own.to_pope() | {"image": name} for own in pope_questions(scene, per_scene=4)]
+        for kind, own in asked(scene):
+            if kind == "pope":
+                present.append(own.to_pope() | {"image": name})
+            else:
+                questions[own.question_id] = own.to_gqa() | {"imageId": name.removesuffix(".png")}
     _lines(folder / "simple.jsonl", simple)
     _lines(folder / "nested.jsonl", nested)
-    (folder / "questions.json").write_text(json.dumps(asked), encoding="utf-8")
+    (folder / "questions.json").write_text(json.dumps(questions), encoding="utf-8")
     _lines(folder / "pope.jsonl", present)
-    return dict(zip(FILES, map(len, (simple, nested, asked, present)), strict=True))
+    return dict(zip(FILES, map(len, (simple, nested, questions, present)), strict=True))
 
 
 def step_rows(scene: Scene, image: str, levels: int | None = None, per_level: int = 4) -> Iterator[dict]:

@@ -65,21 +65,46 @@ class GqaQuestion:
 
 
 Piece = str | tuple[str, int]  # words, or words that name the object at a position
+TYPES = {  # detailed type: semantic and structural type
+    "directOf": ("attr", "query"),
+    "directWhich": ("attr", "query"),
+    "positionQuery": ("attr", "query"),
+    "chooseAttr": ("attr", "choose"),
+    "verifyAttr": ("attr", "verify"),
+    "verifyAttrs": ("attr", "logical"),
+    "twoSame": ("attr", "compare"),
+    "existAttr": ("obj", "verify"),
+    "existRelS": ("rel", "verify"),
+    "relS": ("rel", "query"),
+    "relO": ("rel", "query"),
+    "relVerify": ("rel", "verify"),
+    "relChooser": ("rel", "choose"),
+}
 
 
 @dataclass(slots=True)
 class Draft:
-    """A question in the making: texts in pieces, and a program that grows step by step."""
+    """A question in the making: texts in pieces, and a program that grows step by step.
+
+    Args:
+        detailed: GQA's detailed type, one of `TYPES`.
+        answer: One or two words.
+        question: In pieces.
+        full_answer: The answer as a sentence, in pieces.
+        local: GQA's local group.
+        keys: Key expressions with the positions of their objects.
+        group: GQA's global group.
+        steps: The program so far.
+        answer_object: Position of the object that the answer names.
+    """
 
     detailed: str
-    semantic_type: str
-    structural: str
     answer: str
     question: list[Piece]
     full_answer: list[Piece]
     local: str
+    keys: list[tuple[str, list[int]]]
     group: str | None = None
-    keys: list[tuple[str, list[int]]] = field(default_factory=list)
     steps: list[dict] = field(default_factory=list)
     answer_object: int | None = None
 
@@ -109,6 +134,7 @@ class Draft:
 
     def finished(self, scene: "Scene", question_id: str, question: str) -> GqaQuestion:
         first_id = scene.objects[0].object_id
+        semantic, structural = TYPES[self.detailed]
         return GqaQuestion(
             question_id=question_id,
             image_id=scene.image_id,
@@ -116,7 +142,7 @@ class Draft:
             answer=self.answer,
             full_answer=self.text(self.full_answer),
             semantic=tuple(self.steps),
-            types={"detailed": self.detailed, "semantic": self.semantic_type, "structural": self.structural},
+            types={"detailed": self.detailed, "semantic": semantic, "structural": structural},
             groups={"global": self.group, "local": self.local},
             annotations={
                 "answer": {} if self.answer_object is None else {"0": str(first_id + self.answer_object)},

@@ -5,21 +5,25 @@ Those with yes or no are told which answer to reach. Both answers are built from
 words of a question do not give its answer away. No torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import permutations
 from random import Random
 from typing import TYPE_CHECKING
 
-from promvil_hf.toy.config import ASPECTS, DIRECTIONS, INVERSES, ROBOT, SIZES, SPOKEN
+from promvil_hf.toy.config import ASPECTS, DIRECTIONS, INVERSES, ROBOT, SPOKEN
 from promvil_hf.toy.gqa_draft import Draft, Piece
 from promvil_hf.toy.language import Noun, described, with_article
 from promvil_hf.toy.objects import ToyObject
-from promvil_hf.toy.questions import OPEN_PREDICATES, choose_phrase, only_neighbour, open_aspects
+from promvil_hf.toy.questions import OPEN_PREDICATES, aspect_words, choose_phrase, only_neighbour, open_aspects
 from promvil_hf.toy.relations import members, side_of
 
 
 if TYPE_CHECKING:
     from promvil_hf.toy.scenery import Scene
+
+
+# Texts and programs
 
 
 def _said(phrase: Noun) -> list[Piece]:
@@ -28,18 +32,9 @@ def _said(phrase: Noun) -> list[Piece]:
     return [*pieces, f" {phrase.wording} ", *_said(phrase.anchor)] if phrase.anchor else pieces
 
 
-def _refer(draft: Draft, scene: "Scene", phrase: Noun) -> int:
-    """The steps that find what a phrase refers to."""
-    object_id = scene.objects[phrase.target].object_id
-    if phrase.anchor is None:
-        last = draft.step("select", f"{phrase.name} ({object_id})")
-    else:
-        anchor = _refer(draft, scene, phrase.anchor)
-        predicate = SPOKEN[phrase.predicate]
-        last = draft.step("relate", f"{phrase.name},{predicate},s ({object_id})", anchor)
-    for word in phrase.adjectives:
-        last = draft.step(f"filter {ASPECTS[word]}", word, last)
-    return last
+def _named(phrase: Noun) -> Piece:
+    """The bare noun of a phrase, for the full answer."""
+    return phrase.name, phrase.target
 
 
 def _key(phrase: Noun) -> tuple[str, list[int]]:
@@ -50,26 +45,71 @@ def _yes_no(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
+def _refer(draft: Draft, scene: "Scene", phrase: Noun) -> int:
+    """Add the steps that find what a phrase refers to; the number of the last one is returned."""
+    if phrase.anchor is None:
+        last = draft.step("select", f"{phrase.name} ({_ids(scene, [phrase.target])})")
+    else:
+        anchor = _refer(draft, scene, phrase.anchor)
+        last = draft.step("relate", _related(scene, phrase.name, phrase.predicate, "s", [phrase.target]), anchor)
+    for word in phrase.adjectives:
+        last = draft.step(f"filter {ASPECTS[word]}", word, last)
+    return last
+
+
+def _with_program(draft: Draft, scene: "Scene", phrase: Noun, *steps: tuple[str, str]) -> Draft:
+    """The draft with a program that finds a phrase and then does `steps`, each on the result of the one before."""
+    last = _refer(draft, scene, phrase)
+    for operation, argument in steps:
+        last = draft.step(operation, argument, last)
+    return draft
+
+
+def _ids(scene: "Scene", positions: Iterable[int]) -> str:
+    return ",".join(str(scene.objects[k].object_id) for k in positions) or "-"
+
+
+def _related(scene: "Scene", name: str, predicate: str, role: str, positions: Iterable[int]) -> str:
+    """The argument of a step that looks for what is related; `role` says which end the name is: subject or object."""
+    return f"{name},{SPOKEN[predicate]},{role} ({_ids(scene, positions)})"
+
+
+# Attributes
+
+
 def _aspect_of(thing: ToyObject, aspect: str) -> str:
     return {"color": thing.color, "size": thing.size, "pattern": thing.texture}[aspect]
 
 
-def _words_of(scene: "Scene", aspect: str) -> tuple[str, ...]:
-    return {"color": scene.config.colors, "size": SIZES, "pattern": scene.config.textures}[aspect]
-
-
 def _others(scene: "Scene", thing: ToyObject, aspect: str) -> list[str]:
     """Words of an aspect that are wrong for a thing, without pairs that training must not read."""
-    words = [word for word in _words_of(scene, aspect) if word != _aspect_of(thing, aspect)]
+    words = [word for word in aspect_words(scene)[aspect] if word != _aspect_of(thing, aspect)]
     if aspect == "color" and scene.config.split == "train":
         words = [word for word in words if (word, thing.name) not in scene.config.held_out]
     return words
+
+
+def _with_one_wrong(
+    scene: "Scene", rng: Random, thing: ToyObject, asked: dict[str, str]
+) -> dict[str, str] | None:
+    """The aspects of a thing with the word of one of them wrong; None where there is no other word."""
+    aspect = rng.choice(list(asked))
+    others = _others(scene, thing, aspect)
+    return {**asked, aspect: rng.choice(others)} if others else None
 
 
 def _colored(scene: "Scene", rng: Random, *, without: str) -> tuple[Noun, ToyObject] | None:
     """A phrase for something that has a color, silent about one aspect."""
     phrase = choose_phrase(scene, rng, without=without)
     return None if phrase is None or phrase.name == ROBOT else (phrase, scene.objects[phrase.target])
+
+
+def _comparable(scene: "Scene", rng: Random) -> tuple[str, Noun, ToyObject, list[str]] | None:
+    """An aspect, a phrase that is silent about it, what that refers to, and the words that would be wrong for it."""
+    aspect = rng.choice(open_aspects(scene))
+    chosen = _colored(scene, rng, without=aspect)
+    others = chosen and _others(scene, chosen[1], aspect)
+    return (aspect, *chosen, others) if others else None
 
 
 def _query_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
@@ -82,69 +122,52 @@ def _query_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     opening = {"color": "What color is ", "size": "What size is ", "pattern": "What is the pattern of "}[aspect]
     draft = Draft(
         "directOf" if aspect == "pattern" else "directWhich",
-        "attr",
-        "query",
         answer,
         [opening, *_said(phrase), "?"],
-        ["the ", (thing.name, phrase.target), f" is {answer}."],
+        ["the ", _named(phrase), f" is {answer}."],
         f"10q-{thing.name}_{aspect}",
-        aspect,
         [(answer, [phrase.target])],
+        aspect,
     )
-    draft.step("query", aspect, _refer(draft, scene, phrase))
-    return draft
+    return _with_program(draft, scene, phrase, ("query", aspect))
 
 
 def _choose_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    aspect = rng.choice(open_aspects(scene))
-    chosen = _colored(scene, rng, without=aspect)
-    if chosen is None:
+    found = _comparable(scene, rng)
+    if found is None:
         return None
-    phrase, thing = chosen
-    others = _others(scene, thing, aspect)
-    if not others:
-        return None
+    aspect, phrase, thing, others = found
     answer = _aspect_of(thing, aspect)
     pair = [answer, rng.choice(others)]
     rng.shuffle(pair)
     draft = Draft(
         "chooseAttr",
-        "attr",
-        "choose",
         answer,
         ["is ", *_said(phrase), f" {pair[0]} or {pair[1]}?"],
-        ["the ", (thing.name, phrase.target), f" is {answer}."],
+        ["the ", _named(phrase), f" is {answer}."],
         f"10c-{thing.name}_{aspect}",
-        aspect,
         [(answer, [phrase.target])],
+        aspect,
     )
-    draft.step(f"choose {aspect}", "|".join(pair), _refer(draft, scene, phrase))
-    return draft
+    return _with_program(draft, scene, phrase, (f"choose {aspect}", "|".join(pair)))
 
 
 def _verify_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    aspect = rng.choice(open_aspects(scene))
-    chosen = _colored(scene, rng, without=aspect)
-    if chosen is None:
+    found = _comparable(scene, rng)
+    if found is None:
         return None
-    phrase, thing = chosen
-    others = _others(scene, thing, aspect)
-    if not others:
-        return None
+    aspect, phrase, thing, others = found
     truth = _aspect_of(thing, aspect)
     asked = truth if wanted else rng.choice(others)
     draft = Draft(
         "verifyAttr",
-        "attr",
-        "verify",
         _yes_no(wanted),
         ["is ", *_said(phrase), f" {asked}?"],
-        [f"{_yes_no(wanted)}, the ", (thing.name, phrase.target), f" is {truth}."],
+        [f"{_yes_no(wanted)}, the ", _named(phrase), f" is {truth}."],
         f"06-{thing.name}_{asked}",
-        keys=[_key(phrase)],
+        [_key(phrase)],
     )
-    draft.step(f"verify {aspect}", asked, _refer(draft, scene, phrase))
-    return draft
+    return _with_program(draft, scene, phrase, (f"verify {aspect}", asked))
 
 
 def _verify_two_attributes(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
@@ -152,27 +175,75 @@ def _verify_two_attributes(scene: "Scene", rng: Random, wanted: bool) -> Draft |
     if chosen is None or any(ASPECTS[word] == "size" for word in chosen[0].adjectives):
         return None
     phrase, thing = chosen
-    asked = {"size": thing.size, "color": thing.color}
+    asked: dict[str, str] | None = {"size": thing.size, "color": thing.color}
     if not wanted:
-        aspect = rng.choice(("size", "color"))
-        others = _others(scene, thing, aspect)
-        if not others:
-            return None
-        asked[aspect] = rng.choice(others)
+        asked = _with_one_wrong(scene, rng, thing, asked)
+    if asked is None:
+        return None
     draft = Draft(
         "verifyAttrs",
-        "attr",
-        "logical",
         _yes_no(wanted),
         ["is ", *_said(phrase), f" {asked['size']} and {asked['color']}?"],
-        [f"{_yes_no(wanted)}, the ", (thing.name, phrase.target), f" is {thing.size} and {thing.color}."],
+        [f"{_yes_no(wanted)}, the ", _named(phrase), f" is {thing.size} and {thing.color}."],
         f"05-{asked['size']}_{asked['color']}",
-        keys=[_key(phrase)],
+        [_key(phrase)],
     )
     found = _refer(draft, scene, phrase)
     checks = [draft.step(f"verify {aspect}", word, found) for aspect, word in asked.items()]
     draft.step("and", "", *checks)
     return draft
+
+
+def _compare(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+    """Are the star and the ring the same color?"""
+    things = scene.objects
+    pairs = [
+        (a, b)
+        for a, b in permutations(range(len(things)), 2)
+        if things[a].color and things[b].color and (things[a].color == things[b].color) == wanted
+    ]
+    rng.shuffle(pairs)
+    for pair in pairs[:6]:
+        phrases = [choose_phrase(scene, rng, target=target, without="color") for target in pair]
+        if all(phrases) and not set(phrases[0].targets) & set(phrases[1].targets):
+            break
+    else:
+        return None
+    one, other = phrases
+    colors = [things[phrase.target].color for phrase in phrases]
+    draft = Draft(
+        "twoSame",
+        _yes_no(wanted),
+        ["are ", *_said(one), " and ", *_said(other), " the same color?"],
+        [f"{_yes_no(wanted)}, the ", _named(one), f" is {colors[0]} and the ", _named(other), f" is {colors[1]}."],
+        f"07-two_{one.name}_{other.name}_color",
+        [_key(phrase) for phrase in phrases],
+    )
+    draft.step("same color", "", _refer(draft, scene, one), _refer(draft, scene, other))
+    return draft
+
+
+def _side(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+    """On which side of the image is the star?"""
+    phrase = choose_phrase(scene, rng)
+    if phrase is None:
+        return None
+    left, _, right, _ = scene.objects[phrase.target].xyxy_px
+    answer = side_of(left, right, scene.size[0])
+    if answer is None:
+        return None
+    draft = Draft(
+        "positionQuery",
+        answer,
+        ["on which side of the image is ", *_said(phrase), "?"],
+        ["the ", _named(phrase), f" is on the {answer} of the image."],
+        f"10q-{phrase.name}_hposition",
+        [(answer, [phrase.target])],
+    )
+    return _with_program(draft, scene, phrase, ("query", "hposition"))
+
+
+# Presence
 
 
 def _exist(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
@@ -182,13 +253,11 @@ def _exist(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
         return None
     thing = rng.choice(things)
     aspects = [ASPECTS[word] for word in thing.attributes if rng.random() < 0.5] or [ASPECTS[thing.attributes[-1]]]
-    asked = {aspect: _aspect_of(thing, aspect) for aspect in aspects}
+    asked: dict[str, str] | None = {aspect: _aspect_of(thing, aspect) for aspect in aspects}
     if not wanted:
-        aspect = rng.choice(aspects)
-        others = _others(scene, thing, aspect)
-        if not others:
-            return None
-        asked[aspect] = rng.choice(others)
+        asked = _with_one_wrong(scene, rng, thing, asked)
+    if asked is None:
+        return None
     fits = [
         k
         for k, other in enumerate(scene.objects)
@@ -199,20 +268,20 @@ def _exist(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     words = described(thing, tuple(asked.values()))
     draft = Draft(
         "existAttr",
-        "obj",
-        "verify",
         _yes_no(wanted),
         [f"is there {with_article(words)}?"],
         [f"yes, there is {with_article(words)}." if wanted else f"no, there is no {words}."],
         f"04-{thing.name}_{next(iter(asked.values()))}",
-        keys=[(words, fits)] if fits else [],
+        [(words, fits)] if fits else [],
     )
-    ids = ",".join(str(scene.objects[k].object_id) for k in fits) or "-"
-    last = draft.step("select", f"{thing.name} ({ids})")
+    last = draft.step("select", f"{thing.name} ({_ids(scene, fits)})")
     for aspect, word in asked.items():
         last = draft.step(f"filter {aspect}", word, last)
     draft.step("exist", "?", last)
     return draft
+
+
+# Relations
 
 
 def _true_relation(scene: "Scene", rng: Random, predicates) -> tuple[int, str, int] | None:
@@ -242,82 +311,51 @@ def _exist_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     if any(k in phrase.targets for k in fits):
         return None
     spoken = SPOKEN[predicate]
-    place: list[Piece] = [f" {spoken} the ", (phrase.name, anchor), "."]
+    there = f"yes, there is {with_article(name)}" if wanted else f"no, there is no {name}"
     draft = Draft(
         "existRelS",
-        "rel",
-        "verify",
         _yes_no(wanted),
         [f"is there {with_article(name)} {spoken} ", *_said(phrase), "?"],
-        [f"yes, there is {with_article(name)}" if wanted else f"no, there is no {name}", *place],
+        [there, f" {spoken} the ", _named(phrase), "."],
         f"13-{phrase.name}_{name}",
-        keys=[(name, fits)] if fits else [],
+        [(name, fits)] if fits else [],
     )
-    ids = ",".join(str(scene.objects[k].object_id) for k in fits) or "-"
-    found = draft.step("relate", f"{name},{spoken},s ({ids})", _refer(draft, scene, phrase))
-    draft.step("exist", "?", found)
-    return draft
+    related = _related(scene, name, predicate, "s", fits)
+    return _with_program(draft, scene, phrase, ("relate", related), ("exist", "?"))
 
 
-def _query_subject(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    """What is above the ring?"""
+def _query_neighbour(
+    scene: "Scene", rng: Random, wanted: bool, predicates: tuple[str, ...], role: str
+) -> Draft | None:
+    """What is above the ring? (the subject, role "s"); What is the robot holding? (the object, role "o")"""
     phrase = choose_phrase(scene, rng)
     options = [
         (predicate, found)
-        for predicate in OPEN_PREDICATES
+        for predicate in predicates
         if phrase and predicate in scene.config.predicates
-        if (found := only_neighbour(scene, predicate, phrase.target)) is not None and found not in phrase.targets
-    ]
-    if not options:
-        return None
-    predicate, found = rng.choice(options)
-    spoken, name = SPOKEN[predicate], scene.objects[found].name
-    draft = Draft(
-        "relS",
-        "rel",
-        "query",
-        name,
-        [f"what is {spoken} ", *_said(phrase), "?"],
-        ["the ", (name, found), f" is {spoken} the ", (phrase.name, phrase.target), "."],
-        f"14-{phrase.name}_{spoken},s",
-        "shape",
-        [(name, [found])],
-        answer_object=found,
-    )
-    related = draft.step("relate", f"_,{spoken},s ({scene.objects[found].object_id})", _refer(draft, scene, phrase))
-    draft.step("query", "name", related)
-    return draft
-
-
-def _query_object(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    """What is the robot holding?"""
-    phrase = choose_phrase(scene, rng)
-    options = [
-        (predicate, found)
-        for predicate in ("holding", "around")
-        if phrase and predicate in scene.config.predicates
-        if (found := only_neighbour(scene, INVERSES[predicate], phrase.target)) is not None
+        if (found := only_neighbour(scene, predicate if role == "s" else INVERSES[predicate], phrase.target)) is not None
         and found not in phrase.targets
     ]
     if not options:
         return None
     predicate, found = rng.choice(options)
-    name = scene.objects[found].name
+    spoken, name = SPOKEN[predicate], scene.objects[found].name
+    if role == "s":
+        question, ends = [f"what is {spoken} ", *_said(phrase), "?"], [(name, found), _named(phrase)]
+    else:
+        question, ends = ["what is ", *_said(phrase), f" {spoken}?"], [_named(phrase), (name, found)]
     draft = Draft(
-        "relO",
-        "rel",
-        "query",
+        f"rel{role.upper()}",
         name,
-        ["what is ", *_said(phrase), f" {predicate}?"],
-        ["the ", (phrase.name, phrase.target), f" is {predicate} the ", (name, found), "."],
-        f"14-{phrase.name}_{predicate},o",
-        "shape",
+        question,
+        ["the ", ends[0], f" is {spoken} the ", ends[1], "."],
+        f"14-{phrase.name}_{spoken},{role}",
         [(name, [found])],
+        "shape",
         answer_object=found,
     )
-    related = draft.step("relate", f"_,{predicate},o ({scene.objects[found].object_id})", _refer(draft, scene, phrase))
-    draft.step("query", "name", related)
-    return draft
+    related = _related(scene, "_", predicate, role, [found])
+    return _with_program(draft, scene, phrase, ("relate", related), ("query", "name"))
 
 
 def _sided(scene: "Scene", rng: Random) -> tuple[int, str, Noun] | None:
@@ -344,26 +382,16 @@ def _verify_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
         return None
     subject, truth, phrase = sided
     asked = truth if wanted else INVERSES[truth]
-    name, spoken = scene.objects[subject].name, SPOKEN[asked]
+    name = scene.objects[subject].name
     draft = Draft(
         "relVerify",
-        "rel",
-        "verify",
         _yes_no(wanted),
-        ["is the ", (name, subject), f" {spoken} ", *_said(phrase), "?"],
-        [
-            f"{_yes_no(wanted)}, the ",
-            (name, subject),
-            f" is {SPOKEN[truth]} the ",
-            (phrase.name, phrase.target),
-            ".",
-        ],
+        ["is the ", (name, subject), f" {SPOKEN[asked]} ", *_said(phrase), "?"],
+        [f"{_yes_no(wanted)}, the ", (name, subject), f" is {SPOKEN[truth]} the ", _named(phrase), "."],
         f"13-{phrase.name}_{name}",
-        keys=[(name, [subject]), _key(phrase)],
+        [(name, [subject]), _key(phrase)],
     )
-    argument = f"{name},{spoken},s ({scene.objects[subject].object_id})"
-    draft.step("verify rel", argument, _refer(draft, scene, phrase))
-    return draft
+    return _with_program(draft, scene, phrase, ("verify rel", _related(scene, name, asked, "s", [subject])))
 
 
 def _choose_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
@@ -372,94 +400,28 @@ def _choose_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     if sided is None:
         return None
     subject, truth, phrase = sided
-    pair = sorted((truth, INVERSES[truth]))
-    if wanted:  # the order of the two carries no hint
-        pair.reverse()
+    pair = sorted((truth, INVERSES[truth]), reverse=wanted)  # the order of the two carries no hint
     spoken = [SPOKEN[predicate] for predicate in pair]
-    name = scene.objects[subject].name
-    answer = truth.removesuffix(" of")
+    name, answer = scene.objects[subject].name, truth.removesuffix(" of")
     draft = Draft(
         "relChooser",
-        "rel",
-        "choose",
         answer,
         ["is the ", (name, subject), f" {spoken[0].removesuffix(' of')} or {spoken[1]} ", *_said(phrase), "?"],
-        [
-            "the ",
-            (name, subject),
-            f" is {SPOKEN[truth]} the ",
-            (phrase.name, phrase.target),
-            ".",
-        ],
+        ["the ", (name, subject), f" is {SPOKEN[truth]} the ", _named(phrase), "."],
         f"13-{phrase.name}_{name}",
-        keys=[(answer, [subject, phrase.target])],
+        [(answer, [subject, phrase.target])],
     )
-    argument = f"{name},{'|'.join(spoken)},s ({scene.objects[subject].object_id})"
-    draft.step("choose rel", argument, _refer(draft, scene, phrase))
-    return draft
+    argument = f"{name},{'|'.join(spoken)},s ({_ids(scene, [subject])})"
+    return _with_program(draft, scene, phrase, ("choose rel", argument))
 
 
-def _compare(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    """Are the star and the ring the same color?"""
-    things = scene.objects
-    pairs = [
-        (a, b)
-        for a, b in permutations(range(len(things)), 2)
-        if things[a].color and things[b].color and (things[a].color == things[b].color) == wanted
-    ]
-    rng.shuffle(pairs)
-    for pair in pairs[:6]:
-        phrases = [choose_phrase(scene, rng, target=target, without="color") for target in pair]
-        if all(phrases) and not set(phrases[0].targets) & set(phrases[1].targets):
-            break
-    else:
-        return None
-    first, second = (things[phrase.target].color for phrase in phrases)
-    draft = Draft(
-        "twoSame",
-        "attr",
-        "compare",
-        _yes_no(wanted),
-        ["are ", *_said(phrases[0]), " and ", *_said(phrases[1]), " the same color?"],
-        [
-            f"{_yes_no(wanted)}, the ",
-            (phrases[0].name, phrases[0].target),
-            f" is {first} and the ",
-            (phrases[1].name, phrases[1].target),
-            f" is {second}.",
-        ],
-        f"07-two_{phrases[0].name}_{phrases[1].name}_color",
-        keys=[_key(phrase) for phrase in phrases],
-    )
-    draft.step("same color", "", _refer(draft, scene, phrases[0]), _refer(draft, scene, phrases[1]))
-    return draft
-
-
-def _side(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
-    """On which side of the image is the star?"""
-    phrase = choose_phrase(scene, rng)
-    if phrase is None:
-        return None
-    left, _, right, _ = scene.objects[phrase.target].xyxy_px
-    answer = side_of(left, right, scene.size[0])
-    if answer is None:
-        return None
-    draft = Draft(
-        "positionQuery",
-        "attr",
-        "query",
-        answer,
-        ["on which side of the image is ", *_said(phrase), "?"],
-        ["the ", (phrase.name, phrase.target), f" is on the {answer} of the image."],
-        f"10q-{phrase.name}_hposition",
-        keys=[(answer, [phrase.target])],
-    )
-    draft.step("query", "hposition", _refer(draft, scene, phrase))
-    return draft
-
-
-OPEN_MAKERS: list[Callable] = [_query_attribute, _query_subject, _query_object]
-MAKERS: list[Callable] = [
+Maker = Callable[["Scene", Random, bool], Draft | None]
+OPEN_MAKERS: list[Maker] = [
+    _query_attribute,
+    partial(_query_neighbour, predicates=OPEN_PREDICATES, role="s"),
+    partial(_query_neighbour, predicates=("holding", "around"), role="o"),
+]
+MAKERS: list[Maker] = [
     *OPEN_MAKERS,
     _choose_attribute,
     _verify_attribute,

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from random import Random
-from typing import Protocol
 
 from promvil_hf.toy.config import DIRECTIONS, WORDINGS_OF, WorldConfig
 from promvil_hf.toy.objects import ToyObject
@@ -120,17 +119,6 @@ class Caption:
     mentions: tuple[tuple[int, int, int], ...]
 
 
-class Scene(Protocol):
-    """What is spoken about: a `promvil_hf.toy.scenery.Scene`, which imports this module."""
-
-    config: WorldConfig
-    objects: tuple[ToyObject, ...]
-    geometry: Geometry
-    phrases: tuple[tuple[Noun, ...], ...]
-
-    def random(self, purpose: str) -> Random: ...
-
-
 Nouns = list[list[tuple[tuple[str, ...], int]]]
 
 
@@ -153,9 +141,10 @@ def nouns(objects: Sequence[ToyObject]) -> Nouns:
     return choices
 
 
-def compose(scene: Scene, rng: Random) -> tuple[tuple[Noun, ...], ...]:
+def compose(
+    objects: Sequence[ToyObject], config: WorldConfig, geometry: Geometry, rng: Random
+) -> tuple[tuple[Noun, ...], ...]:
     """Find unambiguous noun phrases of each level from 1 to the config's; at most `PER_TARGET` per object and level."""
-    objects, config = scene.objects, scene.config
     choices = nouns(objects)
     simple = [
         Noun(target, adjectives, objects[target].name, fits)
@@ -169,7 +158,9 @@ def compose(scene: Scene, rng: Random) -> tuple[tuple[Noun, ...], ...]:
     levels = [simple]
     for _ in range(1, config.levels):
         by_target = {
-            target: found for target in range(len(objects)) if (found := _grow(scene, choices, target, by_target, rng))
+            target: found
+            for target in range(len(objects))
+            if (found := _grow(objects, config, geometry, choices, target, by_target, rng))
         }
         levels.append([phrase for found in by_target.values() for phrase in found])
         if not levels[-1]:
@@ -177,24 +168,32 @@ def compose(scene: Scene, rng: Random) -> tuple[tuple[Noun, ...], ...]:
     return tuple(map(tuple, levels)) + ((),) * (config.levels - len(levels))
 
 
-def _grow(scene: Scene, choices: Nouns, target: int, anchors: dict[int, list[Noun]], rng: Random) -> list[Noun]:
+def _grow(
+    objects: Sequence[ToyObject],
+    config: WorldConfig,
+    geometry: Geometry,
+    choices: Nouns,
+    target: int,
+    anchors: dict[int, list[Noun]],
+    rng: Random,
+) -> list[Noun]:
     """Phrases for `target` whose clause points to one of `anchors`."""
     bit = 1 << target
     ambiguous_heads = [(adjectives, fits) for adjectives, fits in choices[target] if fits != bit]
     if not ambiguous_heads:
         return []
-    holds, may_hold = scene.geometry.holds, scene.geometry.may_hold
+    holds, may_hold = geometry.holds, geometry.may_hold
     pairs = [
         (predicate, anchor)
-        for predicate in scene.config.predicates
+        for predicate in config.predicates
         for anchor in anchors
         if anchor != target and holds[predicate][anchor] & bit
     ]
     # Directions hold between most things: without a nudge the rarer relations would hardly be spoken of. A second nudge makes
     # nouns vary within a phrase.
-    name = scene.objects[target].name
+    name = objects[target].name
     pairs.sort(
-        key=lambda pair: rng.random() + 0.5 * (pair[0] in DIRECTIONS) + 0.5 * (scene.objects[pair[1]].name == name)
+        key=lambda pair: rng.random() + 0.5 * (pair[0] in DIRECTIONS) + 0.5 * (objects[pair[1]].name == name)
     )
     found: list[Noun] = []
     for predicate, anchor in pairs:
@@ -214,11 +213,9 @@ def _grow(scene: Scene, choices: Nouns, target: int, anchors: dict[int, list[Nou
                 without_last = fits & reached
             if without_last == bit:
                 continue
-            wording = _word(predicate, scene.config.wording, rng)
+            wording = _word(predicate, config.wording, rng)
             anchored = _bound(phrase) if predicate in VERBS else phrase
-            found.append(
-                Noun(target, adjectives, scene.objects[target].name, fits, predicate, wording, anchored, without_last)
-            )
+            found.append(Noun(target, adjectives, name, fits, predicate, wording, anchored, without_last))
             break
         if len(found) == PER_TARGET:
             break
@@ -239,11 +236,12 @@ def _word(predicate: str, manner: str, rng: Random) -> str:
     return f"that is {wording}" if rng.random() < 0.15 else wording
 
 
-def expressions(scene: Scene, per_level: int) -> tuple[Expression, ...]:
+def expressions(
+    levels: Sequence[Sequence[Noun]], first_id: int, per_level: int, rng: Random
+) -> tuple[Expression, ...]:
     """Choose up to `per_level` phrases of each level, spread over objects and predicates, and lay them out part by part."""
-    rng = scene.random("choice of expressions")
     chosen: dict[str, Noun] = {}
-    for phrases in scene.phrases:
+    for phrases in levels:
         open_phrases = rng.sample(phrases, len(phrases))
         told: dict[object, int] = {}
         for _ in range(min(per_level, len(open_phrases))):
@@ -252,26 +250,26 @@ def expressions(scene: Scene, per_level: int) -> tuple[Expression, ...]:
             chosen.setdefault(best.text, best)
             for trait in (best.target, best.predicate) if best.predicate else (best.target,):
                 told[trait] = told.get(trait, 0) + 1
-    return tuple(lay_out(scene, phrase) for phrase in chosen.values())
+    return tuple(lay_out(phrase, first_id) for phrase in chosen.values())
 
 
-def lay_out(scene: Scene, phrase: Noun) -> Expression:
-    """Write a phrase down with the span of each of its parts."""
-    first_id = scene.objects[0].object_id
+def lay_out(phrase: Noun, first_id: int) -> Expression:
+    """Write a phrase down with the span of each of its parts; ids of objects are counted from `first_id`."""
     parts: list[Part] = []
+
+    def simple(text: str, start: int, noun: Noun) -> int:
+        ids = tuple(first_id + k for k in members(noun.fits))
+        parts.append(Part(text, start, start + len(text), 1, ids))
+        return len(parts) - 1
 
     def write(noun: Noun, start: int) -> int:
         """Append the parts of `noun`, which begins at `start`; the index of its last part is returned."""
-        whole, head = noun.text, f"the {noun.head}"
+        whole = noun.text
         if noun.anchor is None:
-            parts.append(Part(whole, start, start + len(whole), 1, tuple(first_id + k for k in members(noun.fits))))
-            return len(parts) - 1
+            return simple(whole, start, noun)
         anchor = write(noun.anchor, start + len(whole) - len(noun.anchor.text))
-        parts.append(Part(head, start, start + len(head), 1, tuple(first_id + k for k in members(noun.fits))))
-        ids = (first_id + noun.target,)
-        parts.append(
-            Part(whole, start, start + len(whole), noun.level, ids, len(parts) - 1, (anchor,), noun.predicate)
-        )
+        head, ids = simple(f"the {noun.head}", start, noun), (first_id + noun.target,)
+        parts.append(Part(whole, start, start + len(whole), noun.level, ids, head, (anchor,), noun.predicate))
         return len(parts) - 1
 
     write(phrase, 0)
@@ -288,14 +286,13 @@ def described(thing: ToyObject, adjectives: Sequence[str] | None = None) -> str:
     return " ".join((*(thing.attributes if adjectives is None else adjectives), thing.name))
 
 
-def caption(scene: Scene) -> Caption:
-    """Name every object once, in an order of the scene's own: "a small red circle, an orange star and a robot."."""
-    order = list(range(len(scene.objects)))
-    scene.random("caption").shuffle(order)
+def caption(objects: Sequence[ToyObject], rng: Random) -> Caption:
+    """Name every object once, in random order: "a small red circle, an orange star and a robot."."""
+    order = list(objects)
+    rng.shuffle(order)
     text, mentions = "", []
-    for rank, position in enumerate(order):
+    for rank, thing in enumerate(order):
         text += "" if not rank else " and " if rank == len(order) - 1 else ", "
-        thing = scene.objects[position]
         phrase = with_article(described(thing))
         mentions.append((len(text), len(text) + len(phrase), thing.object_id))
         text += phrase

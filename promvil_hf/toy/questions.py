@@ -190,8 +190,12 @@ def _look(scene: "Scene", rng: Random) -> Made:
 
 def open_aspects(scene: "Scene") -> list[str]:
     """Aspects in which things of this world can differ."""
-    words = {"color": scene.config.colors, "size": SIZES, "pattern": scene.config.textures}
-    return [aspect for aspect, choices in words.items() if len(choices) > 1]
+    return [aspect for aspect, words in aspect_words(scene).items() if len(words) > 1]
+
+
+def aspect_words(scene: "Scene") -> dict[str, tuple[str, ...]]:
+    """The words of this world for each aspect."""
+    return {"color": scene.config.colors, "size": SIZES, "pattern": scene.config.textures}
 
 
 def only_neighbour(scene: "Scene", predicate: str, anchor: int) -> int | None:

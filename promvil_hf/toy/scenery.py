@@ -92,30 +92,34 @@ class Scene:
     @cached_property
     def phrases(self) -> tuple[tuple[language.Noun, ...], ...]:
         """Unambiguous noun phrases per level, from level 1: what expressions and questions are made of."""
-        return language.compose(self, self.random("phrases"))
+        return language.compose(self.objects, self.config, self.geometry, self.random("phrases"))
 
     def expressions(self, per_level: int = 4) -> tuple[language.Expression, ...]:
         """Up to `per_level` unambiguous expressions of each level, simple to complex, laid out part by part."""
-        return language.expressions(self, per_level)
+        rng = self.random("choice of expressions")
+        return language.expressions(self.phrases, self.objects[0].object_id, per_level, rng)
 
     def caption(self) -> language.Caption:
         """One sentence that names every object once, with the place of each name in the sentence."""
-        return language.caption(self)
+        return language.caption(self.objects, self.random("caption"))
 
     def position_of(self, object_id: int) -> int:
         """Position in `objects` of an object id."""
         return object_id - self.objects[0].object_id
 
+    def box(self, position: int) -> Box:
+        """Box of the object at a position, as fractions of the image."""
+        width, height = self.size
+        left, top, right, bottom = self.objects[position].xyxy_px
+        return Box(left / width, top / height, right / width, bottom / height)
+
     def key_expression(self, text: str, turn: int, object_ids: Iterable[int]) -> KeyExpression:
         """A phrase with the boxes and the joined exact mask of the objects it speaks of."""
-        width, height = self.size
-        boxes, pixels = [], np.zeros((height, width), dtype=bool)
-        for object_id in object_ids:
-            thing = self.objects[self.position_of(object_id)]
-            left, top, right, bottom = thing.xyxy_px
-            boxes.append(Box(left / width, top / height, right / width, bottom / height))
-            pixels |= thing.mask(self.size)
-        return KeyExpression(text, turn, tuple(boxes), masks.encode(pixels))
+        positions = [self.position_of(object_id) for object_id in object_ids]
+        pixels = np.zeros(self.size[::-1], dtype=bool)
+        for position in positions:
+            pixels |= self.objects[position].mask(self.size)
+        return KeyExpression(text, turn, tuple(map(self.box, positions)), masks.encode(pixels))
 
 
 def scenes(config: WorldConfig, count: int, seed: int = 0, start: int = 0) -> Iterator[Scene]:

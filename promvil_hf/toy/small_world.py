@@ -4,10 +4,10 @@
 Special: scenes are numbered, and those from `HELD_OUT` on are never drawn in training, whatever its length. No torch.
 """
 
-from promvil_hf.boxes import Box
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.gqa import gqa_questions
-from promvil_hf.toy.questions import pope_questions
+from promvil_hf.toy.gqa_draft import GqaQuestion
+from promvil_hf.toy.questions import PopeQuestion, pope_questions
 from promvil_hf.toy.scenery import Scene, scene
 
 
@@ -41,14 +41,13 @@ def held_out(config: WorldConfig, count: int, seed: int = 0) -> list[Scene]:
     return [scene(config, seed, index) for index in range(HELD_OUT, HELD_OUT + count)]
 
 
-def box_of(drawn: Scene, position: int) -> Box:
-    width, height = drawn.size
-    left, top, right, bottom = drawn.objects[position].xyxy_px
-    return Box(left / width, top / height, right / width, bottom / height)
+def asked(drawn: Scene) -> list[tuple[str, GqaQuestion | PopeQuestion]]:
+    """Questions of the kinds in `QUESTIONS`, each with its kind: what a scene offers, in the scene's own order."""
+    found = [(own.types["detailed"], own) for own in gqa_questions(drawn, 9)]
+    found += [("pope", own) for own in pope_questions(drawn, per_scene=4)]
+    return [(kind, own) for kind, own in found if kind in QUESTIONS]
 
 
 def questions(drawn: Scene) -> list[tuple[str, str, str]]:
-    """(kind, question, answer) of the kinds in `QUESTIONS`: what a scene offers, in the scene's own order."""
-    asked = [(own.types["detailed"], own.question, own.answer) for own in gqa_questions(drawn, 9)]
-    asked += [("pope", own.question, own.answer) for own in pope_questions(drawn, per_scene=4)]
-    return [found for found in asked if found[0] in QUESTIONS]
+    """(kind, question, answer) of what `asked` gives."""
+    return [(kind, own.question, own.answer) for kind, own in asked(drawn)]

@@ -17,7 +17,7 @@ from promvil_hf.toy.config import COLORS, ROBOT, SHAPES, SIZES, WorldConfig
 from promvil_hf.toy.language import described, with_article
 from promvil_hf.toy.relations import side_of
 from promvil_hf.toy.scenery import Scene, scene
-from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, SIDE, box_of, questions, world
+from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, SIDE, questions, world
 
 
 PATCH = 8  # pixels
@@ -77,7 +77,7 @@ def phrase_row(drawn: Scene, rng: Random, of_each: int = 2) -> dict:
     for position, texts in choices.items():
         for text in rng.sample(texts, min(of_each, len(texts))):
             text = PROMVIL.alone(text, 1) if rng.random() < 0.3 else text
-            steps[text] = PhraseStep(GroundedPhrase(text, [box_of(drawn, position)]))
+            steps[text] = PhraseStep(GroundedPhrase(text, [drawn.box(position)]))
     return {"image": drawn.image(), "chain": PhraseChain(str(drawn.image_id), list(steps.values()))}
 
 
@@ -120,7 +120,7 @@ def _talk(drawn: Scene, asked: list[tuple[str, str]], turns: int, rng: Random) -
 
 def _square(drawn: Scene, position: int) -> str:
     """The square of the picture that the middle of a thing's box lies in: "C 5"."""
-    box = box_of(drawn, position)
+    box = drawn.box(position)
     column = COLUMNS[int((box.x0 + box.x1) / 2 * len(COLUMNS))]
     return f"{column} {ROWS[int((box.y0 + box.y1) / 2 * len(ROWS))]}"
 
@@ -176,7 +176,7 @@ def place_row(drawn: Scene, rng: Random | None = None) -> tuple[np.ndarray, np.n
     side = Kosmos2().grid.side
     known = np.empty((len(drawn.objects), 7), np.int64)
     for position, thing in enumerate(drawn.objects):
-        first, last = Kosmos2().grid.encode(box_of(drawn, position))
+        first, last = Kosmos2().grid.encode(drawn.box(position))
         known[position] = (
             NAMES.index(thing.name),
             COLORS.index(thing.color) if thing.color else len(COLORS),

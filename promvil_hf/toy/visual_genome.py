@@ -19,7 +19,7 @@ from promvil_hf.toy.scenery import Scene
 
 LAYOUTS = ("1.2", "1.4")
 IMAGE_FOLDER = "VG_100K"
-SYNSETS = {  # as in Visual Genome, not every noun has one
+SYNSETS = {  # as in Visual Genome, not every noun and predicate has one
     "circle": "circle.n.01",
     "square": "square.n.01",
     "triangle": "triangle.n.01",
@@ -30,8 +30,6 @@ SYNSETS = {  # as in Visual Genome, not every noun has one
     "moon": "crescent.n.01",
     "table": "table.n.02",
     "robot": "automaton.n.02",
-}
-PREDICATE_SYNSETS = {
     "above": "above.r.01",
     "below": "below.r.01",
     "inside": "inside.r.01",
@@ -193,16 +191,20 @@ class _Records:
         }
 
     def thing(self, thing: ToyObject) -> dict:
-        row = {"synsets": _synsets(thing.name), **_box(thing), "object_id": thing.object_id, "names": [thing.name]}
+        row = self.row(thing, thing.object_id)
         return row | {"merged_object_ids": self.merged(thing)} if self.layout == "1.4" else row
 
+    @staticmethod
+    def row(thing: ToyObject, object_id: int) -> dict:
+        """A record of a thing under one of its ids."""
+        return {"synsets": _synsets(thing.name), **_box(thing), "object_id": object_id, "names": [thing.name]}
+
     def attributes(self) -> list[dict]:
-        rows = []
-        for thing in self.scene.objects:
-            for object_id in (thing.object_id, *self.merged(thing)):
-                row = {"synsets": _synsets(thing.name), **_box(thing), "object_id": object_id, "names": [thing.name]}
-                rows.append(row | {"attributes": list(thing.attributes)} if thing.attributes else row)
-        return rows
+        return [
+            self.row(thing, object_id) | ({"attributes": list(thing.attributes)} if thing.attributes else {})
+            for thing in self.scene.objects
+            for object_id in (thing.object_id, *self.merged(thing))
+        ]
 
     def end(self, thing: ToyObject) -> dict:
         """An end of a relationship: `name`, or `names` with the swallowed ids."""
@@ -219,7 +221,7 @@ class _Records:
                     "predicate": self.predicates[triple],
                     "object": self.end(objects[anchor]),
                     "relationship_id": relationship_id,
-                    "synsets": _predicate_synsets(predicate),
+                    "synsets": _synsets(predicate),
                     "subject": self.end(objects[subject]),
                 }
             )
@@ -230,32 +232,31 @@ class _Records:
         return rows
 
     def region_graph(self) -> list[dict]:
-        objects, rows = self.scene.objects, []
+        rows = []
         for k, region in enumerate(regions(self.scene)):
-            ids = {}
-            for position in region.objects:
-                thing = objects[position]
-                ids[position] = self.merged(thing)[0] if k % 2 and self.merged(thing) else thing.object_id
-            boxes = [objects[position].xyxy_px for position in region.objects]
-            left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
-            right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
+            things = {position: self.scene.objects[position] for position in region.objects}
+            ids = {
+                position: self.merged(thing)[0] if k % 2 and self.merged(thing) else thing.object_id
+                for position, thing in things.items()
+            }
+            lefts, tops, rights, bottoms = zip(*(thing.xyxy_px for thing in things.values()), strict=True)
             rows.append(
                 {
                     "region_id": self.scene.image_id * 1000 + k,
                     "image_id": self.scene.image_id,
-                    "x": left,
-                    "y": top,
-                    "width": right - left,
-                    "height": bottom - top,
+                    "x": min(lefts),
+                    "y": min(tops),
+                    "width": max(rights) - min(lefts),
+                    "height": max(bottoms) - min(tops),
                     "phrase": self.rough_phrase(region.phrase),
                     "objects": [
                         {
-                            "name": objects[position].name,
+                            "name": thing.name,
                             "object_id": ids[position],
-                            "synsets": _synsets(objects[position].name),
-                            **_box(objects[position]),
+                            "synsets": _synsets(thing.name),
+                            **_box(thing),
                         }
-                        for position in region.objects
+                        for position, thing in things.items()
                     ],
                     "relationships": [
                         {
@@ -263,19 +264,19 @@ class _Records:
                             "predicate": self.predicates[triple],
                             "subject_id": ids[triple[0]],
                             "object_id": ids[triple[2]],
-                            "synsets": _predicate_synsets(triple[1]),
+                            "synsets": _synsets(triple[1]),
                         }
                         for triple in region.triples
                     ],
                     "synsets": [
                         {
                             "synset_name": synset,
-                            "entity_name": objects[position].name,
+                            "entity_name": things[position].name,
                             "entity_idx_start": start,
                             "entity_idx_end": end,
                         }
                         for position, start, end in region.entities
-                        for synset in _synsets(objects[position].name)
+                        for synset in _synsets(things[position].name)
                     ],
                 }
             )
@@ -290,9 +291,6 @@ def _box(thing: ToyObject) -> dict[str, int]:
     return {"h": thing.h, "w": thing.w, "y": thing.y, "x": thing.x}
 
 
-def _synsets(name: str) -> list[str]:
-    return [SYNSETS[name]] if name in SYNSETS else []
-
-
-def _predicate_synsets(predicate: str) -> list[str]:
-    return [PREDICATE_SYNSETS[predicate]] if predicate in PREDICATE_SYNSETS else []
+def _synsets(word: str) -> list[str]:
+    """Of a noun or a predicate; empty where Visual Genome has none either."""
+    return [SYNSETS[word]] if word in SYNSETS else []

@@ -9,7 +9,7 @@ from promvil_hf.backends.base import Decoding, GroundingBackend, Request
 from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 from promvil_hf.toy.scenery import Scene
-from promvil_hf.toy.small_world import box_of, questions
+from promvil_hf.toy.small_world import questions
 
 
 def grounding(
@@ -33,7 +33,7 @@ def grounding(
             requests.append(
                 Request(backend.dialect.prompt(expression.text, level=asked, image_size=drawn.size), image)
             )
-            gold.append([box_of(drawn, drawn.position_of(expression.target_id)).xyxy])
+            gold.append([drawn.box(drawn.position_of(expression.target_id)).xyxy])
             of_scene.append(number)
     written = backend.generate(requests, Decoding(max_new_tokens=8))
     boxes = [[box.xyxy for box in backend.dialect.parse(answer.text).boxes] for answer in written]

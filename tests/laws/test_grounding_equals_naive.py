@@ -8,7 +8,6 @@ import torch
 import transformers
 from PIL import Image
 
-from benchmarks.naive_grounding import alone, naive_steps, well_formed
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
@@ -19,6 +18,7 @@ from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.nesting import decompose
 from promvil_hf.toy import models
+from tests.reference.grounding import alone, naive_steps, well_formed
 
 
 EXPRESSIONS = [  # levels 1 to 6, one word to seventeen

@@ -10,7 +10,7 @@ import pytest
 from promvil_hf.boxes import iou
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.toy.small_world import box_of, held_out
+from promvil_hf.toy.small_world import held_out
 from studies.__main__ import main, names, study
 from studies.cells import Given
 from studies.pages import FOLDER, check
@@ -93,7 +93,7 @@ def test_wrong_evidence_is_wrong_and_the_rest_stays():
             chain = chain_of(drawn, expression)
             (anchor,) = chain.steps[-1].anchors
             (gold,) = chain.steps[anchor].target.boxes
-            boxes = [box_of(drawn, place) for place in range(len(drawn.objects))]
+            boxes = [drawn.box(place) for place in range(len(drawn.objects))]
             assert misled(chain, "right", drawn, Random(0)) == chain
             for kind in ("shifted", "swapped"):
                 other = misled(chain, kind, drawn, Random(0))

@@ -18,7 +18,7 @@ from promvil_hf.dialects import Kosmos2
 from promvil_hf.toy.config import COLORS
 from promvil_hf.toy.models import tiny_llava
 from promvil_hf.toy.relations import side_of
-from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, box_of, held_out, questions
+from promvil_hf.toy.small_world import HARD, HELD_OUT, NESTED, held_out, questions
 from promvil_hf.toy.training_rows import (
     COLUMNS,
     NAMES,
@@ -78,7 +78,7 @@ def test_a_place_tells_name_color_and_cells_of_the_object_that_covers_most_of_it
             assert thing.color is None or COLORS[truth[place, 1]] == thing.color
             x0, y0, x1, y1 = truth[place, 3:]
             cells = (y0 * 32 + x0, y1 * 32 + x1)
-            assert cells == Kosmos2().grid.encode(box_of(drawn, drawn.position_of(thing.object_id)))
+            assert cells == Kosmos2().grid.encode(drawn.box(drawn.position_of(thing.object_id)))
 
 
 def test_a_place_says_its_side_where_the_middle_of_its_object_is_clear_of_the_middle_of_the_picture():
@@ -127,7 +127,7 @@ def test_each_thing_is_asked_for_what_its_phrase_does_not_say(scenes):
 def test_a_phrase_row_asks_for_each_object_at_most_twice_with_its_own_box(scenes):
     for drawn in scenes:
         steps = phrase_row(drawn, Random(0))["chain"].steps
-        own = {box_of(drawn, position) for position in range(len(drawn.objects))}
+        own = {drawn.box(position) for position in range(len(drawn.objects))}
         asked = Counter(step.target.boxes[0] for step in steps)
         assert set(asked) <= own and max(asked.values()) <= 2
         assert len({step.target.text for step in steps}) == len(steps)
@@ -250,7 +250,7 @@ def test_measuring_counts_each_expression_and_each_question_once(scenes):
     oracle = Oracle()
     nested = held_out(NESTED, 3)
     wanted = [(drawn, own) for drawn in nested for own in drawn.expressions(4) if own.level == 3]
-    targets = [box_of(drawn, drawn.position_of(own.target_id)) for drawn, own in wanted]
+    targets = [drawn.box(drawn.position_of(own.target_id)) for drawn, own in wanted]
     grid = Kosmos2().grid
     oracle.told = ["".join(f"<patch_index_{cell:04d}>" for cell in grid.encode(box)) for box in targets]
     found = grounding(oracle, nested, level=3, resamples=10)

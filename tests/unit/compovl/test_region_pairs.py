@@ -5,9 +5,10 @@ import random
 import msgspec
 import pytest
 
-from benchmarks.build_compovl import reference, write_data
+from benchmarks.build_compovl import write_data
 from promvil_hf.compovl import region_pairs
 from promvil_hf.compovl.region_pairs import ImageAttributes, ImageRegions, build_region_pairs, pairs_of_image
+from tests.reference.region_pairs import pairs as region_pairs_reference
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,13 @@ def loose(folder):
 
 
 def test_compat_reference_gives_the_published_rows_defects_and_all(data, tmp_path):
-    expected = reference(*loose(data), tmp_path / "reference.jsonl", every_pair=False)
+    expected = region_pairs_reference(*loose(data), tmp_path / "reference.jsonl", every_pair=False)
     build_region_pairs(data, tmp_path, compat="reference")
     assert lines(tmp_path / "region_pairs.jsonl") == expected and len(expected) > 50
 
 
 def test_the_default_differs_from_the_reference_only_by_its_two_defects(data, tmp_path):
-    expected = reference(*loose(data), tmp_path / "reference.jsonl", every_pair=True)  # all pairs, as was meant
+    expected = region_pairs_reference(*loose(data), tmp_path / "reference.jsonl", every_pair=True)  # all pairs, as was meant
     told = build_region_pairs(data, tmp_path)
     found = lines(tmp_path / "region_pairs.jsonl")
     for row in found:

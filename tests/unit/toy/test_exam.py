@@ -8,7 +8,7 @@ import pytest
 from promvil_hf.evaluation.benchmarks import read
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.toy.exam import FILES, main, write_exam
-from promvil_hf.toy.small_world import HARD, NESTED, QUESTIONS, box_of, held_out
+from promvil_hf.toy.small_world import HARD, NESTED, QUESTIONS, held_out
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_phrases_have_the_boxes_of_held_out_scenes_and_the_evidence_of_the_parts
         for scene in held_out(config, 4, 3):
             for own in scene.expressions(4):
                 truth[f"{file.removesuffix('.jsonl')}_{scene.image_id}.png", own.text] = (
-                    own.level, box_of(scene, scene.position_of(own.target_id)),
+                    own.level, scene.box(scene.position_of(own.target_id)),
                 )  # fmt: skip
         rows = read("compovl", [folder / file]).rows
         assert {row.level for row in rows} == ({1} if file == "simple.jsonl" else {1, 2, 3})

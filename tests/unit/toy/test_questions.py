@@ -14,7 +14,7 @@ from promvil_hf.masks import decode
 from promvil_hf.toy.gqa import gqa_questions, visual_genome_questions
 from promvil_hf.toy.questions import POPE_KINDS, conversation, pope_questions
 from promvil_hf.toy.world import WorldConfig, held_out_pairs, scene, scenes
-from tests.unit.toy.reference import COLORS, PATTERNS, SIZES, WORDINGS, View
+from tests.reference.toy_world import COLORS, PATTERNS, SIZES, WORDINGS, View
 
 
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from promvil_hf.toy.world import Scene, WorldConfig, scenes
-from tests.unit.toy.reference import View, split, without_last_clause
+from tests.reference.toy_world import View, split, without_last_clause
 
 
 WORLDS = {

@@ -311,7 +311,7 @@ def test_the_command_refuses_in_one_sentence(tmp_path, capsys, arguments, messag
 
 def test_drawing_a_world_never_loads_torch():
     code = (
-        "import sys; from promvil_hf.toy import WorldConfig, scenes; "
+        "import sys; from promvil_hf.toy.world import WorldConfig, scenes; "
         "next(scenes(WorldConfig(), 1)).image(); print(any(m in sys.modules for m in ('torch', 'transformers')))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.train_step import reference_batch
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2
@@ -20,6 +19,7 @@ from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.curriculum import NO_LEVEL, Cut, nothing
 from promvil_hf.training.texts import Texts, chain_in, row_levels
+from tests.reference.chain_batches import chain_batch
 
 
 # The patches that the published rows become (upper left, lower right of a 32x32 grid), in the order of their texts.
@@ -105,7 +105,7 @@ def test_published_rows_are_read_and_trained_token_by_token_as_the_reference_doe
     file = io.BytesIO()
     picture().save(file, "png")
     for given in rows[:5]:  # nested rows with one <grounding> a text
-        theirs = reference_batch({"image": file.getvalue(), "chain": chain_in(given)}, processor, 64)
+        theirs = chain_batch({"image": file.getvalue(), "chain": chain_in(given)}, processor, 64)
         batch = ours([{**given, "image": picture()}])
         assert torch.equal(batch["input_ids"], theirs["input_ids"])
         assert torch.equal(batch["image_slots"].long(), theirs["image_embeds_position_mask"])

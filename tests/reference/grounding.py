@@ -1,8 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Progressive grounding the plain way, against which the engine is tested and timed: one phrase, one level, batch 1.
+"""Progressive grounding the plain way: one phrase, one level, batch 1.
 
-Special: written again from the description, sharing no code with `promvil_hf.grounding`: its own choice of evidence, its
-own token loop. `alone` runs the whole model, picture and all, again for every single token, without any cache.
+Written again from the description, sharing no code with `promvil_hf.grounding`: its own choice of evidence, its own token
+loop. `alone` runs the whole model, picture and all, again for every token, without any cache; `generated` calls
+transformers' `generate`; `batched` does so for all prompts of a level; `answered` for questions to LLaVA.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
+from promvil_hf.backends.base import Request
+from promvil_hf.backends.decoding import end_tokens
 from promvil_hf.boxes import Box
 from promvil_hf.nesting import Nesting
 from promvil_hf.phrases import GroundedPhrase
@@ -100,3 +103,57 @@ def well_formed(tokenizer, max_new_tokens: int, max_boxes: int | None = None, si
         return [cells[row * side + column] for row in range(top, side) for column in range(left, side)]
 
     return allowed
+
+
+def generated(backend, new_tokens: int, allowed: Callable | None = None) -> Callable:
+    """A `write` for Kosmos-2 by `generate`, always as long as `new_tokens`: one prompt with its picture through the model."""
+
+    @torch.inference_mode()
+    def write(prompt: str, image: Image.Image) -> list[int]:
+        inputs = backend.batch(backend.prompt_tokens([prompt]))
+        options = {"min_new_tokens": new_tokens}
+        length = inputs["input_ids"].shape[1]
+        if allowed is not None:
+            options["prefix_allowed_tokens_fn"] = lambda _, ids: allowed(ids[length:].tolist())
+        pixels = backend.pixels([image]).to(backend.model.dtype)
+        written = backend.base.generate(
+            pixel_values=pixels, **inputs, do_sample=False, max_new_tokens=new_tokens, **options
+        )
+        return written[0, length:].tolist()
+
+    return write
+
+
+@torch.inference_mode()
+def batched(backend, asked, traces, allowed) -> list[list[tuple]]:
+    """All prompts of a level in padded batches of 32, each row with its picture; prompts are those ours came to."""
+    found = [[()] * len(trace.steps) for trace in traces]
+    for level in range(1, 1 + max(step.level for trace in traces for step in trace.steps)):
+        places = [(query, step) for query, trace in enumerate(traces)
+                  for step in range(len(trace.steps)) if trace.steps[step].level == level]  # fmt: skip
+        for start in range(0, len(places), 32):
+            part = places[start : start + 32]
+            inputs = backend.batch(backend.prompt_tokens([traces[query].steps[step].prompt for query, step in part]))
+            length = inputs["input_ids"].shape[1]
+            written = backend.base.generate(
+                pixel_values=backend.pixels([asked[query].image for query, _ in part]).to(backend.model.dtype),
+                **inputs,
+                do_sample=False,
+                max_new_tokens=3,
+                prefix_allowed_tokens_fn=lambda _, ids, length=length: allowed(ids[length:].tolist()),
+            )
+            for (query, step), tokens in zip(part, written[:, length:].tolist(), strict=True):
+                found[query][step] = backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes
+    return found
+
+
+@torch.inference_mode()
+def answered(backend, pictures, asked, new_tokens: int) -> list[list[int]]:
+    """Answers of a LLaVA to (number of the picture, question), one `generate` for each."""
+    ends = end_tokens(backend.model, backend.processor.tokenizer)
+    answers = []
+    for number, question in asked:
+        inputs = backend.inputs([Request(question, pictures[number])])
+        written = backend.model.generate(**inputs, do_sample=False, max_new_tokens=new_tokens, eos_token_id=ends)
+        answers.append(written[0, inputs["input_ids"].shape[1] :].tolist())
+    return answers

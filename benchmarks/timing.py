@@ -1,0 +1,109 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What the benchmarks share: options, CPU seconds of variants that take turns, operations, peak memory, the report."""
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from promvil_hf.environment import environment
+
+
+def parser(doc: str, **numbers: int | tuple[int, str]) -> argparse.ArgumentParser:
+    """The options of a benchmark: `numbers` are whole ones with their default, and perhaps their help."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, number in numbers.items():
+        default, about = number if isinstance(number, tuple) else (number, "")
+        made.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=default, help=f"{about} (default: {default})".lstrip()
+        )
+    return made
+
+
+def parsed(options: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
+    """The arguments; torch is held to one thread from here on."""
+    found = options.parse_args(arguments)
+    torch.set_num_threads(1)
+    return found
+
+
+def once(way: Callable[[], Any]) -> tuple[Any, float]:
+    """What a call gives, and its CPU seconds."""
+    begin = time.process_time()
+    found = way()
+    return found, time.process_time() - begin
+
+
+def cpu_seconds(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, *, warm_up: bool = True, tell: bool = False
+) -> dict[str, float]:
+    """Median CPU seconds of each way. They take turns, so a slow moment of the machine hits all of them.
+
+    A first turn that does not count warms up; with `repeats=0` it is the one that counts. `tell` prints each turn.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats + warm_up):
+        for name, way in ways.items():
+            gc.collect()
+            seconds[name].append(once(way)[1])
+            if tell:
+                print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr)
+    return {name: median(taken[-repeats:]) for name, taken in seconds.items()}
+
+
+def counted(way: Callable[[], Any]) -> tuple[Any, int]:
+    """What a call gives, and its floating-point operations, which are the same on every machine."""
+    with FlopCounterMode(display=False) as counter:
+        found = way()
+    return found, counter.get_total_flops()
+
+
+def memory(field: str) -> int:
+    """Bytes of this process by their name in /proc/self/status. Linux."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
+
+
+def peak_bytes(way: Callable[[], Any]) -> int:
+    """How far memory rises while this runs. Linux."""
+    gc.collect()
+    with open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
+    before = memory("VmRSS")
+    way()
+    return memory("VmHWM") - before
+
+
+def in_its_own_process(benchmark: str, *arguments: object) -> Any:
+    """The JSON value that a benchmark of this package prints last, called with these arguments."""
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def with_versions(report: dict, args: argparse.Namespace) -> dict:
+    """The report with the settings it was made with, and with versions."""
+    facts = environment(devices=False)
+    versions = {name: facts["packages"][name] for name in ("torch", "transformers")}
+    return report | {
+        "settings": {name: value for name, value in vars(args).items() if name != "out"},
+        "environment": {"python": facts["promvil_hf"]["python"], **versions, "cores": facts["machine"]["cores"]},
+    }
+
+
+def printed(report: dict, out: Path | None = None) -> dict:
+    """Print the report as JSON, and write it to `out`."""
+    text = json.dumps(report, indent=2)
+    print(text)
+    if out is not None:
+        out.write_text(text + "\n")
+    return report
