@@ -24,7 +24,8 @@ from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting.chunks import STARTS_CHUNK, read_chunk
 from promvil_hf.nesting.lexicon import DETERMINERS, IMAGE_WORDS, NUMBERS, POSSESSIVES
-from promvil_hf.nesting.tokens import NOUN, tag, tokenize
+from promvil_hf.nesting.tags import NOUN, tag
+from promvil_hf.nesting.tokens import tokenize
 
 
 if TYPE_CHECKING:

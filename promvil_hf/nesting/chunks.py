@@ -1,12 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Simple noun phrases: how far one reaches, which word is its head, and whether it names a thing at all.
 
-Special: "a group of people" is one chunk about people, "the far left" and "the photo" are chunks that name a place and
+"A group of people" is one chunk about people, "the far left" and "the photo" are chunks that name a place and
 no thing. Touches nothing but the lexicon and the tags.
 """
 
+from dataclasses import dataclass
+
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.tokens import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS
+from promvil_hf.nesting.tags import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS
 
 
 STARTS_CHUNK = frozenset({DET, POSS, NUM, ADJ, NOUN, DIR})
@@ -14,21 +16,17 @@ _OPENS_NOUN = frozenset({NOUN, ADJ, NUM, DIR})
 _FRONT_DIRECTIONS = frozenset({"left", "right", "front", "back"})
 
 
+@dataclass(slots=True, eq=False)
 class Chunk:
     """A simple noun phrase: words `[start, end)`, the head word, and whether it names a thing or only a place or a
     quality.
     """
 
-    __slots__ = ("end", "has_determiner", "head", "is_thing", "start")
-
-    def __init__(self, start: int, end: int, head: int, has_determiner: bool, is_thing: bool):
-        self.start, self.end, self.head, self.has_determiner, self.is_thing = (
-            start,
-            end,
-            head,
-            has_determiner,
-            is_thing,
-        )
+    start: int
+    end: int
+    head: int
+    has_determiner: bool
+    is_thing: bool
 
 
 def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) -> Chunk:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from promvil_hf.nesting.grammar import read_tree
 from promvil_hf.nesting.levels import Nesting, Node, build_nesting
-from promvil_hf.nesting.tokens import Token, repaired, tag, tags_from_penn, tokenize
+from promvil_hf.nesting.tags import repaired, tag, tags_from_penn
+from promvil_hf.nesting.tokens import Token, tokenize
 
 
 Decomposer = Callable[[str], Nesting]

@@ -1,53 +1,44 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The rule grammar: tagged words in, a tree of noun phrases out.
 
-Special: one pass from left to right. A chunk is a simple noun phrase; the words between two chunks decide where the
-later one hangs on the right edge of the tree (who can wear a hat, what stands on a table). Directions ("the left",
+One pass from left to right. A chunk is a simple noun phrase; the words between two chunks decide where the
+later one hangs on the right edge of the tree (`right_edge`). Directions ("the left",
 "front") and counting nouns ("a group of") are no phrases of their own. Touches nothing but the lexicon; linear in the
 number of words.
 """
 
+from collections.abc import Iterable
+
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, read_chunk
+from promvil_hf.nesting.kinds import ANIMATE, BODY, THING, kind_of
 from promvil_hf.nesting.levels import Node
-from promvil_hf.nesting.tokens import (
+from promvil_hf.nesting.right_edge import RightEdge
+from promvil_hf.nesting.tags import (
     ADJ,
     ADV,
-    ANIMATE,
     AUX,
-    BODY,
-    CLOTHES,
     COMMA,
     CONJ,
     DET,
-    DIR,
-    HELD,
     NOUN,
     NUM,
     OWNER,
     PARTICIPLE,
-    PERSON,
     POSS,
     PREP,
     PRON,
     REL,
     STOP,
     THERE,
-    THING,
-    VEHICLE,
     VERB,
-    VERB_FORMS,
     WH,
-    kind_of,
+    base_of,
 )
 
 
-_AUX_OR_VERB = frozenset({AUX, VERB})
-_BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
-_PERSON = frozenset({PERSON})
-_VEHICLE = frozenset({VEHICLE})
-_REACH = 24  # phrases on the right edge that one relation may look back over
+_VERBAL = (AUX, VERB, PARTICIPLE)
 
 
 def read_tree(words: list[str], tags: list[str]) -> Node:
@@ -60,7 +51,7 @@ class _Reader:
 
     def __init__(self, words: list[str], tags: list[str]):
         self.words, self.tags = words, tags
-        self.edge: list[Node] = []
+        self.edge = RightEdge(words, tags)
         self.gap = 0  # first word after the last phrase that is settled
         self.subject: Node | None = None  # of a clause whose verb has not come yet
         self.is_fronted = False  # the root so far is only a place: "on the table is a cup"
@@ -154,8 +145,7 @@ class _Reader:
             return
         subject = root.children[0]
         if subject.children and subject.children[-1].relation[0] >= subject.end and not subject.children[-1].joined:
-            child = subject.children.pop()
-            root.children.append(child)
+            root.children.append(subject.children.pop())
 
     # --- adding a phrase ---
 
@@ -184,7 +174,7 @@ class _Reader:
             and chunk.head == start
             and lemma(words[start]) == words[start]
             and start > self.gap
-            and all(words[i] in lexicon.BE or tags[i] == ADV for i in range(self.gap, start))
+            and self._only_is(range(self.gap, start))
         )
         if not is_quality:  # "What food is not tasty?": an unknown word behind "is"
             self._attach(node, start, end)
@@ -230,7 +220,7 @@ class _Reader:
             self._join(node, is_list=last == COMMA, following=following)
             return
         renewed = next((k for k, i in enumerate(gap) if tags[i] == REL and k > 0 and tags[gap[k - 1]] != PREP), 0)
-        if renewed and any(tags[i] in (AUX, VERB, PARTICIPLE) for i in gap[:renewed]):
+        if renewed and self._has(gap[:renewed], *_VERBAL):
             self._settle(gap[renewed])  # "... the woman is holding that is red": two clauses
             node.relation = (gap[renewed], start)
             gap = gap[renewed:]
@@ -239,15 +229,12 @@ class _Reader:
             return
         index, is_subject = self._owner(gap, node)
         if any(words[i] in lexicon.SAYING_VERBS for i in gap):  # the words on a sign are no thing
-            edge[max(index, 0)].end = max(edge[max(index, 0)].end, end)
-            del edge[max(index, 0) + 1 :]
+            edge.widen(max(index, 0), end)
             return
         if index < 0:  # "the animal is a cat": the same thing under another name
-            del edge[1:]
-            edge[0].end = max(edge[0].end, end)
+            edge.widen(0, end)
             edge[0].kind = edge[0].kind if edge[0].kind != THING else node.kind
-            for child in node.children:
-                edge[0].children.append(child)
+            edge[0].children.extend(node.children)
             return
         self._hang(node, index)
         if is_subject:
@@ -258,8 +245,8 @@ class _Reader:
         gap = list(range(start))
         actor = next((i for i in gap if tags[i] in (PRON, PARTICIPLE, VERB)), -1)
         acts = any(tags[i] in (PARTICIPLE, VERB) or self.words[i] in ("has", "have", "had") for i in gap)
-        located = any(tags[i] == PREP for i in gap) and actor >= 0 and tags[actor] == PRON
-        if actor >= 0 and (acts or located) and not any(tags[i] == THERE for i in gap):
+        located = self._has(gap, PREP) and actor >= 0 and tags[actor] == PRON
+        if actor >= 0 and (acts or located) and not self._has(gap, THERE):
             root = Node(0, actor + 1, actor, kind_of("person") if tags[actor] == PRON else THING)
             self.edge.append(root)
             node.relation = (actor if tags[actor] != PRON else actor + 1, start)
@@ -270,7 +257,7 @@ class _Reader:
 
     def _attach_neighbour(self, node: Node, following: str) -> None:
         """No word between two phrases: a clause without "that", a thing behind a place, or plain apposition."""
-        opens_clause = following in (AUX, VERB, PARTICIPLE)
+        opens_clause = following in _VERBAL
         if self.is_fronted and not opens_clause:
             self._replace_root(node)
         elif self.is_question and not (opens_clause and len(self.edge) > 1):
@@ -303,7 +290,7 @@ class _Reader:
         elif edge[index].joined:
             index -= 1
         else:
-            index = self._nearest(ANIMATE if node.kind in ANIMATE else frozenset({node.kind}), index)
+            index = self.edge.nearest(ANIMATE if node.kind in ANIMATE else frozenset({node.kind}), index)
         if self.is_question and index == 0:
             if len(edge) == 1:
                 self._hang(node, 0)
@@ -311,6 +298,14 @@ class _Reader:
             index = 1
         node.joined = True
         self._hang(node, index)
+
+    def _has(self, places: Iterable[int], *kinds: str) -> bool:
+        """Whether a word at one of these places has one of these tags."""
+        return any(self.tags[i] in kinds for i in places)
+
+    def _only_is(self, places: Iterable[int]) -> bool:
+        """Whether all words at these places are forms of "be" or adverbs."""
+        return all(self.words[i] in lexicon.BE or self.tags[i] == ADV for i in places)
 
     # --- which phrase a relation belongs to ---
 
@@ -326,108 +321,29 @@ class _Reader:
             gap = gap[1:]
         relative = next((k for k, i in enumerate(gap) if tags[i] == REL), -1)
         actions = [i for i in gap if tags[i] in (PARTICIPLE, VERB)]
-        has_finite = any(tags[i] in _AUX_OR_VERB for i in gap)
+        has_finite = self._has(gap, AUX, VERB)
         if relative >= 0:
             behind = gap[relative + 1 :]
-            if any(tags[i] in (AUX, VERB, PARTICIPLE) for i in behind):
+            if self._has(behind, *_VERBAL):
                 if words[gap[relative]] == "who":
-                    return self._nearest(ANIMATE, last), False
-                return self._actor(actions, last, node is not None), False
-            return (self._nearest(ANIMATE, last) if words[gap[relative]] in ("who", "whom") else last), True
+                    return self.edge.nearest(ANIMATE, last), False
+                return self.edge.actor(actions, last, node is not None), False
+            return (self.edge.nearest(ANIMATE, last) if words[gap[relative]] in ("who", "whom") else last), True
         if has_finite:
-            if any(tags[i] == PRON for i in gap):
+            if self._has(gap, PRON):
                 return last, False
-            if self.subject is not None and self.subject in edge:
+            if self.subject in edge:
                 index = edge.index(self.subject)
                 self.subject = None
                 return index, False
-            if not self.is_question and all(words[i] in lexicon.BE or tags[i] == ADV for i in gap):
+            if not self.is_question and self._only_is(gap):
                 return -1, False
             if self.is_question and len(edge) > 1:
                 self.has_predicate = True
             return 0, False
         if actions:
-            return self._actor(actions, last, node is not None), False
-        return self._place(gap, node, last), False
-
-    def _find(self, kinds: frozenset[str], last: int) -> int:
-        """The lowest place on the edge that holds one of `kinds`, -1 for none; it looks no further than a sentence
-        ever reaches.
-        """
-        return next((i for i in range(last, max(last - _REACH, -1), -1) if self.edge[i].kind in kinds), -1)
-
-    def _nearest(self, kinds: frozenset[str], last: int) -> int:
-        found = self._find(kinds, last)
-        return last if found < 0 else found
-
-    def _actor(self, actions: list[int], last: int, has_object: bool) -> int:
-        """Who does it: a living being wears and holds, anything hangs and covers."""
-        edge = self.edge
-        last = self._shared(last)
-        bases = [VERB_FORMS.get(self.words[i], ("", ""))[1] for i in actions]
-        if any(base in _DONE_BY_HAND for base in bases):
-            index = self._find(_PERSON, last)
-            if index >= 0:
-                return index
-        if any(base in lexicon.AGENT_VERBS or not base for base in bases):
-            index = self._find(ANIMATE, last)
-            if index < 0:
-                index = self._nearest(_VEHICLE, last)
-            return index
-        if edge[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
-            index = self._find(ANIMATE, last)
-            if index >= 0:
-                return index
-            if has_object and last > 0 and self.words[edge[last].relation[0]] == "with":
-                return last - 1
-        return last
-
-    def _place(self, gap: list[int], node: Node | None, last: int) -> int:
-        """What a preposition belongs to."""
-        words, tags, edge = self.words, self.tags, self.edge
-        first = next((words[i] for i in gap if tags[i] == PREP), "")
-        if first == "of":
-            return last
-        if node is None:
-            on_body = edge[last].kind in (CLOTHES, HELD, BODY) and any(tags[i] == DIR for i in gap)
-            return self._nearest(ANIMATE, last) if on_body else last
-        last = self._shared(last)
-        if first == "with" or (first == "in" and node.kind == CLOTHES):
-            if node.kind in _BODY_OR_CLOTHES:
-                return self._nearest(ANIMATE, last)
-            if node.kind in ANIMATE or edge[last].kind in _BODY_OR_CLOTHES:
-                return self._nearest(ANIMATE, last)
-            return last
-        if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(edge[last]):
-            return last - 1
-        return last
-
-    def _shared(self, last: int) -> int:
-        """A modifier behind "a cat and a dog" belongs to both."""
-        edge = self.edge
-        if (
-            last > 0
-            and edge[last].joined
-            and not edge[last].children
-            and all(child.joined for child in edge[last - 1].children)
-        ):
-            return last - 1
-        return last
-
-    def _is_carried(self, node: Node) -> bool:
-        """Worn, held or had: a place behind it is the place of its carrier."""
-        tied = range(*node.relation)
-        words = [self.words[i] for i in tied]
-        if "with" in words or node.kind == CLOTHES or any(word in _CARRYING for word in words):
-            return True
-        return bool(words) and (
-            (words[0] == "of" and node.kind not in ANIMATE)
-            or (
-                self.tags[tied[-1]] in (PARTICIPLE, VERB)
-                and node.kind not in ANIMATE
-                and VERB_FORMS.get(words[-1], ("", ""))[1] in lexicon.AGENT_VERBS
-            )
-        )
+            return self.edge.actor(actions, last, node is not None), False
+        return self.edge.holder(gap, node, last), False
 
     # --- words that belong to no later phrase ---
 
@@ -447,19 +363,18 @@ class _Reader:
             del edge[1:]
             return
         if self.is_question and is_last:
-            if self.subject is None or self.subject not in edge:
+            if self.subject not in edge:
                 self.has_predicate = self.has_predicate or len(edge) > 1
                 return
             gap = gap[: self._verb_group(gap)]  # the clause ends before the verb of the question
-        if self.subject is not None and self.subject in edge and any(tags[i] in (AUX, VERB, PARTICIPLE) for i in gap):
+        if self.subject in edge and self._has(gap, *_VERBAL):
             index = max(edge.index(self.subject) - 1, 0)
             self.subject = None
         else:
             index = max(self._owner(gap, None)[0], 0)
             if is_last and not index and self._split_bare_clause(gap):
                 return
-        edge[index].end = max(edge[index].end, gap[-1] + 1)
-        del edge[index + 1 :]
+        edge.widen(index, gap[-1] + 1)
 
     def _verb_group(self, gap: list[int]) -> int:
         """How many words the first verb takes, with its auxiliaries before it and its prepositions behind it."""
@@ -475,9 +390,9 @@ class _Reader:
     def _split_bare_clause(self, gap: list[int]) -> bool:
         """ "ground giraffes are standing on": without an object, the last noun of the root is the subject."""
         words, tags, root = self.words, self.tags, self.edge[0]
-        base = VERB_FORMS.get(words[gap[-1]], ("", ""))[1]
+        base = base_of(words[gap[-1]])
         lacks_object = tags[gap[-1]] == PREP or base in _NEEDS_OBJECT
-        if not lacks_object or any(tags[i] == REL for i in gap) or not any(tags[i] in (AUX, VERB) for i in gap):
+        if not lacks_object or self._has(gap, REL) or not self._has(gap, AUX, VERB):
             return False
         nouns = [i for i in range(root.start, root.end) if tags[i] == NOUN]
         if len(nouns) < 2 or nouns[-1] != root.head or any(not child.joined for child in root.children):
@@ -492,12 +407,7 @@ class _Reader:
 
 
 _ASKS_ALONE = frozenset({"who", "where", "when", "why"})
-_DONE_BY_HAND = frozenset("wear hold carry ride read use drive throw swing".split())
-_PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
 _NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())
-_CARRYING = frozenset(
-    "wearing holding carrying wears holds carries riding rides using swinging throwing catching".split()
-)
 
 
 def _spread_coordination(root: Node) -> None:

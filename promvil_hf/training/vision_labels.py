@@ -18,7 +18,8 @@ from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
 from promvil_hf.key_expressions import KeyExpression, Turn
-from promvil_hf.nesting.tokens import ADJ, DET, NOUN, NUM, POSS, tag, tokenize
+from promvil_hf.nesting.tags import ADJ, DET, NOUN, NUM, POSS, tag
+from promvil_hf.nesting.tokens import tokenize
 from promvil_hf.training.losses import UNLABELLED
 
 

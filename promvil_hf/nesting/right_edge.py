@@ -1,0 +1,108 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Which phrase on the right edge of the tree a relation belongs to: who can wear a hat, what stands on a table.
+
+Touches nothing but the lexicon and the tags.
+"""
+
+from promvil_hf.nesting import lexicon
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, VEHICLE
+from promvil_hf.nesting.levels import Node
+from promvil_hf.nesting.tags import DIR, PARTICIPLE, PREP, VERB, base_of
+
+
+_BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
+_PERSON = frozenset({PERSON})
+_VEHICLE = frozenset({VEHICLE})
+_REACH = 24  # phrases on the right edge that one relation may look back over
+_DONE_BY_HAND = frozenset("wear hold carry ride read use drive throw swing".split())
+_PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
+_CARRYING = frozenset(
+    "wearing holding carrying wears holds carries riding rides using swinging throwing catching".split()
+)
+
+
+class RightEdge(list[Node]):
+    """The phrases that a later one can hang on, root first. Places on it are indices; `last` is the lowest that counts."""
+
+    def __init__(self, words: list[str], tags: list[str]):
+        super().__init__()
+        self.words, self.tags = words, tags
+
+    def widen(self, place: int, end: int) -> None:
+        """Let the phrase at a place reach to `end`, and make it the last one of the edge."""
+        self[place].end = max(self[place].end, end)
+        del self[place + 1 :]
+
+    def find(self, kinds: frozenset[str], last: int) -> int:
+        """The lowest place on the edge that holds one of `kinds`, -1 for none; it looks no further than a sentence
+        ever reaches.
+        """
+        return next((i for i in range(last, max(last - _REACH, -1), -1) if self[i].kind in kinds), -1)
+
+    def nearest(self, kinds: frozenset[str], last: int) -> int:
+        found = self.find(kinds, last)
+        return last if found < 0 else found
+
+    def actor(self, actions: list[int], last: int, has_object: bool) -> int:
+        """Who does it: a living being wears and holds, anything hangs and covers."""
+        last = self._shared(last)
+        bases = [base_of(self.words[i]) for i in actions]
+        if any(base in _DONE_BY_HAND for base in bases):
+            index = self.find(_PERSON, last)
+            if index >= 0:
+                return index
+        if any(base in lexicon.AGENT_VERBS or not base for base in bases):
+            index = self.find(ANIMATE, last)
+            if index < 0:
+                index = self.nearest(_VEHICLE, last)
+            return index
+        if self[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
+            index = self.find(ANIMATE, last)
+            if index >= 0:
+                return index
+            if has_object and last > 0 and self.words[self[last].relation[0]] == "with":
+                return last - 1
+        return last
+
+    def holder(self, gap: list[int], node: Node | None, last: int) -> int:
+        """What a preposition belongs to."""
+        words, tags = self.words, self.tags
+        first = next((words[i] for i in gap if tags[i] == PREP), "")
+        if first == "of":
+            return last
+        if node is None:
+            on_body = self[last].kind in (CLOTHES, HELD, BODY) and any(tags[i] == DIR for i in gap)
+            return self.nearest(ANIMATE, last) if on_body else last
+        last = self._shared(last)
+        if first == "with" or (first == "in" and node.kind == CLOTHES):
+            of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
+            return self.nearest(ANIMATE, last) if of_the_living else last
+        if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(self[last]):
+            return last - 1
+        return last
+
+    def _shared(self, last: int) -> int:
+        """A modifier behind "a cat and a dog" belongs to both."""
+        if (
+            last > 0
+            and self[last].joined
+            and not self[last].children
+            and all(child.joined for child in self[last - 1].children)
+        ):
+            return last - 1
+        return last
+
+    def _is_carried(self, node: Node) -> bool:
+        """Worn, held or had: a place behind it is the place of its carrier."""
+        tied = range(*node.relation)
+        words = [self.words[i] for i in tied]
+        if "with" in words or node.kind == CLOTHES or any(word in _CARRYING for word in words):
+            return True
+        return bool(words) and (
+            (words[0] == "of" and node.kind not in ANIMATE)
+            or (
+                self.tags[tied[-1]] in (PARTICIPLE, VERB)
+                and node.kind not in ANIMATE
+                and base_of(words[-1]) in lexicon.AGENT_VERBS
+            )
+        )
