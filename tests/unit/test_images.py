@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from promvil_hf.compovl.compovl_publish import embedded as embedded_in_compovl
 from promvil_hf.endpoint.messages import image_part
 from promvil_hf.evaluation.benchmarks.refcoco import _image_size
-from promvil_hf.evaluation.pictures import Pictures
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.fivl import masking
 from promvil_hf.fivl.fivl_build import image_of
 from promvil_hf.fivl.fivl_publish import embedded as embedded_in_fivl
