@@ -1,18 +1,95 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Reading files as people have them: JSON, JSON Lines (whatever they are called), Parquet, and pickles that may not run code.
+"""Files: read as people have them (JSON, JSON Lines, Parquet, pickles that may not run code), and written whole or not at all.
 
-Floor 2: standard library; pyarrow for Parquet.
+A file is written under a hidden name beside its place, `.NAME.….part`, and takes its name when all of it is on the disk: a
+kill or a power cut leaves the old file or the new one, never a part. Nothing else in the package renames. Needs the
+standard library, and pyarrow for Parquet.
 """
 
 import json
 import os
 import pickle
-from collections.abc import Iterator, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from typing import IO, Any
 
 
 Files = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
+    """A file to write in, text as UTF-8 or bytes (`mode="wb"`), that becomes `path` when the block ends without an error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # a second writer has its own
+    try:
+        with open(draft, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        move(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    with atomic_write(path) as file:
+        file.write(text)
+    return Path(path)
+
+
+def write_json(path: str | os.PathLike, value: Any) -> Path:
+    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_json_lines(path: str | os.PathLike, records: Iterable[Any]) -> Path:
+    with atomic_write(path) as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return Path(path)
+
+
+@contextmanager
+def draft_folder(beside: Path) -> Iterator[Path]:
+    """A hidden folder in `beside` to write in; it is removed at the end, so `move` out of it what is to stay."""
+    folder = Path(tempfile.mkdtemp(prefix=".draft-", suffix=".part", dir=beside))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move(made: Path, place: Path) -> Path:
+    """Give a finished file or folder its place on the same disk. What lies there is replaced, a folder with all it holds."""
+    if place.is_dir():
+        shutil.rmtree(place)
+    os.replace(made, place)
+    if os.name == "posix":  # the name too survives a power cut
+        folder = os.open(place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return place
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what killed writers left in this folder. Call it where no other process writes there."""
+    for draft in folder.glob(".*.part"):
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+
+
+# --- reading --------------------------------------------------------------------------------------
 
 
 def paths_of(files: Files) -> list[Path]:

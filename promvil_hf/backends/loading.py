@@ -8,7 +8,6 @@ imported when they are needed.
 
 import copy
 import os
-import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,8 @@ import transformers
 
 from promvil_hf.backends.base import GroundingBackend
 from promvil_hf.dialects import GroundingDialect
+from promvil_hf.distributed import local_device
+from promvil_hf.files import draft_folder, move
 from promvil_hf.toy.bases import located
 
 
@@ -38,11 +39,12 @@ def load(
 
     "toy:kosmos2" and "toy:llava" are the small trained bases that come with the package.
 
-    `dtype` is that of the weights ("auto": as saved). `device` defaults to the first GPU, or the CPU. `quantize` is
+    `dtype` is that of the weights ("auto": as saved). `device` defaults to this process's GPU (the first one, where it
+    is alone), or the CPU. `quantize` is
     "nf4" or "int8" (extra `quant`). `revision` is that of the base.
     """
     quantization = None if quantize is None else _quantization(quantize)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or local_device()
     base = located(base)
     config = transformers.AutoConfig.from_pretrained(base, revision=revision)
     make = _backend(config.model_type)
@@ -106,13 +108,11 @@ def export_merged(backend: GroundingBackend, folder: str | os.PathLike) -> Path:
             "You asked to merge an adapter into quantised weights, which would round it off. Load the same base and "
             "adapter without `quantize`, then export."
         )
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    copy.deepcopy(model).merge_and_unload().save_pretrained(part)
-    backend.processor.save_pretrained(part)
-    if folder.exists():
-        folder.rmdir()
-    return part.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with draft_folder(folder.parent) as draft:
+        copy.deepcopy(model).merge_and_unload().save_pretrained(draft / "made")
+        backend.processor.save_pretrained(draft / "made")
+        return move(draft / "made", folder)
 
 
 def _backend(model_type: str):

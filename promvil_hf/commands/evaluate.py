@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from promvil_hf.conventions import DIALECTS, FRAMES
-from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer, ranks
+from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
@@ -177,23 +177,12 @@ def _ask(args, benchmark, pictures, settings):
         args.prompt, args.evidence, args.max_new_tokens, args.batch_size, args.blind, args.mode, args.token_budget
     )  # fmt: skip
     backend = load(
-        args.model, args.adapter, quantize=args.quantize, revision=args.revision, device=args.device or _device(),
+        args.model, args.adapter, quantize=args.quantize, revision=args.revision, device=args.device,
         dialect=None if args.dialect is None else dialect(args.dialect),
     )  # fmt: skip
     model = {"model": args.model, "adapter": args.adapter, "revision": args.revision, "quantize": args.quantize}
     predictions = answer(benchmark, backend, pictures, args.out, asking=asking, model=model)
     return predictions, replace(settings, dialect=args.dialect or backend.dialect)
-
-
-def _device():
-    """With several ranks on a machine, each takes its own GPU."""
-    import os
-
-    import torch
-
-    if ranks()[1] > 1 and torch.cuda.is_available():
-        return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
-    return None
 
 
 def _show(args, report, pictures, comparison):

@@ -2,10 +2,8 @@
 """How `promvil reliance` and `promvil explain` are given rows and a model; no command by itself. Floor 5."""
 
 import json
-import os
 from pathlib import Path
 
-from promvil_hf.evaluation.answering import ranks
 from promvil_hf.fivl.fivl_rows import FivlRow
 
 
@@ -49,14 +47,9 @@ def read(path: Path, config: str | None, limit: int | None = None) -> list[FivlR
 
 def load_backend(args):
     """The backend that the arguments name, each rank on its own GPU."""
-    import torch
-
     from promvil_hf.backends.loading import load
 
-    device = args.device
-    if device is None and ranks()[1] > 1 and torch.cuda.is_available():
-        device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
-    return load(args.model, args.adapter, quantize=args.quantize, revision=args.revision, device=device)
+    return load(args.model, args.adapter, quantize=args.quantize, revision=args.revision, device=args.device)
 
 
 def model_name(args) -> dict:

@@ -200,7 +200,6 @@ def load_base(recipe: FiVLRecipe):
         model, processor = toy_base()
     else:
         import transformers
-        from accelerate import PartialState
 
         from promvil_hf.backends.loading import load
         from promvil_hf.training.fivl_collator import check_family
@@ -211,7 +210,6 @@ def load_base(recipe: FiVLRecipe):
             dtype=recipe.dtype,
             quantize=recipe.quantize,
             revision=recipe.revision,
-            device=PartialState().device,
         )
         model, processor = backend.model, backend.processor
         if recipe.attn_implementation:

@@ -128,7 +128,6 @@ def load_base(recipe: Kosmos2Recipe):
     if recipe.model == TOY:
         return toy_base()
     import transformers
-    from accelerate import PartialState
 
     from promvil_hf.backends.loading import load
 
@@ -139,7 +138,7 @@ def load_base(recipe: Kosmos2Recipe):
             "and layers it knows. For models whose image tokens are patches there is train_fivl."
         )
     # Each process its own GPU: four-bit weights are made there, others are moved there by the trainer.
-    device = PartialState().device if recipe.quantize else "cpu"
+    device = None if recipe.quantize else "cpu"
     backend = load(recipe.model, dtype=recipe.dtype, quantize=recipe.quantize, revision=recipe.revision, device=device)
     return backend.model, backend.processor
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +34,7 @@ from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of
 from promvil_hf.compovl.mixture import llava_rows, read_rows, vg_qa_rows, vsr_rows
 from promvil_hf.compovl.scene_graph import assembled
 from promvil_hf.compovl.visual_genome import GRAPH_FILES, Image, Reader, VisualGenome
+from promvil_hf.files import draft_folder, move, remove_drafts
 from promvil_hf.progress import bars_on_a_terminal_only
 
 
@@ -281,20 +281,19 @@ def _finished(out: Path, made_from: str) -> dict | None:
 @contextmanager
 def _draft(out: Path):
     """A folder beside what is there; its content takes its place in `out` only when all of it is written."""
-    for left in out.glob(".draft-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=out))  # its own name: what a kill left running writes elsewhere
+    remove_drafts(out)
     try:
-        yield draft
-        (out / "report.json").unlink(missing_ok=True)  # from here on the folder counts as unfinished
-        for name in (*_FOLDERS.values(), "rejects.jsonl", "README.md"):
-            if (out / name).is_dir():
-                shutil.rmtree(out / name)
-            else:
-                (out / name).unlink(missing_ok=True)
-            if (draft / name).exists():
-                os.replace(draft / name, out / name)
-        os.replace(draft / "report.json", out / "report.json")
+        with draft_folder(out) as draft:
+            yield draft
+            (out / "report.json").unlink(missing_ok=True)  # from here on the folder counts as unfinished
+            for name in (*_FOLDERS.values(), "rejects.jsonl", "README.md"):
+                if (draft / name).exists():
+                    move(draft / name, out / name)
+                elif (out / name).is_dir():
+                    shutil.rmtree(out / name)
+                else:
+                    (out / name).unlink(missing_ok=True)
+            move(draft / "report.json", out / "report.json")
     except OSError as error:
         if error.filename and not str(error.filename).startswith(str(out)):
             raise
@@ -302,8 +301,6 @@ def _draft(out: Path):
             f"Cannot write {out}: {error.strerror or error}. The composed images in {out / 'work'} are kept: mend that and "
             "run the same command again."
         ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _publish(report, draft, out, source, items, how, splitting, mixing, embed_images, views, workers):
@@ -470,7 +467,7 @@ def _take(made: Path, folder: Path, info):
             del info.splits[split]
             continue
         for number, path in enumerate(files):
-            os.replace(path, folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
+            move(path, folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
     info.download_size = sum(path.stat().st_size for path in folder.iterdir())
 
 

@@ -8,7 +8,6 @@ defects included: `image_id` is a position in the list, and of all pairs of a gr
 Floor 2: msgspec.
 """
 
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from promvil_hf.compovl.visual_genome import RELEASES, Reader, release_of, split_file
+from promvil_hf.files import atomic_write
 
 
 SEED, REGION_LIMIT = 52, 100
@@ -239,10 +239,8 @@ def build_region_pairs(
     ids, starts, sizes, lost = split_file(reader, "region_graphs")
     place = {image_id: k for k, image_id in enumerate(ids)}
     images = rows = 0
-    out.mkdir(parents=True, exist_ok=True)
-    draft = out / ".region_pairs.jsonl.draft"
     try:
-        with open(draft, "wb") as file:
+        with atomic_write(out / "region_pairs.jsonl", "wb") as file:
             for position, (image_id, start, size) in enumerate(zip(*split_file(reader, "attributes")[:3], strict=True)):
                 if images == limit:
                     break
@@ -261,12 +259,10 @@ def build_region_pairs(
                 for line in lines_of_image(attributes, regions, shown_id, rng, not exact, TEMPLATE if exact else None):
                     file.write(line)
                     rows += 1
-        (out / "rejects.jsonl").write_bytes(b"".join(_encode(row) + b"\n" for row in rejects))
-        (out / "template.txt").write_text(TEMPLATE + "\n", encoding="utf-8")
-        os.replace(draft, out / "region_pairs.jsonl")
+            (out / "rejects.jsonl").write_bytes(b"".join(_encode(row) + b"\n" for row in rejects))
+            (out / "template.txt").write_text(TEMPLATE + "\n", encoding="utf-8")
     except OSError as error:
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
-        draft.unlink(missing_ok=True)
         reader.close()
     return Pairs(images, rows, len(rejects) + len(lost))

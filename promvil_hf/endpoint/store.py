@@ -5,15 +5,14 @@ Two processes that ask the same prompt at the same moment do not see each other:
 Touches its folder only. Floor 2: standard library.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
+
+from promvil_hf.files import atomic_write
 
 
 T = TypeVar("T")
@@ -40,19 +39,8 @@ class Store:
         return answers
 
     def write(self, key: str, record: dict) -> None:
-        path = self.path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                json.dump(record, file, ensure_ascii=False, indent=1)
-                file.flush()
-                os.fsync(file.fileno())  # it was paid for: survive a power cut, not only a kill
-            os.replace(draft, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(draft)
-            raise
+        with atomic_write(self.path(key), "wb") as file:
+            file.write(json.dumps(record, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
 
 
 class SingleFlight:

@@ -8,12 +8,13 @@ torch by itself: it is handed a backend.
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promvil_hf import jobs
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, write_predictions
@@ -147,8 +148,7 @@ def run_answers(
     what else `jobs.run` takes; what it describes becomes the source of the answers.
     """
     folder = out / "answers"
-    rank, world_size = ranks()
-    report = jobs.run(items, work, folder, rank=rank, world_size=world_size, **job)
+    report = jobs.run(items, work, folder, **asdict(Ranks.of_environment()), **job)
     if not report.finished:
         return None
     answers = dict(found for row_id, row in jobs.rows(folder) for found in answers_of(row_id, row))
@@ -212,14 +212,6 @@ def _level_by_level(backend: "GroundingBackend", kind: str, asking: Asking) -> _
         return [answers[place] for place in range(len(shown))]
 
     return ask
-
-
-def ranks() -> tuple[int, int]:
-    """This process's number and how many there are, as a launcher has told them."""
-    try:
-        return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    except ValueError as error:
-        raise ValueError(f"RANK and WORLD_SIZE of the environment must be whole numbers ({error}).") from error
 
 
 def _wants_boxes(kind: str, asking: Asking) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.evaluation.benchmarks import Benchmark
+from promvil_hf.files import write_json_lines
 
 
 ID_FIELDS = ("id", "question_id", "questionId", "sent_id")
@@ -158,14 +159,11 @@ def boxes_of(answers: Sequence[Answer | None], ids: Sequence[str], faults: Fault
 
 def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answer]]) -> Path:
     """JSON Lines that `read_predictions` reads back."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(draft, "w", encoding="utf-8") as file:
-        for row_id, answer in answers:
-            said = {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes}
-            file.write(json.dumps({"id": row_id, **said}, ensure_ascii=False) + "\n")
-    os.replace(draft, path)
-    return path
+    said = (
+        (row_id, {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes})
+        for row_id, answer in answers
+    )
+    return write_json_lines(path, ({"id": row_id, **own} for row_id, own in said))
 
 
 def _records(content: bytes, faults: Faults):

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from promvil_hf.files import write_text
+
 
 T = TypeVar("T")
 FORMAT = 1
@@ -29,16 +31,11 @@ def plain(value: Any) -> Any:
 
 def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
     """One JSON object with the fields of a dataclass; the last field holds rows. The file appears when it is whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     *names, last = (field.name for field in fields(report))
     head = {"format": FORMAT, "kind": kind, **{name: getattr(report, name) for name in names}}
     lines = json.dumps(plain(head), indent=1, ensure_ascii=False)[:-2]
     rows = ",\n".join("  " + json.dumps(plain(row), ensure_ascii=False) for row in getattr(report, last))
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    draft.write_text(f'{lines},\n "{last}": [\n{rows}\n ]\n}}\n', encoding="utf-8")
-    os.replace(draft, path)
-    return path
+    return write_text(path, f'{lines},\n "{last}": [\n{rows}\n ]\n}}\n')
 
 
 def load(report_type: type[T], path: str | os.PathLike, kind: str) -> T:

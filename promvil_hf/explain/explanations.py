@@ -18,6 +18,7 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.explain.maps import painted, small_size
+from promvil_hf.files import write_json_lines
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
@@ -81,14 +82,7 @@ class Explanation:
 
 def write_explanations(path: str | os.PathLike, explanations: Iterable[Explanation]) -> Path:
     """JSON Lines; the file appears when it is whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(draft, "w", encoding="utf-8") as file:
-        for one in explanations:
-            file.write(json.dumps(one.to_dict(), ensure_ascii=False) + "\n")
-    os.replace(draft, path)
-    return path
+    return write_json_lines(path, (one.to_dict() for one in explanations))
 
 
 def read_explanations(path: str | os.PathLike) -> list[Explanation]:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from promvil_hf import jobs
+from promvil_hf.distributed import Ranks
 from promvil_hf.fivl.conversation_sources import Source, SourceRow, content_hash
 from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, SeenTurn, annotate, seen_turns
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file
@@ -25,19 +26,6 @@ from promvil_hf.key_expressions import KeyExpression
 
 
 EXPRESSIONS, MASKS = "expressions", "masks"
-
-
-@dataclass(frozen=True, slots=True)
-class Ranks:
-    """Which of several processes this one is; one alone by default."""
-
-    rank: int = 0
-    world_size: int = 1
-
-    @classmethod
-    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "Ranks":
-        """As torchrun and `accelerate launch` tell their processes."""
-        return cls(int(environment.get("RANK") or 0), int(environment.get("WORLD_SIZE") or 1))
 
 
 @dataclass(frozen=True, slots=True)

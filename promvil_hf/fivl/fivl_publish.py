@@ -10,8 +10,6 @@ the user's own decision. Floor 2: datasets.
 
 import json
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ import msgspec
 from datasets import Features, List, Value
 
 from promvil_hf import jobs
+from promvil_hf.files import draft_folder, move, write_json, write_json_lines
 from promvil_hf.fivl.fivl_card import card
 from promvil_hf.fivl.fivl_rows import FivlRow, Statistics, image_file
 from promvil_hf.images import UnreadableImage, image_bytes
@@ -197,8 +196,7 @@ def publish(
     out = Path(out)
     work = out / "work" / config
     parts = parts_of(work / "masks")
-    scratch = Path(tempfile.mkdtemp(prefix=".draft-", dir=out))
-    try:
+    with draft_folder(out) as scratch:
         report = _report(work, parts, settings)
         info = _parquet(scratch, config, parts, split, embed_images, processes)
         report["split"], report["features"] = next(iter(info.splits)), info.features.to_dict()
@@ -207,23 +205,18 @@ def publish(
             sum(path.stat().st_size for path in (scratch / "parquet").iterdir()),
         )
         folder = out / config
-        if folder.exists():
-            shutil.rmtree(folder)
         (out / "report.json").unlink(missing_ok=True)  # until the end this folder is unfinished
-        os.replace(scratch / "parquet", folder)
+        move(scratch / "parquet", folder)
         _write_rejects(folder / "rejects.jsonl", work)
-        (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(folder / "report.json", report)
         reports = {
             name: json.loads((out / name / "report.json").read_bytes())
             for name in CONFIGS
             if (out / name / "report.json").is_file()
         }
         (out / "README.md").write_text(card(reports), encoding="utf-8")
-        whole = json.dumps({"configs": sorted(reports)}) + "\n"
-        (out / "report.json").write_text(whole, encoding="utf-8")
+        write_json(out / "report.json", {"configs": sorted(reports)})
         return report
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _report(work: Path, parts: list[str], settings: Mapping | None) -> dict:
@@ -282,17 +275,15 @@ def _parquet(scratch: Path, config: str, parts: list[str], split, embed_images, 
     files = sorted((scratch / "made").glob("*.parquet"))
     (scratch / "parquet").mkdir()
     for number, path in enumerate(files):
-        os.replace(path, scratch / "parquet" / f"{name}-{number:05d}-of-{len(files):05d}.parquet")
+        move(path, scratch / "parquet" / f"{name}-{number:05d}-of-{len(files):05d}.parquet")
     return builder.info
 
 
 def _write_rejects(path: Path, work: Path) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for stage in ("expressions", "masks"):
-            if (work / stage / "job.json").is_file():
-                for key, rejected in jobs.rejects(work / stage):
-                    told = {"stage": stage, "key": key, "reason": rejected.reason, "detail": rejected.detail}
-                    file.write(json.dumps(told, ensure_ascii=False) + "\n")
+    stages = [stage for stage in ("expressions", "masks") if (work / stage / "job.json").is_file()]
+    found = ((stage, *reject) for stage in stages for reject in jobs.rejects(work / stage))
+    told = ({"stage": stage, "key": key, "reason": why.reason, "detail": why.detail} for stage, key, why in found)
+    write_json_lines(path, told)
 
 
 def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:

@@ -9,7 +9,7 @@ and a union that cannot overflow. `sam3` needs no detector, `boxes` no segmenter
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from promvil_hf import masks
 from promvil_hf.backends.detectors import Detection, Detector, grounding_dino, on_model
 from promvil_hf.backends.segmenters import Segmenter, refined, sam
 from promvil_hf.boxes import Box, iou
+from promvil_hf.distributed import local_device
 from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.frames import PaddedSquare
 from promvil_hf.images import UnreadableImage, image_size, read_image
@@ -150,14 +151,7 @@ def load_sam3(
 
 
 def _ready(kind, name: str, device: str, dtype: str):
-    return kind.from_pretrained(name, dtype=dtype).to(own_device() if device == "auto" else device).eval()
-
-
-def own_device(environment: Mapping[str, str] = os.environ) -> str:
-    """The GPU of this process: that of its local rank, of the one Ray or the user left visible, or none."""
-    import torch
-
-    return f"cuda:{environment.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    return kind.from_pretrained(name, dtype=dtype).to(local_device() if device == "auto" else device).eval()
 
 
 # --- with models ----------------------------------------------------------------------------------

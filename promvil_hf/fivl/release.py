@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from promvil_hf import masks
+from promvil_hf.files import atomic_write
 from promvil_hf.fivl.conversation_sources import SourceRow
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file, rejected_image
 from promvil_hf.fivl.release_archive import TensorArchive, UnsafeArchive, checked_name
@@ -170,7 +171,6 @@ def export(rows: Sequence[FivlRow] | Iterable[FivlRow], folder: str | os.PathLik
     The same rows give the same bytes. Ids are looked through first: `rows` is read twice and must allow it.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     if iter(rows) is iter(rows):
         raise ValueError("You passed rows that can be read once only: pass a list, or an object that starts anew.")
     counted = Exported()
@@ -178,30 +178,23 @@ def export(rows: Sequence[FivlRow] | Iterable[FivlRow], folder: str | os.PathLik
         counted.ids[row.source_id] += 1
     index: dict[str, list] = {}
     encoder = msgspec.json.Encoder()
-    drafts = {name: folder / f".{name}.part" for name in ("dataset_grounded.tar", "conversations.json")}
-    try:
-        with (
-            open(drafts["dataset_grounded.tar"], "wb") as tensors,
-            tarfile.open(fileobj=tensors, mode="w", format=tarfile.GNU_FORMAT) as tar,
-            open(drafts["conversations.json"], "wb") as conversations,
-        ):
-            lead = b"["
-            for row in rows:
-                name = row.source_id
-                if counted.ids[name] > 1:
-                    name = row.row_id
-                    counted.renamed += 1
-                index[name] = _segments(row, name, tar, counted)
-                conversations.write(lead + encoder.encode(_conversation(row, name, index[name])))
-                lead = b",\n"
-                counted.rows += 1
-            conversations.write(b"]\n" if counted.rows else b"[]\n")
+    with (
+        atomic_write(folder / "dataset_grounded.tar", "wb") as tensors,
+        tarfile.open(fileobj=tensors, mode="w", format=tarfile.GNU_FORMAT) as tar,
+        atomic_write(folder / "conversations.json", "wb") as conversations,
+    ):
+        lead = b"["
+        for row in rows:
+            name = row.source_id
+            if counted.ids[name] > 1:
+                name = row.row_id
+                counted.renamed += 1
+            index[name] = _segments(row, name, tar, counted)
+            conversations.write(lead + encoder.encode(_conversation(row, name, index[name])))
+            lead = b",\n"
+            counted.rows += 1
+        conversations.write(b"]\n" if counted.rows else b"[]\n")
         (folder / "fivl_instruct.json").write_bytes(encoder.encode(index) + b"\n")
-        for name, draft in drafts.items():
-            os.replace(draft, folder / name)
-    finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)
     return counted
 
 

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+from promvil_hf.files import atomic_write
 from promvil_hf.pages.elements import Content, Html, escape, fragment, tag
 from promvil_hf.pages.judgement import SCRIPT
 from promvil_hf.pages.theme import DARK, LIGHT, style_sheet
@@ -81,16 +82,6 @@ def anchor_of(title: str) -> str:
 
 def write(path: str | os.PathLike, page: Html) -> Path:
     """Writes the page piece by piece beside its place, then moves it there: a page is whole or it is not there."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
-            for chunk in page.chunks():
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    with atomic_write(path) as file:
+        file.writelines(page.chunks())
+    return Path(path)

@@ -12,10 +12,11 @@ when it is complete. No torch.
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from promvil_hf.files import atomic_write
 from promvil_hf.masks import encode
 from promvil_hf.toy.config import WorldConfig, held_out_pairs
 from promvil_hf.toy.gqa import gqa_questions
@@ -212,23 +213,13 @@ _BRACKETS = {"array": ("[", ",\n", "]\n"), "object": ("{", ",\n", "}\n"), "lines
 @contextmanager
 def _json_files(folder: Path, kinds: dict[str, str]) -> Iterator[dict[str, Callable[..., None]]]:
     """Open several JSON files for row-by-row writing; they get their names when all went well, and vanish otherwise."""
-    handles = {}
-    try:
-        for name in kinds:
-            handles[name] = open(folder / f"{name}.part", "w", encoding="utf-8", newline="\n")
-        writers = {name: _row_writer(handles[name], kind) for name, kind in kinds.items()}
-        yield writers
+    with ExitStack() as stack:
+        handles = {name: stack.enter_context(atomic_write(folder / name)) for name in kinds}
+        yield {name: _row_writer(handles[name], kind) for name, kind in kinds.items()}
         for name, kind in kinds.items():
             empty = handles[name].tell() == 0
             opening, _, closing = _BRACKETS[kind]
             handles[name].write((opening + closing if kind != "lines" else "") if empty else closing)
-            handles[name].close()
-        for name in kinds:
-            os.replace(folder / f"{name}.part", folder / name)
-    finally:
-        for name, handle in handles.items():
-            handle.close()
-            (folder / f"{name}.part").unlink(missing_ok=True)
 
 
 def _row_writer(handle, kind: str) -> Callable[..., None]:

@@ -11,6 +11,8 @@ import os
 import re
 from pathlib import Path
 
+from promvil_hf.files import write_json
+
 
 MARK = "whole.json"
 _NAME = re.compile(r"checkpoint-(\d+)\Z")
@@ -18,10 +20,7 @@ _NAME = re.compile(r"checkpoint-(\d+)\Z")
 
 def mark_whole(folder: str | os.PathLike) -> None:
     """Say that everything in this folder is written."""
-    folder = Path(folder)
-    part = folder / f"{MARK}.part"
-    part.write_text(json.dumps(_sizes(folder), indent=1), encoding="utf-8")
-    os.replace(part, folder / MARK)
+    write_json(Path(folder, MARK), _sizes(Path(folder)))
 
 
 def what_is_missing(folder: str | os.PathLike) -> str | None:
@@ -133,5 +132,5 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {
         path.relative_to(folder).as_posix(): path.stat().st_size
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(MARK)
+        if path.is_file() and not path.name.lstrip(".").startswith(MARK)
     }

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from accelerate import PartialState
+from promvil_hf.distributed import is_main_process
 
 
 TRACKERS = ("trackio", "tensorboard", "wandb", "mlflow", "comet_ml", "clearml", "swanlab", "codecarbon", "dvclive")  # pip's names
@@ -68,7 +68,7 @@ def run_as_script(run: Callable[[Sequence[str]], object], argv: Sequence[str] | 
 
 def say(*words) -> None:
     """Print on one process of all."""
-    if PartialState().is_main_process:
+    if is_main_process():
         print(*words, flush=True)
 
 

@@ -18,13 +18,14 @@ from promvil_hf import cli
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2, LlavaBrackets, QwenJson
 from promvil_hf.evaluation import predictions as faults
-from promvil_hf.evaluation.answering import Asking, answer, prompt_of, ranks
+from promvil_hf.evaluation.answering import Asking, answer, prompt_of
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions, write_predictions
 from promvil_hf.evaluation.results import FaultyAnswers, Report, Settings, compare, evaluate
 from promvil_hf.evaluation.scores import Grouping, Resampling, picked_scores, true_false_scores, vqa_scores
+from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.gqa import gqa_score
 from promvil_hf.metrics.grounding import grounding_score, iou_matrix
 from promvil_hf.metrics.pope import llava_yes_no, pope_score, strict_yes_no
@@ -433,7 +434,7 @@ def test_a_stopped_evaluation_goes_on_and_several_ranks_write_the_report_of_one(
 
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    assert ranks() == (0, 2) and asked(benchmark, tmp_path / "three", pictures=pictures) is None
+    assert asked(benchmark, tmp_path / "three", pictures=pictures) is None
     monkeypatch.setenv("RANK", "1")
     by_two = asked(benchmark, tmp_path / "three", pictures=pictures)
     assert evaluate(benchmark, by_two, settings) == report
@@ -442,8 +443,8 @@ def test_a_stopped_evaluation_goes_on_and_several_ranks_write_the_report_of_one(
             tmp_path / "one/predictions.jsonl"
         ).read_bytes()
     monkeypatch.setenv("RANK", "second")
-    with pytest.raises(ValueError, match="must be whole numbers"):
-        ranks()
+    with pytest.raises(ValueError, match="RANK of the environment must be a whole number, and is 'second'"):
+        asked(benchmark, tmp_path / "four", pictures=pictures)
 
 
 def test_the_predictions_of_a_model_score_the_same_as_a_file(toy, pictures, tmp_path):
@@ -492,7 +493,7 @@ def test_pictures_are_found_by_path_name_or_stem_but_never_guessed_or_outside(tm
     assert found.path("COCO/3.jpg") == tmp_path / "in/3.jpeg"
     assert found.path("b/same.png") == tmp_path / "in/b/same.png" and found.path("same.png") is None
     assert found.path("../secret.png") is None and found.path("") is None and found.size("a/1.png") == (4, 3)
-    with pytest.raises(FileNotFoundError, match="2 pictures of that name lie"):
+    with pytest.raises(UnreadableImage, match="2 pictures of that name lie"):
         found.open("same.png")
 
 
