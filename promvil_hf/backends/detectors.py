@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Detectors: pictures and phrases in, boxes with scores out. Grounding DINO through transformers, models injected.
+"""Detectors: pictures and phrases in, boxes with scores out. Grounding DINO through transformers.
 
 Pictures of different sizes never share a batch, so no padding reaches the result: what a picture gives does not depend
-on its neighbours. Floor 3: torch and transformers, loaded when used.
+on its neighbours. torch and transformers are loaded when they are used.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from promvil_hf.boxes import Box
+from promvil_hf.distributed import local_device
+
+
+GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,19 @@ class Detection:
 
 Detector = Callable[[Sequence[tuple[Image.Image, str]]], list[list[Detection]]]
 """Finds a phrase in a picture: for each pair the boxes in fractions of that picture, in the model's own order."""
+
+
+def load_grounding_dino(name: str = GROUNDING_DINO, box_threshold: float = 0.2, batch_size: int = 8, **where) -> Detector:
+    """`grounding_dino` with a checkpoint from the Hub or from a folder; `where` as in `pretrained`."""
+    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
+    model = pretrained(AutoModelForZeroShotObjectDetection, name, **where)
+    return grounding_dino(model, AutoProcessor.from_pretrained(name), box_threshold, batch_size)
+
+
+def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
+    """A model in evaluation mode on a device; "auto" is the GPU of this process, or the CPU."""
+    return kind.from_pretrained(name, dtype=dtype).to(local_device() if device == "auto" else device).eval()
 
 
 def grounding_dino(model, processor, box_threshold: float = 0.2, batch_size: int = 8) -> Detector:

@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Segmenters: pictures and boxes in, masks out. SAM and SAM 2 through transformers, models injected.
+"""Segmenters through transformers: SAM and SAM 2 make a mask of each box, SAM 3 finds the instances of a phrase itself.
 
 SAM answers every box with three candidates and says how good it thinks each is. By default the best one counts; FiVL's
-code took all three together, which over-segments. Floor 3: torch and transformers, loaded when used.
+code took all three together, which over-segments. torch and transformers are loaded when they are used.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,15 +11,35 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from promvil_hf.backends.detectors import on_model
+from promvil_hf.backends.detectors import Detection, on_model, pretrained
 from promvil_hf.boxes import Box
 
 
 Segmenter = Callable[[Sequence[tuple[Image.Image, Sequence[Box]]]], Iterator[list[np.ndarray]]]
 """Gives, picture by picture, one (H, W) mask of booleans for each box."""
 
+PhraseSegmenter = Callable[[Image.Image, Sequence[str]], list[list[tuple[Detection, np.ndarray]]]]
+"""Gives, for each phrase about one picture, its instances: a box with its score and an (H, W) mask of booleans."""
+
+SAM = "facebook/sam-vit-huge"
+SAM3 = "facebook/sam3"
 PICKS = ("best", "union")
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # as OpenCV's contours connect pixels
+
+
+def load_sam(name: str = SAM, pick: str = "best", boxes_at_once: int = 150, **where) -> Segmenter:
+    """`sam` with a checkpoint of SAM or SAM 2; `where` as in `promvil_hf.backends.detectors.pretrained`."""
+    from transformers import AutoModelForMaskGeneration, AutoProcessor
+
+    model = pretrained(AutoModelForMaskGeneration, name, **where)
+    return sam(model, AutoProcessor.from_pretrained(name), pick, boxes_at_once=boxes_at_once)
+
+
+def load_sam3(name: str = SAM3, batch_size: int = 8, **where) -> PhraseSegmenter:
+    """`sam3` with a checkpoint; `where` as in `promvil_hf.backends.detectors.pretrained`."""
+    from transformers import Sam3Model, Sam3Processor
+
+    return sam3(pretrained(Sam3Model, name, **where), Sam3Processor.from_pretrained(name), batch_size=batch_size)
 
 
 def sam(
@@ -78,6 +98,37 @@ def torch_tensor(values, model):
     import torch
 
     return torch.tensor(values, device=model.device, dtype=model.dtype)
+
+
+def sam3(model, processor, threshold: float = 0.5, batch_size: int = 8) -> PhraseSegmenter:
+    """SAM 3 answers a phrase with all its instances above `threshold`."""
+
+    def segment(picture: Image.Image, phrases: Sequence[str]) -> list[list[tuple[Detection, np.ndarray]]]:
+        import torch
+
+        instances = []
+        for start in range(0, len(phrases), batch_size):
+            asked = list(phrases[start : start + batch_size])
+            inputs = on_model(processor(images=[picture] * len(asked), text=asked, return_tensors="pt"), model)
+            with torch.inference_mode():
+                outputs = model(**inputs)
+            sizes = [(picture.height, picture.width)] * len(asked)
+            found = processor.post_process_instance_segmentation(outputs, threshold=threshold, target_sizes=sizes)
+            instances += [_instances(each, picture.size) for each in found]
+        return instances
+
+    return segment
+
+
+def _instances(found: dict, size: tuple[int, int]) -> list[tuple[Detection, np.ndarray]]:
+    corners = (found["boxes"].double().cpu() / found["boxes"].new_tensor([*size, *size]).double().cpu()).tolist()
+    scores = found["scores"].float().cpu().tolist()
+    pixels = found["masks"].bool().cpu().numpy()
+    return [
+        (Detection(box, round(score, 4)), mask)
+        for own, score, mask in zip(corners, scores, pixels, strict=True)
+        if (box := Box.clipped(*own)) is not None
+    ]
 
 
 def refined(mask: np.ndarray, keep: float = 0.1) -> np.ndarray:

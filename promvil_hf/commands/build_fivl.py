@@ -36,6 +36,7 @@ from promvil_hf.fivl.fivl_build import (
     import_release,
     with_ray,
 )
+from promvil_hf.fivl.given_masks import given
 from promvil_hf.jobs import JobReport
 
 
@@ -216,12 +217,12 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
         make = partial(masks.load_boxes, args.detector, settings, **device)
         describe = {"annotator": "boxes", "detector": args.detector, **described}
     elif args.masks == "sam3":
-        model = args.segmenter or "facebook/sam3"
+        model = args.segmenter or masks.SAM3
         make = partial(masks.load_sam3, model, settings, **device)
         describe = {"annotator": "sam3", "model": model, **described}
     else:
         path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3")
-        make = partial(masks.given, path, args.images)
+        make = partial(given, path, args.images)
         describe = {"annotator": "given", "file": content_hash(path)}
 
     def run_rank(ranks: Ranks) -> JobReport:

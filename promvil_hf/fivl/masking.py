@@ -4,33 +4,27 @@
 `grounded_sam` is FiVL's way (a detector's boxes become prompts of a segmenter); `MaskSettings` names every setting of the
 FiVL pipeline, and `PAPER` sets them as it had them. What the defaults do differently: the best of SAM's three masks
 instead of their union, no box borrowed from another phrase, the picture as it is instead of a padded 336-pixel square,
-and a union that cannot overflow. `sam3` needs no detector, `boxes` no segmenter, `given` no model at all. Floor 3.
+and a union that cannot overflow. `by_phrase` (SAM 3) needs no detector, `boxes` no segmenter. The models themselves are
+in `promvil_hf.backends`; `promvil_hf.fivl.given_masks` reads masks from a file.
 """
 
-import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from PIL import Image
 
 from promvil_hf import masks
-from promvil_hf.backends.detectors import Detection, Detector, grounding_dino, on_model
-from promvil_hf.backends.segmenters import Segmenter, refined, sam
+from promvil_hf.backends import segmenters
+from promvil_hf.backends.detectors import GROUNDING_DINO, Detection, Detector, load_grounding_dino
+from promvil_hf.backends.segmenters import SAM, SAM3, PhraseSegmenter, Segmenter, load_sam, refined
 from promvil_hf.boxes import Box, iou
-from promvil_hf.distributed import local_device
 from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.frames import PaddedSquare
-from promvil_hf.images import UnreadableImage, image_size, read_image
+from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Rle
-
-
-GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
-SAM = "facebook/sam-vit-huge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,168 +94,95 @@ PAPER = MaskSettings(sam_masks="union", merge_across_phrases=True, frame="padded
 
 
 def load_grounded_sam(
-    detector: str = GROUNDING_DINO,
-    segmenter: str = SAM,
-    settings: MaskSettings = DEFAULTS,
-    device: str = "auto",
-    dtype: str = "float32",
+    detector: str = GROUNDING_DINO, segmenter: str = SAM, settings: MaskSettings = DEFAULTS, **where: str
 ) -> MaskAnnotator:
-    """`grounded_sam` with checkpoints from the Hub or from folders; `segmenter` may be a SAM or a SAM 2."""
-    from transformers import AutoConfig, AutoModelForZeroShotObjectDetection, AutoProcessor
+    """`grounded_sam` with checkpoints from the Hub or from folders; `segmenter` may be a SAM or a SAM 2.
 
-    detect = grounding_dino(
-        _ready(AutoModelForZeroShotObjectDetection, detector, device, dtype),
-        AutoProcessor.from_pretrained(detector),
-        settings.box_threshold,
-        settings.batch_size,
-    )
-    from transformers import Sam2Model, SamModel
-
-    kind = Sam2Model if AutoConfig.from_pretrained(segmenter).model_type.startswith("sam2") else SamModel
-    segment = sam(
-        _ready(kind, segmenter, device, dtype),
-        AutoProcessor.from_pretrained(segmenter),
-        settings.sam_masks,
-        boxes_at_once=settings.boxes_at_once,
-    )
-    return grounded_sam(detect, segment, settings)
+    `where` is the `device` ("auto") and the `dtype` ("float32") of the models.
+    """
+    detect = load_grounding_dino(detector, settings.box_threshold, settings.batch_size, **where)
+    return grounded_sam(detect, load_sam(segmenter, settings.sam_masks, settings.boxes_at_once, **where), settings)
 
 
-def load_boxes(
-    detector: str = GROUNDING_DINO,
-    settings: MaskSettings = DEFAULTS,
-    device: str = "auto",
-    dtype: str = "float32",
-) -> MaskAnnotator:
+def load_boxes(detector: str = GROUNDING_DINO, settings: MaskSettings = DEFAULTS, **where: str) -> MaskAnnotator:
     """`boxes` with a checkpoint of Grounding DINO."""
-    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
-
-    model = _ready(AutoModelForZeroShotObjectDetection, detector, device, dtype)
-    processor = AutoProcessor.from_pretrained(detector)
-    return boxes(grounding_dino(model, processor, settings.box_threshold, settings.batch_size), settings)
+    return boxes(load_grounding_dino(detector, settings.box_threshold, settings.batch_size, **where), settings)
 
 
-def load_sam3(
-    model: str = "facebook/sam3", settings: MaskSettings = DEFAULTS, device: str = "auto", dtype: str = "float32"
-) -> MaskAnnotator:
-    """`sam3` with a checkpoint."""
-    from transformers import Sam3Model, Sam3Processor
-
-    return sam3(_ready(Sam3Model, model, device, dtype), Sam3Processor.from_pretrained(model), settings)
-
-
-def _ready(kind, name: str, device: str, dtype: str):
-    return kind.from_pretrained(name, dtype=dtype).to(local_device() if device == "auto" else device).eval()
-
-
-# --- with models ----------------------------------------------------------------------------------
+def load_sam3(model: str = SAM3, settings: MaskSettings = DEFAULTS, **where: str) -> MaskAnnotator:
+    """`by_phrase` with a checkpoint of SAM 3."""
+    return by_phrase(segmenters.load_sam3(model, settings.batch_size, **where), settings)
 
 
 def grounded_sam(detect: Detector, segment: Segmenter, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
     """A detector finds boxes for each phrase, a segmenter makes a mask of each box, and a phrase gets their union."""
 
-    def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
-        pictures = [_Picture.of(item.image, settings.frame) for item in items]
-        found = _detected(detect, pictures, items)
-        plans = [_Plan.of(each or [], settings) for each in found]
-        shown = [
-            (picture.shown, plan.boxes)
-            for picture, plan in zip(pictures, plans, strict=True)
-            if not isinstance(picture, Rejected)
-        ]
-        segmented = iter(segment(shown))
-        results: list[tuple[Located | Rejected, ...] | Rejected] = []
-        for picture, plan in zip(pictures, plans, strict=True):
-            if isinstance(picture, Rejected):
-                results.append(picture)
-                continue
-            rles = [picture.rle(_settled(mask, settings)) for mask in next(segmented)]
-            results.append(tuple(_located(picture, *each, rles) for each in plan.phrases))
-        return results
+    def locate(asked: Sequence["_Asked"]) -> Iterator[tuple[Located | Rejected, ...]]:
+        plans = [_Plan.of(found, settings) for found in _detected(detect, asked)]
+        segmented = segment([(picture.shown, plan.boxes) for (picture, _), plan in zip(asked, plans, strict=True)])
+        for (picture, _), plan, found in zip(asked, plans, segmented, strict=True):
+            rles = [picture.rle(_settled(mask, settings)) for mask in found]
+            yield tuple(_located(picture, *each, rles) for each in plan.phrases)
 
-    return annotator
+    return _annotator(locate, settings)
 
 
 def boxes(detect: Detector, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
     """A detector only: the mask of a phrase is its boxes, filled."""
 
+    def locate(asked: Sequence["_Asked"]) -> Iterator[tuple[Located | Rejected, ...]]:
+        for (picture, _), found in zip(asked, _detected(detect, asked), strict=True):
+            yield tuple(_filled(picture, detections) for detections in found)
+
+    return _annotator(locate, settings)
+
+
+def by_phrase(segment: PhraseSegmenter, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
+    """A segmenter that takes the phrase itself: a phrase gets the union of its instances."""
+
+    def locate(asked: Sequence["_Asked"]) -> Iterator[tuple[Located | Rejected, ...]]:
+        for picture, phrases in asked:
+            located = []
+            for instances in segment(picture.shown, phrases):
+                rles = [picture.rle(_settled(mask, settings)) for _, mask in instances]
+                located.append(_located(picture, [found for found, _ in instances], range(len(rles)), rles))
+            yield tuple(located)
+
+    return _annotator(locate, settings)
+
+
+def _annotator(locate: Callable[[Sequence["_Asked"]], Iterator], settings: MaskSettings) -> MaskAnnotator:
+    """`locate` finds the phrases of the pictures that can be read; the others reject their items."""
+
     def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
         pictures = [_Picture.of(item.image, settings.frame) for item in items]
-        results: list[tuple[Located | Rejected, ...] | Rejected] = []
-        for picture, found in zip(pictures, _detected(detect, pictures, items), strict=True):
-            if isinstance(picture, Rejected):
-                results.append(picture)
-                continue
-            located = []
-            for detections in found:
-                kept = [(picture.box(each.box), each.score) for each in detections]
-                kept = [(box, score) for box, score in kept if box is not None]
-                if not kept:
-                    located.append(Rejected("nothing detected"))
-                    continue
-                own, scores = zip(*kept, strict=True)
-                mask = masks.from_boxes(own, picture.size)
-                located.append(Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask"))
-            results.append(tuple(located))
-        return results
+        located = locate(
+            [
+                (picture, item.phrases)
+                for picture, item in zip(pictures, items, strict=True)
+                if not isinstance(picture, Rejected)
+            ]
+        )
+        return [picture if isinstance(picture, Rejected) else next(located) for picture in pictures]
 
     return annotator
 
 
-def sam3(model, processor, settings: MaskSettings = DEFAULTS, threshold: float = 0.5) -> MaskAnnotator:
-    """SAM 3 takes the phrase itself and answers with all instances above `threshold`; a phrase gets their union."""
-    import torch
-
-    def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
-        results: list[tuple[Located | Rejected, ...] | Rejected] = []
-        for item in items:
-            picture = _Picture.of(item.image, settings.frame)
-            if isinstance(picture, Rejected):
-                results.append(picture)
-                continue
-            located = []
-            for start in range(0, len(item.phrases), settings.batch_size):
-                phrases = list(item.phrases[start : start + settings.batch_size])
-                shown = [picture.shown] * len(phrases)
-                inputs = on_model(processor(images=shown, text=phrases, return_tensors="pt"), model)
-                with torch.inference_mode():
-                    outputs = model(**inputs)
-                sizes = [(picture.shown.height, picture.shown.width)] * len(phrases)
-                found = processor.post_process_instance_segmentation(outputs, threshold=threshold, target_sizes=sizes)
-                located += [_of_instances(picture, each, settings) for each in found]
-            results.append(tuple(located))
-        return results
-
-    return annotator
-
-
-def _of_instances(picture: "_Picture", found: dict, settings: MaskSettings) -> Located | Rejected:
-    width, height = picture.shown.size
-    corners = (found["boxes"].double().cpu() / found["boxes"].new_tensor([width, height] * 2).double().cpu()).tolist()
-    scores = found["scores"].float().cpu().tolist()
-    pixels = found["masks"].bool().cpu().numpy()
-    rles = [picture.rle(_settled(mask, settings)) for mask in pixels]
-    detections, places = [], []
-    for place, (own, score) in enumerate(zip(corners, scores, strict=True)):
-        if (box := Box.clipped(*own)) is not None:
-            detections.append(Detection(box, round(score, 4)))
-            places.append(place)
-    return _located(picture, detections, places, rles)
-
-
-def _detected(
-    detect: Detector, pictures: Sequence, items: Sequence[ImagePhrases]
-) -> list[list[list[Detection]] | None]:
-    """For each item the detections of each phrase, or None where the picture is rejected."""
-    readable = [not isinstance(picture, Rejected) for picture in pictures]
-    pairs = [
-        (picture.shown, phrase)
-        for picture, item, good in zip(pictures, items, readable, strict=True)
-        if good
-        for phrase in item.phrases
-    ]
+def _detected(detect: Detector, asked: Sequence["_Asked"]) -> list[list[list[Detection]]]:
+    """For each picture the detections of each phrase."""
+    pairs = [(picture.shown, phrase) for picture, phrases in asked for phrase in phrases]
     flat = iter(detect(pairs)) if pairs else iter(())
-    return [[next(flat) for _ in item.phrases] if good else None for item, good in zip(items, readable, strict=True)]
+    return [[next(flat) for _ in phrases] for _, phrases in asked]
+
+
+def _filled(picture: "_Picture", detections: Sequence[Detection]) -> Located | Rejected:
+    kept = [(picture.box(each.box), each.score) for each in detections]
+    kept = [(box, score) for box, score in kept if box is not None]
+    if not kept:
+        return Rejected("nothing detected")
+    own, scores = zip(*kept, strict=True)
+    mask = masks.from_boxes(own, picture.size)
+    return Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,84 +264,12 @@ class _Picture:
         return masks.encode(np.asarray(large)[top : top + self.size[1], left : left + self.size[0]])
 
 
+_Asked = tuple[_Picture, tuple[str, ...]]  # a picture and the phrases to find in it
+
+
 def padded_square(picture: Image.Image, side: int = 336) -> Image.Image:
     """What FiVL's pipeline shows its models: the picture on a square of CLIP's mean colour, scaled to `side` pixels."""
     square = max(picture.size)
     canvas = Image.new("RGB", (square, square), (122, 116, 104))
     canvas.paste(picture, ((square - picture.width) // 2, (square - picture.height) // 2))
     return canvas.resize((side, side), Image.Resampling.BICUBIC)
-
-
-# --- given ----------------------------------------------------------------------------------------
-
-
-def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> MaskAnnotator:
-    """Read places from a file of JSON Lines: `text` with `mask` (COCO run lengths), or with `boxes` in fractions.
-
-    A record names its picture by `image`, the file's name below `images`, or by `image_id`, the name without folder and
-    suffix. Texts are compared without case, articles and surplus blanks; records of one picture and text are joined.
-    """
-    places: dict[tuple[str, str], list[dict]] = {}
-    for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = msgspec.json.decode(line)
-            name = str(record["image"]) if "image" in record else str(record["image_id"])
-            places.setdefault((name, _plain(record["text"])), []).append(
-                {"mask": record.get("mask"), "boxes": record.get("boxes", ())}
-            )
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
-            told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(
-                f"You passed {path} as given masks, and line {number} cannot be read ({told}): a record has image or "
-                "image_id, text, and mask or boxes."
-            ) from error
-
-    def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
-        results: list[tuple[Located | Rejected, ...] | Rejected] = []
-        for item in items:
-            try:
-                size = image_size(item.image)
-            except UnreadableImage as error:
-                results.append(rejected_image(item.image, error))
-                continue
-            names = list(_names(item.image, images))
-            located = []
-            for phrase in item.phrases:
-                keys = ((name, _plain(phrase)) for name in names)
-                records = next((places[key] for key in keys if key in places), None)
-                located.append(Rejected("not given", phrase) if records is None else _joined(records, size))
-            results.append(tuple(located))
-        return results
-
-    return annotator
-
-
-def _joined(records: Sequence[dict], size: tuple[int, int]) -> Located | Rejected:
-    boxes = tuple(dict.fromkeys(Box(*corners) for record in records for corners in record["boxes"]))
-    parts = [Rle.from_dict(record["mask"]) for record in records if record["mask"]]
-    mask = masks.union(parts) if parts else masks.from_boxes(boxes, size)
-    if mask.image_size != size:
-        return Rejected("wrong size", f"the given mask is of {mask.image_size}, the picture of {size}")
-    if not masks.area(mask):
-        return Rejected("empty mask")
-    if not boxes:
-        boxes = (masks.bounding_box(mask),)
-    return Located(boxes, (1.0,) * len(boxes), mask)
-
-
-def _names(image: Image.Image | Path, images: str | os.PathLike | None) -> Iterator[str]:
-    if isinstance(image, Image.Image):
-        return
-    if images is not None and image.is_relative_to(images):
-        yield image.relative_to(images).as_posix()
-    yield image.name
-    yield image.stem
-
-
-_ARTICLE = re.compile(r"^(?:a|an|the|this|that|these|those|some)\s+")
-
-
-def _plain(text: str) -> str:
-    return _ARTICLE.sub("", " ".join(text.casefold().split()))

@@ -61,7 +61,7 @@ def _build(kind: str, file: Path, world: Path, out: Path) -> str:
     from promvil_hf.fivl.extraction import rules
     from promvil_hf.fivl.fivl_build import Terms, annotate_expressions, annotate_masks
     from promvil_hf.fivl.fivl_publish import CONFIG_OF
-    from promvil_hf.fivl.masking import given
+    from promvil_hf.fivl.given_masks import given
     from promvil_hf.progress import bars_on_a_terminal_only
 
     config, images = CONFIG_OF[kind], world / IMAGES

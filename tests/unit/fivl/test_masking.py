@@ -10,18 +10,18 @@ from PIL import Image
 
 from promvil_hf import masks
 from promvil_hf.backends.detectors import Detection, grounding_dino
-from promvil_hf.backends.segmenters import refined, sam
+from promvil_hf.backends.segmenters import refined, sam, sam3
 from promvil_hf.boxes import Box
+from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.masking import (
     PAPER,
     ImagePhrases,
     Located,
     MaskSettings,
     boxes,
-    given,
+    by_phrase,
     grounded_sam,
     padded_square,
-    sam3,
 )
 from promvil_hf.jobs import Rejected
 from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
@@ -372,7 +372,7 @@ def test_sam3_takes_phrases_without_a_detector(pictures):
         mask_decoder_config={"hidden_size": 16, "num_upsampling_stages": 3, "num_attention_heads": 2},
     )
     torch.manual_seed(0)
-    annotator = sam3(Sam3Model(config).eval(), StretchingProcessor(56), threshold=0.1)
+    annotator = by_phrase(sam3(Sam3Model(config).eval(), StretchingProcessor(56), threshold=0.1))
     (places,) = annotator([ImagePhrases(pictures[1], ("red cross", "a blue square"))])
     located = [place for place in places if isinstance(place, Located)]
     assert len(places) == 2

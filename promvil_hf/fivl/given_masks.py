@@ -1,0 +1,90 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Masks or boxes of phrases that a file already has, as an annotator like those of `promvil_hf.fivl.masking`."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from PIL import Image
+
+from promvil_hf import masks
+from promvil_hf.boxes import Box
+from promvil_hf.fivl.fivl_rows import rejected_image
+from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
+from promvil_hf.images import UnreadableImage, image_size
+from promvil_hf.jobs import Rejected
+from promvil_hf.key_expressions import Rle
+
+
+def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> MaskAnnotator:
+    """Read places from a file of JSON Lines: `text` with `mask` (COCO run lengths), or with `boxes` in fractions.
+
+    A record names its picture by `image`, the file's name below `images`, or by `image_id`, the name without folder and
+    suffix. Texts are compared without case, articles and surplus blanks; records of one picture and text are joined.
+    """
+    places: dict[tuple[str, str], list[dict]] = {}
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = msgspec.json.decode(line)
+            name = str(record["image"]) if "image" in record else str(record["image_id"])
+            places.setdefault((name, _plain(record["text"])), []).append(
+                {"mask": record.get("mask"), "boxes": record.get("boxes", ())}
+            )
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(
+                f"You passed {path} as given masks, and line {number} cannot be read ({told}): a record has image or "
+                "image_id, text, and mask or boxes."
+            ) from error
+
+    def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
+        results: list[tuple[Located | Rejected, ...] | Rejected] = []
+        for item in items:
+            try:
+                size = image_size(item.image)
+            except UnreadableImage as error:
+                results.append(rejected_image(item.image, error))
+                continue
+            names = list(_names(item.image, images))
+            located = []
+            for phrase in item.phrases:
+                keys = ((name, _plain(phrase)) for name in names)
+                records = next((places[key] for key in keys if key in places), None)
+                located.append(Rejected("not given", phrase) if records is None else _joined(records, size))
+            results.append(tuple(located))
+        return results
+
+    return annotator
+
+
+def _joined(records: Sequence[dict], size: tuple[int, int]) -> Located | Rejected:
+    boxes = tuple(dict.fromkeys(Box(*corners) for record in records for corners in record["boxes"]))
+    parts = [Rle.from_dict(record["mask"]) for record in records if record["mask"]]
+    mask = masks.union(parts) if parts else masks.from_boxes(boxes, size)
+    if mask.image_size != size:
+        return Rejected("wrong size", f"the given mask is of {mask.image_size}, the picture of {size}")
+    if not masks.area(mask):
+        return Rejected("empty mask")
+    if not boxes:
+        boxes = (masks.bounding_box(mask),)
+    return Located(boxes, (1.0,) * len(boxes), mask)
+
+
+def _names(image: Image.Image | Path, images: str | os.PathLike | None) -> Iterator[str]:
+    if isinstance(image, Image.Image):
+        return
+    if images is not None and image.is_relative_to(images):
+        yield image.relative_to(images).as_posix()
+    yield image.name
+    yield image.stem
+
+
+_ARTICLE = re.compile(r"^(?:a|an|the|this|that|these|those|some)\s+")
+
+
+def _plain(text: str) -> str:
+    return _ARTICLE.sub("", " ".join(text.casefold().split()))
