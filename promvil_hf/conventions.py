@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The names by which commands, metric modules and files pick a dialect or a frame, and boxes of a named frame as fractions.
 
-In code pass the values themselves (`Kosmos2()`, `Pixels(wh=True)`): the names are for places that hold only text.
-Floor 1: numpy.
+These are the only such names. In code pass the values themselves (`Kosmos2()`, `Pixels(wh=True)`): the names are for
+places that hold only text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,6 +29,7 @@ FRAMES: dict[str, Frame] = {
     "padded_square": PaddedSquare(),
     "location_bins": LocationBins(),
 }
+DEFAULT_DIALECT, DEFAULT_FRAME = "qwen_json", "fractions"
 _UNIT = (1, 1)  # as an image size it leaves pixels what they are
 
 

@@ -4,7 +4,7 @@
 import datasets
 import evaluate
 
-from promvil_hf.conventions import boxes_in_fractions, dialect, frame
+from promvil_hf.conventions import DEFAULT_FRAME, boxes_in_fractions, dialect, frame
 from promvil_hf.evaluation.scores import BoxRules, Grouping, Resampling, grounding_scores
 from promvil_hf.frames import Pixels
 from promvil_hf.metrics.answers import read_texts
@@ -87,7 +87,7 @@ class GroundingAccuracy(evaluate.Metric):
         )
 
     def _compute(
-        self, predictions, references, *, frame="fractions", reference_frame=None, dialect=None, image_sizes=None,
+        self, predictions, references, *, frame=DEFAULT_FRAME, reference_frame=None, dialect=None, image_sizes=None,
         box_policy="first", gold_policy="any", iou_thresholds=(0.5,), levels=None, image_ids=None, confidence=0.95,
         resamples=9_999, seed=0,
     ):  # fmt: skip
@@ -109,7 +109,7 @@ def _read(predictions, references, answer_frame, gold_frame, spoken, image_sizes
                 'You passed raw text without a dialect: say how it writes boxes, e.g. dialect="kosmos2" or "qwen_json".'
             )
         answers = read_texts(["" if text is None else text for text in predictions], dialect(spoken), image_sizes)
-        gold_frame = gold_frame or "fractions"
+        gold_frame = gold_frame or DEFAULT_FRAME
     else:
         gold_frame = gold_frame or answer_frame
         answers = boxes_in_fractions(predictions, answer_frame, image_sizes, "predictions")

@@ -18,7 +18,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from promvil_hf.conventions import DIALECTS, FRAMES
+from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
@@ -73,7 +73,7 @@ def add_arguments(parser):
 
     how = parser.add_argument_group("scoring")
     how.add_argument("--dialect", choices=DIALECTS, help="how texts write boxes; default: the model's own")
-    how.add_argument("--frame", choices=FRAMES, default="fractions", help="of boxes in a file (default: %(default)s)")
+    how.add_argument("--frame", choices=FRAMES, default=DEFAULT_FRAME, help="of boxes in a file (default: %(default)s)")
     how.add_argument("--box-policy", choices=POLICIES, default="first", help="which of several boxes counts")
     how.add_argument("--gold-policy", choices=GOLD_POLICIES, default="any")
     how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="thresholds; the first counts")

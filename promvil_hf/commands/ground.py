@@ -16,8 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-
-DIALECTS = {"qwen-json": "QwenJson", "llava": "LlavaBrackets", "paligemma": "PaliGemmaLoc", "kosmos-2": "Kosmos2"}
+from promvil_hf.conventions import DEFAULT_DIALECT, DIALECTS, dialect
 
 
 def add_arguments(parser):
@@ -39,7 +38,7 @@ def add_arguments(parser):
     add(
         "--dialect",
         choices=DIALECTS,
-        default="qwen-json",
+        default=DEFAULT_DIALECT,
         help="how a served model writes boxes (default: %(default)s)",
     )
     add(
@@ -121,13 +120,10 @@ def _backend(args):
     if args.base_url:
         if not args.served:
             raise ValueError("You passed --base-url: pass --served with the model's name on that server.")
-        from promvil_hf import dialects
         from promvil_hf.backends.endpoint import EndpointBackend
         from promvil_hf.endpoint import Endpoint
 
-        return EndpointBackend(
-            Endpoint(args.base_url, args.served, args.cache), getattr(dialects, DIALECTS[args.dialect])()
-        )
+        return EndpointBackend(Endpoint(args.base_url, args.served, args.cache), dialect(args.dialect))
     from promvil_hf.backends.loading import load
 
     return load(

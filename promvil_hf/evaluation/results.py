@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from promvil_hf.conventions import DIALECTS, FRAMES, boxes_in_fractions, dialect, frame
+from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES, boxes_in_fractions, dialect, frame
 from promvil_hf.dialects import GroundingDialect, Kosmos2
 from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, OUT_OF_RANGE
 from promvil_hf.environment import environment
@@ -54,7 +54,7 @@ class Settings:
     """
 
     dialect: str | GroundingDialect | None = None
-    frame: str | Frame = "fractions"
+    frame: str | Frame = DEFAULT_FRAME
     box_policy: str = "first"
     gold_policy: str = "any"
     iou_thresholds: tuple[float, ...] = (0.5,)

@@ -1,13 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Which dialect the model under evaluation speaks. A harness hands a task its answers, but not its model. Floor 5."""
+"""Which dialect the model under evaluation speaks. A harness hands a task its answers, but not its model."""
 
 import os
 
-from promvil_hf.conventions import dialect
+from promvil_hf.conventions import DEFAULT_DIALECT, dialect
 from promvil_hf.dialects import GroundingDialect
 
 
-VARIABLE, DEFAULT = "PROMVIL_DIALECT", "qwen_json"
+VARIABLE = "PROMVIL_DIALECT"
 _spoken: list[GroundingDialect] = []
 
 
@@ -19,5 +19,5 @@ def speak(own: GroundingDialect) -> None:
 def spoken() -> GroundingDialect:
     """What the environment names, else the model's own, else the default."""
     if VARIABLE in os.environ or not _spoken:
-        return dialect(os.environ.get(VARIABLE, DEFAULT))
+        return dialect(os.environ.get(VARIABLE, DEFAULT_DIALECT))
     return _spoken[0]
