@@ -1,17 +1,18 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The families whose image tokens are patches of the picture: what differs between them, in one table.
+"""The families of models that are served here: all that differs between them, as one `Family` each.
 
-A `Family` is plain functions and strings, and `FAMILIES` has one for each `config.model_type`; `docs/extending.md` shows
-how to make another. Floor 3.
+Nothing else in the package compares a `config.model_type`: it asks `family_of(model)` and reads a field. `FAMILIES` has
+a value for each model type; `docs/extending.md` shows how to make another. No torch and no transformers on import.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pkgutil import resolve_name
 from typing import Any
 
 from promvil_hf.backends import geometry
 from promvil_hf.backends.geometry import TokenBoxes
-from promvil_hf.dialects import GroundingDialect, LlavaBrackets, PaliGemmaLoc, QwenJson
+from promvil_hf.dialects import GroundingDialect, Kosmos2, LlavaBrackets, PaliGemmaLoc, QwenJson
 from promvil_hf.frames import Fractions, ImageSize, Pixels, ResizedPixels
 
 
@@ -21,27 +22,55 @@ class Shown:
 
     processor: Any
     settings: Mapping[str, Any]  # of the image processor, with the options given at the call
-    patch: int  # side of a patch of the vision tower, in pixels
+    config: Any  # of the model
     image_size: ImageSize  # of the original
     input_ids: Sequence[int]  # of its row, padding included
     image_tokens: int  # how many of them are image tokens
-    grid: Sequence[int] | None  # this picture's row of `image_grid_thw`, where the family has one
+    grid: Sequence[int] | None  # this picture's row of the output that `Family.grid` names
+
+    @property
+    def patch(self) -> int:
+        """Side of a patch of the vision tower, in pixels."""
+        return self.config.vision_config.patch_size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What the generic backend must know of a family.
+    """What the package must know of a family. Only `dialect` is needed in every case.
 
-    `token_boxes` and `dialect` are functions of a `Shown` and of the image processor's settings. `mark` is what stands
-    for a picture in a prompt, `prompt` is the prompt around it where the processor has no chat template; `encode`
-    replaces the call of the processor where that call cannot be trusted.
+    Args:
+        dialect: Gives the dialect the family writes boxes in, from the settings of the image processor.
+        token_boxes: Gives the box of each image token of a picture, from a `Shown`. None where image tokens are no
+            places.
+        why_no_places: A sentence for families without `token_boxes`: why, and what to use instead.
+        backend: The class that serves the family, as "module:name"; called with a model and a processor.
+        processor: The class that loads its processor, as "module:name".
+        mark: What stands for a picture in a prompt.
+        prompt: The prompt around {picture} and {prompt}, used where the processor has no chat template.
+        encode: Replaces the call of the processor where that call cannot be trusted.
+        grid: The processor's output that has one row for each picture, if `token_boxes` needs it.
+        causal: No token sees what stands behind it, so what was computed for a picture is kept for all prompts about
+            it. False is always safe: each prompt is then read whole.
+        rotary_axes: How many numbers a position has; 3 where positions count time, height and width.
+        behind_picture: Tokens the processor writes behind a picture's last image token.
+        answer_type: What stands in `token_type_ids` for the tokens of an answer.
+        projector: Name of the module between the vision tower and the language model.
     """
 
-    token_boxes: Callable[[Shown], TokenBoxes]
     dialect: Callable[[Mapping[str, Any]], GroundingDialect]
-    mark: str
-    prompt: str
+    token_boxes: Callable[[Shown], TokenBoxes] | None = None
+    why_no_places: str = ""
+    backend: str = "promvil_hf.backends.patch_tokens:PatchTokenBackend"
+    processor: str = "transformers:AutoProcessor"
+    mark: str = "<image>"
+    prompt: str = "{picture}{prompt}"
     encode: Callable[..., Mapping[str, Any]] | None = None
+    grid: str | None = None
+    causal: bool = False
+    rotary_axes: int = 1
+    behind_picture: tuple[str, ...] = ()
+    answer_type: int = 0
+    projector: str = "multi_modal_projector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,22 +169,76 @@ def _encode_paligemma(processor, images: list, prompts: list[str], padding_side:
 
 
 _FRACTIONS = LlavaBrackets(frame=Fractions(decimals=2))  # for families that were never taught a way of their own
-_IDEFICS3 = Family(_idefics3, lambda _: _FRACTIONS, "<image>", "User:{picture}{prompt}<end_of_utterance>\nAssistant:")
-_QWEN_MARK = "<|vision_start|><|image_pad|><|vision_end|>"
-_QWEN_PROMPT = "<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n"
+_OURS = "promvil_hf.backends.image_text_processors"
 
+KOSMOS2 = Family(
+    dialect=lambda _: Kosmos2(),
+    why_no_places="Kosmos-2 sees a picture through latent queries (64 in the published checkpoint), each of which looks at "
+    "all of it, so its image tokens have no boxes. Use a model whose image tokens are patches, such as LLaVA, PaliGemma "
+    "or Qwen2.5-VL.",
+    backend="promvil_hf.backends.kosmos2:Kosmos2Backend",
+    causal=True,
+    projector="image_to_text_projection",
+)
+_LLAVA = Family(
+    dialect=lambda _: LlavaBrackets(),
+    token_boxes=_llava,
+    prompt="USER: {picture}\n{prompt} ASSISTANT:",
+    causal=True,
+)
+_IDEFICS3 = Family(
+    dialect=lambda _: _FRACTIONS,
+    token_boxes=_idefics3,
+    prompt="User:{picture}{prompt}<end_of_utterance>\nAssistant:",
+    causal=True,
+    behind_picture=("<fake_token_around_image>",),
+    projector="connector",
+)
+_QWEN3 = Family(
+    dialect=lambda _: QwenJson(),
+    token_boxes=_qwen,
+    processor=f"{_OURS}:Qwen3VLImageTextProcessor",
+    mark="<|vision_start|><|image_pad|><|vision_end|>",
+    prompt="<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n",
+    grid="image_grid_thw",
+    causal=True,
+    rotary_axes=3,
+    projector="merger",
+)
 FAMILIES: dict[str, Family] = {
-    "llava": Family(_llava, lambda _: LlavaBrackets(), "<image>", "USER: {picture}\n{prompt} ASSISTANT:"),
-    "llava_next": Family(_llava_next, lambda _: LlavaBrackets(), "<image>", "USER: {picture}\n{prompt} ASSISTANT:"),
-    "paligemma": Family(_paligemma, lambda _: PaliGemmaLoc(), "<image>", "{prompt}", _encode_paligemma),
+    "kosmos-2": KOSMOS2,
+    "llava": _LLAVA,
+    "llava_next": replace(_LLAVA, token_boxes=_llava_next),
+    "paligemma": Family(
+        dialect=lambda _: PaliGemmaLoc(),
+        token_boxes=_paligemma,
+        prompt="{prompt}",  # `encode` puts the picture before it
+        encode=_encode_paligemma,
+        answer_type=1,  # the prompt, type 0, sees itself both ways
+    ),
     "idefics3": _IDEFICS3,
-    "smolvlm": _IDEFICS3,
-    "qwen2_5_vl": Family(_qwen, _stretched_pixels, _QWEN_MARK, _QWEN_PROMPT),
-    "qwen3_vl": Family(_qwen, lambda _: QwenJson(), _QWEN_MARK, _QWEN_PROMPT),
+    # Its own processor asks for num2words and, through its videos, for torchvision.
+    "smolvlm": replace(_IDEFICS3, processor="transformers:Idefics3Processor"),
+    "qwen2_5_vl": replace(_QWEN3, dialect=_stretched_pixels, processor=f"{_OURS}:Qwen2_5_VLImageTextProcessor"),
+    "qwen3_vl": _QWEN3,
     "gemma3": Family(
-        _gemma3,
-        lambda _: _FRACTIONS,
-        "<start_of_image>",
-        "<start_of_turn>user\n{picture}{prompt}<end_of_turn>\n<start_of_turn>model\n",
+        dialect=lambda _: _FRACTIONS,
+        token_boxes=_gemma3,
+        mark="<start_of_image>",
+        prompt="<start_of_turn>user\n{picture}{prompt}<end_of_turn>\n<start_of_turn>model\n",
     ),
 }
+PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
+PROJECTORS = tuple(sorted({family.projector for family in PATCH_FAMILIES.values()}))
+# The language model alone, by its names in every family with patches; vision towers have a `language_model` nowhere.
+LANGUAGE_LAYERS = r".*(language_model|text_model)\.(.*\.)?(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+def family_of(model: Any) -> Family | None:
+    """The family of a model, plain or wrapped, or of a model's configuration; None if `FAMILIES` has no such type."""
+    return FAMILIES.get(getattr(getattr(model, "config", model), "model_type", None))
+
+
+def load_processor(source: str, family: Family, **options: Any):
+    """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
+    return resolve_name(family.processor).from_pretrained(source, **options)

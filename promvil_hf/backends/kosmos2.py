@@ -18,6 +18,7 @@ from PIL import Image
 
 from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.decoding import decode, in_evaluation_mode
+from promvil_hf.backends.families import KOSMOS2, Family, family_of
 from promvil_hf.backends.kosmos2_fixes import mend
 from promvil_hf.backends.kosmos2_prefix import Prefix, encode_images
 from promvil_hf.dialects import Kosmos2
@@ -36,18 +37,13 @@ class Kosmos2Backend:
     dialect: Kosmos2 = Kosmos2()
     batch_size: int = 32
 
-    why_no_places: ClassVar[str] = (
-        "Kosmos-2 sees a picture through latent queries (64 in the published checkpoint), each of which looks at all of "
-        "it, so its image tokens have no boxes. Use a model whose image tokens are patches, such as LLaVA, PaliGemma or "
-        "Qwen2.5-VL."
-    )
+    family: ClassVar[Family] = KOSMOS2
 
     def __post_init__(self):
-        model_type = self.model.config.model_type
-        if model_type != "kosmos-2":
+        if family_of(self.model) is not self.family:
             raise ValueError(
-                f"You passed a model of type {model_type!r} to Kosmos2Backend. Use `promvil_hf.backends.loading.load`, "
-                "which picks the backend by the type."
+                f"You passed a model of type {self.model.config.model_type!r} to Kosmos2Backend. Use "
+                "`promvil_hf.backends.loading.load`, which picks the backend by the type."
             )
         if any(config.is_prompt_learning for config in getattr(self.model, "peft_config", {}).values()):
             raise ValueError(
@@ -79,7 +75,7 @@ class Kosmos2Backend:
         return answers
 
     def token_boxes(self, inputs=None, image_sizes=()) -> None:
-        """None: see `why_no_places`."""
+        """None: see `family.why_no_places`."""
 
     def prompt_tokens(self, prompts: Sequence[str], image: bool = True, end: bool = False) -> list[list[int]]:
         """What the model reads, unpadded: `<s>`, with `image` also `<image>`, the slots and `</image>`, then the text;

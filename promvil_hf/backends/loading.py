@@ -1,9 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """From a folder or a Hub id to a backend, with an adapter and 4 bits if asked for; and back to a plain checkpoint.
 
-Special: an adapter whose keys do not match the model is refused. The libraries below only warn, or say nothing, and the
-model then answers as if it had never been trained (transformers #38627, peft #2574). Floor 3; peft and bitsandbytes are
-imported when they are needed.
+An adapter whose keys do not match the model is refused. The libraries below only warn, or say nothing, and the
+model then answers as if it had never been trained (transformers #38627, peft #2574). peft and bitsandbytes are imported
+when they are needed.
 """
 
 import copy
@@ -11,11 +11,13 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 import transformers
 
 from promvil_hf.backends.base import GroundingBackend
+from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
 from promvil_hf.files import draft_folder, move
@@ -35,7 +37,7 @@ def load(
     revision: str | None = None,
     dialect: GroundingDialect | None = None,
 ) -> GroundingBackend:
-    """The backend of a checkpoint, picked by its `model_type`; `base` and `adapter` are folders or Hub ids.
+    """The backend of a checkpoint, picked by its family; `base` and `adapter` are folders or Hub ids.
 
     "toy:kosmos2" and "toy:llava" are the small trained bases that come with the package.
 
@@ -47,7 +49,12 @@ def load(
     device = device or local_device()
     base = located(base)
     config = transformers.AutoConfig.from_pretrained(base, revision=revision)
-    make = _backend(config.model_type)
+    family = family_of(config)
+    if family is None:
+        raise ValueError(
+            f"This checkpoint is of the type {config.model_type!r}, for which there is no backend. There are backends for "
+            f"{', '.join(sorted(FAMILIES))}; docs/extending.md shows how to add one."
+        )
     model = transformers.AutoModelForImageTextToText.from_pretrained(
         base,
         revision=revision,
@@ -58,7 +65,9 @@ def load(
         model = model.to(device)
     if adapter is not None:
         model = with_adapter(model, adapter)
-    return make(model.eval(), base, revision, dialect)
+    processor = load_processor(base, family, revision=revision)
+    chosen = {} if dialect is None else {"dialect": dialect}
+    return resolve_name(family.backend)(model.eval(), processor, **chosen)
 
 
 def with_adapter(model, adapter: str | os.PathLike):
@@ -113,34 +122,6 @@ def export_merged(backend: GroundingBackend, folder: str | os.PathLike) -> Path:
         copy.deepcopy(model).merge_and_unload().save_pretrained(draft / "made")
         backend.processor.save_pretrained(draft / "made")
         return move(draft / "made", folder)
-
-
-def _backend(model_type: str):
-    """How to build the backend of this type: a function of model, source, revision and dialect."""
-    from promvil_hf.backends import patch_tokens
-
-    if model_type == "kosmos-2":
-        return _kosmos2
-    if model_type in patch_tokens.FAMILIES:
-        return _patch_tokens
-    raise ValueError(
-        f"This checkpoint is of the type {model_type!r}, for which there is no backend. There are backends for "
-        f"{', '.join(['kosmos-2', *sorted(patch_tokens.FAMILIES)])}; docs/extending.md shows how to add one."
-    )
-
-
-def _kosmos2(model, source, revision, dialect):
-    from promvil_hf.backends.kosmos2 import Kosmos2Backend
-
-    processor = transformers.AutoProcessor.from_pretrained(source, revision=revision)
-    return Kosmos2Backend(model, processor, *([] if dialect is None else [dialect]))
-
-
-def _patch_tokens(model, source, revision, dialect):
-    from promvil_hf.backends import patch_tokens
-
-    processor = patch_tokens.load_processor(source, model.config.model_type, revision=revision)
-    return patch_tokens.PatchTokenBackend(model, processor, dialect)
 
 
 def _quantization(name: str) -> transformers.BitsAndBytesConfig:

@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """One backend for every family whose image tokens are patches of the picture: LLaVA, PaliGemma, Qwen-VL and others.
 
-Special: nothing here knows a family. What differs stands in the table `promvil_hf.backends.families`, where tokens lie
-in `promvil_hf.backends.geometry`. Floor 3: torch and transformers.
+What differs between families stands in `promvil_hf.backends.families`, where tokens lie in
+`promvil_hf.backends.geometry`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,13 @@ from typing import Any
 
 import torch
 
-from promvil_hf.backends import families
 from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.decoding import decode
-from promvil_hf.backends.families import Family, Shown
+from promvil_hf.backends.families import PATCH_FAMILIES, Family, Shown, family_of
 from promvil_hf.backends.geometry import TokenBoxes
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
-
-
-FAMILIES = frozenset(families.FAMILIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +35,22 @@ class PatchTokenBackend:
     family: Family | None = field(default=None, repr=False)
 
     def __post_init__(self):
-        model_type = self.model.config.model_type
-        if self.family is None and model_type not in FAMILIES:
+        family = self.family or family_of(self.model)
+        if family is None or family.token_boxes is None:
             raise ValueError(
-                f"You passed a model of type {model_type!r}, whose image tokens have no known place. Known are "
-                f"{', '.join(sorted(FAMILIES))}; for another give `family=Family(...)`, see docs/extending.md."
+                f"You passed a model of type {self.model.config.model_type!r}, whose image tokens have no known place. "
+                f"Known are {', '.join(sorted(PATCH_FAMILIES))}; for another give `family=Family(...)`, see "
+                "docs/extending.md."
             )
         if not hasattr(self.processor, "image_processor"):
             raise ValueError(
                 f"You passed a {type(self.processor).__name__} as processor, which takes no images. `AutoProcessor` "
                 "gives a bare tokenizer where it finds no more, and some processors need torchvision (pip install "
-                "torchvision): load it with `promvil_hf.backends.patch_tokens.load_processor`."
+                "torchvision): load it with `promvil_hf.backends.families.load_processor`."
             )
-        if self.family is None:
-            object.__setattr__(self, "family", families.FAMILIES[model_type])
+        object.__setattr__(self, "family", family)
         if self.dialect is None:
-            object.__setattr__(self, "dialect", self.family.dialect(self._settings()))
+            object.__setattr__(self, "dialect", family.dialect(self._settings()))
 
     def inputs(self, requests: Sequence[Request], padding_side: str = "left") -> dict[str, torch.Tensor]:
         """The padded batch for the model, on its device and in its dtype; rows without a picture may be among them."""
@@ -96,7 +92,7 @@ class PatchTokenBackend:
                 "has no picture."
             )
         settings = self._settings()
-        grids = iter(inputs["image_grid_thw"].tolist() if "image_grid_thw" in inputs else ())
+        grids = iter(inputs[self.family.grid].tolist() if self.family.grid in inputs else ())
         rows: list[TokenBoxes] = []
         for input_ids, count, image_size in zip(inputs["input_ids"].tolist(), counts, image_sizes, strict=True):
             rows.append(self._row_boxes(settings, input_ids, count, image_size, next(grids, None)) if count else [])
@@ -115,8 +111,7 @@ class PatchTokenBackend:
             raise ValueError(
                 f"You passed None as the image size of a row with {count} image tokens: give the size of its picture."
             )
-        patch = self.model.config.vision_config.patch_size
-        shown = Shown(self.processor, settings, patch, tuple(image_size), input_ids, count, grid)
+        shown = Shown(self.processor, settings, self.model.config, tuple(image_size), input_ids, count, grid)
         boxes = self.family.token_boxes(shown)
         if len(boxes) != count:
             raise ValueError(
@@ -150,17 +145,3 @@ class PatchTokenBackend:
     def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self.model.dtype if tensor.is_floating_point() else None
         return tensor.to(self.model.device, dtype)
-
-
-def load_processor(source: str, model_type: str, **options: Any):
-    """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
-    import transformers
-
-    from promvil_hf.backends import image_text_processors as ours
-
-    without_videos = {
-        "qwen2_5_vl": ours.Qwen2_5_VLImageTextProcessor,
-        "qwen3_vl": ours.Qwen3VLImageTextProcessor,
-        "smolvlm": transformers.Idefics3Processor,
-    }
-    return without_videos.get(model_type, transformers.AutoProcessor).from_pretrained(source, **options)

@@ -18,14 +18,13 @@ import sys
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from promvil_hf.backends.families import LANGUAGE_LAYERS, PROJECTORS
 from promvil_hf.backends.loading import QUANTIZATIONS
 from promvil_hf.fivl.mask_noise import KINDS, MaskNoise, NoisyRows
 
 
 TOY = "toy"
 TUNED = ("lora", "full")
-# The language model alone, by its names in every family with patches; vision towers have a `language_model` nowhere.
-LORA_TARGETS = r".*(language_model|text_model)\.(.*\.)?(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
 @dataclass
@@ -54,7 +53,9 @@ class FiVLRecipe:
     lora_r: int = field(default=128, metadata={"help": "Rank (LLaVA's own LoRA recipe: 128)."})
     lora_alpha: float = field(default=256.0, metadata={"help": "Scaling (LLaVA: 256)."})
     lora_dropout: float = field(default=0.05, metadata={"help": "Dropout before the adapter (LLaVA: 0.05)."})
-    lora_targets: str = field(default=LORA_TARGETS, metadata={"help": "Regular expression of the adapted layers' names."})
+    lora_targets: str = field(
+        default=LANGUAGE_LAYERS, metadata={"help": "Regular expression of the adapted layers' names."}
+    )
     data: str = field(
         default="promvil/fivl-instruct:instruct",
         metadata={"help": "Rows: what `promvil build fivl` wrote, a .jsonl file, a Hub id (with :configuration), or toy:200."},
@@ -204,7 +205,7 @@ def load_base(recipe: FiVLRecipe):
         from promvil_hf.backends.loading import load
         from promvil_hf.training.fivl_collator import check_family
 
-        check_family(transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision).model_type)
+        check_family(transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision))
         backend = load(
             recipe.model,
             dtype=recipe.dtype,
@@ -254,8 +255,6 @@ def lora(recipe: FiVLRecipe, model):
     from peft import LoraConfig
     from torch import nn
 
-    from promvil_hf.training.fivl_trainer import PROJECTORS
-
     targets, whole = recipe.lora_targets, []
     projector = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in PROJECTORS]
     if getattr(model, "is_quantized", False):
@@ -276,8 +275,6 @@ def lora(recipe: FiVLRecipe, model):
 
 def part_of(name: str) -> str:
     """Which part of a model a parameter belongs to, by its name."""
-    from promvil_hf.training.fivl_trainer import PROJECTORS
-
     if any(projector in name for projector in PROJECTORS):
         return "projector"
     return "vision" if "vision" in name or ".visual." in name else "language"

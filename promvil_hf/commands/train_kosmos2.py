@@ -129,13 +129,14 @@ def load_base(recipe: Kosmos2Recipe):
         return toy_base()
     import transformers
 
+    from promvil_hf.backends.families import KOSMOS2, family_of
     from promvil_hf.backends.loading import load
 
-    family = transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision).model_type
-    if family != "kosmos-2":
+    base = transformers.AutoConfig.from_pretrained(recipe.model, revision=recipe.revision)
+    if family_of(base) is not KOSMOS2:
         raise ValueError(
-            f"You passed the model {recipe.model}, which is of the type {family!r}: this recipe trains Kosmos-2, whose text "
-            "and layers it knows. For models whose image tokens are patches there is train_fivl."
+            f"You passed the model {recipe.model}, which is of the type {base.model_type!r}: this recipe trains Kosmos-2, "
+            "whose text and layers it knows. For models whose image tokens are patches there is train_fivl."
         )
     # Each process its own GPU: four-bit weights are made there, others are moved there by the trainer.
     device = None if recipe.quantize else "cpu"

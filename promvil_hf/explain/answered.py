@@ -57,10 +57,8 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
     for row, answer in enumerate(tokens):
         written[row, : len(answer)] = torch.tensor(answer, dtype=ids.dtype)
         real[row, : len(answer)] = 1
-    # PaliGemma's suffix is of another type than its prefix, which sees itself both ways; for others 0 is text.
-    suffix_type = 1 if backend.model.config.model_type == "paligemma" else 0
     added = {"input_ids": written, "attention_mask": real}
-    added |= {name: torch.full_like(real, suffix_type) for name in ("token_type_ids",) if name in prompts}
+    added |= {name: torch.full_like(real, backend.family.answer_type) for name in ("token_type_ids",) if name in prompts}
     added |= {name: torch.zeros_like(real) for name in ("mm_token_type_ids",) if name in prompts}
     inputs = {
         name: torch.cat([value, added[name].to(value.device, value.dtype)], dim=1) if name in added else value

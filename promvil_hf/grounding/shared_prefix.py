@@ -29,10 +29,6 @@ from promvil_hf.grounding.decode import Decoder, OpenPicture, write
 
 TOO_LONG = "prompt too long"
 
-# Families in which a token of the picture or before it never looks at what stands behind: their prefix can be kept.
-CAUSAL = frozenset({"llava", "llava_next", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl"})
-_THREE_AXES = frozenset({"qwen2_5_vl", "qwen3_vl"})  # positions count time, height and width
-
 
 @dataclass(frozen=True, slots=True)
 class Unopened:
@@ -46,7 +42,7 @@ def shared(backend: GroundingBackend, token_budget: int) -> "SharedKosmos2 | Sha
     """How prompts about the same pictures are asked of this backend."""
     if isinstance(backend, Kosmos2Backend):
         return SharedKosmos2(backend, token_budget)
-    if isinstance(backend, PatchTokenBackend) and backend.model.config.model_type in CAUSAL:
+    if isinstance(backend, PatchTokenBackend) and backend.family.causal:
         return SharedPatchTokens(backend, token_budget)
     return Asked(backend, token_budget)
 
@@ -171,7 +167,7 @@ class SharedPatchTokens(_Shared):
 
     def __init__(self, backend: PatchTokenBackend, budget: int):
         base = backend.model.get_base_model() if hasattr(backend.model, "get_base_model") else backend.model
-        self.axes = 3 if base.config.model_type in _THREE_AXES else 1
+        self.axes = backend.family.rotary_axes
 
         def read(ids, mask, positions, cache):
             if self.axes > 1:
@@ -236,13 +232,8 @@ class SharedPatchTokens(_Shared):
         suffixes = []
         for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"]:
             suffixes.append(tokens[len(tokens) - tokens[::-1].index(mark) :])
-        return [self._behind(picture) + suffix for (picture, _), suffix in zip(rows, suffixes, strict=True)]
-
-    def _behind(self, picture: OpenPicture) -> list[int]:
-        """What the processor itself writes behind a picture's last token (Idefics3 closes its tiles)."""
-        if self.base.config.model_type not in ("idefics3", "smolvlm"):
-            return []
-        return [self.tokenizer.convert_tokens_to_ids("<fake_token_around_image>")]
+        behind = tokenizer.convert_tokens_to_ids(list(self.backend.family.behind_picture))
+        return [behind + suffix for suffix in suffixes]
 
 
 class Asked:

@@ -23,7 +23,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend
+from promvil_hf.backends.families import PATCH_FAMILIES, family_of
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.markup import escape
@@ -285,30 +286,32 @@ class FiVLCollator:
 
 def patch_backend(backend) -> PatchTokenBackend:
     """The backend itself, if its image tokens are patches; else a sentence that says why it cannot be trained so."""
-    why = getattr(backend, "why_no_places", None)
-    if why is not None:
-        raise ValueError(f"The vision-modeling loss needs patches that can predict words. {why}")
+    _refuse_no_places(getattr(backend, "family", None))
     return backend
 
 
 def backend_of(model, processor, **options) -> PatchTokenBackend:
     """The backend to train this model with."""
-    check_family(getattr(model.config, "model_type", None))
+    check_family(model.config)
     return PatchTokenBackend(model, processor, **options)
 
 
-def check_family(model_type: str | None) -> None:
-    """Raise for Kosmos-2 and for families whose image tokens have no known place."""
-    if model_type == "kosmos-2":
-        from promvil_hf.backends.kosmos2 import Kosmos2Backend
-
-        patch_backend(Kosmos2Backend)
-    if model_type not in FAMILIES:
+def check_family(config) -> None:
+    """Raise for a model whose image tokens have no known place."""
+    family = family_of(config)
+    _refuse_no_places(family)
+    if family is None:
         raise ValueError(
-            f"You passed a model of type {model_type!r}: the vision-modeling loss needs to know which part of the picture "
-            f"each image token sees, and that is known for {', '.join(sorted(FAMILIES))}. Models that see a picture through "
-            "query tokens (BLIP-2, InstructBLIP) have no patches to train; docs/extending.md shows how to add a family."
+            f"You passed a model of type {config.model_type!r}: the vision-modeling loss needs to know which part of the "
+            f"picture each image token sees, and that is known for {', '.join(sorted(PATCH_FAMILIES))}. Models that see a "
+            "picture through query tokens (BLIP-2, InstructBLIP) have no patches to train; docs/extending.md shows how to "
+            "add a family."
         )
+
+
+def _refuse_no_places(family) -> None:
+    if family is not None and family.token_boxes is None:
+        raise ValueError(f"The vision-modeling loss needs patches that can predict words. {family.why_no_places}")
 
 
 def turns_of(row: Mapping) -> tuple[Turn, ...]:

@@ -19,15 +19,13 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import set_seed
 
+from promvil_hf.backends.families import PROJECTORS
 from promvil_hf.training.adapters import with_lora
 from promvil_hf.training.curriculum import CurriculumSampler, CutRows, InOrder
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_level
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.losses import UNLABELLED, LossSums, gather, likely_tokens, shares, token_losses
 from promvil_hf.training.window_trainer import WindowTrainer
-
-
-PROJECTORS = ("multi_modal_projector", "connector", "merger")  # what a family calls the layers between its towers
 
 
 def score(model, batch: Mapping[str, torch.Tensor], likely: bool = False) -> tuple[LossSums, torch.Tensor | None]:

@@ -286,8 +286,8 @@ def test_the_whole_picture_is_squashed_whatever_its_shape(size):
 
 def test_its_image_tokens_are_no_places_and_it_says_why():
     assert backend().token_boxes({}, [(60, 40)]) is None
-    assert "latent queries" in backend().why_no_places
-    assert "LLaVA" in backend().why_no_places
+    assert "latent queries" in backend().family.why_no_places
+    assert "LLaVA" in backend().family.why_no_places
 
 
 def test_a_processor_that_does_not_show_the_whole_picture_is_refused_and_the_advice_mends_it():

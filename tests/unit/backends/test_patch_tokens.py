@@ -13,8 +13,8 @@ from PIL import ExifTags, Image
 
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import decode
-from promvil_hf.backends.families import StretchedPixels
-from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend, load_processor
+from promvil_hf.backends.families import PATCH_FAMILIES, StretchedPixels, load_processor
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box, iou
 from promvil_hf.dialects import LlavaBrackets, PaliGemmaLoc
 from promvil_hf.frames import ResizedPixels
@@ -27,7 +27,7 @@ from tests.unit.backends.pushed_through import Case
 FIVE = Decoding(max_new_tokens=5)
 PAN_AND_SCAN = {"do_pan_and_scan": True, "pan_and_scan_min_crop_size": 28, "pan_and_scan_max_num_crops": 4}
 PAN_AND_SCAN |= {"pan_and_scan_min_ratio_to_activate": 1.2}
-CASES = [Case(family) for family in sorted(FAMILIES)]
+CASES = [Case(family) for family in sorted(PATCH_FAMILIES)]
 CASES += [Case("llava", {"fit": "pad"}, name="pad"), Case("gemma3", {}, PAN_AND_SCAN, "pan and scan")]
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -207,7 +207,7 @@ def test_floats_come_in_the_models_dtype():
     assert len(backend.generate(requests(), FIVE)) == 3
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES - {"paligemma", "qwen2_5_vl", "qwen3_vl"}))
+@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES.keys() - {"paligemma", "qwen2_5_vl", "qwen3_vl"}))
 def test_a_begin_token_is_written_once_whoever_writes_it(family):
     made = getattr(models, f"tiny_{family}")()
     tokenizer = made.processor.tokenizer
@@ -219,7 +219,7 @@ def test_a_begin_token_is_written_once_whoever_writes_it(family):
     assert found[0].tolist().count(tokenizer.bos_token_id) == 1
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
 def test_without_a_chat_template_the_family_has_a_prompt_of_its_own(family):
     made = getattr(models, f"tiny_{family}")()
     made.processor.chat_template = None
@@ -316,7 +316,7 @@ def test_a_processor_loads_without_the_part_for_videos(family, tmp_path):
         for name in ("processor_config.json", "preprocessor_config.json"):
             if (path := tmp_path / name).exists():
                 path.write_text(json.dumps(json.loads(path.read_text()) | {"processor_class": "SmolVLMProcessor"}))
-    loaded = load_processor(str(tmp_path), family)
+    loaded = load_processor(str(tmp_path), PATCH_FAMILIES[family])
     expected, found = (PatchTokenBackend(made.model, p).inputs(requests()) for p in (made.processor, loaded))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert type(loaded.image_processor) is type(made.processor.image_processor)

@@ -8,14 +8,15 @@ import transformers
 from PIL import Image
 
 from promvil_hf.backends.base import Decoding, Request
-from promvil_hf.backends.patch_tokens import FAMILIES, PatchTokenBackend
+from promvil_hf.backends.families import PATCH_FAMILIES
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
 from promvil_hf.explain.attention_rows import Wanted, attention_rows, stream_attention_rows
 from promvil_hf.explain.heads import head_rows
 from promvil_hf.toy import models
 
 
-every_family = pytest.mark.parametrize("family", sorted(FAMILIES))
+every_family = pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
