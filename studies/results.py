@@ -116,7 +116,7 @@ class Sample:
 
     def means(self) -> dict[str, float | None]:
         seeds = np.array(self.seeds)
-        return {str(seed): _known(_mean(self.columns[seeds == seed])) for seed in dict.fromkeys(self.seeds)}
+        return {str(seed): rounded(_mean(self.columns[seeds == seed])) for seed in dict.fromkeys(self.seeds)}
 
 
 def score(sample: Sample, measure: str, **setting: str) -> Score:
@@ -124,7 +124,7 @@ def score(sample: Sample, measure: str, **setting: str) -> Score:
     found = bootstrap_interval(sample.columns, clusters=sample.scenes, confidence=CONFIDENCE)
     by_seed = sample.means()
     return Score(
-        setting, measure, _known(found.estimate), _known(found.low), _known(found.high), _student(by_seed.values()), by_seed,
+        setting, measure, rounded(found.estimate), rounded(found.low), rounded(found.high), _student(by_seed.values()), by_seed,
         found.rows, found.clusters,
     )  # fmt: skip
 
@@ -136,11 +136,11 @@ def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: M
     found = bootstrap_interval(columns, clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
     means_a, means_b = a.means(), b.means()
     by_seed = {
-        seed: None if None in (means_a[seed], means_b.get(seed)) else _known(means_a[seed] - means_b[seed])
+        seed: None if None in (means_a[seed], means_b.get(seed)) else rounded(means_a[seed] - means_b[seed])
         for seed in means_a
     }
     return Difference(
-        what, dict(of_a), dict(of_b), _known(found.estimate), _known(found.low), _known(found.high),
+        what, dict(of_a), dict(of_b), rounded(found.estimate), rounded(found.low), rounded(found.high),
         _student(by_seed.values()), by_seed, found.clusters,
     )  # fmt: skip
 
@@ -160,10 +160,10 @@ def _student(values) -> tuple[float | None, float | None]:
     if len(known) < 2:
         return None, None
     reach = student.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * np.std(known, ddof=1) / math.sqrt(len(known))
-    return _known(np.mean(known) - reach), _known(np.mean(known) + reach)
+    return rounded(np.mean(known) - reach), rounded(np.mean(known) + reach)
 
 
-def _known(value: float) -> float | None:
+def rounded(value: float) -> float | None:
     """Four digits are more than an interval of some percent needs."""
     return round(float(value), 4) if math.isfinite(value) else None
 

@@ -2,8 +2,9 @@
 """Captions that name every thing of a scene, trained with and without the vision-modeling loss."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import accuracy, along, answers, head_score, patch_iou, places, sentence_score, speech, told, tuned
+from studies.fivl import along, compared, samples_of, told
 from studies.results import difference, score
+from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
 
@@ -13,28 +14,12 @@ MEASURES = ("things named: F1", "BLEU", "ROUGE-L", "patch IoU", "best head's rho
 
 
 def plan(terms):
-    cells = {}
-    for seed in terms.seeds:
-        for weight in WEIGHTS:
-            trained = tuned(terms, seed, task="caption", vision_loss_weight=weight)
-            cells["tuned", weight, seed] = trained
-            cells["answers", weight, seed] = answers(terms, seed, trained)
-            cells["speech", weight, seed] = speech(terms, seed, trained, "caption")
-            cells["places", weight, seed] = places(terms, seed, trained, "caption")
-    return cells
+    models = {weight: {"task": "caption", "vision_loss_weight": weight} for weight in WEIGHTS}
+    return compared(terms, models, ("answers", "speech", "places"), "caption")
 
 
 def read(terms, results):
-    samples = {}
-    for weight in WEIGHTS:
-        said, spoken, placed = (
-            {seed: results[kind, weight, seed] for seed in terms.seeds} for kind in ("answers", "speech", "places")
-        )
-        found = (
-            *(sentence_score(spoken, which) for which in ("named", "bleu", "rouge")), patch_iou(placed),
-            head_score(placed), accuracy(said),
-        )  # fmt: skip
-        samples |= {(weight, measure): own for measure, own in zip(MEASURES, found, strict=True)}
+    samples = samples_of(terms, results, WEIGHTS, MEASURES)
     scores = [score(sample, measure, **{"λ": str(weight)}) for (weight, measure), sample in samples.items()]
     differences = [
         difference(
@@ -44,7 +29,7 @@ def read(terms, results):
         for measure in MEASURES
         for weight in WEIGHTS[1:]
     ]  # fmt: skip
-    trainings = {f"λ {weight}": results["tuned", weight, terms.seeds[0]] for weight in WEIGHTS}
+    trainings = first_trainings(terms, results, {f"λ {weight}": (weight,) for weight in WEIGHTS})
     return Findings(scores, differences, told(terms, trainings))
 
 

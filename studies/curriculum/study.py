@@ -3,8 +3,9 @@
 
 from promvil_hf.pages.chart_file import Panel
 from promvil_hf.training.curriculum import CURRICULA
-from studies.promvil import LEVELS, accuracy, by_level, measured, told, tuned
+from studies.promvil import LEVELS, PROMVIL, accuracy, by_level, measured, told
 from studies.results import difference, score
+from studies.shared import first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -17,17 +18,16 @@ SIZE = {"scenes": 3200, "batch": 5}
 
 def plan(terms):
     cells = {}
-    for seed in terms.seeds:
-        for kind in CURRICULA:
-            adapter = tuned(terms, seed, curriculum=kind, **_size(terms))
-            cells["tuned", kind, seed] = adapter
-            cells[kind, seed] = measured(terms, seed, adapter)
+    models = {kind: {"curriculum": kind, **_size(terms)} for kind in CURRICULA}
+    for kind, seed, adapter in PROMVIL.trainings(terms, models):
+        cells["tuned", kind, seed] = adapter
+        cells[kind, seed] = measured(terms, seed, adapter)
     return cells
 
 
 def read(terms, results):
     samples = {
-        (kind, inference, level): accuracy({seed: results[kind, seed] for seed in terms.seeds}, mode, level)
+        (kind, inference, level): accuracy(of_seeds(terms, results, kind), mode, level)
         for kind in CURRICULA
         for inference, mode in INFERENCES.items()
         for level in LEVELS
@@ -45,7 +45,7 @@ def read(terms, results):
         for kind in CURRICULA if kind != "none"
         for level in (3, 2, 1)
     ]  # fmt: skip
-    trainings = {kind: results["tuned", kind, terms.seeds[0]] for kind in CURRICULA}
+    trainings = first_trainings(terms, results, list(CURRICULA))
     return Findings(scores, differences, told(terms, trainings, **_size(terms)))
 
 

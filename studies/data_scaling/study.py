@@ -2,9 +2,9 @@
 """Chain fine-tuning on 1/16 to all of the scenes: with as many updates as on all of them, and in one pass."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, QUICK_TUNING, TUNING, accuracy, measured, told, tuned
+from studies.promvil import LEVELS, PROMVIL, accuracy, measured, told, tuned
 from studies.results import difference, score
-from studies.shared import curve
+from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -14,7 +14,7 @@ BUDGETS = {"same updates": ("1/16", "1"), "one pass": tuple(PARTS)}  # as many u
 
 
 def plan(terms):
-    scenes = {**TUNING, **(QUICK_TUNING if terms.quick else {})}["scenes"]
+    scenes = PROMVIL.settings(terms, {})["scenes"]
     cells = {}
     for seed in terms.seeds:
         cells["none", seed] = measured(terms, seed, None)
@@ -29,16 +29,14 @@ def plan(terms):
 
 def read(terms, results):
     samples = {
-        (share, budget, level): accuracy(
-            {seed: results[share, budget, seed] for seed in terms.seeds}, "progressive", level
-        )
+        (share, budget, level): accuracy(of_seeds(terms, results, share, budget), "progressive", level)
         for budget, shares in BUDGETS.items()
         for share in shares
         for level in LEVELS
     }
     scores = [
         score(
-            accuracy({seed: results["none", seed] for seed in terms.seeds}, "progressive", level),
+            accuracy(of_seeds(terms, results, "none"), "progressive", level),
             f"level {level}", scenes="0", budget="the base",
         )
         for level in LEVELS
@@ -55,11 +53,8 @@ def read(terms, results):
         for fewer, more in (("1/16", "1"), ("1/4", "1"), ("1/2", "1"))
         if fewer in shares
     ]  # fmt: skip
-    trainings = {
-        f"{share}, {budget}": results["tuned", share, budget, terms.seeds[0]]
-        for budget, shares in BUDGETS.items()
-        for share in shares
-    }
+    names = {f"{share}, {budget}": (share, budget) for budget, shares in BUDGETS.items() for share in shares}
+    trainings = first_trainings(terms, results, names)
     return Findings(scores, differences, told(terms, trainings))
 
 

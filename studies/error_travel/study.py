@@ -2,9 +2,10 @@
 """The adapters of `flat_vs_chain` under evidence that is right, predicted, wrong, or missing."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import EVIDENCE, accuracy, astray, told, tuned
+from studies.promvil import PROMVIL, accuracy, astray, told
+from studies.promvil_work import EVIDENCE
 from studies.results import difference, score
-from studies.shared import curve
+from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -21,18 +22,16 @@ KINDS = (*EVIDENCE, *SPLIT)
 
 def plan(terms):
     cells = {}
-    for seed in terms.seeds:
-        for training, changes in TRAININGS.items():
-            adapter = tuned(terms, seed, **changes)
-            cells["tuned", training, seed] = adapter
-            cells[training, seed] = astray(terms, seed, adapter)
+    for training, seed, adapter in PROMVIL.trainings(terms, TRAININGS):
+        cells["tuned", training, seed] = adapter
+        cells[training, seed] = astray(terms, seed, adapter)
     return cells
 
 
 def read(terms, results):
     samples = {}
     for training in TRAININGS:
-        by_seed = {seed: results[training, seed] for seed in terms.seeds}
+        by_seed = of_seeds(terms, results, training)
         for level in LEVELS:
             for kind in EVIDENCE:
                 samples[training, kind, level] = accuracy(by_seed, kind, level)
@@ -61,7 +60,7 @@ def read(terms, results):
         for level in LEVELS
         if len(samples[training, a, level].columns) and len(samples[training, b, level].columns)
     ]  # fmt: skip
-    trainings = {name: results["tuned", name, terms.seeds[0]] for name in TRAININGS}
+    trainings = first_trainings(terms, results, list(TRAININGS))
     shares = {
         f"level {level}, {training}": round(
             len(samples[training, "predicted, was right", level].columns)
@@ -78,13 +77,10 @@ def draw(result):
     drawn = {training: [] for training in TRAININGS}
     known = {(own.setting["training"], own.setting["evidence"], own.measure) for own in result.scores}
     for training in TRAININGS:
-        for level in LEVELS:
-            scores = {
-                kind: result.score(f"level {level}", training=training, evidence=kind)
-                for kind in EVIDENCE
-                if (training, kind, f"level {level}") in known
-            }
-            drawn[training].append(curve(f"level {level}", scores))
+        for measure in (f"level {level}" for level in LEVELS):
+            kinds = [kind for kind in EVIDENCE if (training, kind, measure) in known]
+            scores = {kind: result.score(measure, training=training, evidence=kind) for kind in kinds}
+            drawn[training].append(curve(measure, scores))
     return [
         Panel(
             f"{training} fine-tuning", series, x_label="evidence", y_label="accuracy at IoU 0.5", y_range=(0, 1)

@@ -7,6 +7,7 @@ from promvil_hf.pages.chart_file import Panel
 from promvil_hf.toy.config import DIRECTIONS, NEARNESS
 from studies.promvil import LEVELS, WORLD, accuracy, by_level, measured, told, tuned
 from studies.results import difference, score
+from studies.shared import first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -38,9 +39,7 @@ def plan(terms):
 
 def read(terms, results):
     samples = {
-        (relations, training, inference, level): accuracy(
-            {seed: results[relations, training, seed] for seed in terms.seeds}, mode, level
-        )
+        (relations, training, inference, level): accuracy(of_seeds(terms, results, relations, training), mode, level)
         for relations in RELATIONS
         for training in TRAININGS
         for inference, mode in INFERENCES.items()
@@ -60,12 +59,8 @@ def read(terms, results):
         for a, b in COMPARED
         for level in (3, 2)
     ]  # fmt: skip
-    trainings = {
-        f"{relations}, {name}": results["tuned", relations, name, terms.seeds[0]]
-        for relations in RELATIONS
-        for name, own in TRAININGS.items()
-        if own is not None
-    }
+    names = [(relations, name) for relations in RELATIONS for name, own in TRAININGS.items() if own is not None]
+    trainings = first_trainings(terms, results, {", ".join(name): name for name in names})
     return Findings(scores, differences, told(terms, trainings))
 
 

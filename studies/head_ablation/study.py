@@ -2,9 +2,9 @@
 """Short answers without the heads that look at what they speak of, and without as many other heads of the same layers."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import ablation, told, tuned
+from studies.fivl import FIVL, ablation, told
 from studies.results import Sample, difference, score
-from studies.shared import curve
+from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -17,12 +17,10 @@ MEASURE = "short answers"
 
 def plan(terms):
     cells = {}
-    for seed in terms.seeds:
-        for model, changes in MODELS.items():
-            trained = None if changes is None else tuned(terms, seed, **changes)
-            if trained is not None:
-                cells["tuned", model, seed] = trained
-            cells[model, seed] = ablation(terms, seed, trained, COUNTS, DRAWS)
+    for model, seed, trained in FIVL.trainings(terms, MODELS):
+        if trained is not None:
+            cells["tuned", model, seed] = trained
+        cells[model, seed] = ablation(terms, seed, trained, COUNTS, DRAWS)
     return cells
 
 
@@ -33,10 +31,7 @@ def names():
 def read(terms, results):
     samples = {
         (model, name): Sample.of(
-            {
-                seed: (results[model, seed]["right"][name], results[model, seed]["scene"])
-                for seed in terms.seeds
-            }
+            {seed: (own["right"][name], own["scene"]) for seed, own in of_seeds(terms, results, model).items()}
         )
         for model in MODELS
         for name in names()
@@ -52,7 +47,7 @@ def read(terms, results):
         for a, b in ((f"top {count}", f"random {count}"), (f"top {count}", "none"), (f"random {count}", "none"))
     ]  # fmt: skip
     heads = {f"{model}, seed {seed}": results[model, seed]["heads"] for model in MODELS for seed in terms.seeds}
-    trainings = {"λ 0.1": results["tuned", "λ 0.1", terms.seeds[0]]}
+    trainings = first_trainings(terms, results, ["λ 0.1"])
     return Findings(scores, differences, {**told(terms, trainings), "heads_left_out": heads})
 
 

@@ -2,8 +2,9 @@
 """Training masks that are exact, too large, moved, anywhere, or cut off; what is measured stays exact."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import accuracy, along, answers, head_score, patch_iou, places, told, tuned
+from studies.fivl import along, compared, samples_of, told
 from studies.results import difference, score
+from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
 
@@ -20,21 +21,11 @@ MEASURES = ("short answers", "patch IoU", "best head's rho")
 
 
 def plan(terms):
-    cells = {}
-    for seed in terms.seeds:
-        for name, changes in MASKS.items():
-            cells["tuned", name, seed] = trained = tuned(terms, seed, **changes)
-            cells["answers", name, seed] = answers(terms, seed, trained)
-            cells["places", name, seed] = places(terms, seed, trained)
-    return cells
+    return compared(terms, MASKS, ("answers", "places"))
 
 
 def read(terms, results):
-    samples = {}
-    for name in MASKS:
-        said, placed = ({seed: results[kind, name, seed] for seed in terms.seeds} for kind in ("answers", "places"))
-        found = (accuracy(said), patch_iou(placed), head_score(placed))
-        samples |= {(name, measure): own for measure, own in zip(MEASURES, found, strict=True)}
+    samples = samples_of(terms, results, MASKS, MEASURES)
     scores = [score(sample, measure, masks=name) for (name, measure), sample in samples.items()]
     differences = [
         difference(
@@ -44,7 +35,7 @@ def read(terms, results):
         for measure in MEASURES
         for name in MASKS if name != "perfect"
     ]  # fmt: skip
-    return Findings(scores, differences, told(terms, {name: results["tuned", name, terms.seeds[0]] for name in MASKS}))
+    return Findings(scores, differences, told(terms, first_trainings(terms, results, list(MASKS))))
 
 
 def draw(result):

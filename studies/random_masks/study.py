@@ -2,8 +2,9 @@
 """Exact masks against the same silhouettes put anywhere, with a small and a large weight of the vision loss."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import accuracy, along, answers, head_score, patch_iou, places, sentence_score, speech, told, tuned
+from studies.fivl import along, compared, samples_of, told
 from studies.results import difference, score
+from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
 
@@ -25,24 +26,11 @@ def settings():
 
 
 def plan(terms):
-    cells = {}
-    for seed in terms.seeds:
-        for name, changes in settings().items():
-            cells["tuned", name, seed] = trained = tuned(terms, seed, **changes)
-            cells["answers", name, seed] = answers(terms, seed, trained)
-            cells["speech", name, seed] = speech(terms, seed, trained)
-            cells["places", name, seed] = places(terms, seed, trained)
-    return cells
+    return compared(terms, settings(), ("answers", "speech", "places"))
 
 
 def read(terms, results):
-    samples = {}
-    for name in settings():
-        said, spoken, placed = (
-            {seed: results[kind, name, seed] for seed in terms.seeds} for kind in ("answers", "speech", "places")
-        )
-        found = (accuracy(said), sentence_score(spoken, "rouge"), patch_iou(placed), head_score(placed))
-        samples |= {(name, measure): own for measure, own in zip(MEASURES, found, strict=True)}
+    samples = samples_of(terms, results, settings(), MEASURES)
     scores = [
         score(sample, measure, masks=masks, **{"λ": str(weight)}) for ((masks, weight), measure), sample in samples.items()
     ]
@@ -56,7 +44,7 @@ def read(terms, results):
         for measure in MEASURES
         for a, b in pairs
     ]  # fmt: skip
-    trainings = {f"{masks}, λ {weight}": results["tuned", (masks, weight), terms.seeds[0]] for masks, weight in settings()}
+    trainings = first_trainings(terms, results, {f"{masks}, λ {weight}": ((masks, weight),) for masks, weight in settings()})
     return Findings(scores, differences, told(terms, trainings))
 
 

@@ -2,9 +2,9 @@
 """The adapters of `flat_vs_chain` on pictures of other styles, and on pairs of color and shape they were not trained on."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, accuracy, measured, told, tuned
+from studies.promvil import LEVELS, PROMVIL, accuracy, measured, told
 from studies.results import difference, score
-from studies.shared import curve
+from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -25,21 +25,17 @@ WORLDS = {
 
 def plan(terms):
     cells = {}
-    for seed in terms.seeds:
-        for training, changes in TRAININGS.items():
-            adapter = None if changes is None else tuned(terms, seed, **changes)
-            if adapter is not None:
-                cells["tuned", training, seed] = adapter
-            for world, own in DRAWN.items():
-                cells[training, world, seed] = measured(terms, seed, adapter, **own)
+    for training, seed, adapter in PROMVIL.trainings(terms, TRAININGS):
+        if adapter is not None:
+            cells["tuned", training, seed] = adapter
+        for world, own in DRAWN.items():
+            cells[training, world, seed] = measured(terms, seed, adapter, **own)
     return cells
 
 
 def read(terms, results):
     samples = {
-        (world, training, inference, level): accuracy(
-            {seed: results[training, drawn, seed] for seed in terms.seeds}, MODES[inference], level, keep
-        )
+        (world, training, inference, level): accuracy(of_seeds(terms, results, training, drawn), MODES[inference], level, keep)
         for world, (drawn, keep) in WORLDS.items()
         for training, inference in SYSTEMS
         for level in LEVELS
@@ -65,7 +61,7 @@ def read(terms, results):
         for system in (chain, flat)
         for level in LEVELS
     ]  # fmt: skip
-    trainings = {name: results["tuned", name, terms.seeds[0]] for name, own in TRAININGS.items() if own is not None}
+    trainings = first_trainings(terms, results, [name for name, own in TRAININGS.items() if own is not None])
     return Findings(scores, differences, told(terms, trainings))
 
 

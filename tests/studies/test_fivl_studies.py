@@ -12,20 +12,10 @@ from promvil_hf.toy.models import tiny_llava
 from promvil_hf.toy.small_world import held_out
 from studies.__main__ import main, study
 from studies.cells import Given
-from studies.fivl import (
-    WORLD,
-    best_heads,
-    caption,
-    fine_tune,
-    others,
-    questions,
-    reliance_score,
-    row_of,
-    spoilt,
-    tuned,
-    turns_of,
-    without_heads,
-)
+from studies.fivl import WORLD, reliance_score, tuned
+from studies.fivl_rows import caption, questions, row_of, spoilt, turns_of
+from studies.fivl_work import fine_tune
+from studies.heads import best_heads, others, without_heads
 from studies.pages import check
 from studies.terms import Terms
 

@@ -14,7 +14,8 @@ from promvil_hf.toy.small_world import held_out
 from studies.__main__ import main, names, study
 from studies.cells import Given
 from studies.pages import FOLDER, check
-from studies.promvil import PAIRS, WORLD, fine_tune, misled, rows_of, scene_chain, shifted, tuned
+from studies.promvil import PAIRS, WORLD, tuned
+from studies.promvil_work import fine_tune, misled, rows_of, scene_chain, shifted
 from studies.terms import Terms
 
 
