@@ -16,6 +16,7 @@ import pytest
 
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2, LlavaBrackets
+from promvil_hf.evaluation.metric_space import answer
 from promvil_hf.frames import PaddedSquare, Pixels, Thousandths
 from promvil_hf.metrics.gqa import gqa_score
 from promvil_hf.metrics.grounding import grounding_score
@@ -130,10 +131,11 @@ def test_the_app_of_a_space_answers_its_example_without_gradio(name, load):
     spec = importlib.util.spec_from_file_location(f"app_of_{name}", MODULES / name / "app.py")
     app = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(app)
-    assert json.loads(app.answer(app.EXAMPLE))[name] == pytest.approx(
-        load(name).compute(**json.loads(app.EXAMPLE))[name]
+    example = app.MODULE.with_name("example.json").read_text()
+    assert json.loads(answer(app.MODULE, example))[name] == pytest.approx(
+        load(name).compute(**json.loads(example))[name]
     )
-    assert app.answer("{").startswith("JSONDecodeError")
+    assert answer(app.MODULE, "{").startswith("JSONDecodeError")
 
 
 @pytest.mark.parametrize("name", NAMES)
