@@ -72,10 +72,24 @@ def test_names_are_found_without_the_folder_that_was_packed_and_unpacked_folders
         folder.read("link.pt")
 
 
-def claiming(size):
-    info = tarfile.TarInfo("huge.pt")
+def claiming(size, type_=tarfile.REGTYPE):
+    info = kind("huge.pt", type_)
     info.size = size
     return info.tobuf(tarfile.GNU_FORMAT) + b"\0" * 1024
+
+
+def damaged_after_one_member(path):
+    tar_of(path, ("a.pt", b"x"))
+    data = bytearray(path.read_bytes())
+    data[1024:1536] = claiming(0)[:511] + b"\1"
+    path.write_bytes(data)
+
+
+def with_size(path, size):
+    """A pax header that gives the next file another size than its own header does."""
+    info = tarfile.TarInfo("a.pt")
+    info.pax_headers = {"size": size}
+    path.write_bytes(info.tobuf(tarfile.PAX_FORMAT) + b"\0" * 1024)
 
 
 HOSTILE = {
@@ -100,6 +114,22 @@ HOSTILE = {
         "has 10,737,418,240 bytes, and the file ends",
     ),
     "a huge claim": (lambda path: path.write_bytes(claiming(1 << 62)), "it is cut off, or it lies"),
+    "a negative size": (lambda path: path.write_bytes(claiming(-512)), "has -512 bytes"),
+    "a negative size in a pax header": (lambda path: with_size(path, "-512"), "has -512 bytes"),
+    "a huge size in a pax header": (lambda path: with_size(path, str(1 << 40)), "has 1,099,511,627,776 bytes"),
+    "a sparse file": (
+        lambda path: path.write_bytes(claiming(0, tarfile.GNUTYPE_SPARSE)),
+        "holds 'huge.pt', which is no plain file",
+    ),
+    "a name header without end": (
+        lambda path: path.write_bytes(claiming(1 << 40, tarfile.GNUTYPE_LONGLINK)),
+        "has a header of 1,099,511,627,776 bytes for a name",
+    ),
+    "ten thousand names for one file": (
+        lambda path: path.write_bytes((claiming(1, tarfile.GNUTYPE_LONGNAME)[:512] + b"a".ljust(512, b"\0")) * 10_000),
+        "cannot be read as a tar archive",
+    ),
+    "a damaged header after a good member": (damaged_after_one_member, "is damaged or no tar archive"),
     "a long name of 1 MB": (
         lambda path: path.write_bytes(
             tarfile.TarInfo("x" * (1 << 20)).tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
@@ -170,6 +200,8 @@ def test_a_pickle_with_code_is_not_executed(tmp_path):
         (zipped(x__data_pkl=b"\x80\x02]."), "holds a list, not a tensor"),
         (zipped(x__data_pkl=b"\x80\x02cos\nsystem\n."), "asks for os.system"),
         (zipped(x__data_pkl=b"0" * (2 << 20)), "claims to unpack to more than"),
+        (zipped(x__data_pkl=b"\x80\x02]r\xff\xff\xff\x07."), "numbers an object 134,217,727 in a pickle of 9 bytes"),
+        (zipped(x__data_pkl=b"\x80\x02]p134217727\n."), "numbers an object 134,217,727 in a pickle of 15 bytes"),
     ],
 )
 def test_what_is_no_tensor_is_refused(data, sentence):
