@@ -187,20 +187,13 @@ def from_row(row: Mapping, wording: Wording = PROMVIL) -> PhraseChain:
             f"You passed a {row.get('dataset')!r} row without boxes: only rows of nested phrases become chains. "
             "Question-answer rows (llava, vg_qa) stay as they are."
         )
-    steps: list[PhraseStep] = []
-    alone: list[str | None] = []  # the words each step was first seen with, while no mention has told its own
-    for phrases in _phrases_by_text(row):
-        *evidence, target = phrases
-        if evidence:
-            anchors = [_settle(steps, alone, mention, wording) for mention in evidence]
-            steps.append(PhraseStep(target, anchors, [mention.text for mention in evidence]))
-            alone.append(None)
-        elif target not in (step.target for step in steps):
-            own_level = 1 if wording.alone(target.text, 1) == target.text else 2
-            steps.append(PhraseStep(target, own_level=own_level))
-            alone.append(target.text)
+    reading = _Reading(wording)
+    lines = _phrases_by_text(row)
+    for place, (*evidence, target) in enumerate(lines):
+        later = [mention for *mentions, _ in lines[place + 1 :] for mention in mentions]
+        reading.add(evidence, target, later)
     image_path = row["image_path"]
-    chain = PhraseChain(PurePosixPath(image_path).stem, steps)
+    chain = PhraseChain(PurePosixPath(image_path).stem, reading.steps)
     again = to_row(chain, image_path, row.get("dataset"), row.get("relation"), wording)
     for position, (given, ours) in enumerate(zip(row["text"], again["text"], strict=False)):
         if given != ours:
@@ -243,21 +236,61 @@ def _phrases_by_text(row: Mapping) -> list[list[GroundedPhrase]]:
     return out
 
 
-def _settle(steps: list[PhraseStep], alone: list[str | None], mention: GroundedPhrase, wording: Wording) -> int:
-    """The step a mention means. A step known only by its stand-alone words ("men") takes the mention's ("the man")."""
-    for index, (step, words) in enumerate(zip(steps, alone, strict=True)):
+class _Reading:
+    """The steps of a row so far. Which of several equal steps a mention means is chosen so that the row is written again."""
+
+    def __init__(self, wording: Wording):
+        self.wording = wording
+        self.steps: list[PhraseStep] = []
+        self.alone: list[str | None] = []  # the words each step was first seen with, until a mention gives its own
+        self.evidence_for: set[int] = set()  # steps that a later one leans on
+        self.stands_alone: set[int] = set()  # steps with a text of their own, which mentions may mean
+
+    def add(self, evidence: Sequence[GroundedPhrase], target: GroundedPhrase, later: Sequence[GroundedPhrase]) -> None:
+        """One text of the row. `later` holds what the texts after it mention."""
+        if evidence:
+            anchors = [self._settled(mention) for mention in evidence]
+            self.steps.append(PhraseStep(target, anchors, [mention.text for mention in evidence]))
+            self.alone.append(None)
+        elif self._repeats_the_last(target) and any(self._means(len(self.steps) - 1, mention) for mention in later):
+            self.stands_alone.add(len(self.steps) - 1)
+        else:
+            self.stands_alone.add(len(self.steps))
+            own_level = 1 if self.wording.alone(target.text, 1) == target.text else 2
+            self.steps.append(PhraseStep(target, own_level=own_level))
+            self.alone.append(target.text)
+
+    def _repeats_the_last(self, target: GroundedPhrase) -> bool:
+        """Whether this is the text of a composed phrase by itself, which follows the one with its evidence."""
+        last = len(self.steps) - 1
+        if not self.steps or not self.steps[last].anchors or last in self.stands_alone:
+            return False
+        return self.steps[last].target == target
+
+    def _means(self, index: int, mention: GroundedPhrase) -> bool:
+        step, words = self.steps[index], self.alone[index]
         if step.target.boxes != mention.boxes:
-            continue
-        if words is not None and words in (wording.alone(mention.text, 1), mention.text):
-            own_level = 1 if words == wording.alone(mention.text, 1) else 2
-            steps[index] = replace(step, target=mention, own_level=own_level)
-            alone[index] = None
-            return index
-        if step.target.text == mention.text or (
-            step.own_level == 1 and wording.alone(step.target.text, 1) == wording.alone(mention.text, 1)
-        ):
-            return index
-    raise ValueError(
-        f"You passed a row whose evidence {mention.text!r} has boxes that no earlier text gives: each phrase must stand "
-        "in the row before it serves as evidence."
-    )
+            return False
+        alike = self.wording.alone(mention.text, 1)
+        if words is not None and words in (alike, mention.text):
+            return True
+        return step.target.text == mention.text or step.own_level == 1 and self.wording.alone(step.target.text, 1) == alike
+
+    def _settled(self, mention: GroundedPhrase) -> int:
+        """The step a mention means. A step known only by its stand-alone words ("men") takes the mention's ("the man")."""
+        found = [index for index in sorted(self.stands_alone) if self._means(index, mention)]
+        if not found:
+            raise ValueError(
+                f"You passed a row whose evidence {mention.text!r} has boxes that no earlier text gives: each phrase must "
+                "stand by itself in the row before it serves as evidence."
+            )
+        # A composed phrase stands alone only because something leans on it, so those come first.
+        owed = (index for index in found if self.steps[index].anchors and index not in self.evidence_for)
+        index = next(owed, found[0])
+        self.evidence_for.add(index)
+        words = self.alone[index]
+        if words is not None:
+            own_level = 1 if words == self.wording.alone(mention.text, 1) else 2
+            self.steps[index] = replace(self.steps[index], target=mention, own_level=own_level)
+            self.alone[index] = None
+        return index
