@@ -25,6 +25,8 @@ class Rle:
                 f"You passed counts of type {type(counts).__name__} to Rle: it takes COCO's compressed string. Make one "
                 "from run lengths or pixels with `promvil_hf.masks.encode`."
             )
+        if not counts.isascii():
+            raise ValueError(f"You passed the counts {counts[:20]!r} to Rle: COCO's compressed strings are ASCII.")
         if len(size) != 2 or min(size) <= 0:
             raise ValueError(
                 f"You passed size={self.size!r} to Rle: it takes (height, width) in pixels, both positive."

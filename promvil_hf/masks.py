@@ -67,7 +67,16 @@ def from_polygons(polygons: Sequence[Sequence[float]], image_size: ImageSize) ->
         raise ValueError(
             "You passed a polygon of fewer than three points, or an odd count of numbers: give x, y pairs."
         )
-    return _rle(coco.merge(coco.frPyObjects([list(map(float, points)) for points in polygons], height, width)))
+    shapes = [np.asarray(points, dtype=float) for points in polygons]
+    for points in shapes:
+        inside = (np.abs(points[0::2] - width / 2) <= 1.5 * width) & (np.abs(points[1::2] - height / 2) <= 1.5 * height)
+        if not inside.all():  # NaN too; drawing an edge takes time in proportion to its length
+            place = int(np.flatnonzero(~inside)[0])
+            raise ValueError(
+                f"You passed a polygon with the point ({points[2 * place]:g}, {points[2 * place + 1]:g}) for an image of "
+                f"{width}x{height}: points are in pixels, and none may lie further outside than the image is large."
+            )
+    return _rle(coco.merge(coco.frPyObjects([points.tolist() for points in shapes], height, width)))
 
 
 def from_boxes(boxes: Sequence[Box], image_size: ImageSize) -> Rle:
@@ -175,7 +184,15 @@ def _pieces(counts: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _record(mask: Rle) -> dict:
-    return {"size": list(mask.size), "counts": mask.counts.encode("ascii")}
+    """As pycocotools takes it, which trusts run lengths and would read or write beyond the picture."""
+    counts = run_lengths(mask)
+    height, width = mask.size
+    if counts.sum() != height * width or counts.min(initial=0) < 0:
+        raise ValueError(
+            f"You passed a mask of {width}x{height} = {width * height} pixels whose run lengths add up to {counts.sum()}: "
+            "it is damaged, or of another picture."
+        )
+    return {"size": [height, width], "counts": mask.counts.encode("ascii")}
 
 
 def _rle(record: dict) -> Rle:

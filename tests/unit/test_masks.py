@@ -1,11 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 import json
+import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from promvil_hf import Box, masks
+from promvil_hf.key_expressions import Rle
 
 
 def random_masks(count=50, seed=3):
@@ -120,3 +122,21 @@ def test_the_benchmark_measures_equal_things():
 
     report = benchmark.main(["--masks", "2", "--repeats", "1"])
     assert report["equal"] < 1e-9
+
+
+@pytest.mark.parametrize("place", [math.nan, math.inf, 1e9, -31.0])
+def test_a_polygon_that_leaves_the_picture_far_behind_is_refused_at_once(place):
+    with pytest.raises(ValueError, match="none may lie further outside than the image is large"):
+        masks.from_polygons([[0, 0, place, 5, 8, 8]], (30, 20))
+
+
+@pytest.mark.parametrize("read", [masks.area, masks.decode, masks.bounding_box, lambda mask: masks.union([mask, mask])])
+@pytest.mark.parametrize("counts", ["0Y3", "0T3Y3", "", "\x7f\x7f", "o" * 50])
+def test_run_lengths_that_do_not_fit_the_picture_are_refused(read, counts):
+    with pytest.raises(ValueError, match="it is damaged, or of another picture"):
+        read(Rle((10, 10), counts))
+
+
+def test_run_lengths_are_ascii():
+    with pytest.raises(ValueError, match="are ASCII"):
+        Rle((10, 10), "é")
