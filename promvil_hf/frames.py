@@ -42,8 +42,9 @@ def decode(frame: Frame, numbers: Sequence[float], image_size: ImageSize) -> Box
     outside_x, outside_y = max(-x0, x1 - 1.0), max(-y0, y1 - 1.0)
     box = Box.clipped(x0, y0, x1, y1)
     if box is None or outside_x > shift_x + FLOAT_DUST or outside_y > shift_y + FLOAT_DUST:
+        of_image = f" of an image of {image_size[0]}x{image_size[1]}" if image_size else ""  # some frames need no size
         raise ValueError(
-            f"You passed {tuple(numbers)} as {frame} of an image of {image_size[0]}x{image_size[1]}: in fractions of "
+            f"You passed {tuple(numbers)} as {frame}{of_image}: in fractions of "
             f"the image that is ({x0:.4f}, {y0:.4f}, {x1:.4f}, {y1:.4f}), which is no box inside it. Check which frame "
             "the numbers are in, or cut them with `Box.clipped(*frame.corners(numbers, image_size))`."
         )

@@ -39,7 +39,7 @@ class Interval:
 @dataclass(frozen=True, slots=True)
 class PairedTest:
     """Mean of `a - b` over the same rows, its interval, and the two-sided p-value of "which is which does not
-    matter".
+    matter". Where a score is NaN or infinite, the p-value is NaN and the interval's note says so.
     """
 
     difference: Interval
@@ -127,7 +127,9 @@ def bootstrap_interval(
     if not len(sums):
         return Interval(low=math.nan, high=math.nan, note="no rows", **made)
     if not math.isfinite(estimate):
-        return Interval(low=math.nan, high=math.nan, note="the estimate itself is undefined", **made)
+        broken = int((~np.isfinite(columns)).any(1).sum())
+        note = f"{broken} of {len(columns)} rows are NaN or infinite" if broken else "the estimate itself is undefined"
+        return Interval(low=math.nan, high=math.nan, note=note, **made)
     if len(sums) == 1:
         return Interval(low=math.nan, high=math.nan, note="one cluster only: nothing to resample", **made)
     values = statistic(resample(sums, resamples, seed))
@@ -168,7 +170,8 @@ def paired_test(
             f"You passed scores of shapes {a.shape} and {b.shape}: a paired test needs one score per row of each "
             "system, for the same rows in the same order."
         )
-    change = a - b
+    with np.errstate(invalid="ignore"):  # infinite less infinite is NaN, which the interval tells
+        change = a - b
     interval = bootstrap_interval(
         change, clusters=clusters, confidence=confidence, resamples=resamples, method=method, seed=seed
     )
@@ -177,8 +180,8 @@ def paired_test(
     seen = abs(sums.sum())
     slack = 1e-12 * max(1.0, moved.sum())  # sums of the same numbers in another order are still the same
     exact = 2 ** min(len(moved), 63) <= resamples
-    if not len(change):
-        p_value = math.nan
+    if not len(change) or not np.isfinite(change).all():
+        p_value = math.nan  # the interval's note says why
     elif exact:
         signs = 1 - 2 * (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved)) & 1)
         p_value = float(np.mean(np.abs(signs @ moved) >= seen - slack))

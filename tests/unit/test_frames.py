@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """There and back: for every frame, random boxes and image sizes return within the frame's own stated resolution."""
 
+import math
 import random
 
 import pytest
@@ -148,3 +149,10 @@ def test_numbers_of_another_frame_are_refused_with_both_readings():
 def test_a_frame_that_needs_the_image_size_says_so():
     with pytest.raises(ValueError, match=r"image_size=None.*original image's \(width, height\)"):
         PaddedSquare().encode(Box(0, 0, 1, 1), None)
+
+
+@pytest.mark.parametrize("frame", [Thousandths(), Fractions(), LocationBins()])
+@pytest.mark.parametrize("numbers", [(0, 0, 2000, 500), (5, 5, 1, 1), (math.nan,) * 4, (1, 2, 3), (10**400,) * 4, ("a",) * 4])
+def test_numbers_that_are_no_box_give_a_sentence_also_without_an_image_size(frame, numbers):
+    with pytest.raises(ValueError, match=r"no box inside it|it takes 4 finite numbers"):
+        decode(frame, numbers, None)

@@ -1,4 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -152,3 +154,11 @@ def test_what_cannot_be_resampled_is_said():
     with pytest.raises(ValueError, match="one score per row of each system"):
         paired_test([1, 0], [1])
     assert ratio(np.array([3.0, 4.0])) == 0.75
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("rows", [3, 40])
+def test_a_score_that_is_no_number_gives_nan_with_its_reason(broken, rows):
+    test = paired_test(np.array([broken] + [1.0] * (rows - 1)), np.zeros(rows))
+    assert math.isnan(test.p_value) and math.isnan(test.difference.low)
+    assert test.difference.note == f"1 of {rows} rows are NaN or infinite"
