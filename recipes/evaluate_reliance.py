@@ -5,7 +5,7 @@
 # ///
 """Visual Reliance Score of a model on FiVL-VQAv2, FiVL-GQA or FiVL-POPE; the same as `promvil reliance`.
 
-    torchrun --nproc_per_node 8 recipes/evaluate_reliance.py fivl --config gqa --images gqa/images \\
+    torchrun --nproc_per_node 8 recipes/evaluate_reliance.py --rows fivl --config gqa --images gqa/images \\
         --model llava-hf/llava-1.5-7b-hf --out runs/reliance/llava-7b-gqa
 
 Precondition: rows with key expressions (`promvil build fivl`) and their pictures. Expected: reliance.json and a page. The

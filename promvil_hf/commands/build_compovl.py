@@ -1,19 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Build CompoVL: nested phrases with boxes from a Visual Genome folder.
+"""The command `promvil build compovl`, over `promvil_hf.compovl`."""
 
-    promvil build compovl --vg visual_genome --out compovl --workers 2
-    promvil build compovl --vg visual_genome --out compovl --exclude-coco refs.json --exclude-vg gqa_val.json
-    promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
-
-The same command goes on after an interruption. --mode preprocess writes the paper's first stage instead: pairs of regions
-that share an object, as prompts for a language model.
-
-Floor 5.
-"""
-
-import sys
 from pathlib import Path
 
+from promvil_hf.commands import options
 from promvil_hf.compovl.compose import SOURCES, Composing
 from promvil_hf.compovl.compovl_build import VIEWS, Mixing, build, push, tell
 from promvil_hf.compovl.compovl_rows import Splitting
@@ -21,67 +11,67 @@ from promvil_hf.compovl.leakage import read_list
 from promvil_hf.compovl.visual_genome import RELEASES
 
 
-MODES = ("chains", "preprocess")
+HELP = """
+Build CompoVL: nested phrases with boxes from a Visual Genome folder.
+
+    promvil build compovl --vg visual_genome --out compovl --workers 2
+    promvil build compovl --vg visual_genome --out compovl --exclude-coco refs.json --exclude-vg gqa_val.json
+    promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
+
+The same command goes on after an interruption. --region-pairs writes the paper's first stage instead: pairs of regions
+that share an object, as prompts for a language model. With --base-url a served model words the expressions.
+"""
+_LIST = "images with these {} ids: RefCOCO refs, GQA questions, COCO instances, or one a line; may be repeated"
 
 
 def add_arguments(parser):
     composing, splitting = Composing(), Splitting()
     add = parser.add_argument
     add("--vg", type=Path, required=True, help="folder with Visual Genome's JSON files (image_data, objects, ...)")
-    add("--out", type=Path, required=True, help="folder to write; an interrupted build there goes on")
-    add("--mode", choices=MODES, default="chains", help="what to build (default: %(default)s)")
-    add("--release", choices=RELEASES, help="refuse files of another release than this one")
-    add("--limit", type=int, metavar="N", help="only the first N images")
-    add("--workers", type=int, default=1, help="processes (default: %(default)s)")
-    add("--restart", action="store_true", help="throw away what a former build left in --out")
-    add("--quiet", action="store_true", help="no progress")
+    options.add(parser, "--out", required=True)
+    add("--release", choices=RELEASES, help="refuse files of another release of Visual Genome than this one")
+    options.add(parser, "--limit", "--workers", "--restart", "--quiet")
 
     group = parser.add_argument_group("leakage: images that must not be trained on")
-    group.add_argument("--exclude-coco", type=Path, action="append", default=[], metavar="FILE", help=_LIST.format("COCO"))
-    group.add_argument(
-        "--exclude-vg", type=Path, action="append", default=[], metavar="FILE", help=_LIST.format("Visual Genome")
-    )
+    for name, ids in (("--exclude-coco", "COCO"), ("--exclude-vg", "Visual Genome")):
+        group.add_argument(name, type=Path, action="append", default=[], metavar="FILE", help=_LIST.format(ids))
 
     group = parser.add_argument_group("composition")
-    group.add_argument("--levels", type=int, default=composing.levels, help="deepest expression (default: %(default)s)")
-    group.add_argument("--per-image", type=int, default=composing.per_image, help="most expressions (default: %(default)s)")
+    group.add_argument("--levels", type=options.positive, default=composing.levels, help="deepest expression")
+    group.add_argument("--per-image", type=options.positive, default=composing.per_image, help="most expressions")
     group.add_argument("--sources", choices=SOURCES, default=composing.sources, help="where relations come from")
     group.add_argument("--keep-ambiguous", action="store_true", help="keep, and mark, what fits several objects")
-    group.add_argument("--writer-url", metavar="URL", help="let a model behind this OpenAI-compatible address word expressions")
-    group.add_argument("--writer-model", metavar="NAME", help="its name there")
+    options.add(parser.add_argument_group("a model that words the expressions"), *options.SERVER)
 
     group = parser.add_argument_group("splits, by image")
-    group.add_argument("--seed", type=int, default=splitting.seed)
-    group.add_argument("--test-share", type=float, default=splitting.test_share, help="of images (default: %(default)s)")
-    group.add_argument("--validation-share", type=float, default=splitting.validation_share, help="(default: %(default)s)")
-    group.add_argument("--test-per-level", type=int, default=splitting.test_per_level, help="cap (default: %(default)s)")
+    options.add(group, "--seed", default=splitting.seed)
+    group.add_argument("--test-share", type=float, default=splitting.test_share, help="of images")
+    group.add_argument("--validation-share", type=float, default=splitting.validation_share, help="of images")
+    group.add_argument("--test-per-level", type=int, default=splitting.test_per_level, help="most test rows of a level")
 
     group = parser.add_argument_group("mixture: other parts of PromViL's training data")
     group.add_argument("--vg-qa", action="store_true", help="draw 8,000 + 500 of Visual Genome's questions")
     group.add_argument("--llava", type=Path, metavar="FILE", help="LLaVA conversations (JSON)")
-    group.add_argument("--vsr-train", type=Path, metavar="FILE", help="VSR statements (JSON Lines)")
-    group.add_argument("--vsr-validation", type=Path, metavar="FILE")
+    group.add_argument("--vsr-train", type=Path, metavar="FILE", help="VSR statements to train on (JSON Lines)")
+    group.add_argument("--vsr-validation", type=Path, metavar="FILE", help="VSR statements to validate on")
     group.add_argument("--coco-instances", type=Path, metavar="FILE", help="instances_*.json: where VSR's boxes come from")
 
     group = parser.add_argument_group("what is written")
-    group.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS), help="(default: all)")
-    group.add_argument("--embed-images", type=Path, metavar="DIR", help="put the photographs of this folder into the rows")
-    group.add_argument("--push", metavar="REPO", help="upload to the Hub, such as promvil/compovl")
-    group.add_argument("--private", action="store_true", help="push to a private repository")
-    group.add_argument("--compat", choices=("fixed", "reference"), default="fixed", help="of --mode preprocess: the "
-                       "reference's rows, defects and all")  # fmt: skip
-
-
-_LIST = "images with these {} ids: RefCOCO refs, GQA questions, COCO instances, or one a line; may be repeated"
+    group.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS), help="of the chains")
+    options.add(group, "--images", "--embed-images", "--push", "--private")
+    group.add_argument("--region-pairs", action="store_true", help="write the paper's first stage instead of chains")
+    group.add_argument("--compat", choices=("fixed", "reference"), default="fixed", help="of --region-pairs; reference: the "
+                       "published code's rows, defects and all")  # fmt: skip
 
 
 def run(args):
-    if args.mode == "preprocess":
+    if args.region_pairs:
         from promvil_hf.compovl.region_pairs import build_region_pairs
 
-        counts = build_region_pairs(args.vg, args.out, compat=args.compat, limit=args.limit, release=args.release)
-        print(counts)
+        print(build_region_pairs(args.vg, args.out, compat=args.compat, limit=args.limit, release=args.release))
         return
+    if args.embed_images and args.images is None:
+        raise ValueError("You passed --embed-images without --images: name the folder of Visual Genome's photographs.")
     writer, name = _writer(args)
     built = build(
         args.vg,
@@ -101,7 +91,7 @@ def run(args):
             vsr_validation=args.vsr_validation,
             coco_instances=args.coco_instances,
         ),
-        embed_images=args.embed_images,
+        embed_images=args.images if args.embed_images else None,
         views=tuple(args.views),
         restart=args.restart,
         progress=not args.quiet,
@@ -114,18 +104,8 @@ def run(args):
 
 
 def _writer(args):
-    if not args.writer_url:
+    if not args.base_url:
         return None, "grammar"
-    if not args.writer_model:
-        raise ValueError("You passed --writer-url without --writer-model: name the model that should write.")
     from promvil_hf.compovl.phrase_writer import EndpointWriter
-    from promvil_hf.endpoint import Endpoint
 
-    endpoint = Endpoint(args.writer_url, args.writer_model, args.out / "answers", max_tokens=128)
-    return EndpointWriter(endpoint), args.writer_model
-
-
-if __name__ == "__main__":
-    from promvil_hf.cli import main
-
-    sys.exit(main(["build", "compovl", *sys.argv[1:]]))
+    return EndpointWriter(options.make_endpoint(args, max_tokens=128)), args.served_model

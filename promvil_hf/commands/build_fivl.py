@@ -1,29 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Build FiVL-Instruct: questions and answers about images, with key expressions and their masks.
+"""The command `promvil build fivl`, over `promvil_hf.fivl`."""
 
-    promvil build fivl --source llava --files mix665k.json --images images --out fivl
-    promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
-        --expressions endpoint --base-url https://api.openai.com/v1 --model gpt-4o
-    promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
-    promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
-        --release fivl_instruct.json --tensors dataset_grounded.tar
-
-The same command goes on after an interruption. For many images, run the stages one by one and divide the second:
-
-    promvil build fivl ... --stage expressions
-    torchrun --nproc_per_node 8 -m promvil_hf build fivl ... --stage masks        (or: accelerate launch, or --ray 8)
-    promvil build fivl ... --stage rows
-
-Floor 5.
-"""
-
-import sys
 from dataclasses import asdict, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from promvil_hf.backends.segmenters import PICKS
+from promvil_hf.commands import options
 from promvil_hf.fivl import extraction as keys
 from promvil_hf.fivl import masking as masks
 from promvil_hf.fivl.conversation_sources import SOURCES, Source, content_hash
@@ -40,41 +24,40 @@ from promvil_hf.fivl.given_masks import given
 from promvil_hf.jobs import JobReport
 
 
+HELP = """
+Build FiVL-Instruct: questions and answers about images, with key expressions and their masks.
+
+    promvil build fivl --source llava --files mix665k.json --images images --out fivl
+    promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
+        --expressions endpoint --base-url https://api.openai.com/v1 --served-model gpt-4o
+    promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
+    promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
+        --published fivl_instruct.json --tensors dataset_grounded.tar
+
+The same command goes on after an interruption. For many images, run the stages one by one and divide the second:
+
+    promvil build fivl ... --stage expressions
+    torchrun --nproc_per_node 8 -m promvil_hf build fivl ... --stage masks        (or: accelerate launch, or --ray 8)
+    promvil build fivl ... --stage rows
+"""
 STAGES = ("all", "expressions", "masks", "rows")
 
 
 def add_arguments(parser):
     add = parser.add_argument
     add("--source", choices=SOURCES, required=True, help="what the files hold")
-    add(
-        "--files",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help="VQAv2 needs two: questions and annotations",
-    )
-    add("--images", type=Path, required=True, metavar="DIR", help="folder that the image names are relative to")
-    add("--out", type=Path, required=True, help="folder to write; an interrupted build there goes on")
-    add("--stage", choices=STAGES, default="all", help="only this one (default: all of them)")
-    add("--limit", type=int, metavar="N", help="only the first N rows")
-    add("--restart", action="store_true", help="throw away what a former build of this source left in --out")
-    add("--quiet", action="store_true", help="no progress")
+    options.add(parser, "--files", "--images", "--out", required=True)
+    add("--stage", choices=STAGES, default="all", help="only this one")
+    options.add(parser, "--limit", "--restart", "--quiet")
 
     group = parser.add_argument_group("key expressions")
     group.add_argument(
         "--expressions",
         default="rules",
         metavar="HOW",
-        help="rules (offline), endpoint (a model on an OpenAI-compatible server), or a file of given ones (default: rules)",
+        help="rules (offline), endpoint (a model on a server), or a file of given ones",
     )
-    group.add_argument("--base-url", metavar="URL", help="address of the server, such as http://localhost:8000/v1")
-    group.add_argument("--model", metavar="NAME", help="its name there; the key is taken from PROMVIL_API_KEY")
-    group.add_argument("--blind", action="store_true", help="do not send the image, only question and answer")
-    group.add_argument("--concurrency", type=int, default=8, help="requests at a time (default: %(default)s)")
-    group.add_argument("--requests-per-minute", type=float, metavar="N", help="rate limit")
-    group.add_argument("--prompt-price", type=float, default=0.0, metavar="P", help="per million tokens")
-    group.add_argument("--completion-price", type=float, default=0.0, metavar="P", help="per million tokens")
+    options.add(group, *options.SERVER, "--blind")
     group.add_argument("--whole-words", action="store_true", help="filter by whole words; FiVL compares characters")
 
     group = parser.add_argument_group("masks")
@@ -82,37 +65,31 @@ def add_arguments(parser):
         "--masks",
         default="grounded-sam",
         metavar="HOW",
-        help="grounded-sam, boxes (a detector only), sam3, or a file of given ones (default: grounded-sam)",
+        help="grounded-sam, boxes (a detector only), sam3, or a file of given ones",
     )
     group.add_argument(
         "--paper", action="store_true", help="FiVL's own settings, defects and all, instead of the defaults"
     )
-    group.add_argument("--detector", default=masks.GROUNDING_DINO, help="(default: %(default)s)")
-    group.add_argument("--segmenter", default=None, help=f"a SAM, SAM 2 or SAM 3 (default: {masks.SAM})")
+    options.add(group, "--detector", default=masks.GROUNDING_DINO)
+    options.add(group, "--segmenter", "--device")
     group.add_argument("--box-threshold", type=float, help=f"(default: {masks.DEFAULTS.box_threshold})")
     group.add_argument("--sam-masks", choices=PICKS, help=f"of SAM's three (default: {masks.DEFAULTS.sam_masks})")
-    group.add_argument("--batch-size", type=int, default=masks.DEFAULTS.batch_size, help="(default: %(default)s)")
-    group.add_argument("--shard-size", type=int, default=64, help="rows lost by a kill at most (default: %(default)s)")
-    group.add_argument(
-        "--device", default="auto", help="cuda:1, cpu (default: the process's own GPU, where there is one)"
-    )
-    group.add_argument("--dtype", default="float32", help="float32, bfloat16, float16 (default: %(default)s)")
-    group.add_argument("--ray", type=int, metavar="N", help="divide the masks over N Ray tasks")
-    group.add_argument("--gpus-per-task", type=float, default=0.0, help="of a Ray task (default: %(default)s)")
+    options.add(group, "--batch-size", default=masks.DEFAULTS.batch_size)
+    options.add(group, "--shard-size", default=64)
+    options.add(group, "--dtype", default="float32")
+    group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks over N Ray tasks")
+    group.add_argument("--gpus-per-task", type=float, default=0.0, help="of a Ray task")
 
     group = parser.add_argument_group("instead of both: the published data")
-    group.add_argument("--release", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")
+    group.add_argument("--published", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")
     group.add_argument(
         "--tensors", type=Path, metavar="TAR", help="dataset_grounded.tar, or the folder it was unpacked to"
     )
 
     group = parser.add_argument_group("what is written")
-    group.add_argument("--split", help="name of the split (default: train, validation or test, by source)")
-    group.add_argument("--embed-images", action="store_true", help="put the images into the rows")
-    group.add_argument("--workers", type=int, default=1, help="processes that write Parquet (default: %(default)s)")
+    options.add(group, "--split", "--embed-images", "--workers")
     group.add_argument("--export", type=Path, metavar="DIR", help="write the rows in the published form too")
-    group.add_argument("--push", metavar="REPO", help="upload to the Hub, such as promvil/fivl_instruct")
-    group.add_argument("--private", action="store_true", help="push to a private repository")
+    options.add(group, "--push", "--private")
 
 
 def run(args):
@@ -124,8 +101,8 @@ def run(args):
             f"You started {ranks.world_size} processes for the stage {args.stage!r}: only the masks are divided. Run "
             "--stage expressions in one process, then --stage masks in many, then --stage rows in one."
         )
-    if (args.release is None) != (args.tensors is None):
-        raise ValueError("You passed one of --release and --tensors: the published data needs both.")
+    if (args.published is None) != (args.tensors is None):
+        raise ValueError("You passed one of --published and --tensors: the published data needs both.")
     if not args.images.is_dir():
         raise ValueError(f"You passed --images {args.images}, and there is no such folder.")
     source = Source(args.source, tuple(args.files), args.limit)
@@ -133,8 +110,8 @@ def run(args):
     work = args.out / "work" / config
     terms = Terms(args.shard_size, ranks, args.restart, not args.quiet)
 
-    if args.release is not None and args.stage in ("all", "masks"):
-        import_release(source, args.images, args.release, args.tensors, work, terms=terms)
+    if args.published is not None and args.stage in ("all", "masks"):
+        import_release(source, args.images, args.published, args.tensors, work, terms=terms)
     else:
         if args.stage in ("all", "expressions"):
             _expressions(args, source, work, terms)
@@ -168,33 +145,17 @@ def _expressions(args, source: Source, work: Path, terms: Terms) -> None:
     if args.expressions == "rules":
         annotator, describe = keys.rules, {"annotator": "rules"}
     elif args.expressions == "endpoint":
-        endpoint = _endpoint(args)
+        endpoint = options.make_endpoint(args)
         annotator = keys.by_endpoint(endpoint, not args.blind)
         asked = sha256(repr((keys.INSTRUCTIONS, keys.EXAMPLES)).encode()).hexdigest()[:16]
-        describe = {"annotator": "endpoint", "model": args.model, "sees_image": not args.blind, "prompt": asked}
+        describe = {"annotator": "endpoint", "model": args.served_model, "sees_image": not args.blind, "prompt": asked}
     else:
         path = _given(args.expressions, "--expressions", "rules, endpoint")
         annotator, describe = keys.given(path), {"annotator": "given", "file": content_hash(path)}
     filters = replace(keys.FIVL_FILTERS, whole_words=args.whole_words)
     annotate_expressions(source, args.images, annotator, work, describe=describe, filters=filters, terms=terms)
     if endpoint is not None:
-        print(f"asked {args.model}: {endpoint.spent()}")
-
-
-def _endpoint(args):
-    from promvil_hf.endpoint import Endpoint
-
-    if not args.base_url or not args.model:
-        raise ValueError("You asked for --expressions endpoint: pass --base-url and --model, such as gpt-4o.")
-    return Endpoint(
-        args.base_url,
-        args.model,
-        args.out / "answers",
-        concurrency=args.concurrency,
-        requests_per_minute=args.requests_per_minute,
-        prompt_price=args.prompt_price,
-        completion_price=args.completion_price,
-    )
+        print(f"asked {args.served_model}: {endpoint.spent()}")
 
 
 def _given(path: str, option: str, others: str) -> Path:
@@ -208,7 +169,7 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     changed = {"box_threshold": args.box_threshold, "sam_masks": args.sam_masks, "batch_size": args.batch_size}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
     described = {"settings": asdict(settings), "dtype": args.dtype}
-    device = {"device": args.device, "dtype": args.dtype}
+    device = {"device": args.device or "auto", "dtype": args.dtype}
     if args.masks == "grounded-sam":
         segmenter = args.segmenter or masks.SAM
         make = partial(masks.load_grounded_sam, args.detector, segmenter, settings, **device)
@@ -232,9 +193,3 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     if args.ray:
         return with_ray(run_rank, args.ray, num_gpus=args.gpus_per_task)
     return run_rank(terms.ranks)
-
-
-if __name__ == "__main__":
-    from promvil_hf.cli import main
-
-    sys.exit(main(["build", "fivl", *sys.argv[1:]]))

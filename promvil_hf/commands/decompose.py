@@ -1,19 +1,24 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Show the nested phrases of an expression, simple to complex, with what each leans on.
+"""The command `promvil decompose`."""
+
+import json
+import sys
+
+from promvil_hf.commands import options
+from promvil_hf.nesting import decompose
+
+
+HELP = """
+Show the nested phrases of an expression, simple to complex, with what each leans on.
 
     promvil decompose "the car behind the person next to the man wearing a jacket"
     promvil decompose --json < expressions.txt
 """
 
-import json
-import sys
-
-from promvil_hf.nesting import decompose
-
 
 def add_arguments(parser):
     parser.add_argument("expression", nargs="*", help="expressions; without any, one a line from standard input")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options.add(parser, "--json")
 
 
 def run(args):

@@ -1,16 +1,21 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Print versions, devices and what is installed: paste it into a bug report.
+"""The command `promvil env`."""
+
+import json
+
+from promvil_hf.commands import options
+from promvil_hf.environment import environment
+
+
+HELP = """
+Print versions, devices and what is installed: paste it into a bug report.
 
 Nothing is loaded that does not have to be, and nothing leaves the machine.
 """
 
-import json
-
-from promvil_hf.environment import environment
-
 
 def add_arguments(parser):
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    options.add(parser, "--json")
     parser.add_argument("--no-devices", action="store_true", help="do not load torch to look for accelerators")
 
 

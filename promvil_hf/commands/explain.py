@@ -1,15 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Explain one answer, or draw the atlas of a model's attention heads.
-
-    promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf --atlas runs/atlas/atlas.json
-    promvil explain --rows fivl --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
-
-The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say,
-and what becomes of the answer when the region is hidden. The second needs rows with masks (`promvil build fivl`) and
-writes atlas.html, atlas.json and explanations.jsonl, which `promvil explore` shows without a model.
-
-Floor 5. Thin over `promvil_hf.explain`.
-"""
+"""The command `promvil explain`, over `promvil_hf.explain`."""
 
 import json
 import sys
@@ -18,63 +8,67 @@ from dataclasses import replace
 from pathlib import Path
 
 from promvil_hf.boxes import Box
-from promvil_hf.commands import fivl_rows
+from promvil_hf.commands import options
 from promvil_hf.evaluation.answering import SHORT_ANSWER
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
+from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.pages import write
 
 
+HELP = """
+Explain one answer, or draw the atlas of a model's attention heads.
+
+    promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf --atlas runs/atlas/atlas.json
+    promvil explain --rows fivl --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
+
+The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say,
+and what becomes of the answer when the region is hidden. The second needs rows with masks (`promvil build fivl`) and
+writes atlas.html, atlas.json and explanations.jsonl, which `promvil explore` shows without a model.
+"""
 NULLS = ("auto", "images", "cells")
 SEGMENTED = 200  # pictures that a detector and segmenter look at, at most
 
 
 def add_arguments(parser):
     parser.add_argument("image", type=Path, nargs="?", help="a picture, with a question; or --rows")
-    parser.add_argument("question", nargs="?")
-    parser.add_argument("--rows", type=Path, help="rows with masks: the atlas of a model")
-    fivl_rows.add_row_arguments(parser.add_argument_group("rows"))
-    fivl_rows.add_model_arguments(parser.add_argument_group("model"))
+    parser.add_argument("question", nargs="?", help="about the picture")
+    options.add(parser.add_argument_group("rows: the atlas of a model"), "--rows", "--config", "--images", "--limit")
+
+    model = parser.add_argument_group("model")
+    options.add(model, *options.MODEL, "--prompt", "--max-new-tokens", "--batch-size")
 
     what = parser.add_argument_group("what is shown")
-    what.add_argument("--atlas", type=Path, help="atlas.json of this model: its best heads are shown")
+    what.add_argument("--atlas", type=Path, metavar="FILE", help="atlas.json of this model: its best heads are shown")
     what.add_argument("--heads", nargs="+", metavar="L.H", help="these heads, as layer.head from 0")
-    what.add_argument(
-        "--top", type=int, default=5, help="how many of the best, of those that pass (default: %(default)s)"
-    )
-    what.add_argument("--answer", help="tell the model this answer instead of asking it")
+    what.add_argument("--top", type=options.positive, default=5, help="how many of the best, of those that pass")
+    what.add_argument("--given-answer", metavar="TEXT", help="take this for the model's answer instead of asking it")
     what.add_argument("--key", nargs="+", default=[], metavar="PHRASE", help="phrases of the answer (default: found)")
     what.add_argument("--box", nargs="+", default=[], metavar="X0,Y0,X1,Y1", help="the region to hide, in fractions")
-    what.add_argument("--fill", choices=FILLS, default="black", help="what hides (default: %(default)s)")
-    what.add_argument("--prompt", help="wording of a row's question; {text} stands for it")
-    what.add_argument("--seed", type=int, default=0, help="of shuffles and random boxes (default: %(default)s)")
+    options.add(what, "--fill", choices=FILLS)
+    options.add(what, "--seed")
 
     how = parser.add_argument_group("atlas")
-    how.add_argument("--given-answers", action="store_true", help="tell the rows' answers instead of asking the model")
-    how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
-    how.add_argument("--shuffles", type=int, default=200, help="of the masks (default: %(default)s)")
-    how.add_argument("--level", type=float, default=0.05, help="error that is allowed (default: %(default)s)")
     how.add_argument(
-        "--control", choices=("family", "fdr"), default="family", help="of which error (default: %(default)s)"
+        "--given-answers", action="store_true", help="take the rows' answers for the model's instead of asking it"
     )
+    how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
+    how.add_argument("--shuffles", type=options.positive, default=200, help="of the masks")
+    how.add_argument("--level", type=float, default=0.05, help="error that is allowed")
+    how.add_argument("--control", choices=("family", "fdr"), default="family", help="of which error")
     how.add_argument(
-        "--segment-with", choices=("grounded-sam",), help="hold the words of patches against this, as FiVL does"
+        "--segment-with", choices=("grounded-sam",), help="compare the words of patches with this, as FiVL does"
     )
     how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="of its detector")
-    how.add_argument("--detector", default=GROUNDING_DINO, help="(default: %(default)s)")
-    how.add_argument("--segmenter", default=SAM, help="(default: %(default)s)")
-    how.add_argument(
-        "--examples", type=int, default=12, metavar="N", help="answers on the page (default: %(default)s)"
-    )
-
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/explain"), help="folder to write (default: %(default)s)"
-    )
+    options.add(how, "--detector", default=GROUNDING_DINO)
+    options.add(how, "--segmenter", default=SAM)
+    how.add_argument("--examples", type=int, default=12, metavar="N", help="answers on the page")
+    options.add(parser, "--out", default=Path("runs/explain"))
 
 
 def run(args):
@@ -84,26 +78,22 @@ def run(args):
         )
     if not args.model:
         raise ValueError("You passed no --model: name a checkpoint whose image tokens are patches, such as LLaVA's.")
-    return _one(args) if args.rows is None else _atlas(args)
+    if args.rows is None:
+        _explain_one(args)
+    else:
+        _draw_atlas(args)
 
 
-def _one(args):
+def _explain_one(args):
     if not args.question:
         raise ValueError(f"You passed the picture {args.image} without a question.")
-    from promvil_hf.explain.explanations import explain
-    from promvil_hf.images import UnreadableImage, read_image
-
     boxes = tuple(_box(text) for text in args.box)
-    keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
-    try:
-        image = read_image(args.image)
-    except UnreadableImage as error:
-        raise ValueError(f"Cannot read {args.image}: {error}.") from error
+    image = options.read_picture(args.image)
     atlas = _read_atlas(args.atlas)
-    found = explain(
-        fivl_rows.load_backend(args), image, args.question, name=args.image.name, image_name=str(args.image),
-        heads=_heads(args, atlas), keys=keys, find_keys=_phrases, region=boxes, answer=args.answer, model=args.model,
-        max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
+    found = _explained(
+        args, options.load_backend(args), image, args.question, name=args.image.name, image_name=str(args.image),
+        heads=_heads(args, atlas), keys=[KeyExpression(phrase, 0, boxes) for phrase in args.key], find_keys=_phrases,
+        region=boxes, answer=args.given_answer,
     )  # fmt: skip
     args.out.mkdir(parents=True, exist_ok=True)
     write_explanations(args.out / "explanations.jsonl", [found])
@@ -114,57 +104,64 @@ def _one(args):
     print(f"page: {page}", file=sys.stderr)
 
 
-def _atlas(args):
-    from promvil_hf.backends.base import Decoding
+def _explained(args, backend, image, question: str, **settings):
     from promvil_hf.explain.explanations import explain
-    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
 
+    return explain(
+        backend, image, question, model=args.model, max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
+        **settings,
+    )  # fmt: skip
+
+
+def _draw_atlas(args):
     if args.images is None:
         raise ValueError("You passed --rows without --images: name the folder of pictures.")
     pictures = Pictures(args.images)
-    rows = fivl_rows.read(args.rows, args.config, args.limit)
-    backend = fivl_rows.load_backend(args)
-    wording = (args.prompt or SHORT_ANSWER["chat"] if rows[0].answers else args.prompt or "{text}").replace(
-        "{text}", "{question}"
-    )
-    turns = [turn for row in rows for turn in turns_of(row, lambda row: pictures.open(row.image_path), wording)]
-    own = not args.given_answers
-    decoding = Decoding(max_new_tokens=args.max_new_tokens)
-    told, skipped = tell(backend, turns, own_answers=own, decoding=decoding, batch_size=args.batch_size, progress=True)
-    null = args.null if args.null != "auto" else "images" if len(told) >= LEAST_TURNS else "cells"
-    atlas = head_atlas(
-        backend, told, skipped=skipped, null=null, shuffles=args.shuffles, seed=args.seed,
-        batch_size=args.batch_size, progress=True,
-        settings={"model": args.model, "adapter": args.adapter, "answers": "own" if own else "given", "rows": str(args.rows)},
-    )  # fmt: skip
+    rows = read_fivl_rows(args.rows, args.config, args.limit)
+    backend = options.load_backend(args)
+    atlas, answered, null = _atlas(args, backend, rows, pictures)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
     heads = _heads(args, atlas)
     examples = [
-        explain(
-            backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
-            heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=None if own else one.turn.answer,
-            model=args.model, max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
+        _explained(
+            args, backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
+            heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=one.turn.answer if args.given_answers else None,
         )
-        for one in _spread(told, args.examples)
+        for one in _spread(answered, args.examples)
     ]  # fmt: skip
     write_explanations(args.out / "explanations.jsonl", examples)
+    page = atlas_page(
+        atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,
+        segmentation=_segmentation(args, backend, answered), level=args.level, control=args.control,
+    )  # fmt: skip
+    path = write(args.out / "atlas.html", page)
+    _print_atlas(args, atlas, null)
+    print(f"page: {path}", file=sys.stderr)
 
-    def opened(name: str):
-        return pictures.open(name) if pictures.path(name) else None
 
-    page = write(
-        args.out / "atlas.html",
-        atlas_page(
-            atlas,
-            examples,
-            opened,
-            model=args.model,
-            segmentation=_segmentation(args, backend, told),
-            level=args.level,
-            control=args.control,
-        ),  # fmt: skip
-    )
+def _atlas(args, backend, rows, pictures: Pictures):
+    """The atlas, the answers it was drawn from and the null distribution it was tested against."""
+    from promvil_hf.backends.base import Decoding
+    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
+
+    wording = args.prompt or (SHORT_ANSWER["chat"] if rows[0].answers else "{text}")
+    wording = wording.replace("{text}", "{question}")
+    turns = [turn for row in rows for turn in turns_of(row, lambda row: pictures.open(row.image_path), wording)]
+    answered, skipped = tell(
+        backend, turns, own_answers=not args.given_answers, decoding=Decoding(max_new_tokens=args.max_new_tokens),
+        batch_size=args.batch_size, progress=True,
+    )  # fmt: skip
+    null = args.null if args.null != "auto" else "images" if len(answered) >= LEAST_TURNS else "cells"
+    settings = {"answers": "given" if args.given_answers else "own", "rows": str(args.rows)}
+    atlas = head_atlas(
+        backend, answered, skipped=skipped, null=null, shuffles=args.shuffles, seed=args.seed,
+        batch_size=args.batch_size, progress=True, settings={**options.describe_model(args), **settings},
+    )  # fmt: skip
+    return atlas, answered, null
+
+
+def _print_atlas(args, atlas: HeadAtlas, null: str) -> None:
     passing = atlas.passing(args.level, args.control)
     print(
         f"{int(passing.sum())} of {passing.size:,} heads look at what is named ({atlas.turns:,} turns, null: {null})"
@@ -177,7 +174,6 @@ def _atlas(args):
         )
     for reason, count in atlas.skipped.items():
         print(f"  left out: {count:,} × {reason}")
-    print(f"page: {page}", file=sys.stderr)
 
 
 def _segmentation(args, backend, told) -> list[dict]:

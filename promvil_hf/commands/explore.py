@@ -1,26 +1,27 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Look through saved explanations in a browser: filters, one checkpoint or two side by side. Needs no model.
+"""The command `promvil explore`, over `promvil_hf.explain.explorer`."""
+
+from pathlib import Path
+
+from promvil_hf.commands import options
+from promvil_hf.explain.explorer import Run, app
+
+
+HELP = """
+Look through saved explanations in a browser: filters, one checkpoint or two side by side. Needs no model.
 
     promvil explore runs/atlas --images images
     promvil explore runs/before runs/after --images images --port 7860
 
 The folders are what `promvil explain` wrote. Needs gradio: pip install "promvil_hf[app]".
-
-Floor 5. Thin over `promvil_hf.explain.explorer`.
 """
-
-from pathlib import Path
-
-from promvil_hf.explain.explorer import Run, app
 
 
 def add_arguments(parser):
     parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="one or two folders of `promvil explain`")
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="folder that the image names are relative to"
-    )
+    options.add(parser, "--images", required=True)
     parser.add_argument("--host", default="127.0.0.1", help="who may see it (default: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="(default: %(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="of the page")
 
 
 def run(args):

@@ -1,80 +1,54 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Ground an expression in a picture, simple parts first, or answer a question with its things located.
-
-    promvil ground photo.jpg "the man next to the woman holding an umbrella"
-    promvil ground photo.jpg "what is the man holding?" --answer --adapter my-adapter --html trace.html
-    promvil ground --queries queries.jsonl --out traces          # thousands, resumable
-    promvil ground photo.jpg "the red cup" --base-url http://localhost:8000/v1 --served Qwen/Qwen3-VL-8B-Instruct
-
-A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
-"expression"; lines about one picture should stand together.
-
-Floor 5. The model comes from `promvil_hf.backends.loading`, all else from `promvil_hf.grounding`.
-"""
+"""The command `promvil ground`, over `promvil_hf.grounding`."""
 
 import json
 import sys
 from pathlib import Path
 
-from promvil_hf.conventions import DEFAULT_DIALECT, DIALECTS, dialect
+from promvil_hf.commands import options
+from promvil_hf.conventions import DIALECTS
+
+
+HELP = """
+Ground an expression in a picture, simple parts first, or answer a question with its things located.
+
+    promvil ground photo.jpg "the man next to the woman holding an umbrella"
+    promvil ground photo.jpg "what is the man holding?" --answer --adapter my-adapter --html trace.html
+    promvil ground --queries queries.jsonl --out traces          # thousands, resumable
+    promvil ground photo.jpg "the red cup" --base-url http://localhost:8000/v1 --served-model Qwen/Qwen3-VL-8B-Instruct
+
+A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
+"expression"; lines about one picture should stand together.
+"""
+MODES = ("one_shot", "progressive", "all")
 
 
 def add_arguments(parser):
-    add = parser.add_argument
-    add("image", nargs="?", help="picture file")
-    add("expression", nargs="*", help="expressions in quotes, or questions with --answer")
-    add("--answer", action="store_true", help="the expressions are questions: locate what they name, then answer them")
+    parser.add_argument("image", nargs="?", help="picture file")
+    parser.add_argument("expression", nargs="*", help="expressions in quotes, or questions with --answer")
+    parser.add_argument("--answer", action="store_true", help="the expressions are questions: ground what they name first")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="JSON Lines in place of a picture and expressions")
 
-    model = parser.add_argument_group("model")
-    add = model.add_argument
-    add("--base", default="microsoft/kosmos-2-patch14-224", help="checkpoint folder or Hub id (default: %(default)s)")
-    add("--adapter", help="LoRA adapter, folder or Hub id")
-    add("--revision", help="of the base")
-    add("--dtype", default="auto", help="of the weights: auto (as saved), float32, bfloat16, float16")
-    add("--device", help="(default: the first GPU, or the CPU)")
-    add("--quantize", choices=("nf4", "int8"), help="load in 4 or 8 bits (extra `quant`)")
-    add("--base-url", metavar="URL", help="ask a served model (OpenAI-compatible) instead of loading one")
-    add("--served", metavar="MODEL", help="its name on that server")
-    add(
-        "--dialect",
-        choices=DIALECTS,
-        default=DEFAULT_DIALECT,
-        help="how a served model writes boxes (default: %(default)s)",
-    )
-    add(
-        "--cache",
-        type=Path,
-        default=Path(".promvil-answers"),
-        help="where answers of a served model are kept (default: %(default)s)",
-    )
+    model = parser.add_argument_group("model: a checkpoint or a server")
+    options.add(model, "--model", default="microsoft/kosmos-2-patch14-224")
+    options.add(model, *options.MODEL[1:], *options.SERVER)
+    options.add(model, "--dialect", choices=DIALECTS)
 
     way = parser.add_argument_group("way of grounding")
-    add = way.add_argument
-    add(
-        "--mode",
-        choices=("progressive", "all", "one_shot"),
-        default="progressive",
-        help="which phrases in it a phrase is told about: those one level below, all, none (default: %(default)s)",
+    options.add(way, "--mode", choices=MODES, default="progressive")
+    way.add_argument("--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included")
+    way.add_argument("--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster")
+    way.add_argument(
+        "--max-boxes", type=options.positive, metavar="N", help="end an answer after so many boxes (with --constrained)"
     )
-    add("--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included")
-    add("--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster")
-    add("--max-boxes", type=int, metavar="N", help="end an answer after so many boxes (with --constrained)")
-    add("--token-budget", type=int, default=16_384, help="tokens held in memory at a time (default: %(default)s)")
+    options.add(way, "--token-budget")
 
     out = parser.add_argument_group("output")
-    add = out.add_argument
-    add("--json", action="store_true", help="one JSON object an expression on standard output")
-    add("--html", type=Path, metavar="FILE", help="write a page that shows each level")
-    add("--png", type=Path, metavar="FILE", help="write a picture of the levels (several expressions: FILE-1.png …)")
-    add("--queries", type=Path, metavar="FILE", help="JSON Lines of queries in place of an image and expressions")
-    add(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder for their traces; the same command goes on after an interruption",
-    )
-    add("--shard-size", type=int, default=256, help="lines that an interruption can cost (default: %(default)s)")
-    add("--restart", action="store_true", help="throw away what a former run left in --out")
+    options.add(out, "--json", "--html")
+    out.add_argument("--png", type=Path, metavar="FILE", help="picture of the levels; of several expressions FILE-1.png …")
+    options.add(out, "--out")
+    options.add(out, "--shard-size", default=256)
+    options.add(out, "--restart")
 
 
 def run(args):
@@ -90,7 +64,7 @@ def run(args):
         raise ValueError("You passed --out, which belongs to --queries. For one picture use --json, --html or --png.")
     # What a user can have mistyped is looked at before gigabytes of weights are.
     if args.queries is None:
-        image = _read(args.image)
+        image = options.read_picture(args.image)
         return _picture(make_grounder(args), image, args)
     if not args.queries.is_file():
         raise ValueError(f"There is no file {args.queries}: pass JSON Lines of queries with --queries.")
@@ -108,41 +82,12 @@ def make_grounder(args):
         raise ValueError(
             "You passed --max-boxes without --constrained: only then are boxes counted as they are written."
         )
-    options = (
+    settings = (
         GroundingOptions.reference(args.mode)
         if args.reference
         else GroundingOptions(args.mode, constrained=args.constrained, max_boxes=args.max_boxes)
     )
-    return ProgressiveGrounder(_backend(args), options, token_budget=args.token_budget)
-
-
-def _backend(args):
-    if args.base_url:
-        if not args.served:
-            raise ValueError("You passed --base-url: pass --served with the model's name on that server.")
-        from promvil_hf.backends.endpoint import EndpointBackend
-        from promvil_hf.endpoint import Endpoint
-
-        return EndpointBackend(Endpoint(args.base_url, args.served, args.cache), dialect(args.dialect))
-    from promvil_hf.backends.loading import load
-
-    return load(
-        args.base,
-        args.adapter,
-        dtype=args.dtype,
-        device=args.device,
-        quantize=args.quantize,
-        revision=args.revision,
-    )
-
-
-def _read(path):
-    from promvil_hf.images import UnreadableImage, read_image
-
-    try:
-        return read_image(path)
-    except UnreadableImage as error:
-        raise ValueError(f"Cannot read {path}: {error}.") from error
+    return ProgressiveGrounder(options.load_backend(args), settings, token_budget=args.token_budget)
 
 
 def _picture(grounder, image, args):
@@ -198,10 +143,7 @@ def _page(path: Path, image, name: str, traces):
 def _file(grounder, args):
     from promvil_hf.grounding.batch_job import ground_file
 
-    model = {"served": args.served, "base_url": args.base_url} if args.base_url else {
-        "base": args.base, "adapter": args.adapter, "revision": args.revision, "dtype": args.dtype, "quantize": args.quantize
-    }  # fmt: skip
-    report = ground_file(
-        grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart
+    model = options.describe_model(args)
+    print(
+        ground_file(grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart)
     )
-    print(report)

@@ -1,22 +1,24 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Judge a random sample of CompoVL by eye: one page with each chain drawn level by level, and what the verdicts say.
-
-    promvil inspect compovl compovl/ --sample 100 --images visual_genome --out judge.html
-    promvil inspect compovl --verdicts compovl-verdicts.json
-
-The page is one file and needs neither server nor network. Judge, press "Save verdicts", and pass the saved files here.
-
-Floor 5.
-"""
+"""The command `promvil inspect compovl`: a page with a form, and what saved verdicts say."""
 
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 from promvil_hf import pages
+from promvil_hf.commands import options
 from promvil_hf.compovl.compose import chain_of
 
 
+HELP = """
+Judge a random sample of CompoVL by eye: one page with each chain drawn level by level, and what the verdicts say.
+
+    promvil inspect compovl --rows compovl --images visual_genome --html judge.html
+    promvil inspect compovl --verdicts compovl-verdicts.json
+
+The chains are of as many pictures. Without --images, which holds VG_100K/ and VG_100K_2/, boxes stand on grey. The page is
+one file and needs neither server nor network. Judge, press "Save verdicts", and pass the saved files here.
+"""
 QUESTIONS = (
     pages.Question("good", "Do the boxes of every level show exactly what its phrase says?", ("good", "bad", "cannot tell")),
     pages.Question("natural", "Would a person say it like this?", ("yes", "no")),
@@ -24,26 +26,23 @@ QUESTIONS = (
 
 
 def add_arguments(parser):
-    add = parser.add_argument
-    add("data", nargs="?", help="folder of a build, or a dataset on the Hub such as promvil/compovl")
-    add("--sample", type=int, default=100, help="how many chains, from as many images (default: %(default)s)")
-    add("--split", default="test", help="(default: %(default)s)")
-    add("--seed", type=int, default=0, help="another seed, another sample")
-    add("--images", type=Path, metavar="DIR", help="folder that holds VG_100K/ and VG_100K_2/; without it boxes stand on grey")
-    add("--out", type=Path, default=Path("compovl-judge.html"), help="page to write (default: %(default)s)")
-    add("--verdicts", type=Path, nargs="+", metavar="FILE", help="print the share judged good, with its interval")
+    options.add(parser, "--rows", "--images", "--sample")
+    options.add(parser, "--split", default="test")
+    options.add(parser, "--seed")
+    options.add(parser, "--html", default=Path("judge-compovl.html"))
+    options.add(parser, "--verdicts")
 
 
 def run(args):
     if args.verdicts:
         print("\n".join(tell(args.verdicts)))
         return
-    if not args.data:
-        raise ValueError("You passed neither a dataset to sample nor --verdicts to read. See `promvil inspect compovl --help`.")
-    if args.sample < 1:
-        raise ValueError(f"You passed --sample {args.sample}: pass 1 or more.")
-    rows = sample(args.data, args.split, args.sample, args.seed)
-    path = pages.write(args.out, judgement_page(rows, args.images, f"{args.data}, {args.split}, seed {args.seed}"))
+    if not args.rows:
+        raise ValueError(
+            "You passed neither --rows to sample nor --verdicts to read. See `promvil inspect compovl --help`."
+        )
+    rows = sample(args.rows, args.split, args.sample, args.seed)
+    path = pages.write(args.html, judgement_page(rows, args.images, f"{args.rows}, {args.split}, seed {args.seed}"))
     print(f"{len(rows)} chains written to {path}. Open it in a browser, judge, and save the verdicts; then:")
     print("  promvil inspect compovl --verdicts compovl-verdicts.json")
 
@@ -101,7 +100,7 @@ def _picture(row: dict, images: Path | None):
     except UnreadableImage as error:
         raise ValueError(
             f"The image {path} cannot be opened: {error}. --images takes the folder that holds VG_100K/ and VG_100K_2/; leave it "
-            "away to draw boxes on grey."
+            "out to draw boxes on grey."
         ) from None
 
 

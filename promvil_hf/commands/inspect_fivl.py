@@ -1,23 +1,24 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Judge FiVL-Instruct by eye: a page with three questions for each sampled key expression, and what the verdicts say.
-
-    promvil inspect fivl fivl --config instruct --images images --sample 100 --out judge.html
-    promvil inspect fivl fivl --config instruct --verdicts fivl-verdicts.json
-
-The questions are those of the paper's own evaluation, where people found 77 % good samples and 58 % relevant masks.
-
-Floor 5.
-"""
+"""The command `promvil inspect fivl`: a page with a form, and what saved verdicts say."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promvil_hf import masks, pages
-from promvil_hf.fivl.fivl_publish import CONFIGS, read_rows
+from promvil_hf.commands import options
 from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.fivl_sample import SampledKey, sample_keys, share
+from promvil_hf.fivl.row_files import fivl_rows_of
 
 
+HELP = """
+Judge FiVL-Instruct by eye: a page with three questions for each sampled key expression, and what the verdicts say.
+
+    promvil inspect fivl --rows fivl --config instruct --images images --html judge.html
+    promvil inspect fivl --verdicts fivl-verdicts.json
+
+The questions are those of the paper's own evaluation, where people found 77 % good samples and 58 % relevant masks.
+"""
 FORM = "fivl"
 QUESTIONS = (
     pages.Question("mask", "Does the mask cover what the words mean, and little else?"),
@@ -28,37 +29,40 @@ PAPER = {"good": "77 % good samples", "mask": "58 % relevant masks"}
 
 
 def add_arguments(parser):
-    add = parser.add_argument
-    add("data", type=Path, help="folder that `promvil build fivl` wrote")
-    add("--config", choices=CONFIGS, help="which part of it (default: the only one)")
-    add("--images", type=Path, metavar="DIR", help="folder that the image names are relative to")
-    add("--sample", type=int, default=100, metavar="N", help="key expressions to judge (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of the sample (default: %(default)s)")
-    add("--out", type=Path, default=Path("judge-fivl.html"), help="page to write (default: %(default)s)")
-    add("--verdicts", type=Path, metavar="FILE", help="do not write a page: read the verdicts one saved")
+    options.add(parser, "--rows", "--config", "--images", "--sample", "--seed")
+    options.add(parser, "--html", default=Path("judge-fivl.html"))
+    options.add(parser, "--verdicts")
 
 
 def run(args):
-    if args.verdicts is not None:
-        print(told(pages.read_verdicts(args.verdicts)))
+    if args.verdicts:
+        print("\n".join(told(pages.read_verdicts(path)) for path in args.verdicts))
         return
-    if args.images is None or not args.images.is_dir():
-        raise ValueError(f"You passed --images {args.images}: pass the folder of the images.")
-    sampled = sample_keys(read_rows(args.data, args.config), args.sample, args.seed)
-    if not sampled:
-        raise ValueError(f"{args.data} has no key expression with a mask: there is nothing to judge.")
+    sampled = sampled_keys(args)
     form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
     page = pages.page(
         "FiVL-Instruct, judged by eye",
         pages.paragraph(
             "The mask is drawn over the image; the words are marked in the answer. Save the verdicts at the end and read "
             "them with: ",
-            pages.code(f"promvil inspect fivl {args.data} --verdicts fivl-verdicts.json"),
+            pages.code("promvil inspect fivl --verdicts fivl-verdicts.json"),
         ),
         form,
         lead=f"{len(sampled)} key expressions, drawn evenly with seed {args.seed}.",
     )
-    print(f"{len(sampled)} key expressions on {pages.write(args.out, page)}")
+    print(f"{len(sampled)} key expressions on {pages.write(args.html, page)}")
+
+
+def sampled_keys(args) -> list[SampledKey]:
+    """The key expressions that --rows, --config, --sample and --seed choose: the same ones for people and for a model."""
+    if args.rows is None:
+        raise ValueError("You passed no --rows: name the folder that `promvil build fivl` wrote.")
+    if args.images is None or not args.images.is_dir():
+        raise ValueError(f"You passed --images {args.images}: pass the folder of the pictures.")
+    sampled = sample_keys(fivl_rows_of(args.rows, args.config), args.sample, args.seed)
+    if not sampled:
+        raise ValueError(f"{args.rows} has no key expression with a mask: there is nothing to judge.")
+    return sampled
 
 
 def _items(sampled: Sequence[SampledKey], images: Path) -> Iterator[pages.JudgementItem]:

@@ -1,15 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""List, copy and run the training recipes that come with the package.
-
-    promvil recipe list
-    promvil recipe copy kosmos2/lora my-lora.yaml
-    promvil recipe run kosmos2/smoke --max_steps 50
-    accelerate launch --config_file ddp.yaml $(promvil recipe path train_kosmos2.py) --config my-lora.yaml
-
-`run` takes a name or a file, and options that win over it. It starts one process; for several GPUs launch the script itself.
-
-Floor 5.
-"""
+"""The command `promvil recipe`."""
 
 import argparse
 import re
@@ -20,6 +10,16 @@ from pathlib import Path
 import promvil_hf
 
 
+HELP = """
+List, copy and run the training recipes that come with the package.
+
+    promvil recipe list
+    promvil recipe copy kosmos2/lora my-lora.yaml
+    promvil recipe run kosmos2/smoke --max_steps 50
+    accelerate launch --config_file ddp.yaml $(promvil recipe path train_kosmos2.py) --config my-lora.yaml
+
+`run` takes a name or a file, and options that win over it. It starts one process; for several GPUs launch the script itself.
+"""
 _LAUNCH = re.compile(r"^# Launch: .*?recipes/(\w+)\.py", re.MULTILINE)
 
 

@@ -160,9 +160,9 @@ def read_rows(source: str, split: str):
 
     path = Path(source.partition(":")[0])
     if path.suffix == ".jsonl":
-        from promvil_hf.commands.fivl_rows import read
+        from promvil_hf.fivl.row_files import read_fivl_rows
 
-        return [row.to_dict() for row in read(path, None)]
+        return [row.to_dict() for row in read_fivl_rows(path)]
     if (path / "work").is_dir():
         from promvil_hf.fivl.fivl_publish import read_rows as read_built
 

@@ -133,7 +133,7 @@ _PROVENANCE = """## Provenance, licence and limits
   (CC BY 4.0), POPE (MIT). Photographs: COCO, Visual Genome and others, each under its own licence; they are referred to.
 - Key expressions and masks are machine-made. Of the published data, the paper's authors had people judge a sample: 77 % were
   good samples, 58 % of the masks were relevant. Judge this build the same way before you rely on it:
-  `promvil inspect fivl OUT --out judge.html`.
+  `promvil inspect fivl --rows OUT --images IMAGES --html judge.html`.
 - Rows of POPE whose answer is "no" mostly drop out, because there is nothing to find: report the balance of the labels.
 - Masks say where a detector and a segmenter saw the phrase, not where a person would.
 """

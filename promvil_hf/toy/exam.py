@@ -2,10 +2,12 @@
 """`python -m promvil_hf.toy.exam`: held-out scenes as benchmark files, for `promvil evaluate` and for anybody's own code.
 
     python -m promvil_hf.toy.exam --out runs/exam
-    promvil evaluate --benchmark compovl --data runs/exam/simple.jsonl --images runs/exam/images --model toy:kosmos2
-    promvil evaluate --benchmark compovl --data runs/exam/nested.jsonl --images runs/exam/images --model toy:kosmos2
-    promvil evaluate --benchmark gqa --data runs/exam/questions.json --images runs/exam/images --model toy:llava --prompt "{text}"
-    promvil evaluate --benchmark pope --data runs/exam/pope.jsonl --images runs/exam/images --model toy:llava --prompt "{text}"
+    promvil evaluate --benchmark compovl --files runs/exam/simple.jsonl --images runs/exam/images --model toy:kosmos2
+    promvil evaluate --benchmark compovl --files runs/exam/nested.jsonl --images runs/exam/images --model toy:kosmos2
+    promvil evaluate --benchmark gqa --files runs/exam/questions.json --images runs/exam/images --model toy:llava \\
+        --prompt "{text}"
+    promvil evaluate --benchmark pope --files runs/exam/pope.jsonl --images runs/exam/images --model toy:llava \\
+        --prompt "{text}"
 
 Special: the files have the forms of the real benchmarks (CompoVL's rows of steps, GQA's and POPE's questions), and no scene of
 them is ever drawn in training. `--prompt "{text}"`: the toy LLaVA never read how real ones are told to be short. No torch.

@@ -46,7 +46,7 @@ def test_the_command_that_evaluates_gives_the_toy_llava_the_same_accuracy_on_the
     asked = ["--images", str(tmp_path / "images"), "--model", "toy:llava", "--prompt", "{text}"]
     for benchmark, file in (("gqa", "questions.json"), ("pope", "pope.jsonl")):
         out = tmp_path / benchmark
-        assert main(["evaluate", "--benchmark", benchmark, "--data", str(tmp_path / file), "--out", str(out), *asked]) == 0
+        assert main(["evaluate", "--benchmark", benchmark, "--files", str(tmp_path / file), "--out", str(out), *asked]) == 0
         found = json.loads((out / "report.json").read_text())
         print(f"\n{benchmark}: {found['scores']['value']:.3f} of {found['scores']['rows']}", end="")
         assert found["scores"]["value"] >= 0.9

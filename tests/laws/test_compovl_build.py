@@ -271,7 +271,8 @@ def test_an_image_that_cannot_be_opened_is_named_and_stops_embedding(toy, tmp_pa
     photos.mkdir(parents=True)
     for image in json.loads((toy / "image_data.json").read_text())[:6]:
         Image.new("RGB", (48, 48), (image["image_id"], 0, 0)).save(photos / f"{image['image_id']}.png")
-    arguments = "--vg", toy, "--out", tmp_path / "out", "--limit", 6, "--views", "default", "--embed-images", photos.parent
+    arguments = ["--vg", toy, "--out", tmp_path / "out", "--limit", 6, "--views", "default"]
+    arguments += ["--embed-images", "--images", photos.parent]
     (photos / "4.png").write_bytes(b"no picture")
     told = refused(capsys, *arguments)
     assert f"The image {photos / '4.png'} cannot be opened" in told and "or build without --embed-images" in told
@@ -289,11 +290,11 @@ def test_an_image_that_cannot_be_opened_is_named_and_stops_embedding(toy, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--limit", 0), "You passed limit=0"),
         (("--test-share", 2), "You passed validation_share=0.02 and test_share=2.0"),
         (("--levels", 9), "You passed levels=9"),
-        (("--embed-images", "/nowhere"), "You asked to embed the images of /nowhere"),
-        (("--writer-url", "http://127.0.0.1:1"), "--writer-url without --writer-model"),
+        (("--embed-images", "--images", "/nowhere"), "You asked to embed the images of /nowhere"),
+        (("--embed-images",), "You passed --embed-images without --images"),
+        (("--base-url", "http://127.0.0.1:1"), "pass both --base-url"),
         (("--exclude-vg", "/nowhere"), "Cannot read the list /nowhere"),
         (("--vsr-train", "/nowhere"), "VSR has no boxes of its own"),
     ],

@@ -51,7 +51,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock" and "answers" not in path.parts
+        if path.is_file() and path.name != ".lock" and "paid" not in path.parts
     }
 
 
@@ -135,8 +135,8 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
     assert "You started 2 processes for the stage 'all': only the masks are divided" in capsys.readouterr().err
     monkeypatch.delenv("WORLD_SIZE")
     for more, told in [
-        (["--release", "x.json"], "You passed one of --release and --tensors"),
-        (["--expressions", "endpoint"], "pass --base-url and --model"),
+        (["--published", "x.json"], "You passed one of --published and --tensors"),
+        (["--expressions", "endpoint"], "pass both --base-url"),
         (
             ["--expressions", "magic"],
             "You passed --expressions magic: it is rules, endpoint, or a file, and there is no",
@@ -169,7 +169,7 @@ def served(monkeypatch):
 
 
 def paid(server, *more):
-    return ["--expressions", "endpoint", "--base-url", server.url, "--model", "tiny", "--stage", "expressions", *more]
+    return ["--expressions", "endpoint", "--base-url", server.url, "--served-model", "tiny", "--stage", "expressions", *more]
 
 
 def test_a_misbehaving_model_leaves_every_turn_annotated_or_rejected(toy, tmp_path, served, capsys, monkeypatch):
@@ -220,7 +220,7 @@ def test_a_killed_and_resumed_run_buys_nothing_twice_and_ends_identical(toy, tmp
     served.delay = 0.0
     subprocess.run([*command, *killed], cwd=REPOSITORY, env=environment, check=True, stdout=subprocess.DEVNULL)
     bought = sum(
-        len(json.loads(path.read_text())["answers"]) for path in (tmp_path / "killed" / "answers").rglob("*.json")
+        len(json.loads(path.read_text())["answers"]) for path in (tmp_path / "killed" / "paid").rglob("*.json")
     )
     assert bought == turns
     assert sum(served.answered.values()) - bought <= 3  # under way at the kill, one a thread

@@ -7,18 +7,33 @@ from types import SimpleNamespace
 import pytest
 
 from promvil_hf import __version__, cli, environment
+from promvil_hf.commands import parsers
 
 
 def test_help_lists_every_command(capsys):
     assert cli.main([]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  {name} " in shown for name in cli.COMMANDS)
+    assert all(f"    {name} " in shown for name in parsers.COMMANDS)
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_has_one_line_of_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main([])
+    lines = capsys.readouterr().out.splitlines()
+    for name, (about, _) in parsers.COMMANDS.items():
+        assert any(line.split() == [name, *about.split()] for line in lines), name
+
+
+def commands(inside=parsers.COMMANDS):
+    for name, (_, module) in inside.items():
+        yield name
+        yield from (f"{name} {part}" for part in (commands(module) if isinstance(module, dict) else ()))
+
+
+@pytest.mark.parametrize("name", list(commands()))
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main([name, "--help"])
+        cli.main([*name.split(), "--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     assert f"usage: promvil {name}" in shown and len(shown) > 150
@@ -31,6 +46,30 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     assert "'gruond'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["evaluate", "--imgaes", "x"], "promvil evaluate: There is no option --imgaes. Did you mean --images"),
+        (["judge", "--served", "x"], "There is no option --served. Did you mean --served-model?"),  # no abbreviations
+        (["build", "compovl", "--vgg=x"], "promvil build compovl: There is no option --vgg. Did you mean --vg"),
+        (["env", "--qqqqqq"], "There is no option --qqqqqq. `promvil env --help` lists all options."),
+        (["env", "--json", "more"], "promvil env: unrecognized arguments: more"),
+        (["build", "compvol"], "promvil build: argument DATASET: invalid choice: 'compvol'"),
+        (["build"], "promvil build: the following arguments are required: DATASET"),
+        (["evaluate", "--limit", "none"], "argument --limit: none is no whole number of 1 or more"),
+    ],
+)
+def test_a_mistyped_call_is_refused_in_one_line_that_names_what_was_meant(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and sentence in told and told.count("\n") == 1
+
+
+def test_a_value_may_look_like_an_option_after_two_dashes(capsys):
+    assert cli.main(["decompose", "--", "--a cup"]) == 0
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
@@ -41,8 +80,8 @@ def test_an_error_the_user_can_mend_is_a_sentence_and_not_a_traceback(monkeypatc
     def run(args):
         raise ValueError("You passed nothing.")
 
-    broken = SimpleNamespace(__doc__="Broken.", add_arguments=lambda parser: None, run=run)
-    monkeypatch.setattr(cli, "import_module", lambda name: broken)
+    broken = SimpleNamespace(HELP="Broken.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(parsers, "import_module", lambda name: broken)
     assert cli.main(["env"]) == 2
     assert capsys.readouterr().err == "promvil: You passed nothing.\n"
     with pytest.raises(ValueError, match="You passed nothing"):
@@ -53,8 +92,8 @@ def test_stopping_by_hand_says_that_finished_parts_are_kept(monkeypatch, capsys)
     def run(args):
         raise KeyboardInterrupt
 
-    stopped = SimpleNamespace(__doc__="Stopped.", add_arguments=lambda parser: None, run=run)
-    monkeypatch.setattr(cli, "import_module", lambda name: stopped)
+    stopped = SimpleNamespace(HELP="Stopped.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(parsers, "import_module", lambda name: stopped)
     assert cli.main(["env"]) == 130
     assert "goes on from there" in capsys.readouterr().err
 

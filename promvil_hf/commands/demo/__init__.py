@@ -1,5 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Both methods on a drawn toy world, from data to evidence, and a page that shows what came out.
+"""The command `promvil demo`. A module a chapter: world, promvil, fivl; page shows them."""
+
+import hashlib
+import time
+from pathlib import Path
+
+from promvil_hf.commands import options
+
+
+HELP = """
+Both methods on a drawn toy world, from data to evidence, and a page that shows what came out.
 
     promvil demo --out runs/demo
 
@@ -7,21 +17,14 @@ PromViL: CompoVL -> LoRA with a curriculum -> one-shot against progressive groun
 and without vision modeling -> Visual Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the
 published checkpoints; only the world and the two base models are small. Nothing on the page is known beforehand: the
 figures are those of this run. Called again, finished chapters are kept.
-
-Floor 5. A module a chapter: world, promvil, fivl; page shows them.
 """
-
-import hashlib
-import time
-from pathlib import Path
 
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("--out", type=Path, default=Path("runs/demo"), help="folder to write (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of scenes, training and intervals (default: %(default)s)")
+    options.add(parser, "--out", default=Path("runs/demo"))
+    options.add(parser, "--seed", "--restart")
     add("--quick", action="store_true", help="a few scenes and steps: shows the path, not the result")
-    add("--restart", action="store_true", help="delete what an earlier run kept in --out, and begin afresh")
     add("--kosmos2-base", type=Path, metavar="DIR", help="another toy Kosmos-2 to begin with than the shipped one")
     add("--llava-base", type=Path, metavar="DIR", help="likewise another toy LLaVA")
 
@@ -62,7 +65,7 @@ def run(args):
         "  promvil recipe run kosmos2/lora --data compovl --image_root VISUAL_GENOME_DIR\n"
         "  promvil build fivl --help                                         (docs/fivl_instruct.md)\n"
         "  promvil recipe run llava/lora --data fivl --image_root IMAGES\n"
-        "  promvil reliance fivl --config gqa --images IMAGES --model llava-hf/llava-1.5-7b-hf --out runs/llava\n"
+        "  promvil reliance --rows fivl --config gqa --images IMAGES --model llava-hf/llava-1.5-7b-hf --out runs/llava\n"
         '  promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf'
     )
 

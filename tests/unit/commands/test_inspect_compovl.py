@@ -35,7 +35,7 @@ def inspect(*arguments):
 
 
 def page_of(built, tmp_path, *arguments):
-    assert inspect(built, "--out", tmp_path / "page.html", *arguments) == 0
+    assert inspect("--rows", built, "--html", tmp_path / "page.html", *arguments) == 0
     return (tmp_path / "page.html").read_text()
 
 
@@ -82,16 +82,15 @@ def test_verdicts_print_the_share_judged_good_with_an_interval(built, tmp_path, 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "You passed neither a dataset to sample nor --verdicts to read"),
-        (("{built}", "--sample", "0"), "You passed --sample 0"),
-        (("{built}", "--split", "dev"), "Cannot read the split 'dev' of"),
-        (("{built}", "--images", "/nowhere"), "The image /nowhere/VG_100K/"),
+        ((), "You passed neither --rows to sample nor --verdicts to read"),
+        (("--rows", "{built}", "--split", "dev"), "Cannot read the split 'dev' of"),
+        (("--rows", "{built}", "--images", "/nowhere"), "The image /nowhere/VG_100K/"),
         (("--verdicts", "{built}/report.json"), "which is not a verdict file"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(built, tmp_path, capsys, arguments, sentence):
     given = [own.format(built=built) for own in arguments]
-    assert inspect(*given, "--out", tmp_path / "page.html") == 2
+    assert inspect(*given, "--html", tmp_path / "page.html") == 2
     told = capsys.readouterr().err
     assert sentence in told and "Traceback" not in told
     assert not (tmp_path / "page.html").exists()

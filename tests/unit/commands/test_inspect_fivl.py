@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from promvil_hf import jobs
-from promvil_hf.cli import COMMANDS, main
+from promvil_hf.cli import main
 from promvil_hf.endpoint import Endpoint
 from promvil_hf.fivl import judge
 from promvil_hf.fivl.fivl_sample import sample_keys
@@ -33,7 +33,7 @@ def built(tmp_path):
 
 
 def page(built, tmp_path, *more):
-    told = ["inspect", "fivl", built, "--images", tmp_path / "images", "--out", tmp_path / "judge.html", *more]
+    told = ["inspect", "fivl", "--rows", built, "--images", tmp_path / "images", "--html", tmp_path / "judge.html", *more]
     assert main([str(each) for each in told]) == 0
     return (tmp_path / "judge.html").read_text()
 
@@ -73,7 +73,7 @@ def test_verdicts_become_shares_with_intervals_as_in_the_paper(built, tmp_path, 
     answers = [("yes", "yes", "yes")] * 6 + [("no", "yes", "yes")] * 4 + [("cannot tell", "no", "no")] * 2
     file = verdicts(tmp_path, html, answers)
     capsys.readouterr()
-    assert main(["inspect", "fivl", str(built), "--verdicts", str(file)]) == 0
+    assert main(["inspect", "fivl", "--verdicts", str(file)]) == 0
     told = capsys.readouterr().out
     assert "judged by Ada: 12 of 14 key expressions" in told
     assert re.search(
@@ -81,15 +81,18 @@ def test_verdicts_become_shares_with_intervals_as_in_the_paper(built, tmp_path, 
     )
     assert re.search(r"good  83\.3% yes .* of 12, 0 cannot tell \(the paper: 77 % good samples\)", told)
     file.write_text(file.read_text().replace('"form": "fivl"', '"form": "compovl"'))
-    assert main(["inspect", "fivl", str(built), "--verdicts", str(file)]) == 2
+    assert main(["inspect", "fivl", "--verdicts", str(file)]) == 2
     assert "These verdicts are of the form 'compovl', not of 'fivl'" in capsys.readouterr().err
 
 
 def test_what_is_missing_is_named(built, tmp_path, capsys):
-    assert main(["inspect", "fivl", str(built)]) == 2
-    assert "pass the folder of the images" in capsys.readouterr().err
-    assert main(["inspect", "fivl", str(built), "--images", str(tmp_path / "images"), "--sample", "0"]) == 2
-    assert "You passed a sample of 0: pass 1 or more" in capsys.readouterr().err
+    assert main(["inspect", "fivl", "--rows", str(built)]) == 2
+    assert "pass the folder of the pictures" in capsys.readouterr().err
+    assert main(["inspect", "fivl"]) == 2
+    assert "You passed no --rows" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["inspect", "fivl", "--rows", str(built), "--images", str(tmp_path / "images"), "--sample", "0"])
+    assert "argument --sample: 0 is no whole number of 1 or more" in capsys.readouterr().err
 
 
 # -- the model
@@ -120,11 +123,10 @@ def judged(built, tmp_path, monkeypatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setitem(COMMANDS, "judge", ("judge", "let a model judge a sample of FiVL-Instruct"))
     with fake_model(reply) as server:
 
         def run(*more):
-            told = ["judge", built, "--images", tmp_path / "images", "--base-url", server.url, "--model", "tiny"]
+            told = ["judge", "--rows", built, "--images", tmp_path / "images", "--base-url", server.url, "--served-model", "tiny"]
             told += ["--out", tmp_path / "judged", "--sample", "10", "--quiet", *more]
             return main([str(each) for each in told])
 
@@ -136,7 +138,7 @@ def test_the_model_takes_three_tests_and_its_agreement_with_people_is_told(built
     html = page(built, tmp_path, "--sample", "10")
     names = re.findall(r'data-item="([^"]+)"', html)
     answers = [("yes" if name.endswith("/0") else "no", "yes", "yes") for name in names]
-    assert judged("--human", verdicts(tmp_path, html, answers)) == 0
+    assert judged("--verdicts", verdicts(tmp_path, html, answers)) == 0
     told = capsys.readouterr().out
     assert "10 key expressions, 10 judged, 0 rejected" in told
     firsts = sum(name.endswith("/0") for name in names)

@@ -82,9 +82,9 @@ def test_pope_and_gqa_through_the_command_give_the_oracle_values_and_never_load_
 import sys
 from promvil_hf import cli
 common = ["--resamples", "199", "--strict"]
-assert cli.main(["evaluate", "--benchmark", "pope", "--data", {str(shared_data / "pope/coco_pope_popular.jsonl")!r},
+assert cli.main(["evaluate", "--benchmark", "pope", "--files", {str(shared_data / "pope/coco_pope_popular.jsonl")!r},
                  "--predictions", {str(said)!r}, "--yes-no-rule", "llava", "--out", "pope", *common]) == 0
-assert cli.main(["evaluate", "--benchmark", "gqa", "--data", {str(shared_data / "gqa/gqa_testdev_250.json")!r},
+assert cli.main(["evaluate", "--benchmark", "gqa", "--files", {str(shared_data / "gqa/gqa_testdev_250.json")!r},
                  "--predictions", {str(shared_data / "gqa/llava-v1.5-13b_answers_250.jsonl")!r}, "--out", "gqa", *common]) == 0
 heavy = {{"torch", "transformers", "trl", "peft", "datasets", "evaluate"}} & set(sys.modules)
 assert not heavy, heavy
@@ -524,7 +524,7 @@ def test_a_tiny_model_is_evaluated_end_to_end_by_the_command(tmp_path, capsys):
     rows = [to_row(chain, f"VG_100K/{scene.image_id}.png", dataset="toy") for scene, chain in chains(drawn, 2)]
     data, model = lines(tmp_path / "rows.jsonl", *rows), save_model(tiny_kosmos2(), tmp_path / "model")
     command = [
-        "evaluate", "--benchmark", "compovl", "--data", str(data), "--images", str(tmp_path / "images"), "--model",
+        "evaluate", "--benchmark", "compovl", "--files", str(data), "--images", str(tmp_path / "images"), "--model",
         str(model), "--max-new-tokens", "3", "--resamples", "99", "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     assert cli.main(command) == 0
@@ -549,7 +549,7 @@ def test_two_processes_of_torchrun_write_the_report_of_one(tmp_path):
     rows = [to_row(chain, f"VG_100K/{scene.image_id}.png", dataset="toy") for scene, chain in chains(drawn, 4)]
     data, model = lines(tmp_path / "rows.jsonl", *rows), save_model(tiny_kosmos2(), tmp_path / "model")
     recipe = [
-        str(ROOT / "recipes/evaluate_grounding.py"), "--benchmark", "compovl", "--data", str(data), "--images",
+        str(ROOT / "recipes/evaluate_grounding.py"), "--benchmark", "compovl", "--files", str(data), "--images",
         str(tmp_path / "images"), "--model", str(model), "--max-new-tokens", "6", "--resamples", "199",
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -576,17 +576,19 @@ def test_the_command_says_what_is_missing_or_too_much(toy, tmp_path, capsys):
 
     assert "You passed no benchmark: name one" in told()
     assert "You passed no files of pope" in told("--benchmark", "pope", "--predictions", "x")
-    assert "both or neither of --predictions and --model" in told("--benchmark", "pope", "--data", "x")
-    assert "There is no file x" in told("--benchmark", "pope", "--data", "x", "--predictions", "y")
+    assert "You passed nothing that answers" in told("--benchmark", "pope", "--files", "x")
+    assert "There is no file x" in told("--benchmark", "pope", "--files", "x", "--predictions", "y")
     assert "only promvil_lines lacks its truth" in told(
-        "--benchmark", "pope", "--data", "x", "--predictions", "y", "--labelled", "gqa", "z"
+        "--benchmark", "pope", "--files", "x", "--predictions", "y", "--labelled", "gqa", "z"
     )
     row = {"question_id": 1, "image": "1.jpg", "text": "Is it?", "label": "yes"}
     data = lines(tmp_path / "coco_pope_popular.json", row, row | {"question_id": 2, "label": "no"})
     said = lines(tmp_path / "p.jsonl", {"id": 1, "text": "yes"})
-    common = ("--benchmark", "pope", "--data", str(data), "--predictions", str(said), "--out", str(tmp_path / "o"))
+    common = ("--benchmark", "pope", "--files", str(data), "--predictions", str(said), "--out", str(tmp_path / "o"))
     assert "Strict mode: 1 × row without an answer" in told(*common, "--strict")
-    assert "--limit 0: it is at least 1" in told(*common, "--limit", "0")
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", *common, "--limit", "0"])
+    assert "argument --limit: 0 is no whole number of 1 or more" in capsys.readouterr().err
     assert cli.main(["evaluate", *common, "--limit", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == 1.0
     warnings = Report.load(tmp_path / "o/report.json").benchmark["warnings"]
@@ -602,7 +604,7 @@ def test_prompt_lines_are_scored_by_the_truth_of_their_benchmark(tmp_path, capsy
     labels.write_text(json.dumps({"q": question}))
     data = lines(tmp_path / "gqa_testdev.txt", "[image]/path/to/n1.jpg<tab>Is it overcast?")
     said = lines(tmp_path / "p.jsonl", {"id": 1, "text": "No."})
-    command = ["evaluate", "--benchmark", "promvil_lines", "--data", str(data), "--predictions", str(said)]
+    command = ["evaluate", "--benchmark", "promvil_lines", "--files", str(data), "--predictions", str(said)]
     command += ["--out", str(tmp_path)]
     assert cli.main([*command, "--labelled", "gqa", str(labels)]) == 0
     assert Report.load(tmp_path / "report.json").scores["value"] == 1.0

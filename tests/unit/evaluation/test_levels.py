@@ -161,7 +161,7 @@ def test_one_shot_and_progressive_are_compared_level_by_level_by_the_command(tmp
     model = save_model(tiny_kosmos2(), tmp_path / "model")
     for mode in ("one_shot", "progressive"):
         command = [
-            "evaluate", "--benchmark", "compovl", "--data", str(data), "--images", str(tmp_path / "images"), "--model",
+            "evaluate", "--benchmark", "compovl", "--files", str(data), "--images", str(tmp_path / "images"), "--model",
             str(model), "--max-new-tokens", "3", "--resamples", "99", "--mode", mode, "--out", str(tmp_path / mode),
         ]  # fmt: skip
         assert cli.main(command) == 0

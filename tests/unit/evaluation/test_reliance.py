@@ -199,7 +199,7 @@ def promvil(*words) -> int:
 
 
 def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
-    assert promvil(data / "rows.jsonl", "--images", data / "images", "--write-twins", data / "twins") == 0
+    assert promvil("--rows", data / "rows.jsonl", "--images", data / "images", "--write-twins", data / "twins") == 0
     lines = [json.loads(line) for line in (data / "twins" / "twins.jsonl").read_text().splitlines()]
     assert len(lines) == 7 * len(KINDS) and {line["kind"] for line in lines} == set(KINDS)
     assert all((data / "twins" / line["image"]).is_file() for line in lines if line["image"])
@@ -208,7 +208,7 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
     ]
     answers = [{"id": line["id"], "text": "red" if line["covered"] < 0.2 else "grey"} for line in lines]
     (data / "answers.jsonl").write_text("".join(json.dumps(one) + "\n" for one in reversed(answers)))
-    assert promvil(data / "rows.jsonl", "--images", data / "images", "--predictions", data / "answers.jsonl",
+    assert promvil("--rows", data / "rows.jsonl", "--images", data / "images", "--predictions", data / "answers.jsonl",
                    "--resamples", 200, "--out", data / "out") == 0  # fmt: skip
     printed = capsys.readouterr().out
     assert "7 of 7 rows have something to hide" in printed and "random boxes" in printed
@@ -223,16 +223,19 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
 
 def test_the_command_says_what_is_missing(data, capsys):
     for words, message in (
-        ([], "You passed no rows"),
-        ([data / "nowhere"], "there is no such file or folder of rows"),
-        ([data / "rows.jsonl"], "You passed no --images"),
-        ([data / "rows.jsonl", "--images", data / "images"], "You passed nothing that answers"),
-        ([data / "rows.jsonl", "--images", data / "images", "--base-url", "http://127.0.0.1:1"], "without --served"),
+        ([], "You passed no --rows"),
+        (["--rows", data / "nowhere"], "there is no such file or folder of rows"),
+        (["--rows", data / "rows.jsonl"], "You passed no --images"),
+        (["--rows", data / "rows.jsonl", "--images", data / "images"], "You passed nothing that answers"),
+        (
+            ["--rows", data / "rows.jsonl", "--images", data / "images", "--base-url", "http://127.0.0.1:1"],
+            "pass both --base-url",
+        ),
     ):
         assert promvil(*words) == 2
         assert message in capsys.readouterr().err
     (data / "bad.jsonl").write_text('{"row_id": "x"}\n')
-    assert promvil(data / "bad.jsonl", "--images", data / "images", "--model", "x") == 2
+    assert promvil("--rows", data / "bad.jsonl", "--images", data / "images", "--model", "x") == 2
     assert "bad.jsonl line 1 is no row of FiVL-Instruct: it lacks 'source'" in capsys.readouterr().err
 
 
@@ -244,7 +247,7 @@ def test_answers_from_a_file_load_no_torch(data):
     (data / "answers.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
     code = (
         "import sys\nfrom promvil_hf.cli import main\n"
-        f"assert main(['reliance', {str(data / 'rows.jsonl')!r}, '--predictions', {str(data / 'answers.jsonl')!r}, "
+        f"assert main(['reliance', '--rows', {str(data / 'rows.jsonl')!r}, '--predictions', {str(data / 'answers.jsonl')!r}, "
         f"'--resamples', '50', '--out', {str(data / 'o')!r}]) == 0\nsys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -256,13 +259,13 @@ def test_a_served_models_refusals_are_missing_answers_not_wrong_ones(data, monke
     import huggingface_hub.constants
 
     from promvil_hf.backends.endpoint import EndpointBackend
-    from promvil_hf.commands.fivl_rows import read
     from promvil_hf.dialects import LlavaBrackets
     from promvil_hf.endpoint import Endpoint
+    from promvil_hf.fivl.row_files import read_fivl_rows
     from tests.unit.misbehaving_endpoint import misbehaving_endpoint
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    rows = read(data / "rows.jsonl", None)[:4]
+    rows = read_fivl_rows(data / "rows.jsonl")[:4]
 
     def ask(server):
         endpoint = Endpoint(server.url, "tiny", data / "paid", api_key="k", attempts=1, concurrency=1)
@@ -286,13 +289,13 @@ def test_a_served_models_refusals_are_missing_answers_not_wrong_ones(data, monke
 def test_every_backend_answers_twins_the_blind_one_included(data, family):
     from promvil_hf.backends.kosmos2 import Kosmos2Backend
     from promvil_hf.backends.patch_tokens import PatchTokenBackend
-    from promvil_hf.commands.fivl_rows import read
     from promvil_hf.evaluation.answering import Asking
+    from promvil_hf.fivl.row_files import read_fivl_rows
     from promvil_hf.toy import models
 
     made = getattr(models, f"tiny_{family}")()
     backend = (Kosmos2Backend if family == "kosmos2" else PatchTokenBackend)(made.model, made.processor)
-    rows, pictures = read(data / "rows.jsonl", None)[:2], Pictures(data / "images")
+    rows, pictures = read_fivl_rows(data / "rows.jsonl")[:2], Pictures(data / "images")
     asking = Asking(max_new_tokens=2)
     found = answer_twins(rows, pictures, backend, data / "out", asking=asking, model={"model": family}, progress=False)
     assert set(found.answers) == {twin_id(one.row_id, kind) for one in rows for kind in KINDS}

@@ -132,7 +132,7 @@ def test_a_trace_is_drawn_level_by_level_with_and_without_supervision(installed,
 
 def test_the_command_prints_draws_and_writes_a_page(checkpoint, photographs, tmp_path, capsys):
     image, text = str(photographs / "0.png"), "the man in a hat"
-    model = ["--base", str(checkpoint), "--device", "cpu", "--constrained"]
+    model = ["--model", str(checkpoint), "--device", "cpu", "--constrained"]
     assert (
         main(["ground", image, text, *model, "--html", str(tmp_path / "t.html"), "--png", str(tmp_path / "t.png")])
         == 0
@@ -152,7 +152,7 @@ def test_the_command_grounds_a_file_and_goes_on_where_it_stopped(checkpoint, que
         str(queries),
         "--out",
         str(tmp_path / "out"),
-        "--base",
+        "--model",
         str(checkpoint),
         "--device",
         "cpu",
@@ -174,10 +174,10 @@ def test_the_command_grounds_a_file_and_goes_on_where_it_stopped(checkpoint, que
         (["x.png", "a dog", "--out", "d"], "--out, which belongs to --queries"),
         (["0.png", "a dog", "--reference", "--constrained"], "the published code does not constrain"),
         (["0.png", "a dog", "--max-boxes", "1"], "--max-boxes without --constrained"),
-        (["0.png", "a dog", "--base-url", "http://localhost:1/v1"], "pass --served with the model's name"),
+        (["0.png", "a dog", "--base-url", "http://localhost:1/v1"], "pass both --base-url"),
         # Found before any model is looked for:
-        (["missing.png", "a dog", "--base", "nowhere"], "Cannot read missing.png: no such file."),
-        (["--queries", "q.jsonl", "--out", "d", "--base", "nowhere"], "There is no file q.jsonl"),
+        (["missing.png", "a dog", "--model", "nowhere"], "Cannot read missing.png: no such file."),
+        (["--queries", "q.jsonl", "--out", "d", "--model", "nowhere"], "There is no file q.jsonl"),
     ],
 )
 def test_the_command_says_what_is_wrong(arguments, sentence, photographs, monkeypatch, capsys):
@@ -193,7 +193,7 @@ def test_pictures_of_several_expressions_are_numbered_as_these_stand(checkpoint,
         "a dog",
         " ",
         "a cat",
-        "--base",
+        "--model",
         str(checkpoint),
         "--device",
         "cpu",

@@ -1,0 +1,177 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The options that several commands have, each defined once, and what commands make of them: a backend, a client.
+
+An option has one name, type and help text everywhere; a command chooses its default, its choices and whether it is required.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from promvil_hf.backends.base import GroundingBackend
+    from promvil_hf.endpoint import Endpoint
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of 1 or more")
+    return number
+
+
+_FLAG = {"action": "store_true"}
+_FOLDER = {"type": Path, "metavar": "DIR"}
+_FILE = {"type": Path, "metavar": "FILE"}
+_COUNT = {"type": positive, "metavar": "N"}
+_PRICE = {"type": float, "metavar": "PRICE", "default": 0.0}
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    # a model that is loaded
+    "--model": {"help": "checkpoint: a folder, a Hub id, toy:kosmos2 or toy:llava"},
+    "--adapter": {"help": "LoRA adapter: a folder or a Hub id"},
+    "--revision": {"help": "of the checkpoint on the Hub"},
+    "--dtype": {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto",
+                "help": "of the weights; auto is as they were saved"},
+    "--quantize": {"choices": ("nf4", "int8"), "help": "load the weights in 4 or 8 bits (extra `quant`)"},
+    "--device": {"help": "such as cuda:1 or cpu (default: the GPU of this process, else the CPU)"},
+    # a model on a server
+    "--base-url": {"metavar": "URL", "help": "an OpenAI-compatible server, such as http://localhost:8000/v1"},
+    "--served-model": {"metavar": "NAME", "help": "name of the model on that server; the key is taken from PROMVIL_API_KEY"},
+    "--cache": {**_FOLDER, "help": "folder for paid answers of the server; none is bought twice (default: paid in --out, or "
+                                   ".promvil-answers without --out)"},
+    "--concurrency": {**_COUNT, "default": 8, "help": "requests to the server at a time"},
+    "--requests-per-minute": {"type": float, "metavar": "N", "help": "rate limit of the server"},
+    "--prompt-price": {**_PRICE, "help": "of a million prompt tokens, to print what was spent"},
+    "--completion-price": {**_PRICE, "help": "of a million answer tokens, to print what was spent"},
+    # how a model is asked
+    "--prompt": {"help": "wording of a question that is answered in words; {text} stands for the question"},
+    "--dialect": {"help": "how the model writes boxes (default: as its family does; qwen_json for a served model)"},
+    "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and tell "
+                       "the model what was found one level below, or at all levels"},
+    "--blind": {**_FLAG, "help": "do not show the picture to the model"},
+    "--max-new-tokens": {**_COUNT, "default": 64, "help": "longest answer"},
+    "--batch-size": {**_COUNT, "default": 8, "help": "inputs of a model at a time"},
+    "--token-budget": {**_COUNT, "default": 16_384, "help": "tokens held in memory at a time while grounding level by level"},
+    # data
+    "--rows": {"metavar": "ROWS", "help": "folder that `promvil build` wrote, a data set on the Hub, or (FiVL) a file with "
+                                          "one row a line"},
+    "--config": {"metavar": "NAME", "help": "which part of the rows: instruct, vqav2, gqa or pope (default: the only one)"},
+    "--files": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "as their authors published them (VQAv2 has two: "
+                                                                       "questions and annotations)"},
+    "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
+    "--split": {"help": "which part of the files or rows, or the name of it"},
+    "--limit": {**_COUNT, "help": "only the first N rows, or images where rows are composed from them"},
+    "--predictions": {**_FILE, "help": "answers, as JSON Lines or a JSON array of {id, text} or {id, boxes}"},
+    "--sample": {**_COUNT, "default": 100, "help": "how many to judge, drawn at random"},
+    "--verdicts": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "read the verdicts that a page of `promvil inspect` "
+                                                                          "saved"},
+    "--fill": {"default": "black", "help": "what hides a region"},
+    "--detector": {"help": "a Grounding DINO checkpoint"},
+    "--segmenter": {"help": "a SAM or SAM 2 checkpoint; with --masks sam3 a SAM 3"},
+    # statistics
+    "--seed": {"type": int, "default": 0, "help": "of everything that is drawn at random"},
+    "--resamples": {**_COUNT, "default": 9_999, "help": "of the bootstrap intervals"},
+    "--strict": {**_FLAG, "help": "fail on any fault of the answers"},
+    "--compare": {"nargs": "+", "metavar": "REPORT", "help": "saved reports to compare, see above"},
+    # output and jobs
+    "--out": {**_FOLDER, "help": "folder to write; an interrupted job in it goes on"},
+    "--html": {**_FILE, "help": "page to write"},
+    "--json": {**_FLAG, "help": "print JSON instead of text"},
+    "--restart": {**_FLAG, "help": "throw away what an earlier run left in --out"},
+    "--quiet": {**_FLAG, "help": "show no progress"},
+    "--workers": {**_COUNT, "default": 1, "help": "processes"},
+    "--shard-size": {**_COUNT, "help": "most rows that an interruption can cost"},
+    "--embed-images": {**_FLAG, "help": "put the pictures of --images into the rows"},
+    "--push": {"metavar": "REPO", "help": "upload to the Hub, such as promvil/compovl"},
+    "--private": {**_FLAG, "help": "push to a private repository"},
+}  # fmt: skip
+
+MODEL = ("--model", "--adapter", "--revision", "--dtype", "--quantize", "--device")
+SERVER = (
+    "--base-url", "--served-model", "--cache", "--concurrency", "--requests-per-minute", "--prompt-price",
+    "--completion-price",
+)  # fmt: skip
+
+
+def add(parser, *names: str, **changes) -> None:
+    """Add shared options to a parser or group; `changes` may set their `default`, `choices` and `required`."""
+    if not changes.keys() <= {"default", "choices", "required"}:
+        raise TypeError(f"A command cannot change {', '.join(changes)} of {', '.join(names)}: edit OPTIONS.")
+    for name in names:
+        parser.add_argument(name, **{**OPTIONS[name], **changes})
+
+
+def load_backend(args: argparse.Namespace) -> "GroundingBackend":
+    """The model that answers: the one of --served-model where there is a --base-url, else the checkpoint of --model."""
+    from promvil_hf.conventions import DEFAULT_DIALECT, dialect
+
+    chosen = getattr(args, "dialect", None)
+    if getattr(args, "base_url", None):
+        from promvil_hf.backends.endpoint import EndpointBackend
+
+        return EndpointBackend(make_endpoint(args), dialect(chosen or DEFAULT_DIALECT))
+    from promvil_hf.backends.loading import load
+
+    return load(
+        args.model,
+        args.adapter,
+        dtype=args.dtype,
+        device=args.device,
+        quantize=args.quantize,
+        revision=args.revision,
+        dialect=chosen and dialect(chosen),
+    )
+
+
+def describe_model(args: argparse.Namespace) -> dict[str, Any]:
+    """Which model answers, for reports, and so that a job is not continued with another one."""
+    served = getattr(args, "base_url", None)
+    names = ("served_model", "base_url") if served else ("model", "adapter", "revision", "dtype", "quantize")
+    return {name: getattr(args, name) for name in names}
+
+
+def make_endpoint(args: argparse.Namespace, **settings) -> "Endpoint":
+    """The client of the server that the options name."""
+    from promvil_hf.endpoint import Endpoint
+
+    if not args.base_url or not args.served_model:
+        raise ValueError(
+            "You asked for a served model: pass both --base-url, its address, and --served-model, its name on the server."
+        )
+    return Endpoint(
+        args.base_url,
+        args.served_model,
+        args.cache or (args.out / "paid" if args.out else Path(".promvil-answers")),
+        concurrency=args.concurrency,
+        requests_per_minute=args.requests_per_minute,
+        prompt_price=args.prompt_price,
+        completion_price=args.completion_price,
+        **settings,
+    )
+
+
+def read_picture(path: Path) -> "Image":
+    from promvil_hf.images import UnreadableImage, read_image
+
+    try:
+        return read_image(path)
+    except UnreadableImage as error:
+        raise ValueError(f"Cannot read {path}: {error}.") from error
+
+
+def check_one_answers(args: argparse.Namespace) -> None:
+    """Refuse a call in which nothing answers, or more than one of a checkpoint, a server and a file."""
+    given = [f"--{name.replace('_', '-')}" for name in ("model", "base_url", "predictions") if getattr(args, name) is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"You passed {' and '.join(given) or 'nothing that answers'}: pass one of --model, --base-url (with "
+            "--served-model) and --predictions."
+        )

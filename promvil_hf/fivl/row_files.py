@@ -1,0 +1,43 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Rows of FiVL-Instruct from wherever they are: a built folder, a file with one row a line, or a data set on the Hub."""
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from promvil_hf.fivl.fivl_rows import FivlRow
+
+
+def fivl_rows_of(source: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
+    """All rows, one after the other; `config` is which part of a built folder or data set."""
+    path = Path(source)
+    if path.is_file():
+        return _lines(path)
+    if not path.is_dir() and (path.is_absolute() or len(path.parts) != 2):
+        raise ValueError(f"You passed {path}, and there is no such file or folder of rows.")
+    from promvil_hf.fivl.fivl_publish import read_rows
+
+    return read_rows(path, config)
+
+
+def read_fivl_rows(source: str | os.PathLike, config: str | None = None, limit: int | None = None) -> list[FivlRow]:
+    """The first `limit` rows, at least one."""
+    found = list(islice(fivl_rows_of(source, config), limit))
+    if not found:
+        raise ValueError(f"{source} holds no rows.")
+    return found
+
+
+def _lines(path: Path) -> Iterator[FivlRow]:
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                yield FivlRow.from_dict(record.get("row", record))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+                raise ValueError(f"{path} line {number} is no row of FiVL-Instruct: {told}.") from error
