@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from promvil_hf.conventions import dialect as named_dialect
-from promvil_hf.dialects import GroundingDialect
+from promvil_hf.dialects import GroundingDialect, Parsed
 from promvil_hf.metrics.answers import read_boxes
 from promvil_hf.metrics.grounding import iou_matrix
 
@@ -29,41 +29,23 @@ def iou_reward(
 
     `tokenizer` decodes the answers again from their ids, for families whose boxes are special tokens that TRL drops.
     """
-    spoken = named_dialect(dialect)
 
-    def reward(completions, boxes, image_size=None, completion_ids=None, **_) -> list[float | None]:
-        texts = _texts(completions, completion_ids, tokenizer)
-        sizes = _sizes(image_size, len(texts))
-        scores: list[float | None] = []
-        for text, gold, size in zip(texts, boxes, sizes, strict=True):
-            if gold is None:
-                scores.append(None)
-                continue
-            parsed = spoken.parse(text, image_size=size)
-            iou = _best_iou(parsed.boxes[:1], gold)
-            scores.append(iou if threshold is None else float(iou >= threshold))
-        return scores
+    def score(parsed: Parsed, gold: Any) -> float | None:
+        if gold is None:
+            return None
+        iou = _best_iou(parsed.boxes[:1], gold)
+        return iou if threshold is None else float(iou >= threshold)
 
-    reward.__name__ = name
-    return reward
+    return _reward(score, "boxes", dialect, tokenizer, name)
 
 
 def parse_reward(dialect: str | GroundingDialect, *, tokenizer: Any = None, name: str = "parse_reward") -> Reward:
     """1 for exactly one well-formed box and nothing malformed, 0 without a well-formed box, 1/2 for all in between."""
-    spoken = named_dialect(dialect)
 
-    def reward(completions, image_size=None, completion_ids=None, **_) -> list[float | None]:
-        texts = _texts(completions, completion_ids, tokenizer)
-        read = [
-            spoken.parse(text, image_size=size)
-            for text, size in zip(texts, _sizes(image_size, len(texts)), strict=True)
-        ]
-        return [
-            0.0 if not parsed.ok else 1.0 if len(parsed.boxes) == 1 and not parsed.problems else 0.5 for parsed in read
-        ]
+    def score(parsed: Parsed, _) -> float:
+        return 0.0 if not parsed.ok else 1.0 if len(parsed.boxes) == 1 and not parsed.problems else 0.5
 
-    reward.__name__ = name
-    return reward
+    return _reward(score, None, dialect, tokenizer, name)
 
 
 def chain_reward(
@@ -79,26 +61,34 @@ def chain_reward(
     answer's phrase of the same words; one that the answer does not ground counts 0. `weight` maps a level to its weight;
     by default deeper steps count more, so that skipping them does not pay.
     """
+
+    def score(parsed: Parsed, steps: Sequence[Mapping[str, Any]] | None) -> float | None:
+        if not steps:
+            return None
+        found: dict[str, Sequence] = {}
+        for phrase in parsed.phrases:
+            found.setdefault(_plain(phrase.text), phrase.boxes[:1])
+        weights = np.array([weight(step["level"]) for step in steps], float)
+        if not (weights >= 0).all() or not weights.sum() > 0:
+            raise ValueError(f"You passed a weight that gives {weights.tolist()}: weights are at least 0, not all 0.")
+        ious = [_best_iou(found.get(_plain(step["text"]), ()), step["boxes"]) for step in steps]
+        return float(np.average(ious, weights=weights))
+
+    return _reward(score, "steps", dialect, tokenizer, name)
+
+
+def _reward(score: Callable, column: str | None, dialect: str | GroundingDialect, tokenizer: Any, name: str) -> Reward:
+    """The function that TRL calls: `score` of each parsed answer and the row's value of `column`."""
     spoken = named_dialect(dialect)
 
-    def reward(completions, steps, image_size=None, completion_ids=None, **_) -> list[float | None]:
+    def reward(completions, image_size=None, completion_ids=None, **columns) -> list[float | None]:
         texts = _texts(completions, completion_ids, tokenizer)
-        scores: list[float | None] = []
-        for text, wanted, size in zip(texts, steps, _sizes(image_size, len(texts)), strict=True):
-            if not wanted:
-                scores.append(None)
-                continue
-            found: dict[str, Sequence] = {}
-            for phrase in spoken.parse(text, image_size=size).phrases:
-                found.setdefault(_plain(phrase.text), phrase.boxes[:1])
-            weights = np.array([weight(step["level"]) for step in wanted], float)
-            if not (weights >= 0).all() or not weights.sum() > 0:
-                raise ValueError(
-                    f"You passed a weight that gives {weights.tolist()}: weights are at least 0, not all 0."
-                )
-            ious = [_best_iou(found.get(_plain(step["text"]), ()), step["boxes"]) for step in wanted]
-            scores.append(float(np.average(ious, weights=weights)))
-        return scores
+        sizes = [None] * len(texts) if image_size is None else image_size
+        values = [None] * len(texts) if column is None else columns[column]
+        return [
+            score(spoken.parse(text, image_size=None if size is None else tuple(size)), value)
+            for text, size, value in zip(texts, sizes, values, strict=True)
+        ]
 
     reward.__name__ = name
     return reward
@@ -130,10 +120,6 @@ def _content(messages: Sequence[Mapping[str, Any]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.get("text") or "" for part in content or () if part.get("type", "text") == "text")
-
-
-def _sizes(image_size: Sequence | None, rows: int) -> list:
-    return [None] * rows if image_size is None else [None if size is None else tuple(size) for size in image_size]
 
 
 def _plain(text: str) -> str:

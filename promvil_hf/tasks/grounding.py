@@ -5,7 +5,7 @@ The first box of an answer counts, in the one frame its dialect declares. A harn
 whichever frame fits gives 0.92 to one constant answer that never saw an image. Floor 5.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from promvil_hf.tasks.speaking import spoken
 
 
 THRESHOLD = 0.5
+COLUMNS = ("id", "image", "text", "level", "boxes", "evidence", "image_size")
 
 
 def compovl_documents(dataset):
@@ -32,48 +33,26 @@ def compovl_documents(dataset):
             "compovl --help`), push it, and point the task's dataset_path at it."
         )
 
-    def flatten(rows: Mapping[str, list]) -> dict[str, list]:
-        flat: dict[str, list] = {
-            name: [] for name in ("id", "image", "text", "level", "boxes", "evidence", "image_size")
-        }
-        for place in range(len(rows["steps"])):
-            record = {name: column[place] for name, column in rows.items()}
-            for step in steps_of(record):
-                flat["id"].append(step["step_id"])
-                flat["image"].append(record["image"])
-                flat["image_size"].append([record["width"], record["height"]])
-                for name in ("text", "level", "boxes", "evidence"):
-                    flat[name].append(step[name])
-        return flat
+    def documents(record: Mapping[str, Any]) -> Iterator[tuple]:
+        size = [record["width"], record["height"]]
+        for step in steps_of(record):
+            own = [step[name] for name in ("text", "level", "boxes", "evidence")]
+            yield step["step_id"], record["image"], *own, size
 
-    return _flattened(dataset, flatten)
+    return _flattened(dataset, documents)
 
 
 def refcoco_documents(dataset):
     """lmms-lab's RefCOCO copies hold one object a row with all its expressions; published accuracies count expressions."""
 
-    def flatten(rows: Mapping[str, list]) -> dict[str, list]:
-        flat: dict[str, list] = {
-            name: [] for name in ("id", "image", "text", "level", "boxes", "evidence", "image_size")
-        }
-        for question_id, image, sentences, bbox in zip(
-            rows["question_id"], rows["image"], rows["answer"], rows["bbox"], strict=True
-        ):
-            size = image_size(image)
-            box = Box.clipped(*Pixels(wh=True).corners(bbox, size))
-            for place, sentence in enumerate([sentences] if isinstance(sentences, str) else sentences):
-                if box is None:
-                    continue
-                flat["id"].append(f"{question_id}_{place}")
-                flat["image"].append(image)
-                flat["text"].append(sentence)
-                flat["level"].append(None)
-                flat["boxes"].append([list(box.xyxy)])
-                flat["evidence"].append([])
-                flat["image_size"].append(list(size))
-        return flat
+    def documents(record: Mapping[str, Any]) -> Iterator[tuple]:
+        size = image_size(record["image"])
+        box = Box.clipped(*Pixels(wh=True).corners(record["bbox"], size))
+        sentences = [record["answer"]] if isinstance(record["answer"], str) else record["answer"]
+        for place, sentence in enumerate(sentences if box is not None else ()):
+            yield f"{record['question_id']}_{place}", record["image"], sentence, None, [list(box.xyxy)], [], list(size)
 
-    return _flattened(dataset, flatten)
+    return _flattened(dataset, documents)
 
 
 def picture(document: Mapping[str, Any]) -> list[Image.Image]:
@@ -123,37 +102,28 @@ def score(results: Sequence[Mapping[str, Any]]) -> GroundingScore:
     return grounding_score(said, read_boxes([result["gold"] for result in results]), thresholds=(THRESHOLD,))
 
 
-AGGREGATES: dict[str, Callable[[GroundingScore], float]] = {
-    "accuracy": lambda found: found.accuracy,
-    "mean_iou": lambda found: found.mean_iou,
-    "parse_rate": lambda found: found.parse_rate,
-    "boxes_per_answer": lambda found: found.boxes_per_answer,
-    "box_precision": lambda found: found.box_precision,
+def _aggregate(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
+    def aggregate(results):
+        return getattr(score(results), name)
+
+    aggregate.__name__ = name
+    return aggregate
+
+
+AGGREGATES = {
+    name: _aggregate(name) for name in ("accuracy", "mean_iou", "parse_rate", "boxes_per_answer", "box_precision")
 }
+accuracy, mean_iou, parse_rate, boxes_per_answer, box_precision = AGGREGATES.values()  # the names that YAML files call
 
 
-def accuracy(results):
-    return AGGREGATES["accuracy"](score(results))
-
-
-def mean_iou(results):
-    return AGGREGATES["mean_iou"](score(results))
-
-
-def parse_rate(results):
-    return AGGREGATES["parse_rate"](score(results))
-
-
-def boxes_per_answer(results):
-    return AGGREGATES["boxes_per_answer"](score(results))
-
-
-def box_precision(results):
-    return AGGREGATES["box_precision"](score(results))
-
-
-def _flattened(dataset, flatten):
+def _flattened(dataset, documents: Callable[[Mapping[str, Any]], Iterable[tuple]]):
+    """The documents of all records, each a value for every column of COLUMNS."""
     import datasets
+
+    def flatten(rows: Mapping[str, list]) -> dict[str, list]:
+        records = (dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True))
+        found = [document for record in records for document in documents(record)]
+        return {name: [document[place] for document in found] for place, name in enumerate(COLUMNS)}
 
     numbers = datasets.List(datasets.List(datasets.Value("float64")))
     features = datasets.Features(

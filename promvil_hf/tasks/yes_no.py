@@ -5,17 +5,10 @@ A comparison of whole strings calls "Yes." wrong and gives some models 0; here t
 unknown answers stands beside the score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
-from promvil_hf.images import as_rgb
 from promvil_hf.metrics.pope import PopeScore, pope_score
-
-
-def picture(document: Mapping[str, Any]) -> list[Image.Image]:
-    return [as_rgb(document["image"])]
 
 
 def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
@@ -23,26 +16,24 @@ def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, 
     return f"{options.get('pre_prompt', '')}{document['question'].strip()}{options.get('post_prompt', '')}"
 
 
+AGGREGATES = ("f1", "accuracy", "yes_rate", "unknown_rate")
+
+
 def process_results(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict]:
     found = {"id": str(document["question_id"]), "said": results[0] if results else "", "label": document["answer"]}
-    return {f"promvil_{name}": found for name in ("f1", "accuracy", "yes_rate", "unknown_rate")}
+    return {f"promvil_{name}": found for name in AGGREGATES}
 
 
 def score(results: Sequence[Mapping[str, Any]]) -> PopeScore:
     return pope_score([result["said"] for result in results], [result["label"] for result in results])
 
 
-def f1(results):
-    return score(results).f1
+def _aggregate(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
+    def aggregate(results):
+        return getattr(score(results), name)
+
+    aggregate.__name__ = name
+    return aggregate
 
 
-def accuracy(results):
-    return score(results).accuracy
-
-
-def yes_rate(results):
-    return score(results).yes_rate
-
-
-def unknown_rate(results):
-    return score(results).unknown_rate
+f1, accuracy, yes_rate, unknown_rate = map(_aggregate, AGGREGATES)  # the names that YAML files call
