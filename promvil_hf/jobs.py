@@ -8,33 +8,48 @@ A job is a folder, and nothing in it depends on time, machine, number of process
     rejects.jsonl      the rejects of all parts, gathered at the end
     job.json           written last: counts, reasons, SHA-256 of each part; a folder without it is not finished
 
-Rows and rejects of a shard share one file, so that a single `os.replace` commits both. This module touches nothing
-outside the folder it is given. Floor 2: msgspec and tqdm.
+This module touches nothing outside the folder it is given; `promvil_hf.job_files` says what is in its files.
 """
 
 import os
 import pickle
-import re
 import sys
 import time
 from array import array
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial as bound
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from itertools import islice
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any, TypeVar
 
 import msgspec
 from tqdm import tqdm
+
+from promvil_hf.files import remove_drafts
+from promvil_hf.job_files import (
+    SAME_ITEMS,
+    JobError,
+    Part,
+    Rejected,
+    commit,
+    count,
+    encoded,
+    encoder,
+    fingerprint,
+    part_indices,
+    part_name,
+    read_lines,
+    reject_lines,
+    survey,
+)
+from promvil_hf.kept_results import differences
+from promvil_hf.worker_processes import process_pool
 
 
 try:
@@ -43,18 +58,6 @@ except ImportError:  # Windows: jobs run, without the guard against a second wri
     fcntl = None
 
 T = TypeVar("T")
-
-
-class JobError(ValueError):
-    """A job that cannot start or go on. The message says all there is to say: show it without a traceback."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Why an item gave no row: a short ``reason`` to count by, and the ``detail`` of this one case."""
-
-    reason: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +129,18 @@ def run(
         raise JobError(f"You passed restart=True to {world_size} ranks at once: delete {out} before you start them.")
     out = Path(out)
     plan = {"format": 1, "shard_size": shard_size, "describe": dict(describe)}
-    plan = msgspec.json.decode(_encoder.encode(plan))  # as it will read back: tuples are lists
+    plan = msgspec.json.decode(encoder.encode(plan))  # as it will read back: tuples are lists
     inputs: list[str] = []  # what the input holds: one fingerprint a shard
-    parts: dict[int, _Part] = {}  # what this rank has of it
-    reused: list[_Part] = []
+    parts: dict[int, Part] = {}  # what this rank has of it
+    reused: list[Part] = []
 
     def undone() -> Iterator[tuple[int, list[str], list[T]]]:
         for index, (keys, batch) in enumerate(_sharded(items, key, shard_size)):
-            inputs.append(_fingerprint(keys))
+            inputs.append(fingerprint(keys))
             if index % world_size != rank:
                 continue
-            if (out / _name(index)).exists():
-                parts[index] = _survey(out / _name(index), inputs[index])
+            if (out / part_name(index)).exists():
+                parts[index] = survey(out / part_name(index), inputs[index])
                 reused.append(parts[index])
                 bar.advance(index, parts[index], reused=True)
             else:
@@ -151,26 +154,26 @@ def run(
         with closing(_Progress(out, items, shard_size, world_size, shown=progress and rank == 0)) as bar:
             for index, lines in _worked(undone(), work, workers):
                 (out / "job.json").unlink(missing_ok=True)  # an input that grew: finished no more
-                _commit(out / _name(index), lines)
-                parts[index] = _survey(out / _name(index), inputs[index])
+                commit(out / part_name(index), lines)
+                parts[index] = survey(out / part_name(index), inputs[index])
                 bar.advance(index, parts[index])
             with alone():
                 _agree(out, plan)
                 finished = _finish(out, plan, inputs, parts)
-            items_done, rejected = _count(parts.values())
-            report = JobReport(out, finished, len(parts), items_done, rejected, len(reused), _count(reused)[0])
+            items_done, rejected = count(parts.values())
+            report = JobReport(out, finished, len(parts), items_done, rejected, len(reused), count(reused)[0])
             bar.say(str(report))
     return report
 
 
 def rows(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
     """`(key, row)` of a finished job in input order; `partial=True` reads what an unfinished one has so far."""
-    return ((line.key, msgspec.json.decode(line.row)) for line in _read(out, partial) if line.reject is None)
+    return ((line.key, msgspec.json.decode(line.row)) for line in read_lines(out, partial) if line.reject is None)
 
 
 def rejects(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, Rejected]]:
     """`(key, Rejected)` of a finished job in input order; `partial` as in `rows`."""
-    return ((line.key, Rejected(line.reject, line.detail)) for line in _read(out, partial) if line.reject is not None)
+    return ((line.key, Rejected(line.reject, line.detail)) for line in read_lines(out, partial) if line.reject is not None)
 
 
 # Items and keys
@@ -219,10 +222,6 @@ def _sharded(items: Iterable[T], key: Callable[[T], str], size: int) -> Iterator
         yield keys, batch
 
 
-def _fingerprint(keys: list[str]) -> str:
-    return f"{len(keys)} items, {keys[0]!r} to {keys[-1]!r}, key hash {sha256(_encoder.encode(keys)).hexdigest()[:32]}"
-
-
 # Work
 
 
@@ -231,12 +230,12 @@ def _done(work: Callable[[list[T]], list[Any]], keys: list[str], batch: list[T])
         results = list(work(batch))
     except Exception as error:
         error.add_note(
-            f"In the shard of {_fingerprint(keys)}. Shards done are kept: the same call goes on after them."
+            f"In the shard of {fingerprint(keys)}. Shards done are kept: the same call goes on after them."
         )
         raise
     if len(results) != len(keys):
         raise JobError(f"work got {len(keys)} items and returned {len(results)} results: return one each, in order.")
-    return [_encoded(name, result) for name, result in zip(keys, results, strict=True)]
+    return [encoded(name, result) for name, result in zip(keys, results, strict=True)]
 
 
 def _worked(shards: Iterable[tuple], work: Callable, workers: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -259,8 +258,7 @@ def _worked(shards: Iterable[tuple], work: Callable, workers: int) -> Iterator[t
             yield in_hand.pop(future), future.result()
 
     try:
-        # spawn: forking a process that has threads (tokenizers, torch, this progress bar) can deadlock
-        with ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (work,)) as pool:
+        with process_pool(workers, _begin_worker, work) as pool:
             for index, keys, batch in shards:
                 in_hand[pool.submit(_done_in_worker, keys, batch)] = index
                 if len(in_hand) == workers:
@@ -279,133 +277,13 @@ _work: Callable  # set in worker processes only: sent once, not with every shard
 def _begin_worker(work: Callable) -> None:
     global _work
     _work = work
-    Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent_process().join()
-    os._exit(1)
 
 
 def _done_in_worker(keys: list[str], batch: list) -> list[bytes]:
     return _done(_work, keys, batch)
 
 
-# Lines and parts
-
-
-class _Line(msgspec.Struct):
-    key: str
-    row: msgspec.Raw = msgspec.Raw()
-    reject: str | None = None
-    detail: str = ""
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # numpy scalars and arrays, torch tensors
-        return value.tolist()
-    raise TypeError(f"JSON has no {type(value).__name__}: give numbers, text, lists and dicts")
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
-_decode_line = msgspec.json.Decoder(_Line).decode
-
-
-def _encoded(key: str, result: Any) -> bytes:
-    if not isinstance(result, Rejected):
-        try:
-            row = _encoder.encode(result)
-        except UnicodeEncodeError as error:  # half a surrogate pair: one item's text, no reason to stop the rest
-            result = Rejected("text is not Unicode", str(error))
-        else:
-            if not row.startswith(b"{"):
-                raise JobError(f"work returned {result!r:.60} for {key!r}: return a dict or Rejected(reason).")
-            return _encoder.encode({"key": key, "row": msgspec.Raw(row)}) + b"\n"
-    reason, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (result.reason, result.detail))
-    return _encoder.encode({"key": key, "reject": reason, "detail": detail}) + b"\n"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    items: int
-    rejected: Counter[str]
-    sha256: str
-
-
-_REDO = "Delete it and job.json and run the job again: only this shard is redone."
-_ORDER = "Give the same items in the same order, use another folder, or pass restart=True to discard what is there."
-
-
-def _lines(path: Path, content: Any) -> Iterator[_Line]:
-    """The decoded lines of a part, while the hash `content` takes in their bytes."""
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            content.update(line)
-            try:
-                decoded = _decode_line(line)
-            except msgspec.DecodeError as error:
-                raise JobError(f"{path} is damaged at line {number} ({error}). {_REDO}") from error
-            if not line.endswith(b"\n"):
-                raise JobError(f"{path} is damaged: line {number} has no end. {_REDO}")
-            yield decoded
-
-
-def _survey(path: Path, expected: str) -> _Part:
-    """Read a part back; refuse it when its keys are not those of the input's shard."""
-    content, keys, rejected = sha256(), [], Counter()
-    for line in _lines(path, content):
-        keys.append(line.key)
-        if line.reject is not None:
-            rejected[line.reject] += 1
-    found = _fingerprint(keys) if keys else "no items"
-    if found != expected:
-        raise JobError(
-            f"{path} was made from other items than the input gives now (then {found}; now {expected}): "
-            f"items were added, removed or reordered since. {_ORDER}"
-        )
-    return _Part(len(keys), rejected, content.hexdigest())
-
-
-def _count(parts: Iterable[_Part]) -> tuple[int, dict[str, int]]:
-    items, rejected = 0, Counter()
-    for part in parts:
-        items += part.items
-        rejected += part.rejected
-    return items, dict(sorted(rejected.items()))
-
-
 # The folder
-
-
-def _name(index: int) -> str:
-    return f"part-{index:05d}.jsonl"
-
-
-def _indices(out: Path) -> list[int]:
-    found = (re.fullmatch(r"part-(\d{5,})\.jsonl", path.name) for path in out.iterdir())
-    return sorted(int(match[1]) for match in found if match)
-
-
-def _commit(path: Path, lines: Iterable[bytes]) -> None:
-    """All of the file or none of it, even if the power fails. A draft left by a kill is overwritten by the next."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with open(draft, "wb") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-        if os.name == "posix":
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        why = error.strerror or error
-        raise JobError(f"Cannot write {path}: {why}. Shards done are kept: mend that and run again.") from error
 
 
 def _agree(out: Path, plan: dict[str, Any]) -> None:
@@ -413,16 +291,14 @@ def _agree(out: Path, plan: dict[str, Any]) -> None:
     try:
         old = msgspec.json.decode((out / "plan.json").read_bytes())
     except FileNotFoundError:
-        if _indices(out):
+        if part_indices(out):
             raise JobError(f"{out} holds part files but no plan.json: no job can go on there, use another.") from None
-        return _commit(out / "plan.json", [_encoder.encode(plan) + b"\n"])
+        return commit(out / "plan.json", [encoder.encode(plan) + b"\n"])
     if old == plan:
         return None
-    was, now = ({name: repr(value)[:80] for name, value in _settings(found).items()} for found in (old, plan))
-    changed = [name for name in was | now if was.get(name) != now.get(name)]
     raise JobError(
         f"{out} holds a job begun with other settings, and going on would mix the two: "
-        + "; ".join(f"{name} was {was.get(name, 'not set')}, is {now.get(name, 'not set')}" for name in changed)
+        + differences(_settings(old), _settings(plan))
         + ". Use another folder, go back to the old settings, or pass restart=True to discard what is there."
     )
 
@@ -433,64 +309,28 @@ def _settings(plan: dict[str, Any]) -> dict[str, Any]:
 
 def _clear(out: Path) -> None:
     # job.json first and plan.json last: killed in between, this is an unfinished job of the old plan
-    for name in ("job.json", "rejects.jsonl", *map(_name, _indices(out)), "plan.json"):
+    for name in ("job.json", "rejects.jsonl", *map(part_name, part_indices(out)), "plan.json"):
         (out / name).unlink(missing_ok=True)
 
 
-def _finish(out: Path, plan: dict[str, Any], inputs: list[str], parts: dict[int, _Part]) -> bool:
+def _finish(out: Path, plan: dict[str, Any], inputs: list[str], parts: dict[int, Part]) -> bool:
     """Write rejects.jsonl and job.json, unless other ranks still have shards to do."""
-    found = _indices(out)
+    found = part_indices(out)
     if found and found[-1] >= len(inputs):
-        raise JobError(f"{out / _name(found[-1])} is there, but the input ends after {len(inputs)} shards. {_ORDER}")
+        raise JobError(f"{out / part_name(found[-1])} is there, but the input ends after {len(inputs)} shards. {SAME_ITEMS}")
     if len(found) < len(inputs):
         return False
-    whole = {out / _name(i): parts.get(i) or _survey(out / _name(i), keys) for i, keys in enumerate(inputs)}
-    _commit(out / "rejects.jsonl", _reject_lines(path for path, part in whole.items() if part.rejected))
-    items, rejected = _count(whole.values())
+    whole = {out / part_name(i): parts.get(i) or survey(out / part_name(i), keys) for i, keys in enumerate(inputs)}
+    commit(out / "rejects.jsonl", reject_lines(path for path, part in whole.items() if part.rejected))
+    items, rejected = count(whole.values())
     counts = {"items": items, "rows": items - sum(rejected.values()), "rejected": rejected}
     files = [
         {"name": path.name, "items": part.items, "rejected": part.rejected.total(), "sha256": part.sha256}
         for path, part in whole.items()
     ]
-    _commit(out / "job.json", [msgspec.json.format(_encoder.encode(plan | counts | {"parts": files})) + b"\n"])
-    for draft in out.glob(".*.draft"):
-        draft.unlink()
+    commit(out / "job.json", [msgspec.json.format(encoder.encode(plan | counts | {"parts": files})) + b"\n"])
+    remove_drafts(out)
     return True
-
-
-def _reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
-    for path in paths:
-        with open(path, "rb") as lines:
-            yield from (line for line in lines if _decode_line(line).reject is not None)
-
-
-def _read(out: str | os.PathLike, partial: bool) -> Iterator[_Line]:
-    out = Path(out)
-    try:
-        parts = msgspec.json.decode((out / "job.json").read_bytes())["parts"]
-    except FileNotFoundError:
-        if not (out / "plan.json").exists():
-            raise JobError(f"{out} holds no job: there is no plan.json in it.") from None
-        parts = [{"name": _name(index)} for index in _indices(out)]
-        if not partial:
-            raise JobError(
-                f"{out} is not finished: {len(parts):,} shards are there, but no job.json. "
-                "Run the job to its end, or read what there is with partial=True."
-            ) from None
-    return _read_parts(out, parts)
-
-
-def _read_parts(out: Path, parts: list[dict[str, Any]]) -> Iterator[_Line]:
-    for part in parts:
-        path, content = out / part["name"], sha256()
-        try:
-            yield from _lines(path, content)
-        except FileNotFoundError as error:
-            raise JobError(
-                f"{path} is gone, though job.json lists it. Run the job again: only it is redone."
-            ) from error
-        if part.get("sha256", content.hexdigest()) != content.hexdigest():
-            raise JobError(f"{path} is not what job.json lists: it was changed after the job finished. {_REDO}")
 
 
 _BYTES = 4096  # of the lock file that stand for shards; the next one is for what all ranks share
@@ -536,7 +376,7 @@ class _Progress:
     def __init__(self, out: Path, items: Iterable, shard_size: int, world_size: int, shown: bool) -> None:
         self.shown, self.fresh, self.start = shown, 0, time.monotonic()
         size = len(items) if isinstance(items, Sized) else None
-        if there := len(_indices(out)):
+        if there := len(part_indices(out)):
             of = "" if size is None else f" of {-(-size // shard_size):,}"
             self.say(f"{out}: resuming: {there:,}{of} shards are done and will be reused")
         self.bar = None  # even a disabled bar starts a thread
@@ -547,14 +387,14 @@ class _Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def advance(self, index: int, part: _Part, reused: bool = False) -> None:
+    def advance(self, index: int, part: Part, reused: bool = False) -> None:
         if self.bar is not None:
             self.bar.update(part.items)
         elif not reused:
             self.fresh += part.items
             speed = self.fresh / max(time.monotonic() - self.start, 1e-9)
             rejected = part.rejected.total()
-            self.say(f"{_name(index)}: {part.items:,} items, {rejected:,} rejected ({speed:,.1f} items/s)")
+            self.say(f"{part_name(index)}: {part.items:,} items, {rejected:,} rejected ({speed:,.1f} items/s)")
 
     def say(self, text: str) -> None:
         if self.shown:

@@ -14,24 +14,23 @@ A function gets a folder of its own (kept after an interruption, so a training c
 needs by name, and its settings; it returns a JSON object.
 """
 
-import json
-import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from tqdm import tqdm
 
 from promvil_hf.environment import environment
+from promvil_hf.files import remove_drafts
+from promvil_hf.kept_results import do_once, kept_result, key_of, read_back
+from promvil_hf.worker_processes import process_pool
 
 
 try:
@@ -82,17 +81,18 @@ class Cell:
     @cached_property
     def plan(self) -> dict[str, Any]:
         """All that decides the result, as JSON."""
-        plan = {
-            "work": f"{self.work.__module__}.{self.work.__qualname__}",
-            "settings": dict(self.settings),
-            "needs": {name: need.key for name, need in self.needs.items()},
-            "versions": _versions(),
-        }
-        return json.loads(json.dumps(plan))  # tuples are lists, as they will read back
+        return read_back(
+            {
+                "work": f"{self.work.__module__}.{self.work.__qualname__}",
+                "settings": dict(self.settings),
+                "needs": {name: need.key for name, need in self.needs.items()},
+                "versions": _versions(),
+            }
+        )
 
     @cached_property
     def key(self) -> str:
-        return sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()[:20]
+        return key_of(self.plan)
 
     def folder(self, store: Path) -> Path:
         return store / f"{self.work.__name__}-{self.key}"
@@ -100,16 +100,7 @@ class Cell:
 
 def done(cell: Cell, store: Path) -> dict[str, Any] | None:
     """What a finished cell left: `result`, `seconds`, `plan`. None while it is not finished."""
-    path = cell.folder(store) / DONE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}). Delete it: only this cell is done again.") from error
-    if found["plan"] != cell.plan:
-        raise ValueError(f"{path} was made by another plan than its name says. Delete its folder: it is done again.")
-    return found
+    return kept_result(cell.folder(store) / DONE, cell.plan)
 
 
 def run(
@@ -178,8 +169,7 @@ def _finished(missing: dict[str, Cell], store: Path, workers: int) -> Iterator[C
             yield cell
         return
     waiting, in_hand = dict(missing), {}
-    # spawn: forking a process that has threads (tokenizers, torch, a progress bar) can deadlock
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker) as pool:
+    with process_pool(workers, _use_one_thread) as pool:
         try:
             while waiting or in_hand:
                 open_ = {*waiting, *(cell.key for cell in in_hand.values())}
@@ -199,42 +189,25 @@ def _finished(missing: dict[str, Cell], store: Path, workers: int) -> Iterator[C
             raise
 
 
-def _begin_worker() -> None:
+def _use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
-    Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    parent_process().join()
-    os._exit(1)
 
 
 def _do(cell: Cell, store: Path) -> None:
     folder = cell.folder(store)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        if done(cell, store) is not None:  # another process was quicker
-            return
-        started, cpu = time.perf_counter(), time.process_time()
         needs = {
             name: need.folder if isinstance(need, Given) else need.folder(store) for name, need in cell.needs.items()
         }
         try:
-            result = cell.work(folder, **needs, **cell.settings)
+            do_once(folder / DONE, cell.plan, lambda: cell.work(folder, **needs, **cell.settings))
         except Exception as error:
             error.add_note(f"In the cell {folder}: {_told(cell)}. Cells done are kept: the same command goes on.")
             raise
-        left = {
-            "plan": cell.plan,
-            "result": result,
-            "seconds": round(time.perf_counter() - started, 1),
-            "cpu_seconds": round(time.process_time() - cpu, 1),
-        }
-        part = folder / f"{DONE}.part"
-        part.write_text(json.dumps(left) + "\n", encoding="utf-8")
-        os.replace(part, folder / DONE)
+        remove_drafts(folder)
 
 
 @contextmanager

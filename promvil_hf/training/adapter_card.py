@@ -11,6 +11,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 import promvil_hf
+from promvil_hf.environment import environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class CardFacts:
 
 def write_card(folder, facts: CardFacts, metrics: Mapping[str, float], trained: str) -> Path:
     """Write README.md. `trained` says what was adapted."""
-    versions = {name: _version(name) for name in ("torch", "transformers", "peft", "accelerate", "datasets")}
+    installed = environment(devices=False)["packages"]
+    versions = {name: installed[name] for name in ("torch", "transformers", "peft", "accelerate", "datasets")}
     data = ModelCardData(
         base_model=facts.base_model,
         library_name="peft",
@@ -90,9 +92,3 @@ promvil_hf {promvil_hf.__version__}, {", ".join(f"{name} {version}" for name, ve
     path = Path(folder) / "README.md"
     ModelCard(text).save(path)
     return path
-
-
-def _version(name: str) -> str:
-    from importlib.metadata import version
-
-    return version(name)

@@ -13,7 +13,10 @@ PACKAGE = Path(__file__).resolve().parents[2] / "promvil_hf"
 ROOMS = {  # from the ground up; a module belongs to the room with the longest matching prefix
     "values": ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
     "text and numbers": ("dialects", "nesting", "masks", "metrics", "conventions"),
-    "services": ("distributed", "environment", "files", "images", "jobs", "progress", "records"),
+    "services": (
+        "distributed", "environment", "files", "images", "job_files", "jobs", "kept_results", "progress", "records",
+        "worker_processes",
+    ),  # fmt: skip
     "formats": ("box_formats",),
     "servers": ("endpoint",),
     "pages": ("pages",),

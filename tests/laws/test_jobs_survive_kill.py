@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from promvil_hf import jobs
+from promvil_hf import files, job_files, jobs
 
 
 SHARDS, SIZE = 150, 3
@@ -183,10 +183,10 @@ def test_a_job_killed_at_any_line_of_the_module_leaves_nothing_half_written_and_
 
 
 def traced(at_line, out):
-    """Run the small job with `at_line(where)` called before each line of the module."""
+    """Run the small job with `at_line(where)` called before each line of the modules that write it."""
 
     def trace(frame, event, _):
-        if frame.f_code.co_filename != jobs.__file__:
+        if frame.f_code.co_filename not in (jobs.__file__, job_files.__file__, files.__file__):
             return None
         if event == "line":
             at_line((frame.f_code.co_name, frame.f_lineno))

@@ -147,11 +147,11 @@ def test_a_damaged_or_foreign_cell_is_refused(tmp_path, log):
     path = own.folder(tmp_path) / DONE
     good = json.loads(path.read_text())
     path.write_text(json.dumps(good)[:-20])
-    with pytest.raises(ValueError, match="is damaged .* Delete it: only this cell is done again"):
+    with pytest.raises(ValueError, match="is damaged .* Delete it: only what it holds is done again"):
         run([own], tmp_path, progress=False)
     good["plan"]["settings"]["number"] = 2
     path.write_text(json.dumps(good))
-    with pytest.raises(ValueError, match="made by another plan than its name says"):
+    with pytest.raises(ValueError, match="made by another plan than the one asked for"):
         run([own], tmp_path, progress=False)
 
 

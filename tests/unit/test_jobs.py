@@ -318,9 +318,9 @@ def test_impossible_numbers_are_refused(tmp_path, how):
 # Broken folders and full disks
 
 
-def test_torn_drafts_are_ignored_by_readers_overwritten_and_swept(tmp_path, half_done):
-    (half_done / ".part-00003.jsonl.draft").write_bytes(b'{"key":"k12","row":{"lo')
-    (half_done / ".job.json.draft").write_bytes(b"{")
+def test_torn_drafts_are_ignored_by_readers_and_swept(tmp_path, half_done):
+    (half_done / ".part-00003.jsonl.71-8.part").write_bytes(b'{"key":"k12","row":{"lo')
+    (half_done / ".job.json.71-8.part").write_bytes(b"{")
     assert len(list(jobs.rows(half_done, partial=True))) == 11
     run(half_done)
     run(tmp_path / "whole")

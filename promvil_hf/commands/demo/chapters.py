@@ -5,9 +5,7 @@ Floor 5. No torch.
 """
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,8 @@ from typing import TypeVar
 import msgspec
 
 from promvil_hf import __version__
+from promvil_hf.files import write_json
+from promvil_hf.kept_results import differences, do_once, read_back
 
 
 Found = TypeVar("Found")
@@ -64,28 +64,27 @@ class Told:
 class Folder:
     """The folder of a demo: where chapters are kept, under one set of settings.
 
-    A folder that was made with other settings is not gone on with, because its chapters would tell of other models.
+    A folder that was made with other settings is refused, because its chapters would describe other models.
     """
 
     def __init__(self, out: Path, settings: dict, restart: bool = False):
         self.out = out
         self.told: list[Told] = []
-        settings = json.loads(json.dumps({"version": __version__, **settings}))
+        self.settings = settings = read_back({"version": __version__, **settings})
         if restart and (out / SETTINGS).is_file():
             shutil.rmtree(out)
         if (out / SETTINGS).is_file():
             before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
             if before != settings:
-                names = sorted(name for name in {*before, *settings} if before.get(name) != settings.get(name))
-                was = ", ".join(f"{name} {before.get(name)!r} there, {settings.get(name)!r} now" for name in names)
                 raise ValueError(
-                    f"{out} holds a demo that was made with other settings ({was}). Pass --restart to make it afresh, or "
+                    f"{out} holds a demo that was made with other settings ({differences(before, settings)}). Pass "
+                    "--restart to make it afresh, or "
                     "another folder as --out."
                 )
         elif out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty and holds no demo: pass a new folder as --out.")
         (out / CHAPTERS).mkdir(parents=True, exist_ok=True)
-        _write(out / SETTINGS, settings)
+        write_json(out / SETTINGS, settings)
 
     def place(self, name: str) -> Path:
         """A folder for what a chapter writes."""
@@ -96,23 +95,11 @@ class Folder:
     def chapter(self, title: str, name: str, kind: type[Found], work: Callable[[], Found]) -> Found:
         """What `work` finds, a `kind`; or what it found in an earlier run of the same settings."""
         path = self.out / CHAPTERS / f"{name}.json"
-        if path.is_file():
-            record = json.loads(path.read_text(encoding="utf-8"))
-            self.told.append(Told(title, record["seconds"], False))
-            return msgspec.convert(record["found"], kind, str_keys=True)
-        started = time.perf_counter()
-        found = work()
-        seconds = round(time.perf_counter() - started, 1)
-        _write(path, {"seconds": seconds, "found": msgspec.to_builtins(found, str_keys=True)})
-        self.told.append(Told(title, seconds, True))
-        return found
+        kept = path.is_file()
+        record = do_once(path, self.settings, lambda: msgspec.to_builtins(work(), str_keys=True))
+        self.told.append(Told(title, record["seconds"], not kept))
+        return msgspec.convert(record["result"], kind, str_keys=True)
 
 
 def settings_of(sizes: Sizes, seed: int, bases: dict[str, str]) -> dict:
     return {"sizes": asdict(sizes), "seed": seed, **bases}
-
-
-def _write(path: Path, record: dict) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)

@@ -39,12 +39,13 @@ def test_a_chapter_is_done_once_and_read_back_as_it_was(tmp_path):
         return found
 
     first = Folder(tmp_path / "demo", {"seed": 0})
-    assert first.chapter("Counting", "count", Counted, work) is found
+    made = first.chapter("Counting", "count", Counted, work)
     again = Folder(tmp_path / "demo", {"seed": 0})
     read = again.chapter("Counting", "count", Counted, work)
     assert len(calls) == 1
-    assert (read.number, read.by_level, read.gain.note) == (found.number, found.by_level, found.gain.note)
-    assert math.isnan(read.gain.low)
+    for one in (made, read):
+        assert (one.number, one.by_level, one.gain.note) == (found.number, found.by_level, found.gain.note)
+        assert math.isnan(one.gain.low)
     assert [(told.title, told.now) for told in (*first.told, *again.told)] == [("Counting", True), ("Counting", False)]
 
 
@@ -62,7 +63,7 @@ def test_a_folder_of_other_settings_is_not_gone_on_with_and_restart_empties_it(t
     out = tmp_path / "demo"
     Folder(out, settings_of(Sizes(), 0, {"kosmos2": "a"}))
     (out / "chapters" / "old.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"other settings \(seed 0 there, 1 now\). Pass --restart to make it afresh"):
+    with pytest.raises(ValueError, match=r"other settings \(seed was 0, is 1\). Pass --restart to make it afresh"):
         Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}))
     Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}), restart=True)
     assert list((out / "chapters").iterdir()) == []

@@ -1,0 +1,169 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The files in the folder of a job: what a shard's file holds, and how it is written, read back and checked.
+
+`promvil_hf.jobs` says which files there are. Rows and rejects of a shard share one file, so that a single move commits
+both. Each shard is known by a fingerprint of its items' keys, and by the SHA-256 of its bytes.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from promvil_hf.files import atomic_write
+
+
+class JobError(ValueError):
+    """A job that cannot start or go on. The message says all there is to say: show it without a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why an item gave no row: a short ``reason`` to count by, and the ``detail`` of this one case."""
+
+    reason: str
+    detail: str = ""
+
+
+class Line(msgspec.Struct):
+    key: str
+    row: msgspec.Raw = msgspec.Raw()
+    reject: str | None = None
+    detail: str = ""
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, torch tensors
+        return value.tolist()
+    raise TypeError(f"JSON has no {type(value).__name__}: give numbers, text, lists and dicts")
+
+
+encoder = msgspec.json.Encoder(enc_hook=_plain)
+decode_line = msgspec.json.Decoder(Line).decode
+
+
+def encoded(key: str, result: Any) -> bytes:
+    if not isinstance(result, Rejected):
+        try:
+            row = encoder.encode(result)
+        except UnicodeEncodeError as error:  # half a surrogate pair: one item's text, no reason to stop the rest
+            result = Rejected("text is not Unicode", str(error))
+        else:
+            if not row.startswith(b"{"):
+                raise JobError(f"work returned {result!r:.60} for {key!r}: return a dict or Rejected(reason).")
+            return encoder.encode({"key": key, "row": msgspec.Raw(row)}) + b"\n"
+    reason, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (result.reason, result.detail))
+    return encoder.encode({"key": key, "reject": reason, "detail": detail}) + b"\n"
+
+
+def fingerprint(keys: list[str]) -> str:
+    return f"{len(keys)} items, {keys[0]!r} to {keys[-1]!r}, key hash {sha256(encoder.encode(keys)).hexdigest()[:32]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    items: int
+    rejected: Counter[str]
+    sha256: str
+
+
+_REDO = "Delete it and job.json and run the job again: only this shard is redone."
+SAME_ITEMS = "Give the same items in the same order, use another folder, or pass restart=True to discard what is there."
+
+
+def _lines(path: Path, content: Any) -> Iterator[Line]:
+    """The decoded lines of a part, while the hash `content` takes in their bytes."""
+    with open(path, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            content.update(line)
+            try:
+                decoded = decode_line(line)
+            except msgspec.DecodeError as error:
+                raise JobError(f"{path} is damaged at line {number} ({error}). {_REDO}") from error
+            if not line.endswith(b"\n"):
+                raise JobError(f"{path} is damaged: line {number} has no end. {_REDO}")
+            yield decoded
+
+
+def survey(path: Path, expected: str) -> Part:
+    """Read a part back; refuse it when its keys are not those of the input's shard."""
+    content, keys, rejected = sha256(), [], Counter()
+    for line in _lines(path, content):
+        keys.append(line.key)
+        if line.reject is not None:
+            rejected[line.reject] += 1
+    found = fingerprint(keys) if keys else "no items"
+    if found != expected:
+        raise JobError(
+            f"{path} was made from other items than the input gives now (then {found}; now {expected}): "
+            f"items were added, removed or reordered since. {SAME_ITEMS}"
+        )
+    return Part(len(keys), rejected, content.hexdigest())
+
+
+def count(parts: Iterable[Part]) -> tuple[int, dict[str, int]]:
+    items, rejected = 0, Counter()
+    for part in parts:
+        items += part.items
+        rejected += part.rejected
+    return items, dict(sorted(rejected.items()))
+
+
+def part_name(index: int) -> str:
+    return f"part-{index:05d}.jsonl"
+
+
+def part_indices(out: Path) -> list[int]:
+    found = (re.fullmatch(r"part-(\d{5,})\.jsonl", path.name) for path in out.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def commit(path: Path, lines: Iterable[bytes]) -> None:
+    """All of the file or none of it, even if the power fails."""
+    try:
+        with atomic_write(path, "wb") as file:
+            file.writelines(lines)
+    except OSError as error:
+        why = error.strerror or error
+        raise JobError(f"Cannot write {path}: {why}. Shards done are kept: mend that and run again.") from error
+
+
+def reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with open(path, "rb") as lines:
+            yield from (line for line in lines if decode_line(line).reject is not None)
+
+
+def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:
+    out = Path(out)
+    try:
+        parts = msgspec.json.decode((out / "job.json").read_bytes())["parts"]
+    except FileNotFoundError:
+        if not (out / "plan.json").exists():
+            raise JobError(f"{out} holds no job: there is no plan.json in it.") from None
+        parts = [{"name": part_name(index)} for index in part_indices(out)]
+        if not partial:
+            raise JobError(
+                f"{out} is not finished: {len(parts):,} shards are there, but no job.json. "
+                "Run the job to its end, or read what there is with partial=True."
+            ) from None
+    return _read_parts(out, parts)
+
+
+def _read_parts(out: Path, parts: list[dict[str, Any]]) -> Iterator[Line]:
+    for part in parts:
+        path, content = out / part["name"], sha256()
+        try:
+            yield from _lines(path, content)
+        except FileNotFoundError as error:
+            raise JobError(
+                f"{path} is gone, though job.json lists it. Run the job again: only it is redone."
+            ) from error
+        if part.get("sha256", content.hexdigest()) != content.hexdigest():
+            raise JobError(f"{path} is not what job.json lists: it was changed after the job finished. {_REDO}")

@@ -1,0 +1,63 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Work that is done once: its result is kept in a file together with the plan that decided it.
+
+    plan = {"steps": 300, "seed": 0}
+    record = do_once(folder / "done.json", plan, work)  # {"plan", "result", "seconds", "cpu_seconds"}
+
+The file is written last and whole, so it says that the work is finished. Called again, the work is not done again; a file
+of another plan is refused. For many small items there is `promvil_hf.jobs`.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from promvil_hf.files import write_json
+
+
+def read_back(plan: Any) -> Any:
+    """The plan as it will read back from JSON: tuples are lists."""
+    return json.loads(json.dumps(plan))
+
+
+def key_of(plan: Any) -> str:
+    """A short name of all that the plan says."""
+    return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def kept_result(path: Path, plan: Any) -> dict[str, Any] | None:
+    """What the finished work left; None while it is not finished."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}). Delete it: only what it holds is done again.") from error
+    if not isinstance(found, dict) or found.get("plan") != plan:
+        raise ValueError(f"{path} was made by another plan than the one asked for. Delete it: it is done again.")
+    return found
+
+
+def do_once(path: Path, plan: Any, work: Callable[[], Any]) -> dict[str, Any]:
+    """What was kept, or else what `work` gives now; it gives JSON values."""
+    if (found := kept_result(path, plan)) is not None:
+        return found
+    started, cpu = time.perf_counter(), time.process_time()
+    record = {
+        "plan": plan,
+        "result": work(),
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
+    write_json(path, record)
+    return record
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Which settings are not as they were, for a message."""
+    was, own = ({name: repr(value)[:80] for name, value in found.items()} for found in (before, now))
+    changed = [name for name in was | own if was.get(name) != own.get(name)]
+    return "; ".join(f"{name} was {was.get(name, 'not set')}, is {own.get(name, 'not set')}" for name in changed)
