@@ -1,116 +1,46 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny LLaVA-1.5 and a tiny LLaVA-NeXT: CLIP patches before a Llama. Floor 3: transformers."""
+"""A tiny LLaVA-1.5 and a tiny LLaVA-NeXT: CLIP patches before a Llama."""
 
-from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import transformers
 
 from promvil_hf.toy.models.chat_templates import LLAVA_CHAT
-from promvil_hf.toy.models.parts import (
-    TinyModel,
-    check_sizes,
-    clip_image_processor,
-    llama_sizes,
-    vision_sizes,
-    with_random_weights,
-)
-from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES, byte_tokenizer
+from promvil_hf.toy.models.parts import TinyModel, TinySizes, clip_image_processor
 
 
 def tiny_llava(
-    *,
-    sentences: Iterable[str] = DEFAULT_SENTENCES,
-    vocabulary_size: int = 512,
-    width: int = 32,
-    layers: int = 2,
-    heads: int = 4,
-    vision_width: int | None = None,
-    vision_layers: int = 2,
-    image_size: int = 28,
-    patch_size: int = 7,
-    fit: Literal["crop", "stretch", "pad"] = "crop",
-    context: int = 512,
-    attention_bias: bool = False,
-    seed: int = 0,
+    *, fit: Literal["crop", "stretch", "pad"] = "crop", attention_bias: bool = False, **sizes: Any
 ) -> TinyModel:
     """LLaVA-1.5: CLIP patches in raster order as image tokens, (image_size / patch_size)^2 of them.
 
     `fit` is how a picture becomes square: "crop" as in the published processor, "pad" as in the original training
-    code. `attention_bias` gives the language model's projections biases, which the published ones lack.
+    code. `attention_bias` gives the language model's projections biases, which the published ones lack. `sizes` are
+    those of `TinySizes`.
     """
-    vision_width = vision_width or width
-    check_sizes(width, heads, vision_width, image_size, patch_size)
-    tokenizer = _llava_tokenizer(sentences, vocabulary_size)
-    processor = transformers.LlavaProcessor(
-        clip_image_processor(image_size, fit),
-        tokenizer,
-        patch_size=patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=LLAVA_CHAT,
-    )
-    vision = vision_sizes(vision_width, vision_layers, heads, image_size, patch_size)
-    config = transformers.LlavaConfig(
-        vision_config=dict(model_type="clip_vision_model", **vision),
-        text_config=llama_sizes(tokenizer, width, layers, heads, context) | {"attention_bias": attention_bias},
-        image_token_index=tokenizer.image_token_id,
-        image_seq_length=(image_size // patch_size) ** 2,
-    )
-    return TinyModel("llava", with_random_weights(transformers.LlavaForConditionalGeneration, config, seed), processor)
+    sizes = TinySizes(**sizes)
+    image_processor = clip_image_processor(sizes.image_size, fit)
+    return _llava("llava", "Llava", sizes, image_processor, {}, attention_bias=attention_bias)
 
 
-def tiny_llava_next(
-    *,
-    sentences: Iterable[str] = DEFAULT_SENTENCES,
-    vocabulary_size: int = 512,
-    width: int = 32,
-    layers: int = 2,
-    heads: int = 4,
-    vision_width: int | None = None,
-    vision_layers: int = 2,
-    image_size: int = 28,
-    patch_size: int = 7,
-    context: int = 1024,
-    seed: int = 0,
-) -> TinyModel:
+def tiny_llava_next(**sizes: Any) -> TinyModel:
     """LLaVA-NeXT: the stretched picture first, then the best of five grids of tiles, without padding, a newline a row.
 
-    The grids are those of the published checkpoints in units of `image_size`: 1x2, 2x1, 2x2, 3x1 and 1x3.
+    The grids are those of the published checkpoints in units of `image_size`: 1x2, 2x1, 2x2, 3x1 and 1x3. `sizes` are
+    those of `TinySizes`.
     """
-    vision_width = vision_width or width
-    check_sizes(width, heads, vision_width, image_size, patch_size)
-    tokenizer = _llava_tokenizer(sentences, vocabulary_size)
-    grids = [[rows * image_size, columns * image_size] for rows, columns in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
-    processor = transformers.LlavaNextProcessor(
-        transformers.LlavaNextImageProcessorPil(
-            size={"shortest_edge": image_size},
-            crop_size={"height": image_size, "width": image_size},
-            image_grid_pinpoints=grids,
-        ),
-        tokenizer,
-        patch_size=patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=LLAVA_CHAT,
+    sizes = TinySizes(**{"context": 1024, **sizes})
+    side = sizes.image_size
+    grids = [[rows * side, columns * side] for rows, columns in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
+    image_processor = transformers.LlavaNextImageProcessorPil(
+        size={"shortest_edge": side}, crop_size=sizes.square, image_grid_pinpoints=grids
     )
-    vision = vision_sizes(vision_width, vision_layers, heads, image_size, patch_size)
-    config = transformers.LlavaNextConfig(
-        vision_config=dict(model_type="clip_vision_model", **vision),
-        text_config=llama_sizes(tokenizer, width, layers, heads, context),
-        image_token_index=tokenizer.image_token_id,
-        image_grid_pinpoints=grids,
-        image_seq_length=(image_size // patch_size) ** 2,
-    )
-    return TinyModel(
-        "llava_next", with_random_weights(transformers.LlavaNextForConditionalGeneration, config, seed), processor
-    )
+    return _llava("llava_next", "LlavaNext", sizes, image_processor, {"image_grid_pinpoints": grids})
 
 
-def _llava_tokenizer(sentences: Iterable[str], vocabulary_size: int) -> transformers.PreTrainedTokenizerFast:
-    return byte_tokenizer(
-        sentences,
-        vocabulary_size,
+def _llava(family: str, name: str, sizes: TinySizes, image_processor, settings: dict, **text: Any) -> TinyModel:
+    """`name` is what the family's classes begin with, `settings` go to its configuration, `text` to the Llama's."""
+    tokenizer = sizes.tokenizer(
         special_tokens=["<unk>", "<s>", "</s>", "<pad>", "<image>"],
         bos_token="<s>",
         eos_token="</s>",
@@ -118,3 +48,19 @@ def _llava_tokenizer(sentences: Iterable[str], vocabulary_size: int) -> transfor
         named_tokens={"image_token": "<image>"},
         add_bos_token=True,
     )
+    processor = getattr(transformers, f"{name}Processor")(
+        image_processor,
+        tokenizer,
+        patch_size=sizes.patch_size,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=LLAVA_CHAT,
+    )
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=sizes.vision(model_type="clip_vision_model"),
+        text_config=sizes.text(tokenizer, model_type="llama", **text),
+        image_token_index=tokenizer.image_token_id,
+        image_seq_length=sizes.patches**2,
+        **settings,
+    )
+    return sizes.model(family, getattr(transformers, f"{name}ForConditionalGeneration"), config, processor)

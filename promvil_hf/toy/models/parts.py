@@ -1,14 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What the tiny models of all families share: the returned value, random weights, sizes and their checks.
+"""What the tiny models of all families share: their sizes with the checks of them, and random weights."""
 
-Floor 3: torch and transformers.
-"""
-
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import transformers
+
+from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES, byte_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,83 @@ class TinyModel:
     family: str
     model: transformers.PreTrainedModel
     processor: transformers.ProcessorMixin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TinySizes:
+    """What a tiny model of every family can be asked for. Families differ in a few defaults.
+
+    Args:
+        sentences: The tokenizer learns its words from them.
+        vocabulary_size: Most entries of the tokenizer, tags of the family that its processor adds not counted.
+        width: Of the language model; it has `layers` and `heads`.
+        vision_width: Of the vision tower; that of the language model unless given. It has as many heads.
+        image_size: Side in pixels of the square picture that the vision tower sees.
+        patch_size: Side of a patch, in pixels.
+        context: Most tokens of a text.
+        seed: Of the random weights.
+    """
+
+    sentences: Iterable[str] = DEFAULT_SENTENCES
+    vocabulary_size: int = 512
+    width: int = 32
+    layers: int = 2
+    heads: int = 4
+    vision_width: int | None = None
+    vision_layers: int = 2
+    image_size: int = 28
+    patch_size: int = 7
+    context: int = 512
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "vision_width", self.vision_width or self.width)
+        check_sizes(self.width, self.heads, self.vision_width, self.image_size, self.patch_size)
+
+    @property
+    def patches(self) -> int:
+        """Of a side of the picture."""
+        return self.image_size // self.patch_size
+
+    @property
+    def square(self) -> dict[str, int]:
+        """The picture's size as image processors take it."""
+        return {"height": self.image_size, "width": self.image_size}
+
+    def tokenizer(self, **special: Any) -> transformers.PreTrainedTokenizerFast:
+        """`byte_tokenizer` of these sentences."""
+        return byte_tokenizer(self.sentences, self.vocabulary_size, **special)
+
+    def vision(self, **other: Any) -> dict[str, Any]:
+        """Settings of a vision tower as CLIP, SigLIP and their kin name them."""
+        return {
+            "hidden_size": self.vision_width,
+            "intermediate_size": 2 * self.vision_width,
+            "num_hidden_layers": self.vision_layers,
+            "num_attention_heads": self.heads,
+            "image_size": self.image_size,
+            "patch_size": self.patch_size,
+            **other,
+        }
+
+    def text(self, tokenizer, **other: Any) -> dict[str, Any]:
+        """Settings of a language model as Llama and its kin name them. Half as many heads for keys as for queries, so
+        that grouped attention is exercised."""
+        return {
+            "hidden_size": self.width,
+            "intermediate_size": 2 * self.width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.heads // 2 if self.heads % 2 == 0 else self.heads,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": self.context,
+            **token_ids(tokenizer),
+            **other,
+        }
+
+    def model(self, family: str, model_class: type, config, processor, gain: float = 1.0) -> TinyModel:
+        """A model of this configuration with random weights."""
+        return TinyModel(family, with_random_weights(model_class, config, self.seed, gain), processor)
 
 
 def with_random_weights(
@@ -70,36 +147,6 @@ def clip_image_processor(image_size: int, fit: str) -> transformers.BaseImagePro
 
 
 HALF_MEAN = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
-
-
-def vision_sizes(width: int, layers: int, heads: int, image_size: int, patch_size: int) -> dict[str, int]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": 2 * width,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "image_size": image_size,
-        "patch_size": patch_size,
-    }
-
-
-def llama_sizes(tokenizer, width: int, layers: int, heads: int, context: int) -> dict[str, Any]:
-    return dict(
-        model_type="llama",
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=key_value_heads(heads),
-        vocab_size=len(tokenizer),
-        max_position_embeddings=context,
-        **token_ids(tokenizer),
-    )
-
-
-def key_value_heads(heads: int) -> int:
-    """Half as many as query heads, so that grouped attention is exercised."""
-    return heads // 2 if heads % 2 == 0 else heads
 
 
 def token_ids(tokenizer) -> dict[str, int]:

@@ -1,147 +1,16 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny Qwen2.5-VL and a tiny Qwen3-VL, without their video half. Floor 3: transformers."""
+"""A tiny Qwen2.5-VL and a tiny Qwen3-VL, without their video half."""
 
-from collections.abc import Iterable, Sequence
+from typing import Any
 
 import transformers
 
 from promvil_hf.backends.image_text_processors import Qwen2_5_VLImageTextProcessor, Qwen3VLImageTextProcessor
 from promvil_hf.toy.models.chat_templates import QWEN_CHAT
-from promvil_hf.toy.models.parts import (
-    HALF_MEAN,
-    TinyModel,
-    check_sizes,
-    key_value_heads,
-    token_ids,
-    with_random_weights,
-)
-from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES, byte_tokenizer
+from promvil_hf.toy.models.parts import HALF_MEAN, TinyModel, TinySizes
 
 
-def tiny_qwen2_5_vl(
-    *,
-    sentences: Iterable[str] = DEFAULT_SENTENCES,
-    vocabulary_size: int = 512,
-    width: int = 32,
-    layers: int = 2,
-    heads: int = 4,
-    vision_width: int | None = None,
-    vision_layers: int = 2,
-    patch_size: int = 7,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
-    context: int = 1024,
-    seed: int = 0,
-) -> TinyModel:
-    """Qwen2.5-VL: a picture keeps its shape, rounded to multiples of two patches; 2 x 2 patches are one token.
-
-    `min_pixels` and `max_pixels` bound the stretched picture and hence its tokens: 4 and 32 by default. The processor
-    is `Qwen2_5_VLImageTextProcessor`, ours, which leaves the video part out where torchvision is missing.
-    """
-    vision_width = vision_width or width
-    check_sizes(width, heads, vision_width, 2 * patch_size, patch_size)
-    tokenizer = _qwen_tokenizer(sentences, vocabulary_size)
-    config = transformers.Qwen2_5_VLConfig(
-        vision_config={
-            "depth": vision_layers,
-            "hidden_size": vision_width,
-            "intermediate_size": 2 * vision_width,
-            "num_heads": heads,
-            "patch_size": patch_size,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-            "window_size": 4 * patch_size,
-            "fullatt_block_indexes": [vision_layers - 1],
-            "out_hidden_size": width,
-        },
-        text_config=dict(
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=key_value_heads(heads),
-            vocab_size=len(tokenizer),
-            max_position_embeddings=context,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": 1_000_000.0,
-                "mrope_section": _mrope(width // heads),
-            },
-            **token_ids(tokenizer),
-        ),
-        **_qwen_token_ids(tokenizer),
-    )
-    processor = Qwen2_5_VLImageTextProcessor(
-        _qwen_image_processor(patch_size, min_pixels, max_pixels), tokenizer, chat_template=QWEN_CHAT
-    )
-    return TinyModel(
-        "qwen2_5_vl", with_random_weights(transformers.Qwen2_5_VLForConditionalGeneration, config, seed), processor
-    )
-
-
-def tiny_qwen3_vl(
-    *,
-    sentences: Iterable[str] = DEFAULT_SENTENCES,
-    vocabulary_size: int = 512,
-    width: int = 32,
-    layers: int = 2,
-    heads: int = 4,
-    vision_width: int | None = None,
-    vision_layers: int = 2,
-    patch_size: int = 8,
-    min_pixels: int | None = None,
-    max_pixels: int | None = None,
-    context: int = 1024,
-    seed: int = 0,
-) -> TinyModel:
-    """Qwen3-VL: as Qwen2.5-VL, with vision features also added inside the language model (deepstack).
-
-    The processor is `Qwen3VLImageTextProcessor`, ours, which leaves the video part out where torchvision is missing.
-    """
-    vision_width = vision_width or width
-    check_sizes(width, heads, vision_width, 2 * patch_size, patch_size)
-    tokenizer = _qwen_tokenizer(sentences, vocabulary_size)
-    config = transformers.Qwen3VLConfig(
-        vision_config={
-            "depth": vision_layers,
-            "hidden_size": vision_width,
-            "intermediate_size": 2 * vision_width,
-            "num_heads": heads,
-            "patch_size": patch_size,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-            "num_position_embeddings": 64,
-            "deepstack_visual_indexes": [0],
-            "out_hidden_size": width,
-        },
-        text_config=dict(
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=key_value_heads(heads),
-            head_dim=width // heads,
-            vocab_size=len(tokenizer),
-            max_position_embeddings=context,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": 5_000_000.0,
-                "mrope_section": _mrope(width // heads),
-                "mrope_interleaved": True,
-            },
-            **token_ids(tokenizer),
-        ),
-        **_qwen_token_ids(tokenizer),
-    )
-    processor = Qwen3VLImageTextProcessor(
-        _qwen_image_processor(patch_size, min_pixels, max_pixels, **HALF_MEAN), tokenizer, chat_template=QWEN_CHAT
-    )
-    return TinyModel(
-        "qwen3_vl", with_random_weights(transformers.Qwen3VLForConditionalGeneration, config, seed), processor
-    )
-
-
-_QWEN_TOKENS = {
+_TOKENS = {
     "vision_start_token": "<|vision_start|>",
     "vision_end_token": "<|vision_end|>",
     "image_token": "<|image_pad|>",
@@ -149,29 +18,81 @@ _QWEN_TOKENS = {
 }
 
 
-def _qwen_tokenizer(sentences: Iterable[str], vocabulary_size: int) -> transformers.PreTrainedTokenizerFast:
-    return byte_tokenizer(
-        sentences,
-        vocabulary_size,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>", *_QWEN_TOKENS.values()],
+def tiny_qwen2_5_vl(*, patch_size: int = 7, **sizes: Any) -> TinyModel:
+    """Qwen2.5-VL: a picture keeps its shape, rounded to multiples of two patches; 2 x 2 patches are one token.
+
+    `min_pixels` and `max_pixels` bound the stretched picture and hence its tokens: 4 and 32 by default. The other
+    `sizes` are those of `TinySizes`, without `image_size`. The processor is `Qwen2_5_VLImageTextProcessor`, ours, which
+    leaves the video part out where torchvision is missing.
+    """
+    sizes, pixels = _sizes(patch_size, **sizes)
+    vision = {
+        "intermediate_size": 2 * sizes.vision_width,
+        "window_size": 4 * patch_size,
+        "fullatt_block_indexes": [sizes.vision_layers - 1],
+    }
+    rope = {"rope_theta": 1_000_000.0}
+    image_processor = transformers.Qwen2VLImageProcessorPil(**pixels)
+    return _qwen("qwen2_5_vl", "Qwen2_5_VL", sizes, Qwen2_5_VLImageTextProcessor, image_processor, vision, rope)
+
+
+def tiny_qwen3_vl(*, patch_size: int = 8, **sizes: Any) -> TinyModel:
+    """Qwen3-VL: as Qwen2.5-VL, with vision features also added inside the language model (deepstack).
+
+    The processor is `Qwen3VLImageTextProcessor`, ours, which leaves the video part out where torchvision is missing.
+    """
+    sizes, pixels = _sizes(patch_size, **sizes)
+    vision = {
+        "intermediate_size": 2 * sizes.vision_width,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0],
+    }
+    rope = {"rope_theta": 5_000_000.0, "mrope_interleaved": True}
+    image_processor = transformers.Qwen2VLImageProcessorPil(**pixels, **HALF_MEAN)
+    text = {"head_dim": sizes.width // sizes.heads}
+    return _qwen("qwen3_vl", "Qwen3VL", sizes, Qwen3VLImageTextProcessor, image_processor, vision, rope, **text)
+
+
+def _sizes(
+    patch_size: int, *, min_pixels: int | None = None, max_pixels: int | None = None, **sizes: Any
+) -> tuple[TinySizes, dict[str, Any]]:
+    """The sizes, with one token as the picture's, and the settings of the image processor."""
+    token_side = 2 * patch_size
+    own = TinySizes(**{"context": 1024, **sizes}, patch_size=patch_size, image_size=token_side)
+    size = {"shortest_edge": min_pixels or 4 * token_side**2, "longest_edge": max_pixels or 32 * token_side**2}
+    return own, {"size": size, "patch_size": patch_size, "merge_size": 2, "temporal_patch_size": 2}
+
+
+def _qwen(
+    family: str, name: str, sizes: TinySizes, processor_class: type, image_processor, vision: dict, rope: dict, **text: Any
+) -> TinyModel:
+    """`name` is what the family's classes begin with; `vision`, `rope` and `text` are settings of its own."""
+    tokenizer = sizes.tokenizer(
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>", *_TOKENS.values()],
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        named_tokens=_QWEN_TOKENS,
+        named_tokens=_TOKENS,
     )
-
-
-def _qwen_token_ids(tokenizer) -> dict[str, int]:
-    return {f"{name}_id": tokenizer.convert_tokens_to_ids(token) for name, token in _QWEN_TOKENS.items()}
-
-
-def _qwen_image_processor(
-    patch_size: int, min_pixels: int | None, max_pixels: int | None, **normalization: Sequence[float]
-) -> transformers.BaseImageProcessor:
-    token_area = (2 * patch_size) ** 2
-    size = {"shortest_edge": min_pixels or 4 * token_area, "longest_edge": max_pixels or 32 * token_area}
-    return transformers.Qwen2VLImageProcessorPil(
-        size=size, patch_size=patch_size, merge_size=2, temporal_patch_size=2, **normalization
+    config = getattr(transformers, f"{name}Config")(
+        vision_config={
+            "depth": sizes.vision_layers,
+            "hidden_size": sizes.vision_width,
+            "num_heads": sizes.heads,
+            "patch_size": sizes.patch_size,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "out_hidden_size": sizes.width,
+            **vision,
+        },
+        text_config=sizes.text(
+            tokenizer,
+            rope_parameters={"rope_type": "default", "mrope_section": _mrope(sizes.width // sizes.heads), **rope},
+            **text,
+        ),
+        **{f"{token}_id": tokenizer.convert_tokens_to_ids(text) for token, text in _TOKENS.items()},
     )
+    processor = processor_class(image_processor, tokenizer, chat_template=QWEN_CHAT)
+    return sizes.model(family, getattr(transformers, f"{name}ForConditionalGeneration"), config, processor)
 
 
 def _mrope(head_dim: int) -> list[int]:
