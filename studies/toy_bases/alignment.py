@@ -18,7 +18,7 @@ from promvil_hf.toy.muon import Muon
 from promvil_hf.toy.relations import UNSIDED
 from promvil_hf.toy.small_world import HARD, held_out
 from promvil_hf.toy.training_rows import COLUMNS, NAMES, ROWS, ToyRows, place_row
-from studies.toy_bases.tower import CELL_WEIGHT, Point, collate, descend
+from studies.toy_bases.tower import CELL_WEIGHT, Point, descend
 
 
 WORDS = {
@@ -80,8 +80,6 @@ def align(
     width = embedding.shape[1]
     generator = torch.Generator().manual_seed(seed)
     corners = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in range(2)]
-    rows = ToyRows(place_row, steps * batch_size, seed + 1)
-    check = collate(place_row(drawn) for drawn in held_out(HARD, 50, seed))
 
     def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         places = embed(images) * width**0.5
@@ -103,18 +101,7 @@ def align(
                 right[name] = near.float().mean().item()
         return loss, right
 
-    def step_loss(step: int) -> torch.Tensor:
-        batch = collate(rows[index] for index in range(step * batch_size, (step + 1) * batch_size))
-        return loss_of(*batch)[0]
-
-    def look() -> dict[str, float]:
-        loss, right = loss_of(*check)
-        return {"held_out_loss": loss.item(), **right}
-
-    curve = []
     read = [("corners", corner) for corner in corners] if cells is not None else []
     optimizer = Muon([*between, ("embedding", embedding), *read], peak)
-    for point in descend(optimizer, step_loss, steps, look, every):
-        curve.append(point)
-        say(point)
-    return curve
+    rows, check = ToyRows(place_row, steps * batch_size, seed + 1), held_out(HARD, 50, seed)
+    return descend(optimizer, loss_of, rows, check, steps, every, say)

@@ -1,15 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A tiny Kosmos-2 that grounds simple phrases, trained by PromViL's own trainer on chains of one level.
 
-Special: at random weights the picture hardly reaches a small Kosmos-2, and its latent queries have no place to begin at.
+At random weights the picture hardly reaches a small Kosmos-2, and its latent queries have no place to begin at.
 `start` sets what the real model has from its long training: each latent query begins at the mean feature of one patch,
-neighbouring location cells begin alike, and picture and words begin equally loud. All of it is trained on. Floor 5.
+neighbouring location cells begin alike, and picture and words begin equally loud. All of it is trained on.
 """
 
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
@@ -20,18 +19,16 @@ from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
-from promvil_hf.toy.muon import Muon
 from promvil_hf.toy.small_world import HARD, SIDE, held_out, world
-from promvil_hf.toy.training_rows import PATCH, PLACES, ToyRows, phrase_row
+from promvil_hf.toy.training_rows import PATCH, PLACES, phrase_row
 from promvil_hf.training.chain_collator import ChainCollator
-from promvil_hf.training.checkpoints import last_whole
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
 from promvil_hf.training.texts import Texts
 from studies.toy_bases.alignment import align, word_ids
-from studies.toy_bases.curve import Curve, arguments
 from studies.toy_bases.measure import grounding
-from studies.toy_bases.tower import Point, kosmos2_features, pixel_values
+from studies.toy_bases.stages import Stage, train_stages
+from studies.toy_bases.tower import Point, kosmos2_features, pictures
 
 
 WIDTH = 128
@@ -72,10 +69,8 @@ def start(model, tokenizer, *, seed: int = 0, scenes: int = 400) -> None:
     cells = cell_ids(tokenizer)
     words[cells] = cell_codes(width) + 0.02 * torch.randn(len(cells), width, generator=generator)
 
-    images = np.stack([np.asarray(drawn.image()) for drawn in held_out(HARD, scenes, seed + 1)])
-    features = torch.cat(
-        [kosmos2_features(model.vision_model, pixel_values(images[at : at + 50])) for at in range(0, scenes, 50)]
-    )
+    images = pictures(held_out(HARD, scenes, seed + 1))
+    features = torch.cat([kosmos2_features(model.vision_model, some) for some in images.split(50)])
     projection = model.image_to_text_projection
     center = features.mean((0, 1))
     spread = (features - center).square().sum(-1).mean().sqrt()
@@ -123,42 +118,25 @@ def cell_codes(width: int, side: int = 32) -> torch.Tensor:
     return torch.cat([rows, columns], -1).reshape(side * side, width)
 
 
-def train_on(
-    tiny: TinyModel,
-    out: Path,
-    steps: int,
-    *,
-    batch_size: int = 16,
-    peak: float = 0.02,
-    seed: int = 0,
-    log_every: int = 50,
-    resume: bool = False,
-) -> dict[str, list[Point]]:
-    """Train in place with `PromViLTrainer`, stage by stage, the tower at rest; the curve of each stage is returned.
-
-    Checkpoints and curves lie in a folder of `out` for each stage.
-    """
+def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options) -> dict[str, list[Point]]:
+    """Train in place with `PromViLTrainer` on phrases of one level; `options` are those of `train_stages`."""
     backend = Kosmos2Backend(tiny.model, tiny.processor)
     looks = {"one_object": held_out(world(1), 40, seed), "many_objects": held_out(HARD, 20, seed)}
-    curves = {}
-    tiny.model.vision_model.requires_grad_(False)
-    for number, (span, share, of_peak) in enumerate(STAGES):
-        own, folder = max(1, round(share * steps)), out / span
-        curve = Curve(
-            folder,
+    stages = [
+        Stage(
+            span,
+            share,
+            of_peak,
+            phrase_row,
+            PromViLTrainer,
+            PromViLConfig,
+            # The rows' texts are final: their own wording already put some of them in the plural.
+            ChainCollator(
+                tiny.processor,
+                texts=Texts(dialect=Kosmos2(wording=Wording(plural_first_level=False)), span=span),
+            ),
             lambda: {name: grounding(backend, own, level=1, resamples=1).estimate for name, own in looks.items()},
         )
-        # The rows' texts are final: their own wording already put some of them in the plural.
-        texts = Texts(dialect=Kosmos2(wording=Wording(plural_first_level=False)), span=span)
-        PromViLTrainer(
-            tiny.model,
-            PromViLConfig(**arguments(folder, own, batch_size, seed, log_every)),
-            processing_class=tiny.processor,
-            train_dataset=ToyRows(phrase_row, own * batch_size, seed + 1_000 * number),
-            data_collator=ChainCollator(tiny.processor, texts=texts),
-            callbacks=[curve],
-            optimizers=(Muon(tiny.model.named_parameters(), peak * of_peak), None),
-        ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
-        curves[span] = curve.points
-    tiny.model.requires_grad_(True).eval()
-    return curves
+        for span, share, of_peak in STAGES
+    ]
+    return train_stages(tiny, tiny.model.vision_model, stages, out, steps, seed=seed, **options)

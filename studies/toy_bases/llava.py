@@ -1,14 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A tiny LLaVA that answers questions about toy scenes, trained by FiVL's own trainer without its vision loss.
 
-Special: several questions about a picture stand in one conversation, as in LLaVA's own mix; where things stand is learned
-before what they are asked for; and some heads begin by looking a few tokens back. Floor 5.
+Several questions about a picture stand in one conversation, as in LLaVA's own mix; where things stand is learned
+before what they are asked for; and some heads begin by looking a few tokens back.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
@@ -17,26 +17,23 @@ from promvil_hf.toy.config import COLORS, PREDICATES, ROBOT, SHAPES, SIZES
 from promvil_hf.toy.models import tiny_llava
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
-from promvil_hf.toy.muon import Muon
 from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, questions, world
 from promvil_hf.toy.training_rows import (
     COLUMNS,
     PATCH,
     ROWS,
-    ToyRows,
     asked_for_squares,
     place_talk_row,
     question_row,
 )
-from promvil_hf.training.checkpoints import last_whole
 from promvil_hf.training.fivl_collator import FiVLCollator
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.fivl_trainer import FiVLTrainer
 from studies.toy_bases.alignment import WORDS, align, word_ids
-from studies.toy_bases.curve import Curve, arguments
 from studies.toy_bases.measure import answering
-from studies.toy_bases.tower import Point, copy_tower, pixel_values
+from studies.toy_bases.stages import Stage, train_stages
+from studies.toy_bases.tower import Point, copy_tower, pictures
 
 
 WIDTH = 128
@@ -91,8 +88,8 @@ def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
         layer.mlp.down_proj.weight.zero_()
     for layer, distances in zip(model.model.language_model.layers, LOOKS_BACK, strict=False):
         look_back(layer.self_attn, model.model.language_model.rotary_emb.inv_freq, distances)
-    images = np.stack([np.asarray(drawn.image()) for drawn in held_out(ASKED_ABOUT, scenes, seed + 1)])
-    states = model.model.vision_tower(pixel_values=pixel_values(images), output_hidden_states=True).hidden_states
+    images = pictures(held_out(ASKED_ABOUT, scenes, seed + 1))
+    states = model.model.vision_tower(pixel_values=images, output_hidden_states=True).hidden_states
     features = states[model.config.vision_feature_layer][:, 1:]
     center = features.mean((0, 1))
     spread = (features - center).square().mean().sqrt()
@@ -139,48 +136,33 @@ def align_places(
     return curve
 
 
-def train_on(
-    tiny: TinyModel,
-    out: Path,
-    steps: int,
-    *,
-    batch_size: int = 16,
-    peak: float = 0.02,
-    seed: int = 0,
-    log_every: int = 50,
-    resume: bool = False,
-) -> dict[str, list[Point]]:
-    """Train in place with `FiVLTrainer`, stage by stage, the tower at rest; the curve of each stage is returned.
-
-    Checkpoints and curves lie in a folder of `out` for each stage.
-    """
+def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options) -> dict[str, list[Point]]:
+    """Train in place with `FiVLTrainer`, without its vision loss; `options` are those of `train_stages`."""
     backend = PatchTokenBackend(tiny.model, tiny.processor)
     looks = {"one_object": held_out(world(1), 20, seed), "many_objects": held_out(ASKED_ABOUT, 20, seed)}
-    curves = {}
-    tiny.model.model.vision_tower.requires_grad_(False)
-    for number, (kind, share, of_peak) in enumerate(STAGES):
-        length, folder = max(1, round(share * steps)), out / kind
-        ask = questions if kind == "answers" else _squares
-        curve = Curve(
-            folder,
-            lambda ask=ask: {
-                name if kind == "all" else f"{kind} of {name}": score.estimate
-                for name, own in looks.items()
-                for kind, score in answering(backend, own, ask=ask, resamples=1).items()
-            },
+
+    def scores(ask) -> dict[str, float]:
+        return {
+            name if kind == "all" else f"{kind} of {name}": score.estimate
+            for name, own in looks.items()
+            for kind, score in answering(backend, own, ask=ask, resamples=1).items()
+        }
+
+    stages = [
+        Stage(
+            kind,
+            share,
+            of_peak,
+            ROW_OF[kind],
+            FiVLTrainer,
+            partial(FiVLConfig, vision_loss_weight=0.0),
+            FiVLCollator(backend),
+            partial(scores, questions if kind == "answers" else _squares),
+            WORLDS,
         )
-        FiVLTrainer(
-            tiny.model,
-            FiVLConfig(vision_loss_weight=0.0, **arguments(folder, length, batch_size, seed, log_every)),
-            processing_class=tiny.processor,
-            train_dataset=ToyRows(ROW_OF[kind], length * batch_size, seed + 1_000 * number, WORLDS),
-            data_collator=FiVLCollator(backend),
-            callbacks=[curve],
-            optimizers=(Muon(tiny.model.named_parameters(), peak * of_peak), None),
-        ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
-        curves[kind] = curve.points
-    tiny.model.requires_grad_(True).eval()
-    return curves
+        for kind, share, of_peak in STAGES
+    ]
+    return train_stages(tiny, tiny.model.model.vision_tower, stages, out, steps, seed=seed, **options)
 
 
 def _squares(drawn: Scene) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ Kosmos-2's grid, so a patch knows where its object begins and ends before any la
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from promvil_hf.toy.config import COLORS, SIZES
 from promvil_hf.toy.muon import Muon
+from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import HARD, held_out
 from promvil_hf.toy.training_rows import NAMES, ToyRows, place_row
 
@@ -96,25 +97,21 @@ def train_tower(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = DenseHead(tower.config.hidden_size)
-    rows = ToyRows(place_row, steps * batch_size, seed)
-    check = collate(place_row(drawn) for drawn in held_out(HARD, 100, seed))
 
-    def loss_of(step: int) -> torch.Tensor:
-        images, truth = collate(rows[index] for index in range(step * batch_size, (step + 1) * batch_size))
-        return dense_loss(head(kosmos2_features(tower, images)[:, 1:]), truth)[0]
-
-    def look() -> dict[str, float]:
-        loss, right = dense_loss(head(kosmos2_features(tower, check[0])[:, 1:]), check[1])
-        return {"held_out_loss": loss.item(), **right}
+    def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        return dense_loss(head(kosmos2_features(tower, images)[:, 1:]), truth)
 
     tower.train()
-    curve = []
     optimizer = Muon([*tower.named_parameters(), ("answers.embed", head.weight), ("answers.bias", head.bias)], peak)
-    for point in descend(optimizer, loss_of, steps, look, every):
-        curve.append(point)
-        say(point)
+    rows, check = ToyRows(place_row, steps * batch_size, seed), held_out(HARD, 100, seed)
+    curve = descend(optimizer, loss_of, rows, check, steps, every, say)
     tower.eval()
     return curve
+
+
+def pictures(scenes: Sequence[Scene]) -> torch.Tensor:
+    """Pixel values of scenes."""
+    return pixel_values(np.stack([np.asarray(drawn.image()) for drawn in scenes]))
 
 
 def collate(rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,17 +121,24 @@ def collate(rows: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor
 
 def descend(
     optimizer: torch.optim.Optimizer,
-    loss_of: Callable[[int], torch.Tensor],
+    loss_of: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, dict[str, float]]],
+    rows: ToyRows,
+    check: Sequence[Scene],
     steps: int,
-    look: Callable[[], dict[str, float]],
     every: int,
-) -> Iterator[Point]:
-    """A short warm-up and a cosine down to zero; a point every so many steps and at the end."""
+    say: Callable[[Point], object],
+) -> list[Point]:
+    """A short warm-up and a cosine down to zero, over all rows; a point every so many steps and at the end, told at once.
+
+    `loss_of(images, truth)` gives a loss and shares of right answers, which are also measured on the scenes of `check`.
+    """
+    curve, size = [], len(rows) // steps
+    held = collate(map(place_row, check))
     warm = max(1, min(50, steps // 10))
     schedule = get_cosine_schedule_with_warmup(optimizer, warm, steps)
     started, total, counted = time.perf_counter(), 0.0, 0
     for step in range(steps):
-        loss = loss_of(step)
+        loss, _ = loss_of(*collate(rows[index] for index in range(step * size, (step + 1) * size)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -142,9 +146,12 @@ def descend(
         total, counted = total + loss.item(), counted + 1
         if (step + 1) % every == 0 or step + 1 == steps:
             with torch.no_grad():
-                seen = look()
-            yield Point(step + 1, time.perf_counter() - started, {"loss": total / counted, **seen})
+                held_loss, right = loss_of(*held)
+            values = {"loss": total / counted, "held_out_loss": held_loss.item(), **right}
+            curve.append(Point(step + 1, time.perf_counter() - started, values))
+            say(curve[-1])
             total, counted = 0.0, 0
+    return curve
 
 
 def copy_tower(tower, clip_tower) -> None:
