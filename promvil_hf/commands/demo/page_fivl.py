@@ -7,13 +7,12 @@ import numpy as np
 
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
-from promvil_hf.commands.demo.wording import cell, interval, judged, large, spread, verdict
+from promvil_hf.commands.demo.wording import cell, interval, judged, linked, spread, verdict, written
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.explain.explanations import read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.maps import is_shown
 from promvil_hf.fivl.fivl_publish import read_rows
-from promvil_hf.images import read_image
 from promvil_hf.masks import decode
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
 
@@ -27,17 +26,17 @@ def rows_part(rows, worlds):
         "something to hide."
     )
     some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
-    yield pages.gallery([_row_figure(row, worlds.folders["talk_test"]) for row in some], 240)
+    yield pages.gallery([_row_figure(row, worlds) for row in some], 240)
     yield pages.details("What the build said", pages.code(rows.told))
 
 
-def _row_figure(row, folder: str):
+def _row_figure(row, worlds):
     turn = next((turn for turn in row.turns if row.of_turn(turn.index)), row.turns[0])
     masks = [
         MaskMark(decode(key.expression.mask), key.text, place) for place, key in enumerate(row.of_turn(turn.index)[:6])
     ]
     return pages.figure(
-        large(read_image(Path(folder, row.image_path))), alt=f"A drawn scene: {turn.answer}", masks=masks,
+        written(worlds, row.image_path), alt=f"A drawn scene: {turn.answer}", masks=masks,
         caption=[turn.question, " ", pages.tag("strong", turn.answer)],
     )  # fmt: skip
 
@@ -93,7 +92,7 @@ def _words_figure(one, name: str, worlds):
     words = [int(found[k]) for k in np.argsort(-counts, kind="stable") if is_shown(one.words.get(int(found[k]), ""))]
     marks = [MaskMark(said == word, one.words[word].strip(), place) for place, word in enumerate(words[:6])]
     return pages.figure(
-        large(read_image(Path(worlds.folders["talk_test"], one.image))), alt=f"What the patches say, {name}", masks=marks,
+        written(worlds, one.image), alt=f"What the patches say, {name}", masks=marks,
         caption=f"{name}: {len(words)} words" + (", the 6 largest shown" if len(words) > 6 else ""),
     )  # fmt: skip
 
@@ -129,10 +128,7 @@ def reliance(reports: dict[str, RelianceReport]):
         caption=f"The model trained with {fivl.WITH}.",
     )
     yield pages.bullets([reliance_verdict(reports[fivl.WITH])])
-    yield pages.paragraph(
-        "Whole reports, with cases: ",
-        [[pages.link(name, f"reliance/{fivl.file_name(name)}/reliance.html"), " "] for name in reports],
-    )
+    yield linked("Whole reports, with cases: ", reports, "reliance/{}/reliance.html")
 
 
 def _relative(report: RelianceReport, kind: str):
@@ -175,10 +171,7 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
         [_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])],
         240,
     )
-    yield pages.paragraph(
-        "Whole atlases, with their null and examples: ",
-        [[pages.link(name, f"atlas/{fivl.file_name(name)}/atlas.html"), " "] for name in atlases],
-    )
+    yield linked("Whole atlases, with their null and examples: ", atlases, "atlas/{}/atlas.html")
 
 
 def _heat_figure(one, worlds):
@@ -186,7 +179,7 @@ def _heat_figure(one, worlds):
     heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
     heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
     return pages.figure(
-        large(read_image(Path(worlds.folders["talk_test"], one.image))),
+        written(worlds, one.image),
         alt=f"Attention while “{key.text}” was written",
         heat=Heat(heat, low=0.0, label="attention"),
         caption=[f"{one.question} {one.answer} Heads {heads}, while they wrote ", pages.tag("strong", key.text)],

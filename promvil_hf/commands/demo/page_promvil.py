@@ -10,7 +10,7 @@ from promvil_hf import pages
 from promvil_hf.boxes import iou
 from promvil_hf.commands.demo import promvil
 from promvil_hf.commands.demo.chapters import Sizes
-from promvil_hf.commands.demo.wording import large, signed, verdict
+from promvil_hf.commands.demo.wording import large, signed, spread, verdict
 from promvil_hf.grounding.trace import GroundingTrace
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
 from promvil_hf.pages import BoxMark, Series
@@ -19,6 +19,12 @@ from promvil_hf.toy.chains import chain_of
 
 PROGRESSIVE, ONE_SHOT = "tuned, progressive", "tuned, one-shot"
 DEEPEST = max(promvil.LEVELS)
+OUTCOMES = {  # found (step by step, at once)
+    (True, False): "Found step by step, missed at once",
+    (False, True): "Found at once, missed step by step",
+    (True, True): "Found in both ways",
+    (False, False): "Missed in both ways",
+}
 
 
 def data(compovl, tests):
@@ -79,8 +85,7 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
     )  # fmt: skip
     yield pages.table(
         [
-            [f"level {own.level}, {model}", own.expressions, own.scenes, f"{signed(own.gain[model].estimate)} "
-             f"{pages.interval(own.gain[model].low, own.gain[model].high)}", own.p_value[model]]
+            [f"level {own.level}, {model}", own.expressions, own.scenes, spread(own.gain[model], signed), own.p_value[model]]
             for own in grounded.levels
             for model in ("base", "tuned")
         ],
@@ -134,11 +139,10 @@ def _examples(grounded, tests, sizes: Sizes):
         boxes = traces[own.name].boxes
         return bool(boxes) and iou(boxes[0], own.row.boxes[0]) >= 0.5
 
+    hits = [(hit(stepwise, own), hit(at_once, own)) for own in deep]
     outcomes = {
-        "Found step by step, missed at once": [own for own in deep if hit(stepwise, own) and not hit(at_once, own)],
-        "Found at once, missed step by step": [own for own in deep if hit(at_once, own) and not hit(stepwise, own)],
-        "Found in both ways": [own for own in deep if hit(at_once, own) and hit(stepwise, own)],
-        "Missed in both ways": [own for own in deep if not hit(at_once, own) and not hit(stepwise, own)],
+        title: [own for own, found in zip(deep, hits, strict=True) if found == wanted]
+        for wanted, title in OUTCOMES.items()
     }
     yield pages.paragraph(
         f"Of {len(deep)} held-out expressions of level {DEEPEST}: "

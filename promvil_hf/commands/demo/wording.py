@@ -1,11 +1,16 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What the parts of the demo's page share: differences in words, and pictures at a size to look at. Floor 5, no torch."""
+"""What the parts of the demo's page share: differences in words, and pictures at a size to look at."""
 
 import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from PIL import Image
 
 from promvil_hf import pages
+from promvil_hf.commands.demo.fivl import file_name
+from promvil_hf.commands.demo.world import Worlds
+from promvil_hf.images import read_image
 from promvil_hf.metrics.intervals import Interval
 
 
@@ -30,8 +35,9 @@ def signed(value: float) -> str:
     return ("+" if value > 0 else "") + pages.number(value)
 
 
-def spread(own: Interval) -> str:
-    return f"{pages.number(own.estimate)} {pages.interval(own.low, own.high)}"
+def spread(own: Interval, write: Callable[[float], str] = pages.number) -> str:
+    """An estimate with its interval; `signed` writes it as a difference."""
+    return f"{write(own.estimate)} {pages.interval(own.low, own.high)}"
 
 
 def interval(record: dict) -> str:
@@ -45,3 +51,13 @@ def cell(record: dict | None) -> str:
 def large(image, side: int = 256):
     """Scenes are 64 pixels wide: enlarged without blur."""
     return image.resize((side, side), Image.Resampling.NEAREST)
+
+
+def written(worlds: Worlds, name: str):
+    """A held-out scene that was talked about, as it was written, enlarged."""
+    return large(read_image(Path(worlds.folders["talk_test"], name)))
+
+
+def linked(about: str, names: Iterable[str], page: str):
+    """A paragraph with a link for each name; `page` is a path with a place for the name's file."""
+    return pages.paragraph(about, [[pages.link(name, page.format(file_name(name))), " "] for name in names])
