@@ -8,6 +8,7 @@ traceback and the exit status is 2.
 import argparse
 import os
 import sys
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from promvil_hf import __version__
 from promvil_hf.commands.parsers import command_parser
@@ -28,10 +29,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        status = args.run(args)
-        sys.stdout.flush()
+        with _going_on_unread(also_output=not args.ends_with_its_reader):
+            status = args.run(args)
+            sys.stdout.flush()
         return status or 0
-    except BrokenPipeError:  # the reader of our output left: `promvil ... | head`
+    except BrokenPipeError:  # the reader of a command that only prints has left: `promvil decompose … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -42,3 +44,32 @@ def _run(args: argparse.Namespace) -> int:
             raise
         print(f"promvil: {error}", file=sys.stderr)
         return 2
+
+
+class _Unread:
+    """A stream whose reader may leave: what is written then is lost, and the command goes on."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._tried(self._stream.write, text) or 0
+
+    def flush(self) -> None:
+        self._tried(self._stream.flush)
+
+    def _tried(self, do, *what):
+        try:
+            return do(*what)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _going_on_unread(also_output: bool):
+    """A job is not ended by whoever closes the pipe that its progress or its summary goes to."""
+    with redirect_stderr(_Unread(sys.stderr)), redirect_stdout(_Unread(sys.stdout) if also_output else sys.stdout):
+        yield

@@ -14,6 +14,7 @@ Show the nested phrases of an expression, simple to complex, with what each lean
     promvil decompose "the car behind the person next to the man wearing a jacket"
     promvil decompose --json < expressions.txt
 """
+ENDS_WITH_ITS_READER = True
 
 
 def add_arguments(parser):

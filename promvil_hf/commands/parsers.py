@@ -1,7 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The tree of commands, and a parser that imports the module of a command only when this command is called.
 
-A command module has `HELP`, `add_arguments(parser)` and `run(args) -> int | None`. Options that several commands have are
+A command module has `HELP`, `add_arguments(parser)` and `run(args) -> int | None`; one that only prints may set
+`ENDS_WITH_ITS_READER`, so that `| head` ends it. Options that several commands have are
 defined in `promvil_hf.commands.options`.
 """
 
@@ -73,7 +74,7 @@ class CommandParser(argparse.ArgumentParser):
             self.description = module.HELP.strip()
             self.add_argument("--debug", action="store_true", help="show the traceback of an error")
             module.add_arguments(self)
-            self.set_defaults(run=module.run)
+            self.set_defaults(run=module.run, ends_with_its_reader=getattr(module, "ENDS_WITH_ITS_READER", False))
         return self
 
     def parse_known_args(self, args=None, namespace=None):

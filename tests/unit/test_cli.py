@@ -1,12 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 import io
 import json
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from promvil_hf import __version__, cli, environment
+from promvil_hf import __version__, cli, environment, jobs
 from promvil_hf.commands import parsers
 
 
@@ -96,6 +97,54 @@ def test_stopping_by_hand_says_that_finished_parts_are_kept(monkeypatch, capsys)
     monkeypatch.setattr(parsers, "import_module", lambda name: stopped)
     assert cli.main(["env"]) == 130
     assert "goes on from there" in capsys.readouterr().err
+
+
+@pytest.fixture
+def closed_pipe():
+    """A stream to a reader that has left."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        yield stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_job_is_finished_whoever_stops_reading_what_it_says(stream, tmp_path, monkeypatch, closed_pipe):
+    def run(args):
+        jobs.run(range(40), jobs.each(lambda n: {"n": n}), tmp_path / "out", key=str, describe={}, shard_size=1)
+        print("done", file=getattr(sys, stream), flush=True)
+
+    monkeypatch.setattr(
+        parsers, "import_module", lambda name: SimpleNamespace(HELP="Job.", add_arguments=lambda parser: None, run=run)
+    )
+    monkeypatch.setattr(sys, stream, closed_pipe)
+    assert cli.main(["env"]) == 0
+    assert len(list(jobs.rows(tmp_path / "out"))) == 40
+
+
+def test_a_command_that_only_prints_ends_with_its_reader(monkeypatch, closed_pipe):
+    def lines():
+        yield "a cup\n" * 3
+        yield from ("the dog on the mat\n" for _ in range(5_000))
+        raise AssertionError("nobody reads this any more")
+
+    monkeypatch.setattr(sys, "stdin", Lines(lines()))
+    monkeypatch.setattr(sys, "stdout", closed_pipe)
+    assert cli.main(["decompose", "--json"]) == 0
+
+
+class Lines:
+    """Standard input from a pipe."""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def isatty(self):
+        return False
+
+    def __iter__(self):
+        return self.lines
 
 
 def test_env_names_versions_and_what_is_missing(capsys, monkeypatch):
