@@ -47,4 +47,24 @@ def weights(trainer) -> dict:
     return {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
 
 
+def apart(some: dict, others: dict) -> float:
+    """The largest relative difference of any tensor; what is a thousandth of the largest counts as if it were that.
+
+    The gradient of a key's bias, for one, is zero but for rounding.
+    """
+    assert some.keys() == others.keys()
+    least = 1e-3 * max(tensor.norm() for tensor in others.values())
+    return max(float((some[name] - others[name]).norm() / max(others[name].norm(), least)) for name in others)
+
+
+def moved(own) -> dict:
+    """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
+    fresh = weights(trainer("unused"))
+    return {name: tensor - fresh[name] for name, tensor in weights(own).items()}
+
+
+def log(own) -> dict:
+    return own.state.log_history[0]
+
+
 TERMS = {"lm": 0.0, "joint": 0.1, "vm": 1.0}  # the weight of the vision term

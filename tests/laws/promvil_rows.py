@@ -50,3 +50,13 @@ def trainer(folder, train=None, *, dropout=0.0, rank=4, scope="reference", evalu
 
 def weights(trainer) -> dict:
     return {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
+
+
+def apart(some: dict, others: dict) -> float:
+    """The largest relative difference of any tensor."""
+    assert some.keys() == others.keys()
+    return max(float((some[name] - others[name]).norm() / others[name].norm().clamp(min=1e-12)) for name in others)
+
+
+def losses(own) -> list[float]:
+    return [entry["loss"] for entry in own.state.log_history if "loss" in entry]

@@ -1,12 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Run by `test_promvil_training` on two ranks: gradients of a model that FSDP2 has cut into shards, against the whole one's."""
+"""Run by `test_two_ranks` on each rank: gradients of a model that FSDP2 has cut into shards, against the whole one's."""
 
-import json
-import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -15,8 +12,7 @@ from promvil_hf.training.promvil_trainer import target_losses
 from tests.laws.promvil_rows import rows, trainer
 
 
-def main(folder: Path):
-    torch.set_num_threads(1)
+def main(folder: Path) -> dict:
     own = trainer(folder, rows(4, 0))
     with torch.no_grad():
         for name, parameter in own.model.named_parameters():
@@ -34,7 +30,7 @@ def main(folder: Path):
     loss = target_losses(model, batch).mean()
     loss.backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    report = {
+    return {
         "layers": len(layers),
         "loss": [whole.item(), loss.item()],
         "sharded": all(isinstance(grad, DTensor) for grad in found.values()),
@@ -42,8 +38,3 @@ def main(folder: Path):
         "compared": len(expected),
         "apart": max(float((found[name].full_tensor() - own).norm() / own.norm()) for name, own in expected.items()),
     }
-    (folder / f"rank{dist.get_rank()}.json").write_text(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,8 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Run by `test_promvil_training` on two ranks; writes what it saw, and leaves the judging to the test."""
+"""Run by `test_two_ranks` on each rank; returns what it saw, and leaves the judging to the test."""
 
-import json
-import sys
 from pathlib import Path
 
 import torch
@@ -10,8 +8,7 @@ import torch
 from tests.laws.promvil_rows import rows, trainer, weights
 
 
-def main(folder: Path, which: str):
-    torch.set_num_threads(1)
+def main(folder: Path, which: str) -> dict:
     # Short rows, so that pictures have several; and an evaluation in between.
     own = trainer(
         folder / "window", rows(8, 2), evaluated=rows(8, 2), per_device_train_batch_size=2, gradient_accumulation_steps=2,
@@ -30,7 +27,7 @@ def main(folder: Path, which: str):
     found["evaluation"] = {name: value for name, value in scores.items() if "loss" in name or "accuracy" in name}
     kinds = ("none", "levels", "cumulative", "competence") if which == "every" else ("levels", "competence")
     found["resumed"] = {kind: resumed(folder, kind, which) for kind in kinds}
-    (folder / f"rank{own.args.process_index}.json").write_text(json.dumps(found))
+    return found
 
 
 def resumed(folder: Path, curriculum: str, which: str) -> dict:
@@ -61,7 +58,3 @@ def consumed(own) -> list:
     collate = own.data_collator
     own.data_collator = lambda some: (seen.extend(list(row["cut"]) for row in some), collate(some))[1]
     return seen
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])

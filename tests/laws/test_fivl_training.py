@@ -2,10 +2,7 @@
 """Laws of FiVL's training on tiny models in fp32: cut up is whole, λ = 0 is plain, forgetting labels is an error."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,32 +16,12 @@ from promvil_hf.commands.train_fivl import toy_rows, train
 from promvil_hf.toy import models
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of
 from promvil_hf.training.fivl_trainer import score
-from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, config, rows, trainer, weights
+from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, apart, config, log, moved, rows, trainer, weights
 
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")]
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = ("llava", "paligemma", "qwen2_5_vl")  # takes num_items_in_batch; has a prefix; takes none and pads its own way
-
-
-def apart(some: dict, others: dict) -> float:
-    """The largest relative difference of any tensor; what is a thousandth of the largest counts as if it were that.
-
-    The gradient of a key's bias, for one, is zero but for rounding.
-    """
-    assert some.keys() == others.keys()
-    least = 1e-3 * max(tensor.norm() for tensor in others.values())
-    return max(float((some[name] - others[name]).norm() / max(others[name].norm(), least)) for name in others)
-
-
-def moved(own) -> dict:
-    """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
-    fresh = weights(trainer("unused"))
-    return {name: tensor - fresh[name] for name, tensor in weights(own).items()}
-
-
-def log(own) -> dict:
-    return own.state.log_history[0]
 
 
 # λ = 0
@@ -149,28 +126,6 @@ def test_models_that_take_a_count_of_the_window_and_those_that_do_not_are_exact(
     for name in ("loss", "lm_loss", "vm_loss"):
         assert logs[0][name] == pytest.approx(logs[1][name], rel=1e-5)
     assert apart(*ended) < 1e-5
-
-
-def test_two_ranks_train_and_evaluate_what_one_does(whole, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29631"]
-    done = subprocess.run(
-        [*command, "-m", "tests.laws.fivl_two_ranks", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=600,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
-    assert ranks[0]["world"] == 2
-    fresh = weights(trainer(tmp_path))
-    for name, own in whole.items():
-        ended = torch.load(tmp_path / f"{name}.pt")
-        assert apart({key: ended[key] - fresh[key] for key in ended}, moved(own)) < 2e-5
-        for key, value in ranks[0][name].items():
-            assert value == pytest.approx(log(own)[key], rel=1e-5, abs=1e-7), (name, key)
-    expected = trainer(tmp_path, per_device_eval_batch_size=8).evaluate(rows(3, 9))
-    for rank in ranks:
-        for key in ("eval_loss", "eval_lm_loss", "eval_vm_loss", "eval_vm_accuracy", "eval_patch_iou"):
-            assert rank["evaluation"][key] == pytest.approx(expected[key], rel=1e-5, abs=1e-7), key
 
 
 # Stopped and gone on

@@ -1,12 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Laws of PromViL's training, on a tiny Kosmos-2 in fp32: shared is repeated, cut up is whole, resumed is uninterrupted."""
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,13 +12,12 @@ from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
 from promvil_hf.training.promvil_trainer import target_losses
 from promvil_hf.training.texts import Texts, row_levels
-from tests.laws.promvil_rows import rows, trainer, weights
+from tests.laws.promvil_rows import apart, losses, rows, trainer, weights
 
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),  # peft 0.21 asks for it
 ]
-ROOT = Path(__file__).resolve().parents[2]
 CURRICULA = ("none", "levels", "cumulative", "competence")
 
 
@@ -39,12 +33,6 @@ def lively(model):
 
 def gradients(model) -> dict:
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-def apart(some: dict, others: dict) -> float:
-    """The largest relative difference of any tensor."""
-    assert some.keys() == others.keys()
-    return max(float((some[name] - others[name]).norm() / others[name].norm().clamp(min=1e-12)) for name in others)
 
 
 # One vision pass
@@ -98,10 +86,6 @@ def test_packed_rows_of_like_samples_are_hardly_padded(tmp_path):
 
 
 # Windows
-
-
-def losses(own) -> list[float]:
-    return [entry["loss"] for entry in own.state.log_history if "loss" in entry]
 
 
 def test_eight_rows_at_once_are_eight_rows_one_by_one(tmp_path):
@@ -290,82 +274,3 @@ def test_a_four_bit_base_is_trained_on_the_cpu(tmp_path):
     seen = losses(own)
     assert seen[-1] < seen[0]
     assert not any(torch.equal(tensor, before[name]) for name, tensor in weights(own).items())
-
-
-# Two ranks
-
-
-def on_two_ranks(folder, *words, module="promvil_two_ranks"):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29611"]
-    done = subprocess.run(
-        [*command, "-m", f"tests.laws.{module}", str(folder), *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=900,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)]
-
-
-@pytest.fixture(scope="module")
-def two_ranks(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    return on_two_ranks(folder, "middle"), folder
-
-
-def test_two_ranks_train_what_one_does(two_ranks, tmp_path):
-    ranks, folder = two_ranks
-    assert ranks[0]["world"] == 2
-    own = trainer(
-        tmp_path, rows(8, 2), per_device_train_batch_size=4, gradient_accumulation_steps=2, curriculum="levels",
-        level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4,
-    )  # fmt: skip
-    own.train()
-    saved = torch.load(folder / "weights.pt")
-    assert apart(saved, weights(own)) < 1e-5
-    assert ranks[0]["losses"] == pytest.approx(losses(own), abs=2e-6) == ranks[1]["losses"]
-    for name in ("loss_level_1", "loss_level_2"):
-        expected = [entry[name] for entry in own.state.log_history if name in entry]
-        assert ranks[0][name] == pytest.approx(expected, abs=1e-5) and expected
-
-
-def test_two_ranks_evaluate_each_row_once(two_ranks, tmp_path):
-    ranks, _ = two_ranks
-    own = trainer(tmp_path, eval_generate=4)
-    expected = own.evaluate(own.train_dataset)
-    for name, value in ranks[0]["evaluation"].items():
-        assert value == pytest.approx(expected[name], abs=1e-5), name
-
-
-def check_resumed(ranks, curriculum):
-    for rank in ranks:
-        run = rank["resumed"][curriculum]
-        assert run["orders"] and all(order == run["order"][-len(order) :] for order in run["orders"])
-        assert max(run["apart"]) < 1e-6
-    if curriculum != "none":
-        cuts = [Cut(*cut) for rank in ranks for cut in rank["resumed"][curriculum]["order"]]
-        levels = [row_levels(row) for row in rows(4, 1)]
-        stated: Counter = Counter()
-        for epoch in range(2):
-            stated += times_trained(Curriculum(curriculum).epoch(levels, 3, epoch), levels)
-        assert times_trained(cuts, levels) == stated
-
-
-@pytest.mark.parametrize("curriculum", ["levels", "competence"])
-def test_two_ranks_resume_in_the_middle_of_an_epoch_as_if_never_interrupted(two_ranks, curriculum):
-    check_resumed(two_ranks[0], curriculum)
-
-
-@pytest.mark.slow
-def test_shards_of_fsdp2_give_the_loss_and_each_gradient_of_the_whole_model(tmp_path):
-    """torch's own, over gloo: accelerate, which would call it, does so on GPUs only."""
-    for rank in on_two_ranks(tmp_path, module="promvil_sharded"):
-        assert rank["sharded"] and rank["same"] and rank["layers"] >= 4
-        assert rank["compared"] == sum(p.requires_grad for p in trainer(tmp_path).model.parameters())
-        assert rank["loss"][1] == pytest.approx(rank["loss"][0], abs=2e-6) and rank["apart"] < 1e-5
-
-
-@pytest.mark.slow
-def test_two_ranks_resume_at_any_checkpoint_as_if_never_interrupted(tmp_path):
-    ranks = on_two_ranks(tmp_path, "every")
-    for curriculum in CURRICULA:
-        check_resumed(ranks, curriculum)
