@@ -9,7 +9,7 @@ a row. Every item ends as a row or among the rejects with its reason. The mask s
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +36,11 @@ class Terms:
     ranks: Ranks = Ranks()
     restart: bool = False
     progress: bool = True
+
+    def of_job(self) -> dict:
+        """The same, as `jobs.run` takes it."""
+        terms = asdict(self)
+        return terms.pop("ranks") | terms
 
 
 class OnFirstUse:
@@ -71,11 +76,7 @@ def annotate_expressions(
         Path(out) / EXPRESSIONS,
         key=_key_of_turn,
         describe={"stage": EXPRESSIONS, **source.describe(), **describe, "filters": asdict(filters)},
-        shard_size=terms.shard_size * 4,
-        rank=terms.ranks.rank,
-        world_size=terms.ranks.world_size,
-        restart=terms.restart,
-        progress=terms.progress,
+        **replace(terms, shard_size=terms.shard_size * 4).of_job(),
     )
 
 
@@ -128,11 +129,7 @@ def annotate_masks(
         out / MASKS,
         key=_key_of_row,
         describe={"stage": MASKS, **source.describe(), **describe, "expressions": _made(before)},
-        shard_size=terms.shard_size,
-        rank=terms.ranks.rank,
-        world_size=terms.ranks.world_size,
-        restart=terms.restart,
-        progress=terms.progress,
+        **terms.of_job(),
     )
 
 
@@ -246,11 +243,7 @@ def import_release(
                 "index": content_hash(index),
                 "tensors": [Path(tensors).name, Path(tensors).stat().st_size if Path(tensors).is_file() else None],
             },
-            shard_size=terms.shard_size,
-            rank=terms.ranks.rank,
-            world_size=terms.ranks.world_size,
-            restart=terms.restart,
-            progress=terms.progress,
+            **terms.of_job(),
         )
 
 
