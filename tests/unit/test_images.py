@@ -13,7 +13,7 @@ from promvil_hf.compovl.compovl_publish import embedded as embedded_in_compovl
 from promvil_hf.endpoint.messages import image_part
 from promvil_hf.evaluation.benchmarks.refcoco import _image_size
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.fivl import masking
+from promvil_hf.fivl import given_masks, masking
 from promvil_hf.fivl.fivl_build import image_of
 from promvil_hf.fivl.fivl_publish import embedded as embedded_in_fivl
 from promvil_hf.fivl.fivl_rows import FivlRow
@@ -133,7 +133,7 @@ def test_every_size_is_that_of_the_upright_picture(name, tmp_path):
     assert sizes == dict.fromkeys(sizes, expected)
     given = tmp_path / "given.jsonl"
     given.write_text('{"image": "picture.png", "text": "cup", "boxes": [[0, 0, 1, 1]]}\n')
-    ((located,),) = masking.given(given, tmp_path)([masking.ImagePhrases(path, ("cup",))])
+    ((located,),) = given_masks.given(given, tmp_path)([masking.ImagePhrases(path, ("cup",))])
     assert located.mask.image_size == expected
 
 

@@ -207,14 +207,14 @@ def test_the_demo_goes_from_data_to_a_page_and_keeps_its_chapters(bases, tmp_pat
     page = (out / "index.html").read_text(encoding="utf-8")
     for title in ("In short", "One-shot against progressive", "Training with vision modeling", "Which heads look"):
         assert title in page
-    levels = json.loads((out / "chapters" / "ground.json").read_text())["found"]["levels"]
+    levels = json.loads((out / "chapters" / "ground.json").read_text())["result"]["levels"]
     assert [level["level"] for level in levels] == [1, 2, 3]
     for level in levels:  # the page's figures are those of the run
         gain = level["gain"]["tuned"]
         report = json.loads((out / "ground" / f"tuned_progressive_level_{level['level']}.json").read_text())
         once = json.loads((out / "ground" / f"tuned_one-shot_level_{level['level']}.json").read_text())
         assert report["scores"]["value"] - once["scores"]["value"] == pytest.approx(gain["estimate"])
-    joint = json.loads((out / "chapters" / "joint.json").read_text())["found"]["runs"]
+    joint = json.loads((out / "chapters" / "joint.json").read_text())["result"]["runs"]
     assert {run["weight"] for run in joint.values()} == {0.0, 0.1}
     for place in (
         "promvil/adapter_model.safetensors",
