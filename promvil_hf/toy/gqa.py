@@ -4,19 +4,14 @@
 The question types stand in `promvil_hf.toy.gqa_makers`. No torch.
 """
 
-from typing import TYPE_CHECKING
-
 from promvil_hf.inflection import plural
 from promvil_hf.toy.gqa_draft import Draft, GqaQuestion
 from promvil_hf.toy.gqa_makers import MAKERS, OPEN_MAKERS
 from promvil_hf.toy.questions import NUMBERS
+from promvil_hf.toy.scenery import Scene
 
 
-if TYPE_CHECKING:
-    from promvil_hf.toy.scenery import Scene
-
-
-def gqa_questions(scene: "Scene", count: int = 6) -> tuple[GqaQuestion, ...]:
+def gqa_questions(scene: Scene, count: int = 6) -> tuple[GqaQuestion, ...]:
     """Ask up to `count` different questions about a scene, types evenly."""
     rng = scene.random("gqa")
     found: dict[str, Draft] = {}
@@ -31,7 +26,7 @@ def gqa_questions(scene: "Scene", count: int = 6) -> tuple[GqaQuestion, ...]:
     )
 
 
-def visual_genome_questions(scene: "Scene", count: int = 4) -> list[tuple[str, str]]:
+def visual_genome_questions(scene: Scene, count: int = 4) -> list[tuple[str, str]]:
     """Questions and answers as Visual Genome has them: open questions, and answers like "Red." or "Two."."""
     rng = scene.random("visual genome questions")
     found: dict[str, str] = {}

@@ -5,13 +5,9 @@ Texts are kept in pieces that know which object they name; from these come the t
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from promvil_hf.toy.questions import KeyRegion
-
-
-if TYPE_CHECKING:
-    from promvil_hf.toy.scenery import Scene
+from promvil_hf.toy.scenery import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +128,7 @@ class Draft:
             before += piece[0]
         return spans
 
-    def finished(self, scene: "Scene", question_id: str, question: str) -> GqaQuestion:
+    def finished(self, scene: Scene, question_id: str, question: str) -> GqaQuestion:
         first_id = scene.objects[0].object_id
         semantic, structural = TYPES[self.detailed]
         return GqaQuestion(

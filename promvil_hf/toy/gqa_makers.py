@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import permutations
 from random import Random
-from typing import TYPE_CHECKING
 
 from promvil_hf.toy.config import ASPECTS, DIRECTIONS, INVERSES, ROBOT, SPOKEN
 from promvil_hf.toy.gqa_draft import Draft, Piece
@@ -17,10 +16,7 @@ from promvil_hf.toy.language import Noun, described, with_article
 from promvil_hf.toy.objects import ToyObject
 from promvil_hf.toy.questions import OPEN_PREDICATES, aspect_words, choose_phrase, only_neighbour, open_aspects
 from promvil_hf.toy.relations import members, side_of
-
-
-if TYPE_CHECKING:
-    from promvil_hf.toy.scenery import Scene
+from promvil_hf.toy.scenery import Scene
 
 
 # Texts and programs
@@ -45,7 +41,7 @@ def _yes_no(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
-def _refer(draft: Draft, scene: "Scene", phrase: Noun) -> int:
+def _refer(draft: Draft, scene: Scene, phrase: Noun) -> int:
     """Add the steps that find what a phrase refers to; the number of the last one is returned."""
     if phrase.anchor is None:
         last = draft.step("select", f"{phrase.name} ({_ids(scene, [phrase.target])})")
@@ -57,7 +53,7 @@ def _refer(draft: Draft, scene: "Scene", phrase: Noun) -> int:
     return last
 
 
-def _with_program(draft: Draft, scene: "Scene", phrase: Noun, *steps: tuple[str, str]) -> Draft:
+def _with_program(draft: Draft, scene: Scene, phrase: Noun, *steps: tuple[str, str]) -> Draft:
     """The draft with a program that finds a phrase and then does `steps`, each on the result of the one before."""
     last = _refer(draft, scene, phrase)
     for operation, argument in steps:
@@ -65,11 +61,11 @@ def _with_program(draft: Draft, scene: "Scene", phrase: Noun, *steps: tuple[str,
     return draft
 
 
-def _ids(scene: "Scene", positions: Iterable[int]) -> str:
+def _ids(scene: Scene, positions: Iterable[int]) -> str:
     return ",".join(str(scene.objects[k].object_id) for k in positions) or "-"
 
 
-def _related(scene: "Scene", name: str, predicate: str, role: str, positions: Iterable[int]) -> str:
+def _related(scene: Scene, name: str, predicate: str, role: str, positions: Iterable[int]) -> str:
     """The argument of a step that looks for what is related; `role` says which end the name is: subject or object."""
     return f"{name},{SPOKEN[predicate]},{role} ({_ids(scene, positions)})"
 
@@ -81,7 +77,7 @@ def _aspect_of(thing: ToyObject, aspect: str) -> str:
     return {"color": thing.color, "size": thing.size, "pattern": thing.texture}[aspect]
 
 
-def _others(scene: "Scene", thing: ToyObject, aspect: str) -> list[str]:
+def _others(scene: Scene, thing: ToyObject, aspect: str) -> list[str]:
     """Words of an aspect that are wrong for a thing, without pairs that training must not read."""
     words = [word for word in aspect_words(scene)[aspect] if word != _aspect_of(thing, aspect)]
     if aspect == "color" and scene.config.split == "train":
@@ -89,22 +85,20 @@ def _others(scene: "Scene", thing: ToyObject, aspect: str) -> list[str]:
     return words
 
 
-def _with_one_wrong(
-    scene: "Scene", rng: Random, thing: ToyObject, asked: dict[str, str]
-) -> dict[str, str] | None:
+def _with_one_wrong(scene: Scene, rng: Random, thing: ToyObject, asked: dict[str, str]) -> dict[str, str] | None:
     """The aspects of a thing with the word of one of them wrong; None where there is no other word."""
     aspect = rng.choice(list(asked))
     others = _others(scene, thing, aspect)
     return {**asked, aspect: rng.choice(others)} if others else None
 
 
-def _colored(scene: "Scene", rng: Random, *, without: str) -> tuple[Noun, ToyObject] | None:
+def _colored(scene: Scene, rng: Random, *, without: str) -> tuple[Noun, ToyObject] | None:
     """A phrase for something that has a color, silent about one aspect."""
     phrase = choose_phrase(scene, rng, without=without)
     return None if phrase is None or phrase.name == ROBOT else (phrase, scene.objects[phrase.target])
 
 
-def _comparable(scene: "Scene", rng: Random) -> tuple[str, Noun, ToyObject, list[str]] | None:
+def _comparable(scene: Scene, rng: Random) -> tuple[str, Noun, ToyObject, list[str]] | None:
     """An aspect, a phrase that is silent about it, what that refers to, and the words that would be wrong for it."""
     aspect = rng.choice(open_aspects(scene))
     chosen = _colored(scene, rng, without=aspect)
@@ -112,7 +106,7 @@ def _comparable(scene: "Scene", rng: Random) -> tuple[str, Noun, ToyObject, list
     return (aspect, *chosen, others) if others else None
 
 
-def _query_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _query_attribute(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     aspect = rng.choice([*open_aspects(scene), open_aspects(scene)[0]])
     chosen = _colored(scene, rng, without=aspect)
     if chosen is None:
@@ -132,7 +126,7 @@ def _query_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     return _with_program(draft, scene, phrase, ("query", aspect))
 
 
-def _choose_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _choose_attribute(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     found = _comparable(scene, rng)
     if found is None:
         return None
@@ -152,7 +146,7 @@ def _choose_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None
     return _with_program(draft, scene, phrase, (f"choose {aspect}", "|".join(pair)))
 
 
-def _verify_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _verify_attribute(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     found = _comparable(scene, rng)
     if found is None:
         return None
@@ -170,7 +164,7 @@ def _verify_attribute(scene: "Scene", rng: Random, wanted: bool) -> Draft | None
     return _with_program(draft, scene, phrase, (f"verify {aspect}", asked))
 
 
-def _verify_two_attributes(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _verify_two_attributes(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     chosen = _colored(scene, rng, without="color")
     if chosen is None or any(ASPECTS[word] == "size" for word in chosen[0].adjectives):
         return None
@@ -194,7 +188,7 @@ def _verify_two_attributes(scene: "Scene", rng: Random, wanted: bool) -> Draft |
     return draft
 
 
-def _compare(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _compare(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """Are the star and the ring the same color?"""
     things = scene.objects
     pairs = [
@@ -223,7 +217,7 @@ def _compare(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     return draft
 
 
-def _side(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _side(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """On which side of the image is the star?"""
     phrase = choose_phrase(scene, rng)
     if phrase is None:
@@ -246,7 +240,7 @@ def _side(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
 # Presence
 
 
-def _exist(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _exist(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """Is there a small red circle? A "no" differs in one word from something that is there."""
     things = [thing for thing in scene.objects if thing.color]
     if not things:
@@ -284,7 +278,7 @@ def _exist(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
 # Relations
 
 
-def _true_relation(scene: "Scene", rng: Random, predicates) -> tuple[int, str, int] | None:
+def _true_relation(scene: Scene, rng: Random, predicates) -> tuple[int, str, int] | None:
     triples = [triple for triple in scene.geometry.triples() if triple[1] in predicates]
     if not triples:
         return None
@@ -292,7 +286,7 @@ def _true_relation(scene: "Scene", rng: Random, predicates) -> tuple[int, str, i
     return rng.choice([triple for triple in triples if triple[1] == predicate])
 
 
-def _exist_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _exist_relation(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """Is there a star above the ring? A "no" names something that is elsewhere in the scene."""
     triple = _true_relation(scene, rng, [p for p in OPEN_PREDICATES if p in scene.config.predicates])
     phrase = triple and choose_phrase(scene, rng, target=triple[2])
@@ -324,16 +318,15 @@ def _exist_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     return _with_program(draft, scene, phrase, ("relate", related), ("exist", "?"))
 
 
-def _query_neighbour(
-    scene: "Scene", rng: Random, wanted: bool, predicates: tuple[str, ...], role: str
-) -> Draft | None:
+def _query_neighbour(scene: Scene, rng: Random, wanted: bool, predicates: tuple[str, ...], role: str) -> Draft | None:
     """What is above the ring? (the subject, role "s"); What is the robot holding? (the object, role "o")"""
     phrase = choose_phrase(scene, rng)
     options = [
         (predicate, found)
         for predicate in predicates
         if phrase and predicate in scene.config.predicates
-        if (found := only_neighbour(scene, predicate if role == "s" else INVERSES[predicate], phrase.target)) is not None
+        if (found := only_neighbour(scene, predicate if role == "s" else INVERSES[predicate], phrase.target))
+        is not None
         and found not in phrase.targets
     ]
     if not options:
@@ -358,7 +351,7 @@ def _query_neighbour(
     return _with_program(draft, scene, phrase, ("relate", related), ("query", "name"))
 
 
-def _sided(scene: "Scene", rng: Random) -> tuple[int, str, Noun] | None:
+def _sided(scene: Scene, rng: Random) -> tuple[int, str, Noun] | None:
     """Something with a noun of its own, its direction from something else, and a phrase for that."""
     names = [thing.name for thing in scene.objects]
     triples = [
@@ -375,7 +368,7 @@ def _sided(scene: "Scene", rng: Random) -> tuple[int, str, Noun] | None:
     return None if phrase is None or subject in phrase.targets else (subject, predicate, phrase)
 
 
-def _verify_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _verify_relation(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """Is the star to the left of the ring?"""
     sided = _sided(scene, rng)
     if sided is None:
@@ -394,7 +387,7 @@ def _verify_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     return _with_program(draft, scene, phrase, ("verify rel", _related(scene, name, asked, "s", [subject])))
 
 
-def _choose_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
+def _choose_relation(scene: Scene, rng: Random, wanted: bool) -> Draft | None:
     """Is the star to the left or to the right of the ring?"""
     sided = _sided(scene, rng)
     if sided is None:
@@ -415,7 +408,7 @@ def _choose_relation(scene: "Scene", rng: Random, wanted: bool) -> Draft | None:
     return _with_program(draft, scene, phrase, ("choose rel", argument))
 
 
-Maker = Callable[["Scene", Random, bool], Draft | None]
+Maker = Callable[[Scene, Random, bool], Draft | None]
 OPEN_MAKERS: list[Maker] = [
     _query_attribute,
     partial(_query_neighbour, predicates=OPEN_PREDICATES, role="s"),

@@ -6,17 +6,14 @@ Questions of GQA's kind stand in `promvil_hf.toy.gqa`. No torch.
 
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
 from promvil_hf.inflection import plural
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy.config import ASPECTS, ROBOT, SIZES, SPOKEN
 from promvil_hf.toy.language import Noun, described, with_article
 from promvil_hf.toy.relations import members
+from promvil_hf.toy.scenery import Scene
 
-
-if TYPE_CHECKING:
-    from promvil_hf.toy.scenery import Scene
 
 POPE_KINDS = ("random", "adversarial")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -32,7 +29,7 @@ class KeyRegion:
     turn: int
     object_ids: tuple[int, ...]
 
-    def located(self, scene: "Scene") -> KeyExpression:
+    def located(self, scene: Scene) -> KeyExpression:
         """With boxes and exact mask."""
         return scene.key_expression(self.text, self.turn, self.object_ids)
 
@@ -78,7 +75,7 @@ class Conversation:
         }
 
 
-def pope_questions(scene: "Scene", kind: str = "random", per_scene: int = 6) -> tuple[PopeQuestion, ...]:
+def pope_questions(scene: Scene, kind: str = "random", per_scene: int = 6) -> tuple[PopeQuestion, ...]:
     """Ask whether colored shapes are there: as many "yes" as "no", and every noun equally often on both sides.
 
     Args:
@@ -123,7 +120,7 @@ def pope_questions(scene: "Scene", kind: str = "random", per_scene: int = 6) -> 
     return tuple(questions)
 
 
-def conversation(scene: "Scene", turns: int = 4) -> Conversation:
+def conversation(scene: Scene, turns: int = 4) -> Conversation:
     """Talk about a scene: different kinds of questions in random order, answered in sentences.
 
     Args:
@@ -151,7 +148,7 @@ def conversation(scene: "Scene", turns: int = 4) -> Conversation:
 Made = tuple[str, str, list[tuple[str, tuple[int, ...]]]] | None  # question, answer, what in it needs the image
 
 
-def choose_phrase(scene: "Scene", rng: Random, target: int | None = None, without: str | None = None) -> Noun | None:
+def choose_phrase(scene: Scene, rng: Random, target: int | None = None, without: str | None = None) -> Noun | None:
     """A random unambiguous phrase, levels evenly, perhaps of one target, perhaps without adjectives of one aspect."""
     levels = []
     for phrases in scene.phrases:
@@ -166,14 +163,14 @@ def choose_phrase(scene: "Scene", rng: Random, target: int | None = None, withou
     return rng.choice(rng.choice(levels)) if levels else None
 
 
-def _describe(scene: "Scene", rng: Random) -> Made:
+def _describe(scene: Scene, rng: Random) -> Made:
     caption = scene.caption()
     begin = "The image shows "
     regions = [(caption.text[start:end].split(" ", 1)[1], (object_id,)) for start, end, object_id in caption.mentions]
     return "What does the image show?", begin + caption.text, regions
 
 
-def _look(scene: "Scene", rng: Random) -> Made:
+def _look(scene: Scene, rng: Random) -> Made:
     aspect = rng.choice(open_aspects(scene))
     phrase = choose_phrase(scene, rng, without=aspect)
     if phrase is None or phrase.name == ROBOT:
@@ -188,23 +185,23 @@ def _look(scene: "Scene", rng: Random) -> Made:
     return question, f"It is {with_article(words)}.", [(words, (thing.object_id,))]
 
 
-def open_aspects(scene: "Scene") -> list[str]:
+def open_aspects(scene: Scene) -> list[str]:
     """Aspects in which things of this world can differ."""
     return [aspect for aspect, words in aspect_words(scene).items() if len(words) > 1]
 
 
-def aspect_words(scene: "Scene") -> dict[str, tuple[str, ...]]:
+def aspect_words(scene: Scene) -> dict[str, tuple[str, ...]]:
     """The words of this world for each aspect."""
     return {"color": scene.config.colors, "size": SIZES, "pattern": scene.config.textures}
 
 
-def only_neighbour(scene: "Scene", predicate: str, anchor: int) -> int | None:
+def only_neighbour(scene: Scene, predicate: str, anchor: int) -> int | None:
     """The one object that stands in a relation to another, when no second one even might."""
     holds, may_hold = scene.geometry.holds[predicate][anchor], scene.geometry.may_hold[predicate][anchor]
     return members(holds)[0] if holds.bit_count() == 1 and holds == may_hold else None
 
 
-def _neighbour(scene: "Scene", rng: Random) -> Made:
+def _neighbour(scene: Scene, rng: Random) -> Made:
     phrase = choose_phrase(scene, rng)
     predicates = [predicate for predicate in OPEN_PREDICATES if predicate in scene.config.predicates]
     for predicate in rng.sample(predicates, len(predicates)) if phrase else ():
@@ -217,7 +214,7 @@ def _neighbour(scene: "Scene", rng: Random) -> Made:
     return None
 
 
-def _where(scene: "Scene", rng: Random) -> Made:
+def _where(scene: Scene, rng: Random) -> Made:
     phrase = choose_phrase(scene, rng)
     if phrase is None:
         return None
@@ -235,7 +232,7 @@ def _where(scene: "Scene", rng: Random) -> Made:
     return f"Where is {phrase.text}?", f"The {phrase.name} is {SPOKEN[predicate]} {other.text}.", [(other.head, ids)]
 
 
-def _count(scene: "Scene", rng: Random) -> Made:
+def _count(scene: Scene, rng: Random) -> Made:
     name = rng.choice(scene.objects).name
     ids = tuple(thing.object_id for thing in scene.objects if thing.name == name)
     if len(ids) >= len(NUMBERS):
@@ -245,7 +242,7 @@ def _count(scene: "Scene", rng: Random) -> Made:
     return f"How many {plural(name)} are there?", answer, [(words, ids)]
 
 
-def _held(scene: "Scene", rng: Random) -> Made:
+def _held(scene: Scene, rng: Random) -> Made:
     holders = [phrase for phrase in scene.phrases[0] if phrase.name == ROBOT]
     if not holders:
         return None
