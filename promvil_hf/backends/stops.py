@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Stop rules: functions of the tokens one row has written so far, asked after every token, true when the row is done.
 
-Special: they only look at what is there, keep no state, and fire exactly where the dialect's own parser is satisfied
-first, so that stopping never changes what is read from an answer. Floor 3: a tokenizer, no torch.
+They only look at what is there, keep no state, and fire exactly where the dialect's own parser is satisfied first, so
+that stopping never changes what is read from an answer. They need a tokenizer and no torch.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from promvil_hf.backends.base import StopRule
 from promvil_hf.dialects.kosmos2 import DELIMITER
 
 
-def complete_object(tokenizer, patches: int = 1024) -> StopRule:
+def complete_object(tokenizer, side: int = 32) -> StopRule:
     """Kosmos-2: the newest token closes a complete `<object>box(delimiter box)*</object>`.
 
     The first `</object>` is not the right place to stop: after stray text it closes nothing. An answer that begins
     with a cell counts as open, because the opening tag then stood at the end of the prompt.
     """
-    opening, closing, delimiter = _ids(tokenizer, ["<object>", "</object>", DELIMITER])
-    cells = frozenset(_ids(tokenizer, [f"<patch_index_{cell:04d}>" for cell in range(patches)]))
+    *ids, delimiter, closing = box_tokens(tokenizer, side)
+    cells, opening = frozenset(ids), tokenizer.convert_tokens_to_ids("<object>")
 
     def done(tokens: Sequence[int]) -> bool:
         if tokens[-1] != closing:
@@ -50,21 +50,42 @@ def first_text(tokenizer, *texts: str) -> StopRule:
     return done
 
 
-def either(*rules: StopRule) -> StopRule:
-    """Done when one of the rules says so."""
+def complete_json(tokenizer) -> StopRule:
+    """The answer's first JSON value is closed: as many brackets shut as were opened, those in strings not counted."""
+    closing: dict[int, bool] = {}
 
     def done(tokens: Sequence[int]) -> bool:
-        return any(rule(tokens) for rule in rules)
+        newest = tokens[-1]
+        if newest not in closing:
+            closing[newest] = any(bracket in tokenizer.decode([newest]) for bracket in "]}")
+        if not closing[newest]:
+            return False
+        depth, quoted, escaped = 0, False, False
+        for letter in tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False):
+            if quoted:
+                quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
+            elif letter == '"':
+                quoted = depth > 0
+            elif letter in "[{":
+                depth += 1
+            elif letter in "]}" and depth:
+                depth -= 1
+                if not depth:
+                    return True
+        return False
 
     return done
 
 
-def _ids(tokenizer, tags: list[str]) -> list[int]:
+def box_tokens(tokenizer, side: int = 32) -> list[int]:
+    """The ids of all cells of a grid in order, of the delimiter and of the closing tag."""
+    tokens = [*(f"<patch_index_{cell:04d}>" for cell in range(side * side)), DELIMITER, "</object>"]
     vocabulary = tokenizer.get_vocab()
-    missing = [tag for tag in tags if tag not in vocabulary]
+    missing = [token for token in tokens if token not in vocabulary]
     if missing:
         raise ValueError(
-            f"This tokenizer has no token {missing[0]} ({len(missing)} of the tags of Kosmos-2 are missing), so no "
-            "object can be seen to close. Pass the tokenizer of a Kosmos-2 processor, or use `first_text`."
+            f"This tokenizer has no token {missing[0]} ({len(missing)} of the tags are missing): only Kosmos-2 and its "
+            "fine-tuned models write boxes as cells. Leave out `constrained`; to stop answers of other models use "
+            "`first_text` or `complete_json`."
         )
-    return [vocabulary[tag] for tag in tags]
+    return [vocabulary[token] for token in tokens]

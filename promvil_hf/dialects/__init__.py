@@ -2,7 +2,7 @@
 """Dialects: how one model family writes boxes as text, both ways. Text only, no torch, no image.
 
 Collator, grounder and metrics share these, so a box is written and read in one place. A dialect is a small frozen value
-with `prompt`, `target` and `parse`; its fields are the named options of its family. Floor 1.
+with `prompt`, `target` and `parse`; its fields are the named options of its family.
 """
 
 from promvil_hf.dialects.base import GroundingDialect, Parsed

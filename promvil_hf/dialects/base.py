@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What every dialect promises, and the value that parsing gives. Floor 1."""
+"""What every dialect promises, what the dialects here have in common, and the value that parsing gives."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -66,6 +66,37 @@ class GroundingDialect(Protocol):
         ...
 
 
+class BoxDialect:
+    """Prompts and targets of a dialect whose class says how it asks for words (`_question`) and writes boxes (`_answer`).
+
+    A phrase that is asked for without evidence may be put in the plural by the dialect's `wording`.
+    """
+
+    __slots__ = ()
+    wording: Wording
+
+    def prompt(
+        self,
+        phrase: str,
+        evidence: Sequence[GroundedPhrase] = (),
+        *,
+        level: int | None = None,
+        image_size: ImageSize | None = None,
+    ) -> str:
+        """As `GroundingDialect.prompt`."""
+        words = phrase if evidence or level is None else self.wording.alone(phrase, level)
+        return self._question(escape(words), evidence, image_size)
+
+    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
+        """As `GroundingDialect.target`."""
+        if not phrase.boxes:
+            raise ValueError(
+                f"You passed {phrase.text!r} without boxes as a target: there is nothing to answer. Leave the row out, or "
+                "give the phrase its boxes."
+            )
+        return self._answer(phrase, image_size)
+
+
 def read_box(frame: Frame, numbers: Sequence[float], image_size: ImageSize | None) -> Box | str:
     """The box, or the problem with these numbers. A padded frame's box is cut to the image itself."""
     if not all(map(math.isfinite, numbers)):
@@ -94,18 +125,6 @@ def gather(found: Iterable[tuple[str, Box | str]], problems: Iterable[str] = ())
     )
 
 
-def asked(wording: Wording, phrase: str, evidence: Sequence[GroundedPhrase], level: int | None) -> str:
-    """The phrase as it is asked for: without evidence, the wording may put a simple phrase in the plural."""
-    return escape(phrase if evidence or level is None else wording.alone(phrase, level))
-
-
 def question_with_evidence(wording: Wording, told: Sequence[str], question: str) -> str:
     """For families that take a sentence: what is known, then the question."""
     return f"{wording.evidence_lead}{wording.evidence_joint.join(told)}. {question}" if told else question
-
-
-def no_boxes(phrase: GroundedPhrase) -> ValueError:
-    return ValueError(
-        f"You passed {phrase.text!r} without boxes as a target: there is nothing to answer. Leave the row out, or give "
-        "the phrase its boxes."
-    )

@@ -1,10 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Kosmos-2: `<phrase>a snowman</phrase><object><patch_index_0044><patch_index_0863></object>`.
 
-Special: a box is a pair of cells of a 32x32 grid, the prompt forces the opening `<object>`, and `annotate` / `read`
+A box is a pair of cells of a 32x32 grid, the prompt forces the opening `<object>`, and `annotate` / `read`
 carry whole captions with several phrases. Facts that differ from transformers' own decoder are kept on purpose: cells
 beyond the grid and inverted pairs are problems here, not boxes; an object without a phrase keeps all its boxes in one
-nameless entry; unknown `<tags>` stay text. Floor 1.
+nameless entry; unknown `<tags>` stay text.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promvil_hf.boxes import Box
-from promvil_hf.dialects.base import MALFORMED, TRUNCATED, Parsed, asked, no_boxes, read_box
+from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, read_box
 from promvil_hf.frames import ImageSize, PatchGrid
 from promvil_hf.markup import escape, unescape
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, GroundedSpan, GroundedText, Wording
@@ -35,31 +35,22 @@ _TAG = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Kosmos2:
+class Kosmos2(BoxDialect):
     """Prompts, targets and answers of Kosmos-2 and of PromViL's fine-tuned ones."""
 
     wording: Wording = PROMVIL
     force_object: bool = True  # end the prompt in <object>, so that the next token is a cell
     grid: PatchGrid = PatchGrid()
 
-    def prompt(
-        self,
-        phrase: str,
-        evidence: Sequence[GroundedPhrase] = (),
-        *,
-        level: int | None = None,
-        image_size: ImageSize | None = None,
-    ) -> str:
+    def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         opening = "<object>" if self.force_object else ""
-        asked_for = f"<phrase>{asked(self.wording, phrase, evidence, level)}</phrase>{opening}"
+        asked_for = f"<phrase>{phrase}</phrase>{opening}"
         if not evidence:
             return f"<grounding>{asked_for}"
         told = [f"<phrase>{escape(known.text)}</phrase>{self._object(known.boxes)}" for known in evidence]
         return f"<grounding>{self.wording.with_evidence(told, asked_for)}"
 
-    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
-        if not phrase.boxes:
-            raise no_boxes(phrase)
+    def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         written = self._object(phrase.boxes)
         return (written.removeprefix("<object>") if self.force_object else written) + self.wording.ending
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """LLaVA's brackets: `[0.39, 0.05, 0.98, 0.83]`, fractions of the image PADDED TO A SQUARE.
 
-Special: the padded square moves every box of an image that is not square, so this dialect needs the original image size.
-Boxes that follow each other belong to one phrase; the words before them name it. Floor 1.
+The padded square moves every box of an image that is not square, so this dialect needs the original image size.
+Boxes that follow each other belong to one phrase; the words before them name it.
 """
 
 import math
@@ -14,10 +14,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import (
     MALFORMED,
     TRUNCATED,
+    BoxDialect,
     Parsed,
-    asked,
     gather,
-    no_boxes,
     question_with_evidence,
     read_box,
 )
@@ -31,29 +30,17 @@ _CUT_TAIL = re.compile(r"\[[-+0-9.,eE\s]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class LlavaBrackets:
+class LlavaBrackets(BoxDialect):
     """Prompts, targets and answers of LLaVA-1.5's region sentences; of Ferret's with `frame=Fractions(decimals=3)`."""
 
     frame: PaddedSquare | Fractions = PaddedSquare(decimals=2)
     question: str = "Please provide the bounding box coordinate of the region this sentence describes: {phrase}"
     wording: Wording = PROMVIL
 
-    def prompt(
-        self,
-        phrase: str,
-        evidence: Sequence[GroundedPhrase] = (),
-        *,
-        level: int | None = None,
-        image_size: ImageSize | None = None,
-    ) -> str:
-        told = [f"{escape(known.text)} {self._boxes(known, image_size)}".rstrip() for known in evidence]
-        question = self.question.replace("{phrase}", asked(self.wording, phrase, evidence, level))
+    def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
+        told = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
+        question = self.question.replace("{phrase}", phrase)
         return question_with_evidence(self.wording, told, question + self.wording.ending)
-
-    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
-        if not phrase.boxes:
-            raise no_boxes(phrase)
-        return self._boxes(phrase, image_size)
 
     def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
         return gather(self._read(text, image_size), (TRUNCATED,) if _CUT_TAIL.search(text) else ())
@@ -72,7 +59,7 @@ class LlavaBrackets:
             else:
                 yield phrase, MALFORMED
 
-    def _boxes(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
+    def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         style = "" if self.frame.decimals is None else f".{self.frame.decimals}f"
         rows = (self.frame.encode(box, image_size) for box in phrase.boxes)
         return " ".join("[" + ", ".join(format(number, style) for number in row) + "]" for row in rows)

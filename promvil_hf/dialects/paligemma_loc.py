@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """PaliGemma's location tokens: `<loc0048><loc0400><loc0848><loc1008> a snowman ; ...`, y before x.
 
-Special: four tokens make a box and the words behind them name it, up to the next ";". Floor 1.
+Four tokens make a box and the words behind them name it, up to the next ";".
 """
 
 import re
@@ -12,10 +12,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import (
     MALFORMED,
     TRUNCATED,
+    BoxDialect,
     Parsed,
-    asked,
     gather,
-    no_boxes,
     question_with_evidence,
     read_box,
 )
@@ -30,28 +29,16 @@ _CUT_LOC = re.compile(r"\s*(?:<l?o?c?[0-9]{0,4})?")
 
 
 @dataclass(frozen=True, slots=True)
-class PaliGemmaLoc:
+class PaliGemmaLoc(BoxDialect):
     """Prompts, targets and answers of PaliGemma's `detect` task."""
 
     frame: LocationBins = LocationBins()
     wording: Wording = PROMVIL
 
-    def prompt(
-        self,
-        phrase: str,
-        evidence: Sequence[GroundedPhrase] = (),
-        *,
-        level: int | None = None,
-        image_size: ImageSize | None = None,
-    ) -> str:
-        told = [self._listing(known, image_size) or _label(known.text) for known in evidence]
-        question = f"detect {_separable(asked(self.wording, phrase, evidence, level))}\n"
+    def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
+        told = [self._answer(known, image_size) or _label(known.text) for known in evidence]
+        question = f"detect {_separable(phrase)}\n"
         return question_with_evidence(self.wording, told, question)
-
-    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
-        if not phrase.boxes:
-            raise no_boxes(phrase)
-        return self._listing(phrase, image_size)
 
     def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
         return gather(self._read(text, image_size))
@@ -65,7 +52,7 @@ class PaliGemmaLoc:
                 cut = len(numbers) < 4 and _CUT_LOC.fullmatch(text, run.end(1))
                 yield "", TRUNCATED if cut else MALFORMED
 
-    def _listing(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
+    def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         rows = (self.frame.encode(box, image_size) for box in phrase.boxes)
         return " ; ".join("".join(f"<loc{number:04d}>" for number in row) + f" {_label(phrase.text)}" for row in rows)
 

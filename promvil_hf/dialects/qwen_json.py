@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Qwen-VL's JSON: `[{"bbox_2d": [x1, y1, x2, y2], "label": "a snowman"}]`, fenced or not.
 
-Special: Qwen2-VL and Qwen3-VL count thousandths of the image (the default here); Qwen2.5-VL counts pixels of the image
-as its processor resized it, so give `frame=ResizedPixels((width, height))` from `image_grid_thw`. Floor 1.
+Qwen2-VL and Qwen3-VL count thousandths of the image (the default here); Qwen2.5-VL counts pixels of the image
+as its processor resized it, so give `frame=ResizedPixels((width, height))` from `image_grid_thw`.
 """
 
 import json
@@ -14,10 +14,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import (
     MALFORMED,
     TRUNCATED,
+    BoxDialect,
     Parsed,
-    asked,
     gather,
-    no_boxes,
     question_with_evidence,
     read_box,
 )
@@ -33,7 +32,7 @@ _BARE_BOX = re.compile(r"\[\s*-?[0-9][^\[\]{}\"]*\]")
 
 
 @dataclass(frozen=True, slots=True)
-class QwenJson:
+class QwenJson(BoxDialect):
     """Prompts, targets and answers of the Qwen-VL family."""
 
     frame: Frame = Thousandths()
@@ -41,21 +40,12 @@ class QwenJson:
     wording: Wording = PROMVIL
     fenced: bool = True  # the models themselves print a ```json fence
 
-    def prompt(
-        self,
-        phrase: str,
-        evidence: Sequence[GroundedPhrase] = (),
-        *,
-        level: int | None = None,
-        image_size: ImageSize | None = None,
-    ) -> str:
-        question = self.question.replace("{phrase}", asked(self.wording, phrase, evidence, level))
-        known = [record for phrase in evidence for record in self._records(phrase, image_size)]
+    def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
+        question = self.question.replace("{phrase}", phrase)
+        known = [record for told in evidence for record in self._records(told, image_size)]
         return question_with_evidence(self.wording, [json.dumps(known)] if known else [], question)
 
-    def target(self, phrase: GroundedPhrase, *, image_size: ImageSize | None = None) -> str:
-        if not phrase.boxes:
-            raise no_boxes(phrase)
+    def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         records = ",\n".join(f"\t{json.dumps(record)}" for record in self._records(phrase, image_size))
         listing = f"[\n{records}\n]"
         return f"```json\n{listing}\n```" if self.fenced else listing

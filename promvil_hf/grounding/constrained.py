@@ -1,10 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Choosing the next token: the likeliest of all, or the likeliest that keeps a Kosmos-2 answer a list of boxes.
 
-Special: a constrained answer is `cell cell (delimiter cell cell)* </object>`, the second cell never above or left of
+A constrained answer is `cell cell (delimiter cell cell)* </object>`, the second cell never above or left of
 the first, and the last box is closed before the tokens run out, so that every answer reads back as boxes. All rows of a
 batch are at the same place of that pattern, whatever they wrote: the place is the number of tokens modulo 3. The head
-is then computed for the cells, or for the two tokens that may follow a box, and for nothing else. Floor 4: torch.
+is then computed for the cells, or for the two tokens that may follow a box, and for nothing else.
 """
 
 import math
@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-
-from promvil_hf.dialects.kosmos2 import DELIMITER
 
 
 class LikeliestToken:
@@ -34,7 +32,8 @@ class WellFormedBoxes:
     """Greedy decoding among the tokens that keep the answer well-formed; `next` and `forced` as above."""
 
     def __init__(self, head: torch.nn.Module, ids: Sequence[int], max_new_tokens: int, max_boxes: int | None):
-        """`ids` are those of `box_tokens`. Make one for each use: it holds a copy of the rows of the head it needs."""
+        """`ids` are those of `promvil_hf.backends.stops.box_tokens`. Make one for each use: it holds a copy of the rows of
+        the head it needs."""
         self.close = ids[-1]
         self.boxes = min(max_new_tokens // 3, max_boxes or max_new_tokens)
         device = next(head.parameters()).device
@@ -101,17 +100,3 @@ def _likeliest(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     scores = scores.float()
     best, chosen = scores.max(-1)
     return chosen, best - scores.logsumexp(-1)
-
-
-def box_tokens(tokenizer, side: int = 32) -> list[int]:
-    """The ids of all cells in order, of the delimiter and of the closing tag."""
-    cells = [f"<patch_index_{cell:04d}>" for cell in range(side * side)]
-    tokens = [*cells, DELIMITER, "</object>"]
-    vocabulary = tokenizer.get_vocab()
-    missing = [token for token in tokens if token not in vocabulary]
-    if missing:
-        raise ValueError(
-            f"You asked for constrained boxes, but this tokenizer has no token {missing[0]} ({len(missing)} are "
-            "missing): only Kosmos-2 and its fine-tuned models write boxes as cells. Leave out `constrained`."
-        )
-    return [vocabulary[token] for token in tokens]

@@ -21,10 +21,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend
-from promvil_hf.backends.stops import first_text
+from promvil_hf.backends.stops import box_tokens, first_text
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.frames import ImageSize
-from promvil_hf.grounding.constrained import box_tokens, first_box
+from promvil_hf.grounding.constrained import first_box
 from promvil_hf.grounding.options import GroundingOptions
 from promvil_hf.grounding.planning import Planned, Refused, plan, prompt_of, text_of
 from promvil_hf.grounding.shared_prefix import shared, tokenizer_of

@@ -21,9 +21,9 @@ from promvil_hf.backends.decoding import PER_TOKEN, end_tokens, in_evaluation_mo
 from promvil_hf.backends.endpoint import EndpointBackend
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.backends.stops import complete_object
+from promvil_hf.backends.stops import box_tokens, complete_json, complete_object
 from promvil_hf.dialects import Kosmos2, QwenJson
-from promvil_hf.grounding.constrained import LikeliestToken, WellFormedBoxes, box_tokens
+from promvil_hf.grounding.constrained import LikeliestToken, WellFormedBoxes
 from promvil_hf.grounding.decode import Decoder, OpenPicture, write
 
 
@@ -287,40 +287,13 @@ def box_stop(backend: GroundingBackend) -> StopRule | None:
     if tokenizer is None:
         return None
     if isinstance(backend.dialect, Kosmos2):
-        return complete_object(tokenizer, backend.dialect.grid.side**2)
+        return complete_object(tokenizer, backend.dialect.grid.side)
     return complete_json(tokenizer) if isinstance(backend.dialect, QwenJson) else None
 
 
 def tokenizer_of(backend: GroundingBackend) -> Any | None:
     """The tokenizer of a backend that has one: a served model's is its server's."""
     return getattr(backend, "tokenizer", None) or getattr(getattr(backend, "processor", None), "tokenizer", None)
-
-
-def complete_json(tokenizer) -> StopRule:
-    """The answer's first JSON value is closed: as many brackets shut as were opened, those in strings not counted."""
-    closing: dict[int, bool] = {}
-
-    def done(tokens: Sequence[int]) -> bool:
-        newest = tokens[-1]
-        if newest not in closing:
-            closing[newest] = any(bracket in tokenizer.decode([newest]) for bracket in "]}")
-        if not closing[newest]:
-            return False
-        depth, quoted, escaped = 0, False, False
-        for letter in tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False):
-            if quoted:
-                quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
-            elif letter == '"':
-                quoted = depth > 0
-            elif letter in "[{":
-                depth += 1
-            elif letter in "]}" and depth:
-                depth -= 1
-                if not depth:
-                    return True
-        return False
-
-    return done
 
 
 def _opened(cache: DynamicCache, tokens: Sequence[tuple[int, ...]], positions: Sequence[int]) -> list[OpenPicture]:

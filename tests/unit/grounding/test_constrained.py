@@ -4,9 +4,10 @@
 import pytest
 import torch
 
+from promvil_hf.backends.stops import box_tokens
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.dialects.kosmos2 import DELIMITER
-from promvil_hf.grounding.constrained import WellFormedBoxes, box_tokens, first_box
+from promvil_hf.grounding.constrained import WellFormedBoxes, first_box
 from promvil_hf.grounding.decode import Decoder, OpenPicture, write
 from promvil_hf.toy import models
 from tests.reference.grounding import well_formed

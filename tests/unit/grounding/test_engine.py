@@ -17,11 +17,11 @@ from promvil_hf.backends.base import Decoding, Generated
 from promvil_hf.backends.endpoint import EndpointBackend
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.backends.stops import complete_json
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2, QwenJson
 from promvil_hf.endpoint import Endpoint
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
-from promvil_hf.grounding.shared_prefix import complete_json
 from promvil_hf.toy import models
 from tests.unit import misbehaving_endpoint as misbehaving
 
