@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from promvil_hf.files import atomic_write
@@ -32,20 +32,21 @@ __all__ = [
     "held_out_pairs",
     "scene",
     "scenes",
-    "write_ground_truth",
-    "write_questions",
     "write_visual_genome",
     "write_world",
 ]
 
-VISUAL_GENOME_FILES = (
-    "image_data",
-    "objects",
-    "attributes",
-    "relationships",
-    "region_descriptions",
-    "region_graphs",
-    "question_answers",
+VISUAL_GENOME_FILES = dict.fromkeys(
+    (
+        "image_data.json",
+        "objects.json",
+        "attributes.json",
+        "relationships.json",
+        "region_descriptions.json",
+        "region_graphs.json",
+        "question_answers.json",
+    ),
+    "array",
 )
 QUESTION_FILES = {
     "gqa_questions.json": "object",
@@ -79,7 +80,12 @@ class WrittenWorld:
 def write_world(
     scenes: Iterable[Scene], folder: str | os.PathLike, layout: str = "1.2", noise: float = 0.0
 ) -> WrittenWorld:
-    """Write everything: what `write_visual_genome`, `write_questions` and `write_ground_truth` write, in one pass.
+    """Write everything in one pass: Visual Genome's files (`write_visual_genome`), questions and the truth.
+
+    Questions are `gqa_questions.json`, `pope_random.jsonl`, `pope_adversarial.jsonl`, `llava_conversations.json`, and
+    `key_expressions.jsonl`: rows `{"source", "id", "image_id", "object_ids", "text", "turn", "boxes", "mask"}`, where `id` is the
+    question's (or the conversation's), `turn` counts from 0, boxes are fractions of the image and the mask is COCO RLE. The truth
+    is `expressions.jsonl` (with nested parts), `captions.jsonl` and `masks.jsonl` (COCO RLE per object).
 
     Args:
         scenes: The scenes, perhaps lazily.
@@ -87,124 +93,80 @@ def write_world(
         layout: Visual Genome's layout, `"1.2"` or `"1.4"`.
         noise: Share of Visual Genome records roughened as real ones are; see `promvil_hf.toy.visual_genome.records`.
     """
-    folder = Path(folder)
-    with (
-        _visual_genome(folder, layout, noise) as first,
-        _questions(folder) as second,
-        _ground_truth(folder) as third,
-    ):
-        return _write_all(scenes, (first, second, third))
+    files = VISUAL_GENOME_FILES | QUESTION_FILES | TRUTH_FILES
+    return _written(scenes, folder, files, layout, noise, (_Writer.visual_genome, _Writer.questions, _Writer.truth))
 
 
 def write_visual_genome(
     scenes: Iterable[Scene], folder: str | os.PathLike, layout: str = "1.2", noise: float = 0.0
 ) -> WrittenWorld:
     """Write Visual Genome's seven JSON files, and the pictures as `VG_100K/<image_id>.png`. Arguments as in `write_world`."""
-    with _visual_genome(Path(folder), layout, noise) as add:
-        return _write_all(scenes, (add,))
+    return _written(scenes, folder, VISUAL_GENOME_FILES, layout, noise, (_Writer.visual_genome,))
 
 
-def write_questions(scenes: Iterable[Scene], folder: str | os.PathLike) -> WrittenWorld:
-    """Write the questions in the forms of their benchmarks, and their key expressions beside them.
-
-    `gqa_questions.json`, `pope_random.jsonl`, `pope_adversarial.jsonl`, `llava_conversations.json`, and
-    `key_expressions.jsonl`: rows `{"source", "id", "image_id", "object_ids", "text", "turn", "boxes", "mask"}`, where `id` is the
-    question's (or the conversation's), `turn` counts from 0, boxes are fractions of the image and the mask is COCO RLE.
-    """
-    with _questions(Path(folder)) as add:
-        return _write_all(scenes, (add,))
-
-
-def write_ground_truth(scenes: Iterable[Scene], folder: str | os.PathLike) -> WrittenWorld:
-    """Write `expressions.jsonl` (with nested parts), `captions.jsonl` and `masks.jsonl` (COCO RLE per object)."""
-    with _ground_truth(Path(folder)) as add:
-        return _write_all(scenes, (add,))
-
-
-_Add = Callable[[Scene, WrittenWorld], None]
-
-
-def _write_all(scenes: Iterable[Scene], writers: Iterable[_Add]) -> WrittenWorld:
-    counts = WrittenWorld()
-    for drawn in scenes:
-        counts.images += 1
-        counts.objects += len(drawn.objects)
-        for add in writers:
-            add(drawn, counts)
-    return counts
-
-
-@contextmanager
-def _visual_genome(folder: Path, layout: str, noise: float) -> Iterator[_Add]:
-    images = folder / IMAGE_FOLDER
+def _written(scenes, folder, files, layout, noise, parts: Iterable[Callable[["_Writer", Scene], None]]) -> WrittenWorld:
+    images = Path(folder) / IMAGE_FOLDER
     images.mkdir(parents=True, exist_ok=True)
-    with _json_files(folder, {f"{name}.json": "array" for name in VISUAL_GENOME_FILES}) as write:
-
-        def add(drawn: Scene, counts: WrittenWorld) -> None:
-            rows = records(drawn, layout, noise)
-            for name in VISUAL_GENOME_FILES:
-                write[f"{name}.json"](rows[name])
-            drawn.image().save(images / f"{drawn.image_id}.png", compress_level=4)
-            counts.relationships += len(rows["relationships"]["relationships"])
-            counts.regions += len(rows["region_graphs"]["regions"])
-            counts.question_answers += len(rows["question_answers"]["qas"])
-
-        yield add
+    with _json_files(Path(folder), files) as write:
+        writer = _Writer(images, write, layout, noise)
+        for drawn in scenes:
+            writer.counts.images += 1
+            writer.counts.objects += len(drawn.objects)
+            for part in parts:
+                part(writer, drawn)
+    return writer.counts
 
 
-@contextmanager
-def _questions(folder: Path) -> Iterator[_Add]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with _json_files(folder, QUESTION_FILES) as write:
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes scenes into the open files of a world, and counts what it wrote."""
 
-        def add_keys(
-            drawn: Scene, source: str, name: int | str, keys: Iterable[KeyRegion], counts: WrittenWorld
-        ) -> None:
-            for key in keys:
-                row = {
-                    "source": source,
-                    "id": name,
-                    "image_id": drawn.image_id,
-                    "object_ids": list(key.object_ids),
-                    **key.located(drawn).to_dict(),
-                }
-                write["key_expressions.jsonl"](row)
-                counts.key_expressions += 1
+    images: Path
+    write: dict[str, Callable[..., None]]
+    layout: str
+    noise: float
+    counts: WrittenWorld = field(default_factory=WrittenWorld)
 
-        def add(drawn: Scene, counts: WrittenWorld) -> None:
-            for question in gqa_questions(drawn):
-                write["gqa_questions.json"](question.to_gqa(), question.question_id)
-                add_keys(drawn, "gqa", question.question_id, question.keys, counts)
-                counts.gqa_questions += 1
-            for kind in POPE_KINDS:
-                for question in pope_questions(drawn, kind):
-                    write[f"pope_{kind}.jsonl"](question.to_pope())
-                    add_keys(drawn, f"pope_{kind}", question.question_id, question.keys, counts)
-                    counts.pope_questions += 1
-            talk = conversation(drawn)
-            row = talk.to_llava(IMAGE_FOLDER)
-            write["llava_conversations.json"](row)
-            add_keys(drawn, "llava", row["id"], talk.keys, counts)
-            counts.conversations += 1
+    def visual_genome(self, drawn: Scene) -> None:
+        rows = records(drawn, self.layout, self.noise)
+        for name, row in rows.items():
+            self.write[f"{name}.json"](row)
+        drawn.image().save(self.images / f"{drawn.image_id}.png", compress_level=4)
+        self.counts.relationships += len(rows["relationships"]["relationships"])
+        self.counts.regions += len(rows["region_graphs"]["regions"])
+        self.counts.question_answers += len(rows["question_answers"]["qas"])
 
-        yield add
+    def questions(self, drawn: Scene) -> None:
+        for question in gqa_questions(drawn):
+            self.write["gqa_questions.json"](question.to_gqa(), question.question_id)
+            self.keys(drawn, "gqa", question.question_id, question.keys)
+            self.counts.gqa_questions += 1
+        for kind in POPE_KINDS:
+            for question in pope_questions(drawn, kind):
+                self.write[f"pope_{kind}.jsonl"](question.to_pope())
+                self.keys(drawn, f"pope_{kind}", question.question_id, question.keys)
+                self.counts.pope_questions += 1
+        talk = conversation(drawn)
+        row = talk.to_llava(IMAGE_FOLDER)
+        self.write["llava_conversations.json"](row)
+        self.keys(drawn, "llava", row["id"], talk.keys)
+        self.counts.conversations += 1
 
+    def keys(self, drawn: Scene, source: str, name: int | str, keys: Iterable[KeyRegion]) -> None:
+        """Key expressions of a question or conversation."""
+        for key in keys:
+            row = {"source": source, "id": name, "image_id": drawn.image_id, "object_ids": list(key.object_ids)}
+            self.write["key_expressions.jsonl"](row | key.located(drawn).to_dict())
+            self.counts.key_expressions += 1
 
-@contextmanager
-def _ground_truth(folder: Path) -> Iterator[_Add]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with _json_files(folder, TRUTH_FILES) as write:
-
-        def add(drawn: Scene, counts: WrittenWorld) -> None:
-            for expression in drawn.expressions():
-                write["expressions.jsonl"]({"image_id": drawn.image_id, **asdict(expression)})
-                counts.expressions += 1
-            write["captions.jsonl"]({"image_id": drawn.image_id, **asdict(drawn.caption())})
-            for thing, mask in zip(drawn.objects, drawn.masks, strict=True):
-                rle = encode(mask).to_dict()
-                write["masks.jsonl"]({"image_id": drawn.image_id, "object_id": thing.object_id, **rle})
-
-        yield add
+    def truth(self, drawn: Scene) -> None:
+        for expression in drawn.expressions():
+            self.write["expressions.jsonl"]({"image_id": drawn.image_id, **asdict(expression)})
+            self.counts.expressions += 1
+        self.write["captions.jsonl"]({"image_id": drawn.image_id, **asdict(drawn.caption())})
+        for thing, mask in zip(drawn.objects, drawn.masks, strict=True):
+            rle = encode(mask).to_dict()
+            self.write["masks.jsonl"]({"image_id": drawn.image_id, "object_id": thing.object_id, **rle})
 
 
 _BRACKETS = {"array": ("[", ",\n", "]\n"), "object": ("{", ",\n", "}\n"), "lines": ("", "\n", "\n")}
