@@ -44,27 +44,27 @@ def fine_tune(
     world: Mapping,
 ) -> dict:
     """A checkpoint in `folder`, whole or a LoRA adapter, by the trainer that trains real ones. Goes on where it was cut."""
-    from transformers import set_seed
-
-    from promvil_hf.commands.train_fivl import FiVLRecipe, load_base, lora
+    from promvil_hf.backends.lora_scopes import WITH_PROJECTOR
     from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
-    from promvil_hf.training.adapters import with_lora
+    from promvil_hf.training.adapters import frozen_vision, lora
+    from promvil_hf.training.arguments import AdapterArguments
     from promvil_hf.training.fivl_config import FiVLConfig
     from promvil_hf.training.fivl_trainer import FiVLTrainer
 
-    recipe = FiVLRecipe(str(base), tune=tune, lora_r=rank, lora_alpha=alpha, lora_dropout=dropout)
-    model, processor = load_base(recipe)
+    backend = backend_of(base)
+    adapter = None
     if tune == "lora":
-        adapter = lora(recipe, model)
-        set_seed(seed)  # for its first weights
-        model = with_lora(model, adapter)
+        scope = AdapterArguments(lora_scope=WITH_PROJECTOR, lora_r=rank, lora_alpha=alpha, lora_dropout=dropout)
+        adapter = lora(scope, backend.model)
+    else:
+        frozen_vision(backend.model)
     drawn = (scene(world_of(world), seed, index) for index in range(scenes))
     rows: Any = [row_of(task, own) for own in drawn]
     if masks != "perfect":
         rows = NoisyRows(rows, MaskNoise(masks, seed=seed))
     settings = training_settings(seed, scenes, passes, batch, learning_rate)
     config = FiVLConfig(str(folder), vision_loss_weight=vision_loss_weight, **settings)
-    trainer = train(FiVLTrainer, config, model, processor, rows)
+    trainer = train(FiVLTrainer, config, backend.model, backend.processor, rows, adapter)
     return {
         "updates": trainer.state.global_step,
         "lm_losses": logged(trainer, "lm_loss"),

@@ -70,14 +70,11 @@ def fine_tune(
     `batch` is in scenes: a curriculum cuts a scene into its levels, so as many more cuts make a batch, and the number of
     updates stays what it is without one.
     """
-    from transformers import set_seed
-
     from promvil_hf.backends.lora_scopes import lora_config
-    from promvil_hf.training.adapters import with_lora
+    from promvil_hf.training.chain_texts import Texts
     from promvil_hf.training.curriculum import whole
     from promvil_hf.training.promvil_config import PromViLConfig
     from promvil_hf.training.promvil_trainer import PromViLTrainer
-    from promvil_hf.training.texts import Texts
 
     backend = backend_of(base)
     lora = lora_config(scope, r=rank, alpha=alpha, dropout=dropout)
@@ -89,8 +86,7 @@ def fine_tune(
     config = PromViLConfig(
         str(folder), curriculum=curriculum, train_evidence=evidence, supervise=supervise, **settings
     )
-    set_seed(seed)  # for the adapter's first weights
-    trainer = train(PromViLTrainer, config, with_lora(backend.model, lora), backend.processor, rows)
+    trainer = train(PromViLTrainer, config, backend.model, backend.processor, rows, lora)
     texts = Texts(evidence=evidence)
     schedule = config.schedule()
     cuts = map(whole, range(scenes)) if schedule is None else schedule.epoch(trainer.train_dataset.levels, seed, 0)

@@ -121,8 +121,9 @@ def training_settings(seed: int, scenes: int, passes: float, batch: int, learnin
     }
 
 
-def train(trainer_class: type, config, model, processor, rows):
-    """Train with Muon in the config's folder, on from its last whole checkpoint, and keep the model alone; the trainer."""
+def train(trainer_class: type, config, model, processor, rows, adapter=None):
+    """Train with Muon in the config's folder, on from its last whole checkpoint, and keep the model or adapter alone; the
+    trainer."""
     from transformers import PrinterCallback
 
     from promvil_hf.toy.muon import Muon
@@ -134,7 +135,8 @@ def train(trainer_class: type, config, model, processor, rows):
         config,
         processing_class=processor,
         train_dataset=rows,
-        optimizers=(Muon(model.named_parameters(), config.learning_rate), None),
+        peft_config=adapter,
+        make_optimizer=lambda trained: Muon(trained.named_parameters(), config.learning_rate),
     )
     trainer.remove_callback(PrinterCallback)  # the study shows one bar of its own
     trainer.train(resume_from_checkpoint=last_whole(folder)[0])

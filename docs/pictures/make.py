@@ -24,8 +24,8 @@ from promvil_hf.pages import MaskMark, Series
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.questions import conversation
 from promvil_hf.toy.world import WorldConfig, scenes
+from promvil_hf.training.chain_texts import Texts
 from promvil_hf.training.curriculum import CURRICULA, Curriculum, whole
-from promvil_hf.training.texts import Texts
 from promvil_hf.training.vision_labels import label_patches, nouns
 
 

@@ -229,9 +229,12 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
-PROJECTORS = tuple(sorted({family.projector for family in PATCH_FAMILIES.values()}))
-# The language model alone, by its names in every family with patches; vision towers have a `language_model` nowhere.
-LANGUAGE_LAYERS = r".*(language_model|text_model)\.(.*\.)?(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+PROJECTORS = tuple(sorted({family.projector for family in FAMILIES.values()}))
+# The linear layers of the language model alone, by their names in every family; vision towers have neither of the first two.
+LANGUAGE_LAYERS = (
+    r"(.*\.)?(language_model|text_model)\.(.*\.)?layers\.\d+\.(.*\.)?"
+    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)"
+)
 
 
 def family_of(model: Any) -> Family | None:

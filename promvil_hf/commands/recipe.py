@@ -7,6 +7,8 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+import yaml
+
 import promvil_hf
 
 
@@ -20,7 +22,6 @@ List, copy and run the training recipes that come with the package.
 
 `run` takes a name or a file, and options that win over it. It starts one process; for several GPUs launch the script itself.
 """
-_LAUNCH = re.compile(r"^# Launch: .*?recipes/(\w+)\.py", re.MULTILINE)
 
 
 def add_arguments(parser):
@@ -59,14 +60,15 @@ def find(name: str) -> Path:
 
 
 def script_of(path: Path) -> str:
-    """The training script that the recipe's own launch line names."""
-    found = _LAUNCH.search(path.read_text(encoding="utf-8"))
-    if found is None or not (folder() / f"{found[1]}.py").is_file():
+    """The training script that the recipe names under `script`."""
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    script = recipe.get("script") if isinstance(recipe, dict) else None
+    scripts = sorted(own.stem for own in folder().glob("train_*.py"))
+    if script not in scripts:
         raise ValueError(
-            f"{path} does not say what runs it: its comment must have a line '# Launch: accelerate launch "
-            "recipes/train_kosmos2.py --config ...', as the recipes of the package do."
+            f"{path} does not say what runs it: give it a line `script: NAME`, where NAME is one of {', '.join(scripts)}."
         )
-    return found[1]
+    return script
 
 
 def about(path: Path) -> str:

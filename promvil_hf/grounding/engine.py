@@ -30,11 +30,13 @@ from promvil_hf.grounding.planning import Planned, Refused, plan, prompt_of, tex
 from promvil_hf.grounding.shared_prefix import shared, tokenizer_of
 from promvil_hf.grounding.trace import GroundingTrace, ImageSource, Query, Step
 from promvil_hf.images import UnreadableImage, read_image
-from promvil_hf.nesting import Decomposer, decompose
+from promvil_hf.nesting import Decomposer, Nesting, decompose
+from promvil_hf.phrases import PhraseChain
 
 
 ENDINGS = ("stop", "end", "length")  # any other word is a reason why there is no answer
 TOO_LONG_TEXT = "text too long for the model"
+Question = Query | tuple[ImageSource, str | Nesting | PhraseChain]  # what may be passed where queries are taken
 _PICTURES = 64  # at most in hand at a time, whatever the budget
 
 
@@ -113,17 +115,15 @@ class ProgressiveGrounder:
         """The most tokens whose keys and values were ever held at a time."""
         return self._shared.most_slots
 
-    def ground(self, image: ImageSource, expression: str, **query: Any) -> GroundingTrace:
-        """One expression about one picture; `query` goes to `Query`."""
+    def ground(self, image: ImageSource, expression: str | Nesting | PhraseChain, **query: Any) -> GroundingTrace:
+        """One expression about one picture; `query` goes to `Query`. A `Nesting` or a `PhraseChain` is not decomposed again."""
         return self.ground_all([Query(image, expression, **query)], progress=False)[0]
 
     def answer(self, image: ImageSource, question: str, **query: Any) -> GroundingTrace:
         """Ground the phrases of a question, tell the model where they are, and ask it."""
         return self.ground_all([Query(image, question, "answer", **query)], progress=False)[0]
 
-    def ground_all(
-        self, queries: Iterable[Query | tuple[ImageSource, str]], progress: bool | None = None
-    ) -> list[GroundingTrace]:
+    def ground_all(self, queries: Iterable[Question], progress: bool | None = None) -> list[GroundingTrace]:
         """A trace for each query, in order. Queries about the same picture are brought together first, so that each
         picture is read once wherever its queries stand. `progress` shows a bar (None: on a terminal)."""
         queries = [_query(query) for query in queries]
@@ -138,9 +138,7 @@ class ProgressiveGrounder:
                 bar.update()
         return [traces[index] for index in range(len(queries))]
 
-    def stream(
-        self, queries: Iterable[Query | tuple[ImageSource, str]], window: int = 256
-    ) -> Iterator[GroundingTrace]:
+    def stream(self, queries: Iterable[Question], window: int = 256) -> Iterator[GroundingTrace]:
         """Traces in the order of the queries, which may be endless: `window` of them are in hand at a time."""
         waiting: dict[int, GroundingTrace] = {}
         wanted = 0
@@ -150,9 +148,7 @@ class ProgressiveGrounder:
                 yield waiting.pop(wanted)
                 wanted += 1
 
-    def as_finished(
-        self, queries: Iterable[Query | tuple[ImageSource, str]], window: int = 256
-    ) -> Iterator[tuple[int, GroundingTrace]]:
+    def as_finished(self, queries: Iterable[Question], window: int = 256) -> Iterator[tuple[int, GroundingTrace]]:
         """(number of the query, trace) as they get done. A picture is read once for each run of queries about it; bring
         them side by side."""
         if window < 1:
@@ -374,7 +370,7 @@ def _slots(pictures: Iterable[_Picture]) -> int:
     return sum(picture.opened.slots for picture in pictures if picture.opened is not None)
 
 
-def _query(query: Query | tuple[ImageSource, str]) -> Query:
+def _query(query: Question) -> Query:
     return query if isinstance(query, Query) else Query(*query)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 
-Mode = Literal["progressive", "all", "one_shot", "oracle"]
+Mode = Literal["progressive", "all", "direct", "one_shot", "oracle"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class GroundingOptions:
     """The defaults, and beside each what `reference()` says.
 
     `mode`: "progressive" tells a phrase about the phrases of the level below that lie in it, as the published code does;
-    "all" about every phrase that lies in it; "one_shot" asks for the whole expression and nothing else, the plain base
+    "all" about every phrase that lies in it; "direct" about the phrases that lie directly in it, of whatever level, as
+    models are trained on chains; "one_shot" asks for the whole expression and nothing else, the plain base
     model; "oracle" tells it the boxes that the query brings.
 
     `constrained` lets Kosmos-2 write only well-formed boxes: two cells that span a rectangle, then another box or the

@@ -1,7 +1,43 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Adapters of models that are trained: put on, counted by tower. Floor 4; peft is imported when it is needed."""
+"""Adapters of models that are trained: configured, put on, taken off, counted. peft is imported when it is needed."""
 
-from promvil_hf.backends.lora_scopes import trainable_by_tower
+import re
+
+from torch import nn
+
+from promvil_hf.backends.families import PROJECTORS
+from promvil_hf.backends.lora_scopes import WITH_PROJECTOR, lora_config, tower_of, trainable_by_tower
+from promvil_hf.training.arguments import AdapterArguments
+
+
+def lora(arguments: AdapterArguments, model, **options):
+    """The `LoraConfig` of these arguments; `options` go to it.
+
+    Where the scope includes the projector it is trained whole, or by LoRA if the model is quantised.
+    """
+    config = lora_config(
+        arguments.lora_scope, r=arguments.lora_r, alpha=arguments.lora_alpha, dropout=arguments.lora_dropout, **options
+    )
+    config.target_modules = arguments.lora_targets or config.target_modules
+    if arguments.lora_scope == WITH_PROJECTOR:
+        projector = [name for name, _ in model.named_modules() if name.rpartition(".")[2] in PROJECTORS]
+        if getattr(model, "is_quantized", False):
+            layers = [
+                re.escape(f"{name}.{layer}")
+                for name in projector
+                for layer, module in model.get_submodule(name).named_modules()
+                if isinstance(module, nn.Linear)
+            ]
+            config.target_modules = "|".join([f"({config.target_modules})", *layers])
+        else:
+            config.modules_to_save = sorted({name.rpartition(".")[2] for name in projector}) or None
+    return config
+
+
+def unwrapped(model):
+    """The model itself inside DDP and PEFT."""
+    model = getattr(model, "module", model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def with_lora(model, config):
@@ -26,9 +62,17 @@ def with_lora(model, config):
         ) from error
 
 
+def frozen_vision(model):
+    """The model, its vision tower not trained."""
+    for name, parameter in model.named_parameters():
+        if tower_of(name) == "vision":
+            parameter.requires_grad_(False)
+    return model
+
+
 def adapted(model) -> str:
     """One line that says what is trained, by tower."""
     counts = trainable_by_tower(model)
-    towers = ", ".join(f"{tower} {counts[tower]:,}" for tower in ("text", "vision", "projection"))
+    towers = ", ".join(f"{tower} {counts[tower]:,}" for tower in ("text", "vision", "projection") if counts[tower])
     share = counts["trainable"] / max(counts["total"], 1)
     return f"trains {counts['trainable']:,} of {counts['total']:,} parameters ({share:.3%}): {towers}"

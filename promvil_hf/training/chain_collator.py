@@ -7,7 +7,7 @@ positions restart with each. Special: losses and gradients equal those of one pa
 for each (the reference), at a quarter of the work for four texts. Targets are flat lists, because the last shared token
 predicts the first token of every text. Floor 3.
 
-In: rows (`promvil_hf.training.texts.chain_in` says which) with `image` or `image_path`, and `cut` (what of it is trained;
+In: rows (`promvil_hf.training.chain_texts.chain_in` says which) with `image` or `image_path`, and `cut` (what of it is trained;
 everything without). Out, for U pictures, R rows of L tokens and T targets:
 
     pixel_values     (U, 3, side, side)
@@ -24,15 +24,14 @@ everything without). Out, for U pictures, R rows of L tokens and T targets:
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from promvil_hf.images import UnreadableImage, read_image
+from promvil_hf.training.chain_texts import Texts, TrainingText
 from promvil_hf.training.curriculum import whole
-from promvil_hf.training.texts import Texts, TrainingText
+from promvil_hf.training.row_pictures import opened, picture_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +96,14 @@ class ChainCollator:
             if fitting:
                 images[key] = image
                 by_image.setdefault(key, []).extend(fitting)
-        if not by_image:  # nothing to train: the model must still be gone through, or other ranks would wait for it
+        if not by_image:  # nothing to train, but the model must still run, or other ranks would wait
             image = self._image_of(rows[0])
             images, by_image = {_identity(image): image}, {_identity(image): []}
         packed: list[tuple[int, list[_Branch]]] = []
         for number, branches in enumerate(by_image.values()):
             packed += [(number, group) for group in self._rows(branches)]
-        shown = self.processor.image_processor([self._open(image) for image in images.values()], return_tensors="pt")
+        pictures = [opened(image, self.image_root) for image in images.values()]
+        shown = self.processor.image_processor(pictures, return_tensors="pt")
         return {
             "pixel_values": shown["pixel_values"],
             "image_of_row": torch.tensor([number for number, _ in packed]),
@@ -198,13 +198,7 @@ class ChainCollator:
         return float(self.level_weights[min(level, len(self.level_weights)) - 1])
 
     def _image_of(self, row: Mapping) -> Any:
-        image = row.get("image")
-        if image is None:
-            image = row.get("image_path") or None
-        if isinstance(image, Mapping):  # an undecoded column of `datasets`
-            image = image["bytes"] if image.get("bytes") is not None else image.get("path")
-        if isinstance(image, (str, os.PathLike)):
-            image = Path(self.image_root, image)
+        image = picture_of(row, self.image_root)
         if image is None:
             named = row.get("image_id") or row.get("chain_id") or (row.get("text") or ["?"])[0]
             raise ValueError(
@@ -215,17 +209,7 @@ class ChainCollator:
 
     def open_image(self, row: Mapping) -> Image.Image:
         """The picture of a row, upright, in RGB."""
-        return self._open(self._image_of(row))
-
-    def _open(self, image: Any) -> Image.Image:
-        try:
-            return read_image(image)
-        except UnreadableImage as error:
-            what = f"{len(image):,} bytes" if isinstance(image, bytes) else image
-            raise ValueError(
-                f"Cannot open the image {what}: {error}. Check the folder of images that relative paths start from "
-                f"(now {str(self.image_root) or '.'!r})."
-            ) from error
+        return opened(self._image_of(row), self.image_root)
 
 
 def _common(branches: Sequence[_Branch]) -> int:

@@ -9,6 +9,7 @@ one. Floor 4; imports neither torch nor transformers by itself.
 import json
 import os
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promvil_hf.files import write_json
@@ -72,20 +73,18 @@ def check_adapter(model, folder: str | os.PathLike, same_values: bool = False) -
     except Exception as error:  # safetensors has its own error type, and torch.load several
         raise ValueError(f"The adapter in {folder} cannot be read: {error}. It may have been cut short.") from error
     expected = get_peft_model_state_dict(model)
-    differing = [
-        f"{len(names)} {kind} ({', '.join(sorted(names)[:3])})"
-        for kind, names in (
-            ("missing", expected.keys() - found.keys()),
-            ("unexpected", found.keys() - expected.keys()),
-            ("of another shape", {n for n in expected.keys() & found.keys() if expected[n].shape != found[n].shape}),
-            ("of other values", {n for n in found if same_values and not _equal(expected.get(n), found[n])}),
-        )
-        if names
-    ]
+    differing = _told(
+        {
+            "missing": expected.keys() - found.keys(),
+            "unexpected": found.keys() - expected.keys(),
+            "of another shape": {n for n in expected.keys() & found.keys() if expected[n].shape != found[n].shape},
+            "of other values": {n for n in found if same_values and not _equal(expected.get(n), found[n])},
+        }
+    )
     if differing:
         raise ValueError(
-            f"The adapter in {folder} does not fit this model: its tensors are {'; '.join(differing)}. Use the LoRA "
-            "scope and rank it was trained with, on the same base."
+            f"The adapter in {folder} does not fit this model: its tensors are {differing}. Use the LoRA scope and rank it "
+            "was trained with, on the same base."
         )
     return len(expected)
 
@@ -105,23 +104,21 @@ def load_weights(model, folder: str | os.PathLike) -> int:
         str(folder), dtype=model.dtype, output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True
     )
     shapes = [key if isinstance(key, str) else key[0] for key in told["mismatched_keys"]]
-    differing = [
-        f"{len(names)} {kind} ({', '.join(sorted(names)[:3])})"
-        for kind, names in (
-            ("missing", told["missing_keys"]),
-            ("unexpected", told["unexpected_keys"]),
-            ("of another shape", shapes),
-        )
-        if names
-    ]
+    differing = _told({"missing": told["missing_keys"], "unexpected": told["unexpected_keys"], "of another shape": shapes})
     if differing:
         raise ValueError(
-            f"The weights in {folder} do not fit this model: {'; '.join(differing)}. Go on with the model that was trained, "
-            "or start anew."
+            f"The weights in {folder} do not fit this model: {differing}. Go on with the model that was trained, or start anew."
         )
     weights = saved.state_dict()
     model.load_state_dict(weights)
     return len(weights)
+
+
+def _told(names_by_fault: Mapping[str, Collection[str]]) -> str:
+    """How many names have each fault, and the first of them; nothing if there are none."""
+    return "; ".join(
+        f"{len(names)} {fault} ({', '.join(sorted(names)[:3])})" for fault, names in names_by_fault.items() if names
+    )
 
 
 def _equal(some, other) -> bool:

@@ -11,8 +11,9 @@ skips batches after a resume. Floor 3: torch's Sampler.
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from torch.utils.data import Dataset, Sampler
@@ -196,10 +197,21 @@ class InOrder(Sampler):
 
 
 class CutRows(Dataset):
-    """Rows by cut: the row's own keys and `cut`. A bare index gives the whole row."""
+    """Rows by cut: the row's own keys and `cut`. A bare index gives the whole row.
 
-    def __init__(self, rows):
-        self.rows = rows
+    `levels_of` gives the levels of a row. Pictures of a `datasets.Dataset` stay encoded until the collator opens them.
+    """
+
+    def __init__(self, rows, levels_of: Callable[[Mapping], tuple[int, ...]]):
+        features = getattr(rows, "features", None) or {}
+        if "image" in features and hasattr(features["image"], "decode"):
+            rows = rows.cast_column("image", replace(features["image"], decode=False))
+        self.rows, self.levels_of = rows, levels_of
+
+    @cached_property
+    def levels(self) -> list[tuple[int, ...]]:
+        bare = self.rows.remove_columns("image") if "image" in getattr(self.rows, "column_names", ()) else self.rows
+        return [self.levels_of(row) for row in bare]
 
     def __len__(self) -> int:
         return len(self.rows)

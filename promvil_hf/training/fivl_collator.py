@@ -18,18 +18,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from PIL import Image
 
 from promvil_hf.backends.families import PATCH_FAMILIES, family_of
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.markup import escape
 from promvil_hf.nesting import decompose
 from promvil_hf.training.losses import UNLABELLED
+from promvil_hf.training.row_pictures import opened, picture_of
 from promvil_hf.training.vision_labels import LabelRules, PatchLabeller, nouns
 
 
@@ -73,7 +72,7 @@ class FiVLCollator:
     def __post_init__(self):
         if self.padding_side not in ("left", "right"):
             raise ValueError(f"You passed padding_side={self.padding_side!r}: it is left or right.")
-        self.backend = patch_backend(self.backend)
+        _refuse_no_places(self.backend.family)
         self._labeller = PatchLabeller(self.backend.processor.tokenizer, self.rules, self.nouns)
         self._frames: dict[tuple[int, bool], list[str]] = {}
         tokenizer = self.backend.processor.tokenizer
@@ -84,7 +83,7 @@ class FiVLCollator:
         if not rows:
             raise ValueError("You passed no rows: a batch needs at least one.")
         rows = [row.to_dict() if hasattr(row, "to_dict") else row for row in rows]
-        pictures = [self._picture(row) for row in rows]
+        pictures = [self.picture(row) for row in rows]
         talks = [self.conversation(turns_of(row), picture is not None) for row, picture in zip(rows, pictures)]
         batch, offsets, shifts = self._encoded(talks, pictures)
         image = self.backend.image_positions(batch)
@@ -267,27 +266,10 @@ class FiVLCollator:
             labels[number, image[number], : own.shape[1]] = own
         return labels.squeeze(-1) if several == 1 else labels
 
-    def _picture(self, row: Mapping) -> Image.Image | None:
-        image = row.get("image")
-        if isinstance(image, Mapping):  # an undecoded column of `datasets`
-            image = image["bytes"] if image.get("bytes") is not None else image.get("path")
-        image = image if image is not None else row.get("image_path")
-        if image is None:
-            return None
-        try:
-            return read_image(Path(self.image_root, image) if isinstance(image, (str, os.PathLike)) else image)
-        except UnreadableImage as error:
-            what = f"{len(image):,} bytes" if isinstance(image, bytes) else image
-            raise ValueError(
-                f"Cannot open the image {what}: {error}. Check the folder that relative names start from (now "
-                f"{str(self.image_root) or '.'!r})."
-            ) from error
-
-
-def patch_backend(backend) -> PatchTokenBackend:
-    """The backend itself, if its image tokens are patches; else a sentence that says why it cannot be trained so."""
-    _refuse_no_places(getattr(backend, "family", None))
-    return backend
+    def picture(self, row: Mapping) -> Image.Image | None:
+        """The picture of a row, upright, in RGB; None for plain text."""
+        image = picture_of(row, self.image_root)
+        return None if image is None else opened(image, self.image_root)
 
 
 def backend_of(model, processor, **options) -> PatchTokenBackend:
@@ -319,6 +301,11 @@ def turns_of(row: Mapping) -> tuple[Turn, ...]:
         turn if isinstance(turn, Turn) else Turn(index, turn["question"], turn["answer"])
         for index, turn in enumerate(row["turns"])
     )
+
+
+def row_levels(row: Mapping) -> tuple[int]:
+    """The level of a row, as the curriculum takes it."""
+    return (row_level(row),)
 
 
 def row_level(row: Mapping) -> int:

@@ -4,27 +4,22 @@
     trainer = FiVLTrainer(model, FiVLConfig("out"), processing_class=processor, train_dataset=rows, eval_dataset=held_out)
     trainer.train()
 
-Special: the model's own forward is run, inside DDP, FSDP or PEFT, but its LM head is asked only about labelled positions
-and answers with their losses, so no logits of a batch exist. Rows are those of `promvil_hf.training.fivl_collator`. Logged beside
-the loss: `lm_loss`, `vm_loss`, `vm_accuracy`, `vm_patches` (labelled patches a row), in evaluation also `patch_iou`. Floor 4.
+The model's own forward is run, inside DDP, FSDP or PEFT, but its LM head is asked only about labelled positions and
+answers with their losses, so no logits of a batch exist. Rows are those of `promvil_hf.training.fivl_collator`. Logged beside
+the loss: `lm_loss`, `vm_loss`, `vm_accuracy`, `vm_patches` (labelled patches a row), in evaluation also `patch_iou`.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import set_seed
 
-from promvil_hf.backends.families import PROJECTORS
-from promvil_hf.training.adapters import with_lora
-from promvil_hf.training.curriculum import CurriculumSampler, CutRows, InOrder
-from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_level
-from promvil_hf.training.fivl_config import FiVLConfig
+from promvil_hf.training.adapters import unwrapped
+from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_levels
 from promvil_hf.training.losses import UNLABELLED, LossSums, gather, likely_tokens, shares, token_losses
+from promvil_hf.training.shown_batches import shown_conversations
 from promvil_hf.training.window_trainer import WindowTrainer
 
 
@@ -35,7 +30,7 @@ def score(model, batch: Mapping[str, torch.Tensor], likely: bool = False) -> tup
     """
     inputs = dict(batch)
     labels, vision_labels = inputs.pop("labels"), inputs.pop("vision_labels")
-    base = _unwrapped(model)
+    base = unwrapped(model)
     softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
     image = inputs["input_ids"] == base.config.image_token_id
     found: list = []
@@ -80,11 +75,6 @@ def _head_answers(model, answer) -> Iterator[None]:
             head.forward = own
 
 
-def _unwrapped(model):
-    model = getattr(model, "module", model)
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
 def patch_ious(predicted: torch.Tensor, labels: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
     """(words,) IoU of each labelled word of each row: the patches that predict it against those that are labelled with it.
 
@@ -101,109 +91,31 @@ def patch_ious(predicted: torch.Tensor, labels: torch.Tensor, row: torch.Tensor)
     return torch.stack(ious) if ious else torch.zeros(0)
 
 
-class FiVLRows(CutRows):
-    """Rows by cut, with the level of each for a curriculum. Pictures are opened by the collator, once."""
-
-    def __init__(self, rows):
-        features = getattr(rows, "features", None) or {}
-        if "image" in features and hasattr(features["image"], "decode"):
-            rows = rows.cast_column("image", replace(features["image"], decode=False))
-        super().__init__(rows)
-
-    @cached_property
-    def levels(self) -> list[tuple[int]]:
-        bare = self.rows.select_columns("key_expressions") if hasattr(self.rows, "select_columns") else self.rows
-        return [(row_level(row),) for row in bare]
-
-
-def _by_cut(rows):
-    streamed = rows is not None and not hasattr(rows, "__getitem__")
-    return rows if rows is None or streamed or isinstance(rows, CutRows) else FiVLRows(rows)
-
-
 class FiVLTrainer(WindowTrainer):
-    """See the module. `model` is of any family with patches as image tokens; `peft_config` puts an adapter on it."""
+    """See the module. `model` is of any family with patches as image tokens."""
 
-    def __init__(
-        self,
-        model,
-        args: FiVLConfig,
-        *,
-        processing_class,
-        train_dataset=None,
-        eval_dataset=None,
-        data_collator=None,
-        peft_config=None,
-        image_root="",
-        **kwargs,
-    ):
-        for name in ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"You passed {name}, which would wait for logits that are never made. Override `terms` and call "
-                    "`note`, or use `transformers.Trainer`."
-                )
-        backend = backend_of(model, processing_class)
-        if peft_config is not None:
-            set_seed(args.seed)  # the parent does it too late for the adapter's first weights
-            model = with_lora(model, peft_config)
-        if data_collator is None:
-            data_collator = FiVLCollator(
-                backend,
-                args.label_rules(),
-                system=args.system_prompt,
-                max_length=args.max_length,
-                image_root=image_root,
-            )
-        super().__init__(
-            model,
-            args,
-            data_collator=data_collator,
-            train_dataset=_by_cut(train_dataset),
-            eval_dataset={name: _by_cut(part) for name, part in eval_dataset.items()}
-            if isinstance(eval_dataset, dict)
-            else _by_cut(eval_dataset),
-            processing_class=processing_class,
-            **kwargs,
-        )
+    backend_for = staticmethod(backend_of)
+    levels_of = staticmethod(row_levels)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
         self._mix(any_patch=True)
+
+    def collator(self, args, image_root):
+        return FiVLCollator(
+            self.backend, args.label_rules(), args.system_prompt, args.max_length, image_root=image_root
+        )
+
+    def shown(self, rows, batch):
+        return shown_conversations(batch, rows, self.data_collator)
+
+    def remarks(self):
+        if unused := getattr(self.data_collator, "unused", None):
+            yield "key expressions that gave no label: " + ", ".join(f"{why} {n:,}" for why, n in unused.most_common())
 
     def _mix(self, any_patch: bool) -> None:
         weights = shares(self.args.vision_loss_weight, any_patch, self.args.scale_lm_when_empty)
         self.mixture = dict(zip(("lm_loss", "vm_loss"), weights, strict=True))
-
-    def create_optimizer(self, *args, **kwargs):
-        optimizer = super().create_optimizer(*args, **kwargs)
-        if self.args.projector_learning_rate is not None and len(optimizer.param_groups) <= 2:  # called once or more
-            own = {id(p) for name, p in self.model.named_parameters() if any(part in name for part in PROJECTORS)}
-            for group in list(optimizer.param_groups):
-                apart = [parameter for parameter in group["params"] if id(parameter) in own]
-                if apart:
-                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
-                    rest = {name: value for name, value in group.items() if name != "params"}
-                    optimizer.add_param_group(rest | {"params": apart, "lr": self.args.projector_learning_rate})
-        return optimizer
-
-    # Order
-
-    def _get_train_sampler(self, train_dataset=None):
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        schedule = self.args.schedule()
-        if schedule is None:
-            return super()._get_train_sampler(train_dataset)
-        return CurriculumSampler(
-            rows.levels,
-            schedule,
-            self.args.data_seed if self.args.data_seed is not None else self.args.seed,
-            current_epoch=lambda: int((self.state.epoch or 0) + 1e-6),
-            multiple_of=self.args.per_device_train_batch_size * self.args.world_size,
-        )
-
-    def get_eval_dataloader(self, eval_dataset=None):
-        return super().get_eval_dataloader(eval_dataset if isinstance(eval_dataset, str) else _by_cut(eval_dataset))
-
-    def _get_eval_sampler(self, eval_dataset):
-        return InOrder(len(eval_dataset), self.args.per_device_eval_batch_size * self.args.world_size)
 
     # Loss
 
@@ -230,7 +142,7 @@ class FiVLTrainer(WindowTrainer):
         self.note("vm_accuracy", sums.hits, sums.patches)
         self.note("vm_patches", sums.patches, len(inputs["input_ids"]))
         if not training:
-            image = inputs["input_ids"] == _unwrapped(model).config.image_token_id
+            image = inputs["input_ids"] == unwrapped(model).config.image_token_id
             labels = inputs["vision_labels"][image]
             labels = labels if labels.dim() > 1 else labels[:, None]
             ious = patch_ious(likely.to(labels.device), labels, image.nonzero()[:, 0])

@@ -1,36 +1,83 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A `transformers.Trainer` for losses that are sums over targets: exact, logged term by term, saved whole or not at all.
 
-A subclass says how many targets of each term a batch has (`count`), what the terms of a batch sum up to (`terms`) and
-how they mix (`mixture`). The loss is the mixture of each term's sum over its count in the whole accumulation window, on
-all ranks: the same number, and the same gradient, however the window is cut into micro-batches and ranks. Floor 4.
+A subclass is an objective: what its rows are and how they are laid out, how many targets of each term a batch has, what
+the terms of a batch sum up to, and how they mix. The loss is the mixture of each term's sum over its count in the whole
+accumulation window, on all ranks: the same number, and the same gradient, however the window is cut into micro-batches
+and ranks. Everything else stands here once.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import Trainer, TrainerState
+from transformers import Trainer, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput, rotate_checkpoints
 
+from promvil_hf.backends.families import PROJECTORS
 from promvil_hf.training.adapter_card import CardFacts, write_card
+from promvil_hf.training.adapters import adapted, with_lora
 from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole
+from promvil_hf.training.curriculum import CurriculumSampler, CutRows, InOrder
+from promvil_hf.training.shown_batches import ShownText
+from promvil_hf.training.window_config import WindowConfig
 
 
 class WindowTrainer(Trainer):
-    """Override `count` and `terms`, and set `mixture` if there is more than one term.
+    """Override what stands under "Objective", and set `mixture` if there is more than one term.
 
     `note(name, total, count)` inside `terms` logs any other average, such as an accuracy or a loss by level.
+
+    Args:
+        model: The model, with an adapter or not.
+        peft_config: Puts an adapter on it. Its first weights depend on the seed alone.
+        image_root: Where relative image paths of the rows start from.
+        data_collator: In place of that of the objective.
+        make_optimizer: Gives an optimizer of the model, its adapter put on, in place of that of the options.
+        kwargs: What else `transformers.Trainer` takes, except for what needs logits.
     """
 
     card: CardFacts | None = None
     loss_is_scaled_for_ga = True  # nothing is left for the parent to divide by the accumulation steps
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        model,
+        args: WindowConfig,
+        *,
+        processing_class,
+        train_dataset=None,
+        eval_dataset=None,
+        data_collator=None,
+        peft_config=None,
+        image_root="",
+        make_optimizer=None,
+        **kwargs,
+    ):
+        for name in ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"You passed {name}, which would wait for logits that are never made. Override `terms` and call "
+                    "`note`, or use `transformers.Trainer`."
+                )
+        self.backend = self.backend_for(model, processing_class)
+        if peft_config is not None:
+            set_seed(args.seed)  # the parent does it too late for the adapter's first weights
+            model = with_lora(model, peft_config)  # the adapter's layers are put into the backend's model, too
+        if make_optimizer is not None:
+            kwargs["optimizers"] = make_optimizer(model), None
+        super().__init__(
+            model,
+            args,
+            data_collator=data_collator or self.collator(args, image_root),
+            train_dataset=self._by_cut(train_dataset),
+            eval_dataset=self._by_cut(eval_dataset),
+            processing_class=processing_class,
+            **kwargs,
+        )
         if self.args.n_gpu > 1:
             raise ValueError(
                 f"You started one process for {self.args.n_gpu} GPUs, which transformers would split each batch for. "
@@ -41,6 +88,30 @@ class WindowTrainer(Trainer):
         self._window: dict[str, torch.Tensor] = {}
         self._noted: dict[str, dict[str, torch.Tensor]] = {"train": {}, "eval": {}}
 
+    # Objective
+
+    @staticmethod
+    def backend_for(model, processor):
+        """The backend of a model that this objective can train; a sentence for any other."""
+        raise NotImplementedError
+
+    def collator(self, args, image_root):
+        """What makes batches of rows."""
+        raise NotImplementedError
+
+    @staticmethod
+    def levels_of(row: Mapping[str, Any]) -> tuple[int, ...]:
+        """The levels of a row that a curriculum orders."""
+        raise NotImplementedError
+
+    def shown(self, rows: Sequence[Mapping], batch: Mapping[str, torch.Tensor]) -> Iterator[ShownText]:
+        """What is trained in this batch of these rows, to be looked at."""
+        raise NotImplementedError
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know of the rows that were trained."""
+        return iter(())
+
     def count(self, batch: Mapping[str, Any]) -> dict[str, float | torch.Tensor]:
         """The number (or the total weight) of targets of each term of `mixture`, before the batch goes to the device."""
         raise NotImplementedError
@@ -48,6 +119,46 @@ class WindowTrainer(Trainer):
     def terms(self, model, inputs: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         """The sum over the targets of a batch for each term of `mixture`. Each rank must go through the model."""
         raise NotImplementedError
+
+    # Order
+
+    def _by_cut(self, rows):
+        """Rows that samplers of cuts can index. None, streams and names of evaluation sets stay what they are."""
+        if isinstance(rows, dict):
+            return {name: self._by_cut(part) for name, part in rows.items()}
+        return CutRows(rows, self.levels_of) if hasattr(rows, "__getitem__") and not isinstance(rows, (CutRows, str)) else rows
+
+    def _get_train_sampler(self, train_dataset=None):
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        schedule = self.args.schedule()
+        if schedule is None:
+            return super()._get_train_sampler(train_dataset)
+        return CurriculumSampler(
+            rows.levels,
+            schedule,
+            self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            current_epoch=lambda: int((self.state.epoch or 0) + 1e-6),
+            multiple_of=self.args.per_device_train_batch_size * self.args.world_size,
+        )
+
+    def get_eval_dataloader(self, eval_dataset=None):
+        return super().get_eval_dataloader(self._by_cut(eval_dataset))
+
+    def _get_eval_sampler(self, eval_dataset):
+        return InOrder(len(eval_dataset), self.args.per_device_eval_batch_size * self.args.world_size)
+
+    def create_optimizer(self, *args, **kwargs):
+        optimizer = super().create_optimizer(*args, **kwargs)
+        rate = self.args.projector_learning_rate
+        if rate is not None and len(optimizer.param_groups) <= 2:  # called once or more
+            own = {id(p) for name, p in self.model.named_parameters() if any(part in name for part in PROJECTORS)}
+            for group in list(optimizer.param_groups):
+                apart = [parameter for parameter in group["params"] if id(parameter) in own]
+                if apart:
+                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
+                    rest = {name: value for name, value in group.items() if name != "params"}
+                    optimizer.add_param_group(rest | {"params": apart, "lr": rate})
+        return optimizer
 
     # Loss
 
@@ -147,16 +258,13 @@ class WindowTrainer(Trainer):
         if self.card is None:
             super().create_model_card(**kwargs)
         elif self.is_world_process_zero():
-            scores: dict[str, float] = {}
-            for entry in self.state.log_history:
-                scores.update({name: value for name, value in entry.items() if name.startswith("eval_")})
-            scores = {name: value for name, value in scores.items() if not name.endswith(("_runtime", "_per_second"))}
-            write_card(self.args.output_dir, self.card, scores, self.trained())
+            write_card(self.args.output_dir, self.card, self.last_scores(), adapted(self.model))
 
-    def trained(self) -> str:
-        """What is trained, in words that follow "this adapter"."""
-        trainable = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
-        return f"trains {trainable:,} parameters"
+    def last_scores(self) -> dict[str, float]:
+        """The last value of each score of an evaluation, without its times."""
+        last = {name: value for entry in self.state.log_history for name, value in entry.items()}
+        times = ("_runtime", "_per_second")
+        return {name: last[name] for name in sorted(last) if name.startswith("eval_") and not name.endswith(times)}
 
     def _save_checkpoint(self, model, trial):
         kept, self.args.save_total_limit = self.args.save_total_limit, None  # no old one goes before this one is whole

@@ -22,9 +22,9 @@ from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 from promvil_hf.toy.small_world import HARD, SIDE, held_out, world
 from promvil_hf.toy.training_rows import PATCH, PLACES, phrase_row
 from promvil_hf.training.chain_collator import ChainCollator
+from promvil_hf.training.chain_texts import Texts
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
-from promvil_hf.training.texts import Texts
 from studies.toy_bases.alignment import align, word_ids
 from studies.toy_bases.measure import grounding
 from studies.toy_bases.stages import Stage, train_stages

@@ -12,7 +12,7 @@ def main(folder: Path, which: str) -> dict:
     # Short rows, so that pictures have several; and an evaluation in between.
     own = trainer(
         folder / "window", rows(8, 2), evaluated=rows(8, 2), per_device_train_batch_size=2, gradient_accumulation_steps=2,
-        curriculum="levels", level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4, max_tokens=130,
+        curriculum="levels", level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4, max_length=130,
         eval_strategy="steps", eval_steps=2,
     )  # fmt: skip
     own.train()

@@ -9,9 +9,9 @@ from transformers import Trainer
 
 from benchmarks.train_step import Ready
 from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.training.chain_texts import Texts, row_levels
 from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
 from promvil_hf.training.promvil_trainer import target_losses
-from promvil_hf.training.texts import Texts, row_levels
 from tests.laws.promvil_rows import apart, losses, rows, trainer, weights
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 import torch
 
+from promvil_hf.training.chain_texts import row_levels
 from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
-from promvil_hf.training.texts import row_levels
 from tests.laws import fivl_rows
 from tests.laws.promvil_rows import apart, losses, rows, trainer, weights
 from tests.laws.two_ranks import on_two_ranks

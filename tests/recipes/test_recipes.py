@@ -14,7 +14,9 @@ from accelerate.commands.config import load_config_from_file
 
 from promvil_hf.cli import main as promvil
 from promvil_hf.commands import recipe, train_fivl, train_kosmos2
-from promvil_hf.training.recipes import parse, read_source, run_as_script, subset
+from promvil_hf.training import run_training
+from promvil_hf.training.row_sources import read_source, subset
+from promvil_hf.training.run_training import run_as_script
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
@@ -30,20 +32,10 @@ def ids(paths):
 
 
 def settings_of(path, *words):
-    """What the recipe's own script makes of it, stopped before anything is loaded."""
+    """What the recipe's own script makes of it."""
     module = import_module(f"promvil_hf.commands.{recipe.script_of(path)}")
-
-    class Parsed(BaseException):
-        pass
-
-    def stop(kinds, argv, description=None):
-        raise Parsed(*parse(kinds, argv, description))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("promvil_hf.training.recipes.parse", stop)
-        with pytest.raises(Parsed) as parsed:
-            module.train(["--config", str(path), "--use_cpu", "true", *words])  # bf16 is refused where there is no GPU
-    return parsed.value.args
+    argv = ["--config", str(path), "--use_cpu", "true", *words]  # bf16 is refused where there is no GPU
+    return run_training.settings_of(module.OBJECTIVE, argv)
 
 
 @pytest.mark.parametrize("path", ALL, ids=ids(ALL))
@@ -66,6 +58,12 @@ def test_every_recipe_says_how_it_is_launched_what_it_needs_and_what_comes_out(p
     script = re.search(r"recipes/(\w+)\.py", text)[1]
     assert (ROOT / "recipes" / f"{script}.py").is_file()
     assert path.relative_to(ROOT).as_posix() in text and 20 < len(recipe.about(path)) < 160
+    assert recipe.script_of(path) == script
+
+
+def test_a_recipe_is_refused_by_the_script_it_is_not_for():
+    with pytest.raises(ValueError, match="is for the script train_kosmos2, and you passed it to train_fivl: launch"):
+        train_fivl.train(["--config", str(SMOKE)])
 
 
 def test_a_misspelt_key_is_an_error_that_names_it(tmp_path):
@@ -79,12 +77,25 @@ def test_a_misspelt_key_is_an_error_that_names_it(tmp_path):
 
 def test_the_lora_recipe_is_the_papers_setting_and_the_command_line_wins(tmp_path):
     path = ROOT / "recipes" / "kosmos2" / "lora.yaml"
-    own, config = settings_of(path, "--output_dir", str(tmp_path), "--lora_r", "8")
+    _, own, _, _, config = settings_of(path, "--output_dir", str(tmp_path), "--lora_r", "8")
     assert (own.lora_scope, own.lora_alpha, own.lora_dropout, own.lora_r) == ("reference", 32, 0.1, 8)
     assert config.learning_rate == 1e-4 and config.warmup_steps == 0.1 and config.num_train_epochs == 1
     assert config.per_device_train_batch_size * config.gradient_accumulation_steps == 4 and config.seed == 5020
-    quantised, _ = settings_of(path.with_name("qlora.yaml"))
-    assert quantised.quantize == "nf4"
+    assert settings_of(path.with_name("qlora.yaml")).model.quantize == "nf4"
+
+
+def test_the_defaults_of_a_script_are_those_of_its_method_and_its_recipe_wins_over_them(tmp_path):
+    plain = {
+        own: run_training.settings_of(own.OBJECTIVE, ["--use_cpu", "true", "--output_dir", str(tmp_path)])
+        for own in (train_kosmos2, train_fivl)
+    }
+    found = [(own.adapter.lora_scope, own.adapter.lora_r, own.model.model, own.run.licence) for own in plain.values()]
+    assert found == [
+        ("reference", 64, "microsoft/kosmos-2-patch14-224", "mit"),
+        ("text_and_projector", 128, "llava-hf/llava-1.5-7b-hf", "other"),
+    ]
+    path = ROOT / "recipes" / "llava" / "smoke.yaml"
+    assert settings_of(path).adapter.lora_r == 16 and settings_of(path, "--lora_r", "2").adapter.lora_r == 2
 
 
 @pytest.mark.parametrize("path", ACCELERATE, ids=ids(ACCELERATE))
@@ -135,6 +146,13 @@ def test_early_stopping_stops(tmp_path):
     assert own.state.global_step < 20
 
 
+def test_show_labels_prints_what_is_trained_and_trains_nothing(tmp_path, capsys):
+    own = smoke(tmp_path, "--show_labels", "2")
+    told = capsys.readouterr().out
+    assert own.state.global_step == 0 and "text 1: level " in told and "trained text: '<phrase>" in told
+    assert "boxes in the text: '" in told
+
+
 def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
     page = tmp_path / "batch.html"
     own = smoke(tmp_path / "out", "--show_batch", str(page))
@@ -147,10 +165,12 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--lora_scope", "vision"], "lora_scope='vision': it is one of reference, text, feed_forward"),
+        (["--lora_scope", "vision"], "lora_scope='vision': it is one of reference, text, text_and_projector, feed_forward"),
         (["--quantize", "fp4"], "quantize='fp4': it is one of nf4, int8"),
-        (["--dtype", "fp32"], "dtype='fp32': it is float32, bfloat16"),
+        (["--dtype", "fp32"], "dtype='fp32': it is one of float32, bfloat16"),
         (["--curriculum", "easy"], "invalid choice: 'easy'"),
+        (["--system_prompt", "Be kind."], "system_prompt, which the texts of Kosmos-2 have no place for"),
+        (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
         (["--data", "toy:x"], "You passed the data 'toy:x': write toy:200"),
         (["--data", "nowhere"], "There is no data 'nowhere': name a folder"),
         (["--data", "rows.jsonl"], "Cannot read rows.jsonl"),

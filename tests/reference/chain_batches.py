@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from promvil_hf.phrases import to_row
-from promvil_hf.training.texts import chain_in
+from promvil_hf.training.chain_texts import chain_in
 
 
 def chain_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tensor]:

@@ -126,13 +126,13 @@ def test_heads_are_left_out_with_an_adapter_too_and_come_back(base):
 
     from promvil_hf.backends.base import Request
     from promvil_hf.backends.loading import load
-    from promvil_hf.commands.train_fivl import FiVLRecipe, lora
-    from promvil_hf.training.adapters import with_lora
+    from promvil_hf.training.adapters import lora, with_lora
+    from promvil_hf.training.arguments import AdapterArguments
 
     backend = load(base, device="cpu")
     drawn = held_out(WORLD, 1)[0]
     inputs = backend.inputs([Request(questions(drawn)[0][1][0], drawn.image())])
-    adapter = lora(FiVLRecipe(lora_r=2, lora_dropout=0.0), backend.model)
+    adapter = lora(AdapterArguments(lora_scope="text_and_projector", lora_r=2, lora_dropout=0.0), backend.model)
     for model in (backend.model, with_lora(backend.model, adapter)):
         model.eval()
         plain = model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -123,14 +123,12 @@ def train(
 
 def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: int) -> tuple[Joint, dict[str, float]]:
     from promvil_hf.backends.loading import load
-    from promvil_hf.commands.train_fivl import part_of, trained_parts
     from promvil_hf.toy.muon import Muon
+    from promvil_hf.training.adapters import adapted, frozen_vision
     from promvil_hf.training.fivl_config import FiVLConfig
     from promvil_hf.training.fivl_trainer import FiVLTrainer
 
     backend = load(base)
-    for parameter, tensor in backend.model.named_parameters():
-        tensor.requires_grad_(part_of(parameter) != "vision")  # as the paper: the vision tower rests
     config = FiVLConfig(
         str(out),
         vision_loss_weight=weight,
@@ -142,17 +140,17 @@ def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: 
     )
     trainer = quiet(
         FiVLTrainer(
-            backend.model,
+            frozen_vision(backend.model.requires_grad_(True)),  # as the paper
             config,
             processing_class=backend.processor,
             train_dataset=taught,
             eval_dataset=held_out,
-            optimizers=(Muon(backend.model.named_parameters(), LEARNING_RATE), None),
+            make_optimizer=lambda model: Muon(model.named_parameters(), LEARNING_RATE),
         ),
         f"FiVL, {name}",
     )
     before = _scores(trainer.evaluate()) if weight == 0 else {}
-    trains = trained_parts(trainer.model)
+    trains = adapted(trainer.model)
     trainer.train()
     after = _scores(trainer.evaluate())
     trainer.save_model()

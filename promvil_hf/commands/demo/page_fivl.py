@@ -48,7 +48,7 @@ def joint(joint, looked, worlds):
         "expression. Both trainings begin "
         f"with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, the "
         "paper's, in the other. "
-        f"Each trains {one.trains}; {one.how}."
+        f"Each {one.trains}; {one.how}."
     )
     yield pages.gallery(
         [

@@ -20,7 +20,7 @@ from promvil_hf.nesting import decompose
 from promvil_hf.phrases import PhraseChain, PhraseStep
 from promvil_hf.toy.chains import chain_of, is_bare_head
 from promvil_hf.toy.scenery import Scene
-from promvil_hf.training.texts import chain_in
+from promvil_hf.training.chain_texts import chain_in
 
 
 LEVELS = (1, 2, 3)
@@ -108,12 +108,10 @@ class Tuned:
 
 def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Tuned:
     """LoRA on chains, simple levels first."""
-    from transformers import set_seed
-
     from promvil_hf.backends.loading import load
     from promvil_hf.backends.lora_scopes import lora_config
     from promvil_hf.toy.muon import Muon
-    from promvil_hf.training.adapters import adapted, with_lora
+    from promvil_hf.training.adapters import adapted
     from promvil_hf.training.promvil_config import PromViLConfig
     from promvil_hf.training.promvil_trainer import PromViLTrainer
 
@@ -129,15 +127,14 @@ def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed:
     )
     lora = lora_config(SCOPE, r=RANK, alpha=ALPHA, dropout=0.0)
     lora.base_model_name_or_path = str(base)
-    set_seed(seed)  # for the adapter's first weights
-    model = with_lora(backend.model, lora)
     trainer = PromViLTrainer(
-        model,
+        backend.model,
         config,
         processing_class=backend.processor,
         train_dataset=rows,
         image_root=str(world),
-        optimizers=(Muon(model.named_parameters(), LEARNING_RATE), None),
+        peft_config=lora,
+        make_optimizer=lambda model: Muon(model.named_parameters(), LEARNING_RATE),
     )
     quiet(trainer, "PromViL").train()
     trainer.save_model()

@@ -15,6 +15,7 @@ TOWERS = ("text", "vision", "projection")
 COUNTS = {
     "reference": (56_623_104, 28_311_552, 1_048_576),
     "text": (56_623_104, 0, 0),
+    "text_and_projector": (56_623_104, 0, 0),  # the projector is trained whole beside it
     "feed_forward": (31_457_280, 15_728_640, 0),
     "all-linear": (56_623_104, 28_311_552, 1_245_184),
 }
@@ -62,5 +63,5 @@ def test_each_scope_reaches_the_same_towers_of_a_tiny_model_and_so_does_a_second
 
 
 def test_an_unknown_scope_is_refused_by_naming_the_known_ones():
-    with pytest.raises(ValueError, match="LoRA scope 'vision'.*reference, text, feed_forward, all-linear"):
+    with pytest.raises(ValueError, match="LoRA scope 'vision'.*reference, text, text_and_projector, feed_forward, all-linear"):
         lora_config("vision")

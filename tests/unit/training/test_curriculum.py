@@ -127,10 +127,10 @@ def test_a_batch_is_filled_with_cuts_that_train_nothing_and_never_wraps_around()
 def test_a_loader_hands_rows_with_their_cuts_to_the_collator():
     rows = [{"name": str(number)} for number in range(len(ROWS))]
     sampler = CurriculumSampler(ROWS, Curriculum("levels"), 0, lambda: 0)
-    batches = list(DataLoader(CutRows(rows), 4, sampler=sampler, collate_fn=list))
+    batches = list(DataLoader(CutRows(rows, lambda row: (1,)), 4, sampler=sampler, collate_fn=list))
     assert [row["cut"] for batch in batches for row in batch] == list(sampler)
     assert all(row["name"] == str(row["cut"].row) for batch in batches for row in batch)
-    assert CutRows(rows)[3]["cut"].trains(NO_LEVEL) and CutRows(rows)[3]["cut"].trains(99)
+    assert CutRows(rows, lambda row: (1,))[3]["cut"].trains(NO_LEVEL) and CutRows(rows, lambda row: (1,))[3]["cut"].trains(99)
 
 
 def test_in_order_shows_each_row_once():

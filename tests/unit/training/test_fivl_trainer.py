@@ -10,13 +10,19 @@ import torch
 
 from promvil_hf import masks
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
-from promvil_hf.commands.train_fivl import FiVLRecipe, lora, parsed, shown_labels, toy_rows, trained_parts
+from promvil_hf.backends.lora_scopes import tower_of
+from promvil_hf.commands import train_fivl
+from promvil_hf.commands.train_fivl import FiVLDataArguments, toy_rows
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
+from promvil_hf.training.adapters import adapted, lora, with_lora
+from promvil_hf.training.arguments import AdapterArguments, ModelArguments
 from promvil_hf.training.curriculum import nothing
-from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, patch_backend, row_level
+from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_level
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.fivl_trainer import FiVLTrainer, patch_ious
+from promvil_hf.training.run_training import first_batches, run_training, settings_of, swept
+from promvil_hf.training.shown_batches import write_batches
 from promvil_hf.training.vision_labels import LabelRules
 
 
@@ -164,7 +170,7 @@ def test_rows_that_cannot_be_trained_are_refused_in_a_sentence(drawn, tmp_path):
     row = drawn[0]
     small = KeyExpression(row["key_expressions"][0]["text"], 0, (), masks.encode(np.eye(50) > 0)).to_dict()
     cases = [
-        ([{**row, "image": "none.png"}], "Cannot open the image none.png.*Check the folder"),
+        ([{**row, "image": "none.png"}], "Cannot open the image .*none.png: no such file. Check the folder"),
         ([{**row, "image": b"no picture"}], "Cannot open the image 10 bytes"),
         ([{**row, "image": None}], "Row toy-0-1 has key expressions but no picture"),
         ([{**row, "key_expressions": [small]}], "Row toy-0-1.*mask of an image of 50x50 for boxes of one of 112x112"),
@@ -231,7 +237,6 @@ def test_models_without_patches_are_refused_with_what_to_use_instead():
     kosmos = models.tiny_kosmos2()
     for refused in (
         lambda: backend_of(kosmos.model, kosmos.processor),
-        lambda: patch_backend(Kosmos2Backend(kosmos.model, kosmos.processor)),
         lambda: FiVLCollator(Kosmos2Backend(kosmos.model, kosmos.processor)),
         lambda: FiVLTrainer(kosmos.model, config("unused"), processing_class=kosmos.processor),
     ):
@@ -253,7 +258,7 @@ def test_what_would_wait_for_logits_is_refused(name):
     "options, told",
     [
         ({"vision_loss_weight": 1.1}, "between 0 and 1"),
-        ({"remove_unused_columns": True}, "would take pictures and masks out of the rows"),
+        ({"remove_unused_columns": True}, "would take pictures, boxes and masks out of the rows"),
         ({"overlap": "last"}, "it is one of first, smallest"),
         ({"max_mask_fraction": 2.0}, "it is a share"),
         ({"curriculum": "hard"}, "none, levels, cumulative, competence"),
@@ -300,7 +305,7 @@ def test_the_first_weights_of_an_adapter_hang_on_the_seed_alone(drawn, tmp_path)
     def first(seed, before):
         torch.manual_seed(before)  # what ran earlier in this process
         own = tiny()
-        adapter = lora(FiVLRecipe(lora_r=2), own.model)
+        adapter = lora(AdapterArguments(lora_scope="text_and_projector", lora_r=2), own.model)
         trainer = FiVLTrainer(
             own.model,
             config(tmp_path, seed=seed),
@@ -346,39 +351,59 @@ def test_a_map_style_row_may_come_from_datasets(drawn, tmp_path):
 # The command
 
 
-def test_labels_are_shown_as_words(drawn):
-    told = next(shown_labels(collator(), drawn))
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])
+def test_batches_are_shown_as_words_and_on_a_page(family, drawn, tmp_path):
+    own = tiny(family)
+    trainer = FiVLTrainer(own.model, config("unused"), processing_class=own.processor, train_dataset=drawn)
+    told = str(next(trainer.shown(drawn, trainer.data_collator(drawn))))
     assert told.startswith("row toy-0-1: ") and "trained text:" in told and "trained patches: '" in told
+    html = write_batches(tmp_path / "page.html", first_batches(trainer), "rows").read_text()
+    assert html.count("<figure") == 3 and "<mark>" in html and "vision_labels" in html and "row toy-0-1" in html
+    assert trainer.data_collator(drawn).keys() >= {"input_ids", "labels"}
 
 
 def test_what_is_trained_is_told_by_part():
     own = tiny()
     for name, parameter in own.model.named_parameters():
         parameter.requires_grad_("vision" not in name)
-    told = trained_parts(own.model)
-    assert "language" in told and "projector" in told and "vision" not in told
+    told = adapted(own.model)
+    assert "text" in told and "projection" in told and "vision" not in told
+
+
+@pytest.mark.parametrize("family", ["kosmos2", "llava", "qwen2_5_vl", "idefics3"])
+def test_the_projector_of_every_family_is_trained_whole_beside_lora_in_the_text_model(family):
+    model = getattr(models, f"tiny_{family}")().model
+    adapter = with_lora(model, lora(AdapterArguments(lora_scope="text_and_projector", lora_r=2), model))
+    trained = {name for name, parameter in adapter.named_parameters() if parameter.requires_grad}
+    whole = {name for name in trained if "lora_" not in name}
+    assert whole and all(tower_of(name) == "projection" for name in whole)
+    assert {tower_of(name) for name in trained - whole} == {"text"}
 
 
 def test_a_sweep_reads_values_of_the_options_own_type():
-    recipe, settings = FiVLRecipe(), config("unused")
-    assert parsed("vision_loss_weight=0,0.1", recipe, settings) == ("vision_loss_weight", [0.0, 0.1])
-    assert parsed("mask_noise=perfect,random", recipe, settings) == ("mask_noise", ["perfect", "random"])
-    assert parsed("max_samples=10,null", recipe, settings) == ("max_samples", [10, None])
+    settings = settings_of(train_fivl.OBJECTIVE, ["--use_cpu", "true"])
+    assert swept("vision_loss_weight=0,0.1", settings) == ("vision_loss_weight", [0.0, 0.1])
+    assert swept("mask_noise=perfect,random", settings) == ("mask_noise", ["perfect", "random"])
+    assert swept("max_samples=10,null", settings) == ("max_samples", [10, None])
     for wrong in ("lambda=0,1", "vision_loss_weight", "output_dir=a,b"):
         with pytest.raises(ValueError, match=f"You passed the sweep '{wrong}': write an option and its values"):
-            parsed(wrong, recipe, settings)
+            swept(wrong, settings)
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "kind, options, told",
     [
-        ({"tune": "head"}, "tune='head': it is one of lora, full"),
-        ({"quantize": "nf4", "tune": "full"}, "rounded weights cannot be trained"),
-        ({"quantize": "int3"}, "quantize='int3': it is one of nf4, int8"),
-        ({"dtype": "float8"}, "dtype='float8': it is float32"),
-        ({"mask_noise": "blurred"}, "mask noise 'blurred': it is one of perfect, dilated"),
+        (AdapterArguments, {"tune": "head"}, "tune='head': it is one of lora, full"),
+        (ModelArguments, {"quantize": "int3"}, "quantize='int3': it is one of nf4, int8"),
+        (ModelArguments, {"dtype": "float8"}, "dtype='float8': it is one of float32"),
+        (FiVLDataArguments, {"mask_noise": "blurred"}, "mask noise 'blurred': it is one of perfect, dilated"),
     ],
 )
-def test_a_recipe_that_makes_no_sense_is_refused(options, told):
+def test_arguments_that_make_no_sense_are_refused(kind, options, told):
     with pytest.raises(ValueError, match=told):
-        FiVLRecipe(**options)
+        kind(**options)
+
+
+def test_rounded_weights_are_not_trained_whole():
+    with pytest.raises(ValueError, match="rounded weights cannot be trained"):
+        run_training(train_fivl.OBJECTIVE, ["--use_cpu", "true", "--quantize", "nf4", "--tune", "full"])

@@ -9,15 +9,23 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
+from promvil_hf.backends.base import Decoding, Generated, Request
+from promvil_hf.backends.loading import load
 from promvil_hf.backends.lora_scopes import full_size_without_memory, lora_config
+from promvil_hf.backends.stops import complete_object
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.metrics.grounding import grounding_table
+from promvil_hf.phrases import GroundedPhrase
+from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.models import tiny_kosmos2, tiny_llava
+from promvil_hf.toy.small_world import NESTED
+from promvil_hf.toy.world import scenes
 from promvil_hf.training import promvil_trainer as promvil
 from promvil_hf.training.adapters import adapted, with_lora
-from promvil_hf.training.curriculum import Curriculum
+from promvil_hf.training.chain_texts import Texts, chain_in, row_levels
+from promvil_hf.training.curriculum import Curriculum, CutRows
 from promvil_hf.training.promvil_config import PromViLConfig
-from promvil_hf.training.promvil_trainer import ChainRows, PromViLTrainer, ground
-from promvil_hf.training.texts import Texts
+from promvil_hf.training.promvil_trainer import PromViLTrainer, ground
 from promvil_hf.training.window_trainer import WindowTrainer
 from tests.laws.promvil_rows import rows, trainer
 
@@ -57,7 +65,7 @@ def test_a_schedule_is_made_of_the_settings(tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"curriculum": "easy"}, "curriculum='easy': it is one of none, levels"),
+        ({"curriculum": "easy"}, "the curriculum 'easy': it is one of none, levels"),
         ({"supervise": "all"}, "supervise='all': it is one of phrase, boxes"),
         ({"curriculum": "levels", "curriculum_repeat": 2}, "repeat=2: it is a share"),
         ({"remove_unused_columns": True}, "remove_unused_columns=True, which would take pictures"),
@@ -71,7 +79,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, options, told):
 
 def test_our_own_settings_are_few_and_each_says_what_it_is():
     own = PromViLConfig.__dataclass_fields__.keys() - TrainingArguments.__dataclass_fields__.keys()
-    assert len(own) == 12
+    assert len(own) == 14
     assert all(PromViLConfig.__dataclass_fields__[name].metadata["help"] for name in own)
 
 
@@ -127,7 +135,7 @@ def test_a_frozen_base_in_half_precision_is_trained(tmp_path):
 
 
 def test_texts_that_were_refused_are_counted_in_the_log(tmp_path):
-    own = trainer(tmp_path, few(), max_tokens=60, num_train_epochs=1)
+    own = trainer(tmp_path, few(), max_length=60, num_train_epochs=1)
     own.train()
     entries = [entry for entry in own.state.log_history if "refused_texts" in entry]
     assert entries and entries[-1]["refused_texts"] == int(own.refused) > 0
@@ -154,13 +162,9 @@ def test_grounding_leans_on_what_the_model_answered_below_and_scores_it(tmp_path
             gold[prompt + "<object>"] = answer
     asked = []
 
-    class Answer:
-        def __init__(self, text):
-            self.text = text
-
     def answer(requests, decoding):
-        asked.append([request.prompt for request in requests])
-        return [Answer(gold[request.prompt]) for request in requests]
+        asked.extend(request.prompt for request in requests)
+        return [Generated(gold[request.prompt], (), (), "stop") for request in requests]
 
     class Backend:
         dialect = Kosmos2()
@@ -168,12 +172,52 @@ def test_grounding_leans_on_what_the_model_answered_below_and_scores_it(tmp_path
         generate = staticmethod(answer)
 
     found = ground(Backend(), chains, own.data_collator)
-    assert len(asked) == max(max(row["chain"].levels) for row in chains)  # level by level, all rows at a time
-    assert len(found) == sum(len(row["chain"].steps) for row in chains)
+    assert len(found) == len(asked) == sum(len(row["chain"].steps) for row in chains)
+    told = ["We can see" in prompt for prompt in asked]
+    assert any(told) and told == sorted(told)  # level by level, all rows at a time
     monkeypatch.setattr(promvil, "ground", lambda *args: found)
     scores = own.grounding(chains)
     ceiling = {name: value for name, value in scores.items() if "accuracy" in name}
     assert scores["parse_rate"] == 1 and min(ceiling.values()) > 0.5  # the grid of 32x32 cells is all that errs
+
+
+def naive_grounding(backend, rows, collator):
+    """One prompt after the other with `backend.generate`: (answered boxes, gold boxes, level) of each step with gold boxes."""
+    found = []
+    for row in rows:
+        chain, answered = chain_in(row), []
+        for step, level in zip(chain.steps, chain.levels, strict=True):
+            evidence = [
+                GroundedPhrase(mention, answered[anchor])
+                for anchor, mention in zip(step.anchors, step.mentions, strict=True)
+                if answered[anchor] and collator.texts.evidence
+            ]
+            request = Request(backend.dialect.prompt(step.target.text, evidence, level=level), collator.open_image(row))
+            (answer,) = backend.generate([request], Decoding(64, stop=complete_object(backend.tokenizer)))
+            answered.append(backend.dialect.parse(answer.text).boxes)
+            if step.target.boxes:
+                found.append(([box.xyxy for box in answered[-1]], [box.xyxy for box in step.target.boxes], level))
+    return found
+
+
+@pytest.mark.parametrize("evidence", [True, False])
+def test_grounding_while_training_equals_one_prompt_after_the_other(tmp_path, evidence):
+    base = load("toy:kosmos2", device="cpu")
+    own = PromViLTrainer(
+        base.model, PromViLConfig(str(tmp_path), use_cpu=True, report_to="none", train_evidence=evidence),
+        processing_class=base.processor,
+    )  # fmt: skip
+    chains = []
+    for drawn in scenes(NESTED, 3, 5):
+        chains += [{"image": drawn.image(), "chain": chain_of(drawn, expression)} for expression in drawn.expressions(1)]
+    expected = naive_grounding(own.backend, chains, own.data_collator)
+    assert sum(bool(boxes) for boxes, *_ in expected) > len(expected) / 2 and max(level for *_, level in expected) > 1
+    assert ground(own.backend, chains, own.data_collator) == expected
+    scores = own.grounding(chains)
+    answers, gold, levels = zip(*expected, strict=True)
+    table = grounding_table(answers, gold, None)[None]
+    assert (scores["accuracy"], scores["parse_rate"]) == (table.accuracy, table.parse_rate)
+    assert {f"accuracy_level_{level}" for level in levels} <= scores.keys()
 
 
 def test_pictures_of_a_dataset_are_not_decoded_before_the_collator(tmp_path):
@@ -182,8 +226,8 @@ def test_pictures_of_a_dataset_are_not_decoded_before_the_collator(tmp_path):
     steps = [{"text": "the star", "boxes": [[0.1, 0.1, 0.5, 0.5]], "anchors": [], "mentions": []}]
     table = datasets.Dataset.from_list([{"image": str(file), "image_id": "1", "steps": steps}] * 3)
     table = table.cast_column("image", datasets.Image())
-    made = ChainRows(table)
-    assert isinstance(made[0]["image"], dict) and made.levels == [(1,)] * 3 and made.chains == [0, 1, 2]
+    made = CutRows(table, row_levels)
+    assert isinstance(made[0]["image"], dict) and made.levels == [(1,)] * 3
     own = trainer(tmp_path, table, max_steps=1)
     own.train()
     assert own.state.global_step == 1
@@ -193,7 +237,10 @@ def test_pictures_of_a_dataset_are_not_decoded_before_the_collator(tmp_path):
 
 
 def test_a_window_trainer_says_what_it_needs(tmp_path):
-    own = WindowTrainer(torch.nn.Linear(1, 1), TrainingArguments(str(tmp_path), use_cpu=True))
-    for call in (own.count, lambda batch: own.terms(None, batch)):
+    own = WindowTrainer.__new__(WindowTrainer)
+    for call in (own.backend_for, own.collator, own.shown, own.terms):
+        with pytest.raises(NotImplementedError):
+            call(None, {})
+    for call in (own.count, own.levels_of):
         with pytest.raises(NotImplementedError):
             call({})

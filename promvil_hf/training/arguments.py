@@ -1,0 +1,161 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What a training command is told about model, adapter, rows and run, beside the options of its trainer; and the parser.
+
+Defaults of a method are given to `parse`. trl is used for its parser alone.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from promvil_hf.backends.loading import QUANTIZATIONS
+from promvil_hf.backends.lora_scopes import SCOPES
+from promvil_hf.training.option import option
+from promvil_hf.training.row_sources import subset
+
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+TUNED = ("lora", "full")
+TRACKERS = ("trackio", "tensorboard", "wandb", "mlflow", "comet_ml", "clearml", "swanlab", "codecarbon", "dvclive")  # pip's names
+
+
+@dataclass
+class ModelArguments:
+    """Which model, and how it is loaded."""
+
+    model: str = option("toy", "Hub id or folder of a checkpoint; `toy` makes a tiny random one.")
+    revision: str | None = option(None, "Of the model.")
+    dtype: str = option("float32", f"Of the loaded weights: {', '.join(DTYPES)}.")
+    attn_implementation: str | None = option(None, "sdpa, eager, flash_attention_2 … (Kosmos-2: sdpa or eager).")
+    quantize: str | None = option(None, f"lora: load the frozen weights in {' or '.join(QUANTIZATIONS)} (QLoRA).")
+    pad_images: bool = option(False, "LLaVA-1.5 alone: pad pictures to a square as its training code, in place of cropping.")
+
+    def __post_init__(self):
+        _one_of("dtype", self.dtype, DTYPES)
+        _one_of("quantize", self.quantize, (None, *QUANTIZATIONS))
+
+
+@dataclass
+class AdapterArguments:
+    """What of the model is trained."""
+
+    tune: str = option("lora", "lora: adapters in the layers of lora_scope; full: all of the model.", TUNED)
+    tune_vision: bool = option(False, "full: also train the vision tower (FiVL: frozen).")
+    lora_scope: str = option(
+        "reference",
+        f"Which layers LoRA adapts: {', '.join(SCOPES)}. PromViL: reference, in both towers. LLaVA's own recipe: "
+        "text_and_projector, the projector trained whole, or by LoRA if it is quantised.",
+    )
+    lora_targets: str | None = option(
+        None, "Regular expression of the adapted layers' names, in place of those of lora_scope."
+    )
+    lora_r: int = option(64, "Rank (PromViL: 64; LLaVA's own LoRA recipe: 128).")
+    lora_alpha: float = option(32.0, "Scaling (PromViL: 32; LLaVA: 256).")
+    lora_dropout: float = option(0.1, "Dropout before the adapter (PromViL: 0.1; LLaVA: 0.05).")
+
+    def __post_init__(self):
+        _one_of("tune", self.tune, TUNED)
+        _one_of("lora_scope", self.lora_scope, tuple(SCOPES))
+
+
+@dataclass
+class DataArguments:
+    """Which rows to train on, and which to evaluate on."""
+
+    data: str = option(
+        "toy:200",
+        "Rows: a folder that `promvil build` wrote, a Hub id (with :configuration), a .json or .jsonl file, or "
+        "toy:200 for drawn scenes.",
+    )
+    data_split: str = option("train", "Split to train on.")
+    eval_data: str | None = option(None, "Rows to evaluate on; by default another split of `data`.")
+    eval_split: str | None = option(None, "Split to evaluate on, e.g. validation.")
+    image_root: str = option("", "Folder that relative image paths start from.")
+    max_samples: int | None = option(None, "Train on at most so many rows, drawn at random.")
+    fraction: float | None = option(None, "Train on this share of the rows, drawn at random.")
+    max_eval_samples: int | None = option(None, "Evaluate on at most so many rows.")
+
+    def training_rows(self, read: Callable[[str, str], Any], seed: int):
+        return subset(read(self.data, self.data_split), self.max_samples, self.fraction, seed)
+
+    def evaluation_rows(self, read: Callable[[str, str], Any], seed: int):
+        if not self.eval_data and not self.eval_split:
+            return None
+        rows = read(self.eval_data or self.data, self.eval_split or "validation")
+        return subset(rows, self.max_eval_samples, None, seed)
+
+
+@dataclass
+class RunArguments:
+    """What the command does with all that."""
+
+    script: str | None = option(None, "A recipe names the script it is for, such as train_fivl. Others refuse it.")
+    early_stopping: int | None = option(None, "Stop after so many evaluations without a gain.")
+    sweep: list[str] | None = option(
+        None, "Options with several values, `learning_rate=1e-4,1e-3 lora_r=8,64`: one run for each combination."
+    )
+    show_batch: str | None = option(None, "Write a page that shows the first batches as the model sees them, and stop.")
+    show_labels: int = option(0, "Print what is trained in so many rows, as words, and stop.")
+    licence: str = option("other", "Of the adapter, for its card.")
+
+
+def parse(
+    kinds: Sequence[type],
+    argv: Sequence[str] | None = None,
+    description: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    script: str | None = None,
+) -> tuple:
+    """One object of each dataclass, from `defaults`, `--config file.yaml` and the command line; the later wins. Unknown keys
+    fail, and a file that names another script than this one."""
+    from trl import TrlParser
+
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if "--config" in argv[:-1]:
+        path = Path(argv[argv.index("--config") + 1])
+        if not path.is_file():
+            raise ValueError(f"There is no recipe {path}: `promvil recipe list` names those that come with the package.")
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        named = recipe.get("script") if isinstance(recipe, dict) else None
+        if named not in (None, script):
+            raise ValueError(
+                f"The recipe {path} is for the script {named}, and you passed it to {script}: launch recipes/{named}.py, or "
+                "use `promvil recipe run`, which takes the right one."
+            )
+    parser = TrlParser(kinds, description=description)
+    parser.set_defaults(**defaults or {})
+    try:
+        settings = parser.parse_args_and_config(argv)
+    except ValueError as error:
+        if "Unknown arguments from config file" not in str(error):
+            raise
+        keys = [word.removeprefix("--") for word in str(error).split("[", 1)[1].split("]", 1)[0].split("'")[1::4]]
+        raise ValueError(
+            f"The recipe has keys that nothing knows: {', '.join(keys)}. Check their spelling against --help; each key is "
+            "the name of an option without its dashes."
+        ) from error
+    _check_trackers(settings)
+    return settings
+
+
+def _check_trackers(settings: Sequence) -> None:
+    """transformers says it when the trainer is built, after the model is loaded."""
+    from transformers import integrations
+
+    asked = [name for own in settings for name in getattr(own, "report_to", None) or ()]
+    there = integrations.get_available_reporting_integrations()
+    missing = [name for name in asked if name in TRACKERS and name not in there]
+    if missing:
+        raise ValueError(
+            f"You passed report_to={', '.join(missing)}, which is not installed: pip install {' '.join(missing)}, or leave "
+            "report_to out."
+        )
+
+
+def _one_of(name: str, value, known: Sequence) -> None:
+    if value not in known:
+        raise ValueError(f"You passed {name}={value!r}: it is one of {', '.join(own for own in known if own)}.")

@@ -1,0 +1,325 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A training command from its arguments to a checked adapter: `run_training(objective)`.
+
+An `Objective` says what is special to a method: its trainer, its rows, the words of its card. Everything else is here.
+"""
+
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import transformers
+from transformers import EarlyStoppingCallback, TrainingArguments
+
+from promvil_hf.backends.loading import load
+from promvil_hf.distributed import is_main_process
+from promvil_hf.files import write_json
+from promvil_hf.training.adapter_card import CardFacts
+from promvil_hf.training.adapters import adapted, frozen_vision, lora
+from promvil_hf.training.arguments import AdapterArguments, DataArguments, ModelArguments, RunArguments, parse
+from promvil_hf.training.checkpoints import check_adapter
+from promvil_hf.training.curriculum import NO_LEVEL, times_trained
+from promvil_hf.training.shown_batches import ShownText, write_batches
+from promvil_hf.training.window_config import WindowConfig
+from promvil_hf.training.window_trainer import WindowTrainer
+
+
+TOY = "toy"
+SHOWN_BATCHES = 3
+# Of `TrainingArguments`, what stands in the card; of our own configurations everything does.
+CARD_SETTINGS = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
+                 "warmup_steps", "seed", "bf16", "world_size")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What one training script trains.
+
+    Args:
+        script: Its name in `recipes/`, without `.py`.
+        help: What `--help` says first.
+        method: Its name on the card.
+        about: A sentence on the adapter, for the card.
+        licence_note: What the card says of licences.
+        tags: Of the card.
+        trainer: The trainer of the objective.
+        config: Its options.
+        check_family: Raises for the configuration of a model that cannot be trained so.
+        read_rows: Gives the rows of a source and a split.
+        toy_base: Makes a tiny random model and its processor.
+        data: Which rows; a subclass of `DataArguments` may have more options.
+        defaults: Of the options, where the method has others.
+    """
+
+    script: str
+    help: str
+    method: str
+    about: str
+    licence_note: str
+    tags: Sequence[str]
+    trainer: type[WindowTrainer]
+    config: type[WindowConfig]
+    check_family: Callable[[Any], None]
+    read_rows: Callable[[str, str], Any]
+    toy_base: Callable[[], tuple[Any, Any]]
+    data: type[DataArguments] = DataArguments
+    defaults: Mapping[str, Any] | None = None
+
+
+class Settings(NamedTuple):
+    """All options of one run."""
+
+    model: ModelArguments
+    adapter: AdapterArguments
+    data: DataArguments
+    run: RunArguments
+    config: WindowConfig
+
+
+def run_as_script(run: Callable[[Sequence[str]], object], argv: Sequence[str] | None = None) -> None:
+    """Leave with a sentence instead of a traceback where the user can mend what is wrong (`--debug` shows both)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    try:
+        run([word for word in argv if word != "--debug"])
+    except (ValueError, OSError, ImportError) as error:
+        if debug:
+            raise
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def say(*words) -> None:
+    """Print on one process of all."""
+    if is_main_process():
+        print(*words, flush=True)
+
+
+def run_training(objective: Objective, argv: Sequence[str] | None = None):
+    """Parse, train, save, evaluate; gives the trainer, or a sweep's table."""
+    settings = settings_of(objective, argv)
+    return sweep(objective, settings) if settings.run.sweep else train_once(objective, settings)
+
+
+def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Settings:
+    kinds = (ModelArguments, AdapterArguments, objective.data, RunArguments, objective.config)
+    settings = Settings(*parse(kinds, argv, objective.help, objective.defaults, objective.script))
+    if settings.model.quantize and settings.adapter.tune == "full":
+        raise ValueError("You passed quantize with tune=full: rounded weights cannot be trained. Pass tune=lora.")
+    return settings
+
+
+def train_once(objective: Objective, settings: Settings) -> WindowTrainer:
+    """One run: gives the trainer."""
+    model, adapter, data, run, config = settings
+    if not sys.stderr.isatty():
+        config.disable_tqdm = True  # bars are for people
+    trainer = make_trainer(objective, settings)
+    evaluated = trainer.eval_dataset
+    say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, "
+        f"{len(trainer.train_dataset):,} rows" + (f", {len(evaluated):,} to evaluate on" if evaluated else ""))  # fmt: skip
+    say(f"{how(settings)} {adapted(trainer.model)}")
+    if config.schedule() is not None:
+        tell_schedule(trainer)
+    if run.show_labels:
+        rows = [trainer.train_dataset[number] for number in range(min(run.show_labels, len(trainer.train_dataset)))]
+        texts = (text for row in rows for text in trainer.shown([row], trainer.data_collator([row])))
+        say("\n\n".join(map(str, texts)))
+    if run.show_batch:
+        title = f"{objective.method}, {how(settings)}"
+        say(f"what the model sees: {write_batches(run.show_batch, first_batches(trainer), title)}")
+    if run.show_batch or run.show_labels:
+        return trainer
+    resume = {None: None, "true": True, "True": True, "false": None, "False": None}
+    asked = config.resume_from_checkpoint
+    trainer.train(resume_from_checkpoint=resume.get(asked, asked))
+    finish(trainer)
+    return trainer
+
+
+def make_trainer(objective: Objective, settings: Settings) -> WindowTrainer:
+    """Model, rows and trainer of these settings."""
+    model_arguments, adapter, data, run, config = settings
+    rows = data.training_rows(objective.read_rows, config.seed)
+    evaluated = data.evaluation_rows(objective.read_rows, config.seed)
+    model, processor = load_base(objective, model_arguments)
+    if adapter.tune == "full" and not adapter.tune_vision:
+        frozen_vision(model)
+    trainer = objective.trainer(
+        model,
+        config,
+        processing_class=processor,
+        train_dataset=rows,
+        eval_dataset=evaluated,
+        peft_config=lora(adapter, model, revision=model_arguments.revision) if adapter.tune == "lora" else None,
+        image_root=data.image_root,
+        callbacks=[] if run.early_stopping is None else [EarlyStoppingCallback(run.early_stopping)],
+    )
+    if adapter.tune == "lora":
+        trainer.card = card_facts(objective, settings, len(rows))
+    return trainer
+
+
+def load_base(objective: Objective, arguments: ModelArguments) -> tuple[Any, Any]:
+    """Model and processor."""
+    if arguments.model == TOY:
+        model, processor = objective.toy_base()
+    else:
+        objective.check_family(transformers.AutoConfig.from_pretrained(arguments.model, revision=arguments.revision))
+        backend = load(
+            arguments.model,
+            dtype=arguments.dtype,
+            quantize=arguments.quantize,
+            revision=arguments.revision,
+            device=None if arguments.quantize else "cpu",  # quantised on its GPU; others are moved there by the trainer
+        )
+        model, processor = backend.model, backend.processor
+    if arguments.attn_implementation:
+        model.set_attn_implementation(arguments.attn_implementation)
+    if arguments.pad_images:
+        processor.image_processor = padded(processor)
+    return model, processor
+
+
+def padded(processor):
+    """LLaVA's image processor with the picture on a square of its own mean colour, as the original training code has it."""
+    if not isinstance(processor, transformers.LlavaProcessor):
+        raise ValueError(
+            f"You passed pad_images with a {type(processor).__name__}: it is for LLaVA-1.5, whose published processor "
+            "crops. Leave it out."
+        )
+    left_out = ("image_processor_type", "do_pad")
+    settings = {name: own for name, own in processor.image_processor.to_dict().items() if name not in left_out}
+    return transformers.LlavaImageProcessor(**settings, do_pad=True)
+
+
+def how(settings: Settings) -> str:
+    """How the model is trained, in two or three words."""
+    model, adapter, *_ = settings
+    return f"{model.quantize + ' ' if model.quantize else ''}LoRA on `{adapter.lora_scope}`" if adapter.tune == "lora" else "full"
+
+
+def tell_schedule(trainer: WindowTrainer) -> None:
+    """Say what an epoch of a curriculum trains, level by level."""
+    levels = trainer.train_dataset.levels
+    cuts = trainer.args.schedule().epoch(levels, trainer.args.seed, 0)
+    often = Counter()
+    for (_, level), times in times_trained(cuts, levels).items():
+        often[level] += times
+    say(f"curriculum `{trainer.args.curriculum}`: {len(cuts):,} cuts an epoch")
+    for level, count in sorted(Counter(level for row in levels for level in row).items()):
+        name = "without a level" if level == NO_LEVEL else f"level {level}"
+        say(f"  {name}: {count:,} rows, trained {often[level]:,} times an epoch")
+
+
+def first_batches(trainer: WindowTrainer) -> Iterator[tuple[Mapping, Iterator[ShownText]]]:
+    """The first batches of a training, and what is shown of each."""
+    collate = trainer.data_collator
+    trainer.data_collator = lambda rows: {"rows": rows, "batch": collate(rows)}
+    loader = trainer.get_train_dataloader()
+    trainer.data_collator = collate
+    for loaded in islice(iter(loader), SHOWN_BATCHES):
+        batch = {name: tensor.cpu() for name, tensor in loaded["batch"].items()}
+        yield batch, trainer.shown(loaded["rows"], batch)
+
+
+def finish(trainer: WindowTrainer) -> None:
+    """Save, read an adapter back, evaluate, write its card, push."""
+    trainer.save_model()
+    trainer.save_state()
+    metrics = trainer.evaluate() if trainer.eval_dataset is not None else {}
+    if trainer.is_world_process_zero():
+        for name in dict.fromkeys(("loss", *trainer.mixture)):
+            values = [entry[name] for entry in trainer.state.log_history if name in entry]
+            if values:
+                say(f"  {name} {values[0]:.3f} -> {values[-1]:.3f}")
+        for name, value in sorted(metrics.items()):
+            say(f"  {name}: {value:.4g}")
+        if hasattr(trainer.model, "peft_config"):
+            tensors = check_adapter(trainer.model, trainer.args.output_dir, same_values=True)
+            trainer.create_model_card()
+            say(f"  {tensors} adapter tensors in {trainer.args.output_dir} read back equal")
+        for remark in trainer.remarks():
+            say(f"  {remark}")
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()
+
+
+def card_facts(objective: Objective, settings: Settings, rows: int) -> CardFacts:
+    """What the adapter's card says."""
+    model, adapter, data, run, config = settings
+    on_the_hub = data.data.count("/") == 1 and not Path(data.data).exists()
+    parents = {own.name for own in fields(TrainingArguments)}
+    names = [own.name for own in fields(config) if own.name not in parents] + list(CARD_SETTINGS)
+    return CardFacts(
+        base_model=model.model,
+        title=f"{objective.method} on {model.model} ({how(settings)})",
+        about=objective.about,
+        data=f"{rows:,} rows of `{data.data}`, split `{data.data_split}`.",
+        datasets=[data.data.partition(":")[0]] if on_the_hub else [],
+        licence=run.licence,
+        licence_note=objective.licence_note,
+        settings={
+            **asdict(model), **asdict(adapter), **asdict(data), "early_stopping": run.early_stopping,
+            **{name: getattr(config, name) for name in names},
+        },
+        tags=objective.tags,
+    )  # fmt: skip
+
+
+def sweep(objective: Objective, settings: Settings) -> list[dict]:
+    """One run for each combination of the values, each in a folder of its own, and a table of their last figures."""
+    varied = [swept(entry, settings) for entry in settings.run.sweep]
+    path = Path(settings.config.output_dir, "sweep.json")
+    table: list[dict] = []
+    for chosen in itertools.product(*([(name, value) for value in values] for name, values in varied)):
+        values = dict(chosen)
+        name = "-".join(f"{key}={value}" for key, value in values.items())
+        say(f"\n{name}")
+        own = values | {"sweep": None, "output_dir": str(Path(settings.config.output_dir, name))}
+        trainer = train_once(objective, Settings(*(changed(part, own) for part in settings)))
+        last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
+        terms = {key: last[key] for key in trainer.mixture if key in last}
+        table.append(values | terms | trainer.last_scores())
+        if trainer.is_world_process_zero():
+            write_json(path, table)
+    shown = list(dict.fromkeys(key for row in table for key in row))
+    say("\n" + "  ".join(f"{key:>18}" for key in shown))
+    for row in table:
+        cells = (row.get(key, "-") for key in shown)
+        say("  ".join(f"{cell:>18.4g}" if isinstance(cell, float) else f"{cell!s:>18}" for cell in cells))
+    say(f"Written to {path}")
+    return table
+
+
+def swept(entry: str, settings: Settings) -> tuple[str, list]:
+    """`name=a,b` -> the option's name and its values, of the option's type."""
+    name, equals, values = entry.partition("=")
+    owner = next((part for part in settings if name in {own.name for own in fields(part) if own.init}), None)
+    if not equals or owner is None or name in ("sweep", "script", "output_dir"):
+        raise ValueError(
+            f"You passed the sweep {entry!r}: write an option and its values, such as vision_loss_weight=0,0.1,0.3. Options "
+            "are those of --help."
+        )
+    known = getattr(owner, name)
+
+    def read(text: str):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        return float(value) if isinstance(known, float) and isinstance(value, int) else value
+
+    return name, [read(value) for value in values.split(",")]
+
+
+def changed(part, values: Mapping[str, Any]):
+    """The same arguments with some values changed. Built anew from the fields, because building derives others."""
+    own = {own.name: getattr(part, own.name) for own in fields(part) if own.init}
+    return type(part)(**own | {name: value for name, value in values.items() if name in own})
