@@ -61,7 +61,7 @@ setup(
     packages=[*find_packages(include=["promvil_hf", "promvil_hf.*"]), "promvil_hf.recipes"],
     package_dir={"promvil_hf.recipes": "recipes"},
     package_data={
-        "promvil_hf": ["py.typed", "**/*.md", "**/*.yaml", "**/*.safetensors", "**/*.json", "**/*.jinja"],
+        "promvil_hf": ["py.typed", "**/*.md", "**/*.yaml", "**/*.safetensors", "**/*.json", "**/*.jinja", "**/*.css", "**/*.js"],
         "promvil_hf.recipes": ["**/*.yaml", "**/*.py"],
     },
     python_requires=">=3.11",
