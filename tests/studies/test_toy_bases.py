@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -275,7 +276,7 @@ def test_a_run_that_stopped_between_its_stages_goes_on_as_if_it_had_not(tmp_path
 
     def trained(out, **more):
         tiny = llava.untrained()
-        llava.train_on(tiny, out, 20, batch_size=2, log_every=1, **more)
+        llava.train_on(tiny, out, 8, batch_size=2, log_every=2, **more)
         return tiny.model.state_dict()
 
     whole = trained(tmp_path / "whole")
@@ -284,22 +285,35 @@ def test_a_run_that_stopped_between_its_stages_goes_on_as_if_it_had_not(tmp_path
     assert all(torch.equal(resumed[name], weight) for name, weight in whole.items())
 
 
+@pytest.fixture(scope="module")
+def few_steps(tmp_path_factory):
+    """Both bases after a few steps: the Kosmos-2 with a tower of its own, the LLaVA with that one. Few scenes are looked at."""
+    out = tmp_path_factory.mktemp("bases")
+    sizes = "--align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1 --seed 7".split()
+    with pytest.MonkeyPatch.context() as patch:
+        for base in (kosmos2, llava):
+            patch.setattr(base, "start", partial(base.start, scenes=8))
+            patch.setattr(base, "held_out", lambda world, count, seed=0: held_out(world, min(count, 8), seed))
+        assert main(["kosmos2", "--out", str(out / "kosmos2"), "--tower-steps", "2", *sizes]) == 0
+        assert main(["llava", "--out", str(out / "llava"), "--tower", str(out / "kosmos2"), *sizes]) == 0
+    return out
+
+
 @pytest.mark.parametrize("base", ["kosmos2", "llava"])
-def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, tmp_path, capsys):
-    sizes = "--tower-steps 2 --align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1".split()
-    assert main([base, "--out", str(tmp_path), *sizes, "--seed", "7"]) == 0
-    folder = tmp_path / "base"
+def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, few_steps):
+    folder = few_steps / base / "base"
     backend = load(folder)
     assert backend.model.config.model_type in ("kosmos-2", "llava")
     card = (folder / "README.md").read_text()
     assert "| seed | 7 |" in card and "--steps 5" in card and "Held-out scenes" in card
+    assert ("tower not included" in card) == (base == "llava")
     curves = json.loads((folder / "curves.json").read_text())
     assert [point["step"] for point in curves["tower"]] == [2] == [point["step"] for point in curves["alignment"]]
     assert len(curves[{"kosmos2": "boxes", "llava": "answers"}[base]]) == 1
     assert (folder / "model.safetensors").stat().st_size < 8e6
     assert backend.generate([Request("<grounding><phrase>the ring</phrase><object>", held_out(HARD, 1)[0].image())])
-    if base == "llava":
-        return
-    assert main([base, "--out", str(tmp_path / "next"), "--tower", str(tmp_path), *sizes[2:]]) == 0
-    assert main([base, "--out", str(tmp_path / "none"), "--tower", str(tmp_path / "nothing"), *sizes[2:]]) == 2
+
+
+def test_a_folder_without_a_tower_is_refused(tmp_path, capsys):
+    assert main(["llava", "--out", str(tmp_path / "none"), "--tower", str(tmp_path / "nothing")]) == 2
     assert "pass the --out folder of a run that trained a tower" in capsys.readouterr().err
