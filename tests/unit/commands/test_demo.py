@@ -226,4 +226,4 @@ def test_the_demo_goes_from_data_to_a_page_and_keeps_its_chapters(bases, tmp_pat
     assert cli.main(call) == 0
     assert "kept from an earlier run" in capsys.readouterr().out
     assert cli.main([*call, "--seed", "1"]) == 2
-    assert "seed 0 there, 1 now" in capsys.readouterr().err
+    assert "seed was 0, is 1" in capsys.readouterr().err
