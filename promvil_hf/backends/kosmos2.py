@@ -1,11 +1,11 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Kosmos-2, the published checkpoint or a tiny one: prompts and images in, text out.
 
-Special: the upstream faults are mended on the model that is handed in (`promvil_hf.backends.kosmos2_fixes`). Prompts are
+The upstream faults are mended on the model that is handed in (`promvil_hf.backends.kosmos2_fixes`). Prompts are
 laid out here, image slots included, because the processor forgets how many slots a model has, refuses rows without an
 image and does not check boxes: those are written into the text by the dialect. A picture is squashed to a square, as the
 model was trained, and encoded once however many prompts ask about it. Its 64 latent queries are no places: each looks at
-the whole picture. Floor 3: torch and transformers.
+the whole picture.
 """
 
 import hashlib
@@ -84,7 +84,7 @@ class Kosmos2Backend:
         start, opening, closing = [tokenizer.bos_token_id], self.processor.boi_token, self.processor.eoi_token
         texts = [prompt.strip() for prompt in prompts]
         if image:
-            # The slots wear the ids of ordinary pieces, from the one after <unk> on.
+            # Image slots use the ids of ordinary pieces, from the one after <unk> on; the model ignores them.
             first = tokenizer.unk_token_id + 1
             start += [tokenizer.convert_tokens_to_ids(opening), *range(first, first + self.image_tokens)]
             texts = [f"{closing} {text}" for text in texts]
@@ -125,31 +125,6 @@ class Kosmos2Backend:
         with in_evaluation_mode(self.model):
             decoded = self.base.text_model.model(**batch, image_embeds=image_embeds, use_cache=True)
         return Prefix(tuple(tokens), decoded.past_key_values)
-
-    def generate_after(
-        self,
-        prefix: Prefix,
-        images: Sequence[int],
-        prompts: Sequence[str],
-        decoding: Decoding = Decoding(),  # noqa: B008
-    ) -> list[Generated]:
-        """`generate` for prompts that begin with the prefix; entry i is about picture `images[i]` of it. One batch."""
-        rows = self.prompt_tokens(prompts)
-        shared = len(prefix.tokens)
-        for row, prompt in zip(rows, prompts, strict=True):
-            if len(row) <= shared or tuple(row[:shared]) != prefix.tokens:
-                raise ValueError(
-                    f"The prompt {prompt!r} does not go on from the prefix {self.tokenizer.decode(prefix.tokens[-1:])!r}: "
-                    "open a prefix with the text that all prompts begin with, and give each prompt more than that."
-                )
-        suffixes = self.batch([row[shared:] for row in rows], image=False)
-        beginning = torch.tensor([prefix.tokens] * len(rows), device=self.model.device)
-        inputs = {
-            # The padding lies between prefix and suffix.
-            "input_ids": torch.cat([beginning, suffixes["input_ids"]], dim=1),
-            "attention_mask": torch.cat([torch.ones_like(beginning), suffixes["attention_mask"]], dim=1),
-        }
-        return decode(self.base.text_model, inputs, self.tokenizer, decoding, past_key_values=prefix.rows(images))
 
     @torch.inference_mode()
     def _generate(self, requests: Sequence[Request], decoding: Decoding) -> list[Generated]:

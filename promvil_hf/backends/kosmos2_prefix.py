@@ -1,11 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What rows about one image share: its vision pass, the keys and values of its prompt's beginning, and a tree mask.
 
-Special: nothing here changes a number. `take_rows` copies a shared cache, `tree_mask` packs many prompts (or, in
-training, many steps) of an image into one row behind one prefix, each blind to the others. Floor 3: torch.
+Nothing here changes a number. `tree_mask` packs many prompts (or, in training, many steps) of an image into one row
+behind one prefix, each blind to the others.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,20 +28,6 @@ class Prefix:
 
     tokens: tuple[int, ...]  # `<s><image>…</image><grounding>`
     cache: DynamicCache
-
-    def rows(self, images: Sequence[int]) -> DynamicCache:
-        """A cache of its own with one row for each entry: the row of that image."""
-        return take_rows(self.cache, images)
-
-
-def take_rows(cache: DynamicCache, rows: Sequence[int] | torch.Tensor) -> DynamicCache:
-    """A new cache with these rows of a cache, which stays as it is."""
-    rows = torch.as_tensor(rows)
-    taken = DynamicCache()
-    for number, layer in enumerate(cache.layers):
-        rows = rows.to(layer.keys.device)
-        taken.update(layer.keys.index_select(0, rows), layer.values.index_select(0, rows), number)
-    return taken
 
 
 def tree_mask(queries: torch.Tensor, keys: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -16,10 +16,11 @@ from PIL import Image, ImageOps
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
-from promvil_hf.backends.kosmos2_prefix import take_rows, tree_mask
+from promvil_hf.backends.kosmos2_prefix import tree_mask
 from promvil_hf.backends.stops import complete_object
 from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy.models import tiny_kosmos2, tiny_llava
 
@@ -122,24 +123,21 @@ def test_equal_pictures_of_a_batch_are_encoded_once():
     assert seen == [2]
 
 
-def test_prompts_behind_a_shared_prefix_answer_the_same_and_leave_it_as_it_was():
-    asked = requests()[:4]
-    prefix = backend().open_prefix(backend().encode_images(backend().pixels(images())))
-    before = [layer.keys.clone() for layer in prefix.cache.layers]
-    prompts = [request.prompt for request in asked]
-    for way in (GREEDY, SAMPLED):
-        assert_same(backend().generate_after(prefix, [0, 1, 2, 0], prompts, way), backend().generate(asked, way))
-    one = backend().generate_after(prefix, [1], prompts[1:2], GREEDY)
-    assert_same(one, backend().generate(asked[1:2], GREEDY))
-    assert all(torch.equal(layer.keys, keys) for layer, keys in zip(prefix.cache.layers, before, strict=True))
-    assert prefix.tokens == tuple(backend().prompt_tokens(prompts[:1])[0][: len(prefix.tokens)])
+def test_prompts_behind_a_shared_prefix_answer_the_same():
+    asked, ways = requests()[:4], shared(backend(), 16_384)
+    opened = ways.open(images())
+    rows = [(opened[image], request.prompt) for image, request in zip([0, 1, 2, 0], asked, strict=True)]
+    assert_same(ways.ask(rows, GREEDY), backend().generate(asked, GREEDY))
+    assert_same(ways.ask(rows[1:2], GREEDY), backend().generate(asked[1:2], GREEDY))
+    assert opened[0].tokens == tuple(backend().prompt_tokens([asked[0].prompt])[0][: len(opened[0].tokens)])
 
 
 def test_a_prompt_that_does_not_go_on_from_the_prefix_is_refused():
-    prefix = backend().open_prefix(backend().encode_images(backend().pixels(images()[:1])))
+    ways = shared(backend(), 16_384)
+    [picture] = ways.open(images()[:1])
     for prompt in ("An image of", "<grounding>"):
-        with pytest.raises(ValueError, match="does not go on from the prefix '<grounding>'"):
-            backend().generate_after(prefix, [0], [prompt])
+        with pytest.raises(ValueError, match="must begin with '<grounding>' and go on after it"):
+            ways.ask([(picture, prompt)], GREEDY)
 
 
 @torch.no_grad()
@@ -178,7 +176,7 @@ def test_packed_branches_see_their_prefix_and_themselves_only():
             input_ids=ids[:, shared:],
             position_ids=positions[:, shared:].contiguous(),
             attention_mask=tree_mask(branch[:, shared:], branch, embeds.dtype),
-            past_key_values=take_rows(prefix.cache, [0, 1]),
+            past_key_values=copy.deepcopy(prefix.cache),
         ).logits
     torch.testing.assert_close(at_once[0], cached[0], atol=1e-5, rtol=0)
     for row, branches in enumerate(suffixes):
@@ -251,9 +249,9 @@ def test_a_model_wrapped_by_peft_answers_with_its_adapter_and_without_it_as_befo
     adapted = Kosmos2Backend(model.eval(), backend().processor)
     answers = adapted.generate(requests(), GREEDY)
     assert_same(answers, [adapted.generate([request], GREEDY)[0] for request in requests()])
-    prefix = adapted.open_prefix(adapted.encode_images(adapted.pixels(images())))
-    prompts = [request.prompt for request in requests()[:3]]
-    assert_same(adapted.generate_after(prefix, [0, 1, 2], prompts, GREEDY), answers[:3])
+    ways = shared(adapted, 16_384)
+    rows = zip(ways.open(images()), (request.prompt for request in requests()[:3]), strict=True)
+    assert_same(ways.ask(list(rows), GREEDY), answers[:3])
     assert all(one.tokens != other.tokens for one, other in zip(answers, plain, strict=True))
     with model.disable_adapter():
         assert_same(adapted.generate(requests(), GREEDY), plain)
