@@ -223,14 +223,14 @@ def ablated(
 
 def _atlas(backend, turns: Sequence[tuple[int, Scene, Turn]], seed: int):
     """The atlas of these (scene's number, scene, turn), told the right answers."""
-    from promvil_hf.explain.heads import AskedTurn, head_atlas, tell
+    from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, tell
 
     asked = [
         AskedTurn(str(place), own.image, own.size, turn[0], keys_of(own, turn), turn[1], str(number))
         for place, (number, own, turn) in enumerate(turns)
     ]
     told, skipped = tell(backend, asked, own_answers=False, batch_size=32)
-    return head_atlas(backend, told, skipped=skipped, shuffles=100, seed=seed, batch_size=32)
+    return head_atlas(backend, told, Null(shuffles=100, seed=seed), skipped=skipped, batch_size=32)
 
 
 def _answered(backend, drawn: Sequence[Scene], pictures: str = "clean") -> dict:

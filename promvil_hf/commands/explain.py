@@ -12,7 +12,7 @@ from promvil_hf.commands import options
 from promvil_hf.evaluation.answering import SHORT_ANSWER
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
-from promvil_hf.explain.explanations import write_explanations
+from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_told, write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.row_files import read_fivl_rows
@@ -90,11 +90,9 @@ def _explain_one(args):
     boxes = tuple(_box(text) for text in args.box)
     image = options.read_picture(args.image)
     atlas = _read_atlas(args.atlas)
-    found = _explained(
-        args, options.load_backend(args), image, args.question, name=args.image.name, image_name=str(args.image),
-        heads=_heads(args, atlas), keys=[KeyExpression(phrase, 0, boxes) for phrase in args.key], find_keys=_phrases,
-        region=boxes, answer=args.given_answer,
-    )  # fmt: skip
+    keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
+    asked = ToExplain(image, args.question, args.image.name, str(args.image), keys, boxes, answer=args.given_answer)
+    found = explain(options.load_backend(args), asked, replace(_settings(args, atlas), find_keys=_phrases))
     args.out.mkdir(parents=True, exist_ok=True)
     write_explanations(args.out / "explanations.jsonl", [found])
     page = write(args.out / "explanation.html", explanation_page(found, image, atlas))
@@ -104,46 +102,31 @@ def _explain_one(args):
     print(f"page: {page}", file=sys.stderr)
 
 
-def _explained(args, backend, image, question: str, **settings):
-    from promvil_hf.explain.explanations import explain
-
-    return explain(
-        backend, image, question, model=args.model, max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed,
-        **settings,
-    )  # fmt: skip
-
-
 def _draw_atlas(args):
     if args.images is None:
         raise ValueError("You passed --rows without --images: name the folder of pictures.")
     pictures = Pictures(args.images)
     rows = read_fivl_rows(args.rows, args.config, args.limit)
     backend = options.load_backend(args)
-    atlas, answered, null = _atlas(args, backend, rows, pictures)
+    atlas, answered = _atlas(args, backend, rows, pictures)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
-    heads = _heads(args, atlas)
-    examples = [
-        _explained(
-            args, backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
-            heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=one.turn.answer if args.given_answers else None,
-        )
-        for one in _spread(answered, args.examples)
-    ]  # fmt: skip
+    told = _spread(answered, args.examples)
+    examples = explain_told(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
     write_explanations(args.out / "explanations.jsonl", examples)
     page = atlas_page(
         atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,
         segmentation=_segmentation(args, backend, answered), level=args.level, control=args.control,
     )  # fmt: skip
     path = write(args.out / "atlas.html", page)
-    _print_atlas(args, atlas, null)
+    _print_atlas(args, atlas)
     print(f"page: {path}", file=sys.stderr)
 
 
 def _atlas(args, backend, rows, pictures: Pictures):
-    """The atlas, the answers it was drawn from and the null distribution it was tested against."""
+    """The atlas and the answers it was drawn from."""
     from promvil_hf.backends.base import Decoding
-    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
+    from promvil_hf.explain.heads import Null, head_atlas, tell, turns_of
 
     wording = args.prompt or (SHORT_ANSWER["chat"] if rows[0].answers else "{text}")
     wording = wording.replace("{text}", "{question}")
@@ -152,19 +135,19 @@ def _atlas(args, backend, rows, pictures: Pictures):
         backend, turns, own_answers=not args.given_answers, decoding=Decoding(max_new_tokens=args.max_new_tokens),
         batch_size=args.batch_size, progress=True,
     )  # fmt: skip
-    null = args.null if args.null != "auto" else "images" if len(answered) >= LEAST_TURNS else "cells"
     settings = {"answers": "given" if args.given_answers else "own", "rows": str(args.rows)}
     atlas = head_atlas(
-        backend, answered, skipped=skipped, null=null, shuffles=args.shuffles, seed=args.seed,
-        batch_size=args.batch_size, progress=True, settings={**options.describe_model(args), **settings},
+        backend, answered, Null(args.null, args.shuffles, args.seed), skipped=skipped, batch_size=args.batch_size,
+        progress=True, settings={**options.describe_model(args), **settings},
     )  # fmt: skip
-    return atlas, answered, null
+    return atlas, answered
 
 
-def _print_atlas(args, atlas: HeadAtlas, null: str) -> None:
+def _print_atlas(args, atlas: HeadAtlas) -> None:
     passing = atlas.passing(args.level, args.control)
     print(
-        f"{int(passing.sum())} of {passing.size:,} heads look at what is named ({atlas.turns:,} turns, null: {null})"
+        f"{int(passing.sum())} of {passing.size:,} heads look at what is named "
+        f"({atlas.turns:,} turns, null: {atlas.settings['null']})"
     )
     for layer, head in atlas.best(args.top):
         spread = atlas.interval(layer, head)
@@ -194,6 +177,12 @@ def _segmentation(args, backend, told) -> list[dict]:
     rows = segmentation_table(samples, maskers)
     (args.out / "segmentation.json").write_text(json.dumps(rows), encoding="utf-8")
     return rows
+
+
+def _settings(args, atlas: HeadAtlas | None) -> ExplainSettings:
+    return ExplainSettings(
+        _heads(args, atlas), max_new_tokens=args.max_new_tokens, fill=args.fill, seed=args.seed, model=args.model
+    )
 
 
 def _heads(args, atlas: HeadAtlas | None) -> list[tuple[int, int]] | None:

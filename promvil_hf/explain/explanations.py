@@ -2,15 +2,15 @@
 """One answer explained, as plain values: what the best heads looked at, what the patches say, what hiding it changes.
 
 An `Explanation` is JSON all through and small (maps of at most 48 cells a side), so that it can be kept, shown and
-compared where no model is at hand: reading one never loads torch. Floor 4.
+compared where no model is at hand: reading one never loads torch.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,11 @@ from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
-from promvil_hf.key_expressions import KeyExpression, Turn
+from promvil_hf.key_expressions import KeyExpression, Rle, Turn
+
+
+if TYPE_CHECKING:
+    from promvil_hf.explain.heads import Told
 
 
 REGIONS = {
@@ -97,101 +101,193 @@ def read_explanations(path: str | os.PathLike) -> list[Explanation]:
     return found
 
 
-def explain(
-    backend,
-    image: Image.Image,
-    question: str,
-    *,
-    name: str = "question",
-    image_name: str = "",
-    heads: Sequence[tuple[int, int]] | None = None,
-    keys: Sequence[KeyExpression] = (),
-    find_keys: Callable[[Turn], Sequence[str]] | None = None,
-    region: Sequence[Box] = (),
-    truth: str = "",
-    answer: str | None = None,
-    model: str = "",
-    max_new_tokens: int = 64,
-    kinds: Sequence[str] = KINDS,
-    fill: str = "black",
-    seed: int = 0,
-) -> Explanation:
+@dataclass(frozen=True, slots=True)
+class ToExplain:
+    """A question about a picture, and what is known of it beforehand.
+
+    `keys` are phrases that may stand in the answer, with what is known of their place; `region` is what shall be hidden.
+    With `answer` the model is told its answer instead of asked; `truth` is only shown beside it.
+    """
+
+    image: Image.Image
+    question: str
+    name: str = "question"
+    image_name: str = ""
+    keys: Sequence[KeyExpression] = ()
+    region: Sequence[Box] = ()
+    truth: str = ""
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSettings:
+    """How answers are explained. `heads` are (layer, head), None for the mean over all; `find_keys` proposes phrases of an
+    answer that has none of the given ones; `kinds`, `fill` and `seed` make the twins; `model` is a name to show."""
+
+    heads: Sequence[tuple[int, int]] | None = None
+    find_keys: Callable[[Turn], Sequence[str]] | None = None
+    max_new_tokens: int = 64
+    kinds: Sequence[str] = KINDS
+    fill: str = "black"
+    seed: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An answer by its tokens: its text, the text with special tokens, and which characters of it each token wrote."""
+
+    tokens: Sequence[int]
+    text: str
+    whole: str
+    spans: Sequence[tuple[int, int]]
+
+
+def explain(backend, asked: ToExplain, settings: ExplainSettings = ExplainSettings()) -> Explanation:  # noqa: B008
     """Ask, look, and ask again with what was looked at hidden.
 
-    `keys` are phrases that may stand in the answer, with what is known of their place; `find_keys` proposes phrases
-    where none of them does. What is hidden is `region`, else the place of the keys, else where the heat is. With `answer`
-    the model is told its answer instead of asked.
+    What is hidden is the region of the question, else the place of the keys, else where the heat is.
     """
+    asked = replace(asked, image=as_rgb(asked.image))
+    written = _answer(backend, asked, settings)
+    chosen = _chosen_keys(asked, written, settings.find_keys)
+    explained, said = _looked_at(backend, asked, written, chosen, settings.heads)
+    regions, source = list(asked.region) or _places(chosen), "given"
+    if not regions:
+        regions = [box for key in explained if (box := _hottest(np.array(key.heat, float)))]
+        source = "heat" if regions else "none"
+    return Explanation(
+        name=asked.name,
+        image=asked.image_name,
+        image_size=asked.image.size,
+        question=asked.question,
+        answer=written.text.strip(),
+        truth=asked.truth,
+        model=settings.model,
+        heads=[list(head) for head in settings.heads or ()],
+        keys=explained,
+        said=said.map(small_size(asked.image.size)).tolist(),
+        words=dict(said.words),
+        hidden=_hidden_answers(backend, asked, written.text, regions, settings) if regions else {},
+        region=source,
+        hidden_boxes=[list(box.xyxy) for box in regions],
+    )
+
+
+def explain_told(backend, told: Iterable["Told"], settings: ExplainSettings, own_answers: bool) -> list[Explanation]:
+    """The turns that `heads.tell` found, each with the key expression it was looked at for."""
+    return [
+        explain(
+            backend,
+            ToExplain(
+                image=one.turn.request().image,
+                question=one.turn.question,
+                name=one.turn.name,
+                image_name=one.turn.image_id,
+                keys=[one.key],
+                truth=one.turn.answer or "",
+                answer=None if own_answers else one.turn.answer,
+            ),
+            settings,
+        )
+        for one in told
+    ]
+
+
+def _answer(backend, asked: ToExplain, settings: ExplainSettings) -> _Written:
     from promvil_hf.backends.base import Decoding, Request
-    from promvil_hf.explain.answered import answer_tokens, token_spans, tokens_of
+    from promvil_hf.explain.answered import answer_tokens, token_spans
+
+    request = Request(asked.question, asked.image)
+    if asked.answer is None:
+        [said] = backend.generate([request], Decoding(max_new_tokens=settings.max_new_tokens))
+        tokens, text = said.tokens, said.text
+    else:
+        tokens, text = answer_tokens(backend, request, asked.answer), asked.answer
+    return _Written(tokens, text, *token_spans(backend.processor.tokenizer, tokens))
+
+
+def _chosen_keys(
+    asked: ToExplain, written: _Written, find_keys: Callable[[Turn], Sequence[str]] | None
+) -> list[tuple[KeyExpression, list[int]]]:
+    """The phrases that are explained, each with the tokens that write it: given ones, else found ones, else the answer."""
+    from promvil_hf.explain.answered import tokens_of
+
+    def standing(keys: Iterable[KeyExpression]) -> list[tuple[KeyExpression, list[int]]]:
+        return [(key, places) for key in keys if (places := tokens_of(key.text, written.whole, written.spans))]
+
+    chosen = standing(asked.keys)
+    if not chosen and find_keys is not None:
+        proposed = find_keys(Turn(0, asked.question, written.text))
+        chosen = standing(KeyExpression(phrase, 0) for phrase in proposed if phrase.strip())
+    if chosen:
+        return chosen
+    places = [  # the whole answer without its end token
+        place
+        for place, (start, end) in enumerate(written.spans)
+        if written.whole[start:end].strip() and start < len(written.text)
+    ]
+    return [(KeyExpression(written.text.strip() or "(nothing)", 0), places or list(range(len(written.tokens))))]
+
+
+def _looked_at(
+    backend,
+    asked: ToExplain,
+    written: _Written,
+    chosen: Sequence[tuple[KeyExpression, list[int]]],
+    heads: Sequence[tuple[int, int]] | None,
+) -> tuple[list[ExplainedKey], Any]:
+    """The heat of each phrase, and what the image tokens would say."""
+    from promvil_hf.backends.base import Request
     from promvil_hf.explain.heads import head_rows
     from promvil_hf.explain.vision_logits import key_iou, say
 
-    image = as_rgb(image)
-    tokenizer = backend.processor.tokenizer
-    decoding = Decoding(max_new_tokens=max_new_tokens)
-    request = Request(question, image)
-    if answer is None:
-        [written] = backend.generate([request], decoding)
-        tokens, text = written.tokens, written.text
-    else:
-        tokens, text = answer_tokens(backend, request, answer), answer
-    whole, spans = token_spans(tokenizer, tokens)
-    chosen = [(key, tokens_of(key.text, whole, spans)) for key in keys]
-    chosen = [(key, places) for key, places in chosen if places]
-    if not chosen and find_keys is not None:
-        proposed = [KeyExpression(phrase, 0) for phrase in find_keys(Turn(0, question, text)) if phrase.strip()]
-        chosen = [(key, places) for key in proposed if (places := tokens_of(key.text, whole, spans))]
-    if not chosen:  # the whole answer, then, without its end token
-        places = [place for place, (start, end) in enumerate(spans) if whole[start:end].strip() and start < len(text)]
-        chosen = [(KeyExpression(text.strip() or "(nothing)", 0), places or list(range(len(tokens))))]
-
-    [attention], row = head_rows(backend, [(request, tokens)], heads)
-    [boxes] = backend.token_boxes(row.inputs, [image.size])
-    [said] = say(backend, [request], [image.size])
-    small = small_size(image.size)
-    explained, regions = [], []
+    request, size = Request(asked.question, asked.image), asked.image.size
+    [attention], row = head_rows(backend, [(request, written.tokens)], heads)
+    [boxes] = backend.token_boxes(row.inputs, [size])
+    [said] = say(backend, [request], [size])
+    explained = []
     for key, places in chosen:
-        values = attention[places].mean(0)
-        mask = key.mask or (masks.from_boxes(key.boxes, image.size) if key.boxes else None)
+        values, mask = attention[places].mean(0), _mask_of(key, size)
         explained.append(
             ExplainedKey(
                 text=key.text,
-                heat=_listed(painted(values, boxes, small)),
+                heat=_listed(painted(values, boxes, small_size(size))),
                 boxes=[list(box.xyxy) for box in key.boxes],
                 mask=None if mask is None else mask.to_dict(),
-                heat_iou=None if mask is None else _heat_iou(painted(values, boxes, image.size), mask),
-                words_iou=None if mask is None else round(key_iou(said, key, tokenizer), 4),
+                heat_iou=None if mask is None else _heat_iou(painted(values, boxes, size), mask),
+                words_iou=None if mask is None else round(key_iou(said, key, backend.processor.tokenizer), 4),
             )
         )
-        regions += key.boxes or ([] if mask is None else filter(None, [masks.bounding_box(mask)]))
-    regions = list(region) or regions
-    source = "given" if regions else "heat"
-    if not regions:
-        regions = [box for key in explained if (box := _hottest(np.array(key.heat, float)))]
-    hidden = {}
-    if regions:
-        found = FivlRow(name, "", "", image_name, image.size, (Turn(0, question, text),),
-                        (Key(KeyExpression(chosen[0][0].text, 0, tuple(regions)), chosen[0][0].text),))  # fmt: skip
-        made = list(twins(found, image, kinds, fill, seed))
-        answers = backend.generate([Request(question, twin.image) for twin in made], decoding)
-        hidden = {twin.kind: one.text.strip() for twin, one in zip(made, answers, strict=True)}
-    return Explanation(
-        name=name,
-        image=image_name,
-        image_size=image.size,
-        question=question,
-        answer=text.strip(),
-        truth=truth,
-        model=model,
-        heads=[list(head) for head in heads or ()],
-        keys=explained,
-        said=said.map(small).tolist(),
-        words=dict(said.words),
-        hidden=hidden,
-        region=source if regions else "none",
-        hidden_boxes=[list(box.xyxy) for box in regions],
-    )
+    return explained, said
+
+
+def _hidden_answers(
+    backend, asked: ToExplain, text: str, regions: Sequence[Box], settings: ExplainSettings
+) -> dict[str, str]:
+    """What the model answers to each twin of the picture, the regions hidden."""
+    from promvil_hf.backends.base import Decoding, Request
+
+    key = Key(KeyExpression(text.strip() or "(nothing)", 0, tuple(regions)), text)
+    row = FivlRow(asked.name, "", "", asked.image_name, asked.image.size, (Turn(0, asked.question, text),), (key,))
+    made = list(twins(row, asked.image, settings.kinds, settings.fill, settings.seed))
+    requests = [Request(asked.question, twin.image) for twin in made]
+    answers = backend.generate(requests, Decoding(max_new_tokens=settings.max_new_tokens))
+    return {twin.kind: said.text.strip() for twin, said in zip(made, answers, strict=True)}
+
+
+def _mask_of(key: KeyExpression, size: ImageSize) -> Rle | None:
+    return key.mask or (masks.from_boxes(key.boxes, size) if key.boxes else None)
+
+
+def _places(chosen: Sequence[tuple[KeyExpression, list[int]]]) -> list[Box]:
+    """The boxes of the phrases; where one has none, the box of its mask."""
+    return [
+        box
+        for key, _ in chosen
+        for box in key.boxes or ([] if key.mask is None else [masks.bounding_box(key.mask)])
+        if box is not None
+    ]
 
 
 def _heat_iou(heat: np.ndarray, mask) -> list[float]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Which attention heads look at what the words name: the head atlas of FiVL, with a null and error control.
+"""Which attention heads follow the mask of the named object: the head atlas of FiVL, with a null and error control.
 
 For each token of a key expression in the answer, the row of the query that predicts it is compared with the
 expression's mask, for every layer and head: Spearman's rho (FiVL's score; the mask stays soft) and, because raw rho
@@ -7,13 +7,13 @@ grows with the mask, the area under the ROC curve. Scores are means over all tok
 which are counted.
 
 Chance is measured, not assumed: each of some hundred shuffles gives every turn a wrong mask, and the same means are
-taken. `promvil_hf.explain.head_atlas` makes p-values of them. Nothing here holds more than the rows of one layer. Floor 4:
-torch and transformers.
+taken. `promvil_hf.explain.head_atlas` makes p-values of them. Nothing here holds more than the rows of one layer. Needs torch and
+transformers.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,10 +33,27 @@ from promvil_hf.metrics.rank_correlation import Ranked
 
 
 NULLS = {
+    "auto": "images where there are turns enough to exchange masks, else cells",
     "images": "each turn gets the mask of another turn: what masks have in common, such as the middle, counts as chance",
     "cells": "the cells of each mask are shuffled: chance has no shape, so smooth heads pass too easily",
 }
 LEAST_TURNS = 8  # for the null "images": seven turns have too few orders to shuffle
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """How chance is measured: which wrong masks a turn gets (see `NULLS`), and how many."""
+
+    kind: str = "images"
+    shuffles: int = 200
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.kind not in NULLS or self.shuffles < 1:
+            raise ValueError(
+                f"You passed kind={self.kind!r}, shuffles={self.shuffles}: nulls are {', '.join(NULLS)}, and one shuffle "
+                "is the least."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,78 +139,66 @@ def tell(
 def head_atlas(
     backend,
     told: Sequence[Told],
+    null: Null = Null(),  # noqa: B008
     *,
     skipped: Mapping[str, int] | None = None,
-    null: str = "images",
-    shuffles: int = 200,
-    seed: int = 0,
     batch_size: int = 4,
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> HeadAtlas:
     """The atlas of what `tell` found. Memory does not grow with the number of turns but for one small map each."""
     require_places(backend)
-    if null not in NULLS or shuffles < 1:
-        raise ValueError(
-            f"You passed null={null!r}, shuffles={shuffles}: nulls are {', '.join(NULLS)}, and one shuffle is the least."
-        )
     if not told:
         raise ValueError(
             "No turn is left to look at. "
             + ("; ".join(f"{count} × {reason}" for reason, count in (skipped or {}).items()) or "You passed none.")
         )
-    if null == "images" and len(told) < LEAST_TURNS:
+    if null.kind == "auto":
+        null = replace(null, kind="images" if len(told) >= LEAST_TURNS else "cells")
+    if null.kind == "images" and len(told) < LEAST_TURNS:
         raise ValueError(
-            f"You passed {len(told)} turns and null='images', which exchanges masks between turns: at least {LEAST_TURNS} "
-            "are needed. Give more turns, or take null='cells', which is easier to pass."
+            f"You passed {len(told)} turns and the null 'images', which exchanges masks between turns: at least "
+            f"{LEAST_TURNS} are needed. Give more turns, or take the null 'cells', which is easier to pass."
         )
-    skipped = Counter(skipped or {})
-    shuffled = _Shuffles(told, null, shuffles, seed)
-    tally: _Tally | None = None
-    ceilings: list[float] = []
-    kept: list[int] = []
+    shuffled, tally = _Shuffles(told, null), _Tally(Counter(skipped or {}))
     for batch in _batches(_shown(range(len(told)), progress, "looking"), batch_size):
-        looked = [told[index] for index in batch]
-        requests = [one.turn.request() for one in looked]
-        row = answered(backend, requests, [one.tokens for one in looked])
-        boxes = backend.token_boxes(row.inputs, [one.turn.image_size for one in looked])
-        seen = [_Grid.of(own, one) for own, one in zip(boxes, looked, strict=True)]
-        positions = backend.image_positions(row.inputs)
-        wanted, masks_of = [], []
-        for place, (index, one, grid) in enumerate(zip(batch, looked, seen, strict=True)):
-            own = grid.ranked(shuffled.own(index))
-            if not own.norms[0] > 0:
-                skipped["mask outside what the model sees"] += 1
-                wanted.append(Wanted((), ()))
-                masks_of.append(None)
-            else:
-                keys = positions[place].nonzero()[:, 0].cpu().numpy()[grid.places]
-                wanted.append(Wanted([row.query_of(token) for token in one.key_tokens], keys.tolist()))
-                masks_of.append((own, grid.inside(shuffled.own(index)), shuffled.ranked(index, grid)))
-                ceilings += [float(own.ceiling[0])] * len(one.key_tokens)
-                kept.append(index)
-        batch_scores: list[list[_Scores]] = [[] for _ in batch]
-
-        def take(layer: int, rows, scores=batch_scores, against=masks_of) -> None:
-            for own_scores, attention, target in zip(scores, rows, against, strict=True):
-                if target is not None:
-                    own_scores.append(_Scores.of(attention.cpu().numpy(), *target))
-
-        stream_attention_rows(backend.model, row.inputs, wanted, take)
-        for index, scores in zip(batch, batch_scores, strict=True):
-            if scores:
-                tally = tally or _Tally(len(scores), scores[0].rho.shape[0], shuffles)
-                tally.add(index, scores)
-    if tally is None:
+        _look(backend, {index: told[index] for index in batch}, shuffled, tally)
+    if not tally.image_ids:
         raise ValueError(
             f"None of the {len(told)} masks lies in what the model sees: its processor cuts them all away."
         )
-    return tally.finished(
-        [told[index].turn.image_id or told[index].turn.name for index in kept],
-        float(np.mean(ceilings)),
-        skipped,
-        {"null": null, "shuffles": shuffles, "seed": seed, **(settings or {})},
-    )
+    return tally.finished({"null": null.kind, "shuffles": null.shuffles, "seed": null.seed, **(settings or {})})
+
+
+def _look(backend, batch: Mapping[int, Told], shuffled: "_Shuffles", tally: "_Tally") -> None:
+    """One forward pass: the scores of each turn of the batch, by its index, into the tally."""
+    row = answered(backend, [one.turn.request() for one in batch.values()], [one.tokens for one in batch.values()])
+    boxes = backend.token_boxes(row.inputs, [one.turn.image_size for one in batch.values()])
+    positions = backend.image_positions(row.inputs)
+    wanted: list[Wanted] = []
+    targets: list[tuple[Ranked, np.ndarray, Ranked] | None] = []  # own mask, cells inside it, wrong masks
+    for own_boxes, own_positions, (index, one) in zip(boxes, positions, batch.items(), strict=True):
+        grid = _Grid.of(own_boxes, one)
+        own = grid.ranked(one.mask)
+        if not own.norms[0] > 0:
+            tally.skipped["mask outside what the model sees"] += 1
+            wanted.append(Wanted((), ()))
+            targets.append(None)
+        else:
+            keys = own_positions.nonzero()[:, 0].cpu().numpy()[grid.places]
+            wanted.append(Wanted([row.query_of(token) for token in one.key_tokens], keys.tolist()))
+            targets.append((own, grid.inside(one.mask), shuffled.ranked(index, grid)))
+    scores: list[list[_Scores]] = [[] for _ in targets]
+
+    def take(layer: int, rows) -> None:
+        for own_scores, attention, target in zip(scores, rows, targets, strict=True):
+            if target is not None:
+                own_scores.append(_Scores.of(attention.cpu().numpy(), *target))
+
+    stream_attention_rows(backend.model, row.inputs, wanted, take)
+    for one, own_scores, target in zip(batch.values(), scores, targets, strict=True):
+        if target is not None:
+            tally.add(one, own_scores, ceiling=float(target[0].ceiling[0]))
 
 
 def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Sequence[tuple[int, int]] | None):
@@ -280,24 +285,22 @@ class _Grid:
 class _Shuffles:
     """Which wrong masks each turn gets. Masks on the same cells are ranked once."""
 
-    def __init__(self, told: Sequence[Told], null: str, shuffles: int, seed: int):
+    def __init__(self, told: Sequence[Told], null: Null):
         self.masks = [one.mask for one in told]
-        self.null, self.shuffles, self.seed = null, shuffles, seed
-        rng = np.random.default_rng(seed)
-        self.orders = np.stack([rng.permutation(len(told)) for _ in range(shuffles)]) if null == "images" else None
+        self.null = null
+        rng = np.random.default_rng(null.seed)
+        images = null.kind == "images"
+        self.orders = np.stack([rng.permutation(len(told)) for _ in range(null.shuffles)]) if images else None
         self._known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
         self._cells: dict[tuple, masks.Cells] = {}
 
-    def own(self, index: int) -> Rle:
-        return self.masks[index]
-
     def ranked(self, index: int, grid: _Grid) -> Ranked:
         """The wrong masks of one turn, (shuffles, cells)."""
-        if self.null == "cells":
+        if self.orders is None:
             own = grid.ranked(self.masks[index])
-            rng = np.random.default_rng([self.seed, index])
-            mixed = rng.permuted(np.repeat(own.centred, self.shuffles, axis=0), axis=1)
-            return Ranked(mixed, np.repeat(own.norms, self.shuffles))
+            rng = np.random.default_rng([self.null.seed, index])
+            mixed = rng.permuted(np.repeat(own.centred, self.null.shuffles, axis=0), axis=1)
+            return Ranked(mixed, np.repeat(own.norms, self.null.shuffles))
         found = [self._of(other, grid) for other in self.orders[:, index]]
         return Ranked(np.stack([centred for centred, _ in found]), np.array([norm for _, norm in found]))
 
@@ -339,28 +342,28 @@ class _Scores:
 
 
 class _Tally:
-    """Sums over turns."""
+    """Sums over turns, (layers, heads) and (layers, shuffles, heads), beside each turn's own rho."""
 
-    def __init__(self, layers: int, heads: int, shuffles: int):
-        shape = (layers, heads)
-        self.auroc, self.auroc_tokens = np.zeros(shape), np.zeros(shape, int)
-        self.null, self.null_tokens = np.zeros((shuffles, *shape)), np.zeros((shuffles, *shape), int)
+    def __init__(self, skipped: Counter):
+        self.skipped = skipped
+        self.auroc = self.auroc_tokens = self.null = self.null_tokens = 0
         self.rho: list[np.ndarray] = []
         self.rho_tokens: list[np.ndarray] = []
+        self.ceilings: list[float] = []  # one for each token
+        self.image_ids: list[str] = []
 
-    def add(self, index: int, scores: Sequence[_Scores]) -> None:
+    def add(self, told: Told, scores: Sequence[_Scores], ceiling: float) -> None:
+        self.ceilings += [ceiling] * len(told.key_tokens)
+        self.image_ids.append(told.turn.image_id or told.turn.name)
         self.rho.append(np.stack([layer.rho for layer in scores]))
         self.rho_tokens.append(np.stack([layer.rho_tokens for layer in scores]))
-        for place, layer in enumerate(scores):
-            self.auroc[place] += layer.auroc
-            self.auroc_tokens[place] += layer.auroc_tokens
-            self.null[:, place] += layer.null
-            self.null_tokens[:, place] += layer.null_tokens
+        for name in ("auroc", "auroc_tokens", "null", "null_tokens"):
+            setattr(self, name, getattr(self, name) + np.stack([getattr(layer, name) for layer in scores]))
 
-    def finished(self, image_ids, ceiling, skipped, settings) -> HeadAtlas:
+    def finished(self, settings: Mapping[str, Any]) -> HeadAtlas:
         by_turn, by_turn_tokens = np.stack(self.rho), np.stack(self.rho_tokens)
         rho = _mean(by_turn.sum(0), by_turn_tokens.sum(0))
-        null = _mean(self.null, self.null_tokens)
+        null = _mean(self.null, self.null_tokens).swapaxes(0, 1)
         p_head, p_family = p_values(rho.ravel(), null.reshape(len(null), -1))
         return HeadAtlas(
             rho=rho,
@@ -370,13 +373,13 @@ class _Tally:
             p_family=p_family.reshape(rho.shape),
             q_value=benjamini_hochberg(p_head).reshape(rho.shape),
             null=null,
-            ceiling=ceiling,
+            ceiling=float(np.mean(self.ceilings)),
             turns=len(by_turn),
-            skipped=dict(skipped),
+            skipped=dict(self.skipped),
             settings=settings,
             by_turn=by_turn,
             by_turn_tokens=by_turn_tokens,
-            image_ids=tuple(image_ids),
+            image_ids=tuple(self.image_ids),
         )
 
 

@@ -227,8 +227,8 @@ def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Size
     """Which heads look at what the words name; what the image tokens would say; three answers explained."""
     from promvil_hf.backends.loading import load
     from promvil_hf.explain.explanation_pages import atlas_page
-    from promvil_hf.explain.explanations import explain, write_explanations
-    from promvil_hf.explain.heads import LEAST_TURNS, head_atlas, tell, turns_of
+    from promvil_hf.explain.explanations import ExplainSettings, explain_told, write_explanations
+    from promvil_hf.explain.heads import Null, head_atlas, tell, turns_of
     from promvil_hf.pages import write
 
     asked, pictures = list(read_rows(rows / "test", "instruct")), Pictures(world)
@@ -239,19 +239,13 @@ def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Size
         folder.mkdir(parents=True, exist_ok=True)
         told, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
         atlas = head_atlas(
-            backend, told, skipped=skipped, null="images" if len(told) >= LEAST_TURNS else "cells",
-            shuffles=sizes.shuffles, seed=seed, batch_size=32, progress=True, settings={"model": name, "answers": "given"},
+            backend, told, Null("auto", sizes.shuffles, seed), skipped=skipped, batch_size=32, progress=True,
+            settings={"model": name, "answers": "given"},
         )  # fmt: skip
         (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
         heads = [place for place in atlas.best(3) if atlas.passing()[place]] or atlas.best(1)
-        examples = [
-            explain(
-                backend, one.turn.request().image, one.turn.question, name=one.turn.name, image_name=one.turn.image_id,
-                heads=heads, keys=[one.key], truth=one.turn.answer or "", answer=one.turn.answer, model=name,
-                max_new_tokens=24, seed=seed,
-            )
-            for one in told[:: max(1, len(told) // 3)][:3]
-        ]  # fmt: skip
+        settings = ExplainSettings(heads, max_new_tokens=24, seed=seed, model=name)
+        examples = explain_told(backend, told[:: max(1, len(told) // 3)][:3], settings, own_answers=False)
         explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))
         write(folder / "atlas.html", atlas_page(atlas, examples, pictures.open, model=name))
         atlases[name] = str(folder / "atlas.json")

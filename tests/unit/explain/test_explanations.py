@@ -12,7 +12,14 @@ from promvil_hf import masks
 from promvil_hf.boxes import Box, iou
 from promvil_hf.cli import main
 from promvil_hf.explain.explanation_pages import explanation_page, segmentation_rows
-from promvil_hf.explain.explanations import Explanation, explain, read_explanations, write_explanations
+from promvil_hf.explain.explanations import (
+    ExplainSettings,
+    Explanation,
+    ToExplain,
+    explain,
+    read_explanations,
+    write_explanations,
+)
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.toy import models
 from tests.unit.explain import wired
@@ -33,7 +40,9 @@ def case():
 def explained(backend, case, **options) -> Explanation:
     row, picture = case
     options = {"heads": [wired.PLANTED], "keys": [key.expression for key in row.keys], "max_new_tokens": 3, **options}
-    return explain(backend, picture, row.turns[0].question, image_name=row.image_path, **options)
+    known = {name: options.pop(name) for name in ("keys", "region", "answer") if name in options}
+    asked = ToExplain(picture, row.turns[0].question, image_name=row.image_path, **known)
+    return explain(backend, asked, ExplainSettings(**options))
 
 
 def test_the_heat_of_the_wired_head_lies_on_the_thing_and_hiding_it_changes_the_answer(backend, case):

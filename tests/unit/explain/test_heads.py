@@ -13,7 +13,7 @@ from promvil_hf import masks
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.explain.answered import answer_tokens
 from promvil_hf.explain.head_atlas import HeadAtlas, benjamini_hochberg, p_values
-from promvil_hf.explain.heads import AskedTurn, head_atlas, head_rows, tell, turns_of
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell, turns_of
 from promvil_hf.key_expressions import KeyExpression
 from tests.unit.explain import wired
 
@@ -38,7 +38,7 @@ def told(backend):
 
 @pytest.fixture(scope="module")
 def atlas(backend, told):
-    return head_atlas(backend, told, shuffles=200)
+    return head_atlas(backend, told, Null(shuffles=200))
 
 
 def test_the_planted_head_ranks_first_and_passes_alone(atlas):
@@ -53,7 +53,7 @@ def test_the_planted_head_ranks_first_and_passes_alone(atlas):
 
 def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, told):
     some = told[:8]
-    found = head_atlas(backend, some, shuffles=1)
+    found = head_atlas(backend, some, Null(shuffles=1))
     theirs = []
     for one in some:
         [rows], _ = head_rows(backend, [(one.turn.request(), one.tokens)], [wired.PLANTED])
@@ -68,8 +68,8 @@ def test_a_head_without_an_answer_is_a_nan_with_its_count_and_harms_no_other(atl
 
 
 def test_batches_do_not_change_the_atlas(backend, told):
-    one = head_atlas(backend, told[:9], shuffles=5, batch_size=1)
-    many = head_atlas(backend, told[:9], shuffles=5, batch_size=4)
+    one = head_atlas(backend, told[:9], Null(shuffles=5), batch_size=1)
+    many = head_atlas(backend, told[:9], Null(shuffles=5), batch_size=4)
     np.testing.assert_allclose(one.rho, many.rho, atol=2e-3, equal_nan=True)  # ranks of near ties move with padding
     np.testing.assert_allclose(one.null, many.null, atol=2e-3, equal_nan=True)
     assert one.image_ids == many.image_ids
@@ -175,7 +175,7 @@ def test_what_cannot_be_used_is_counted_by_reason(backend):
     told, skipped = tell(backend, [*others, *good], decoding=SHORT)
     assert skipped == Counter({"no key expression": 1, "key expression not in the answer": 1})
     outside = dataclasses.replace(told[0], mask=masks.encode(np.zeros((96, 96))))
-    found = head_atlas(backend, [outside, *told[1:]], skipped=skipped, shuffles=3)
+    found = head_atlas(backend, [outside, *told[1:]], Null(shuffles=3), skipped=skipped)
     assert found.skipped["mask outside what the model sees"] == 1
     assert found.turns == 9
 
@@ -189,16 +189,16 @@ def test_a_told_answer_is_looked_at_like_an_own_one(backend):
 
 
 def test_what_cannot_be_computed_is_refused_with_a_sentence(backend, told):
-    with pytest.raises(ValueError, match="You passed 3 turns and null='images'.*at least 8.*null='cells'"):
+    with pytest.raises(ValueError, match="You passed 3 turns and the null 'images'.*at least 8.*the null 'cells'"):
         head_atlas(backend, told[:3])
-    with pytest.raises(ValueError, match="nulls are images, cells"):
-        head_atlas(backend, told, null="pixels")
+    with pytest.raises(ValueError, match="nulls are auto, images, cells"):
+        head_atlas(backend, told, Null("pixels"))
     with pytest.raises(ValueError, match="No turn is left to look at. 4 × no key expression"):
         head_atlas(backend, [], skipped={"no key expression": 4})
     with pytest.raises(ValueError, match="tell the model its answers, but toy-.* has none"):
         tell(backend, [dataclasses.replace(turns(1)[0], answer=None)], own_answers=False)
     with pytest.raises(ValueError, match="it is 'family' or 'fdr'"):
-        head_atlas(backend, told[:8], shuffles=1).passing(0.05, "none")
+        head_atlas(backend, told[:8], Null(shuffles=1)).passing(0.05, "none")
     gone = [dataclasses.replace(one, mask=masks.encode(np.zeros((96, 96)))) for one in told[:8]]
     with pytest.raises(ValueError, match="None of the 8 masks lies in what the model sees"):
-        head_atlas(backend, gone, shuffles=1)
+        head_atlas(backend, gone, Null(shuffles=1))
