@@ -1,44 +1,21 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """How a report is shown: a table for the terminal, and one static page with curves, tables and pictures of cases.
 
-Both say first what makes the number comparable, and why it may not be. Floor 5, no torch.
+Both say first what makes the number comparable, and why it may not be.
 """
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promvil_hf import pages
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.picture_folder import Pictures
+from promvil_hf.evaluation.report_text import fault_lines, listed, nested_lines, shown, text_table
 from promvil_hf.evaluation.results import Comparison, Report
 from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.intervals import PairedTest
-from promvil_hf.pages import (
-    BoxMark,
-    Content,
-    Html,
-    Series,
-    bullets,
-    code,
-    details,
-    facts,
-    figure,
-    gallery,
-    interval,
-    line_chart,
-    note,
-    number,
-    page,
-    paragraph,
-    section,
-    stat,
-    table,
-    tag,
-    tiles,
-    write,
-)
 
 
 CASES = 6  # pictures of each kind on a page
@@ -48,26 +25,21 @@ _GOLD, _SAID, _BEFORE = 0, 1, 2  # mark colours
 def table_text(report: Report) -> str:
     """The report for a terminal."""
     scores, spread = report.scores, report.scores["interval"]
+    told = _spread(spread["low"], spread["high"], spread["confidence"])
     head = [
         ("benchmark", f"{report.title}, {report.benchmark['rows']:,} rows of {report.benchmark['images']:,} images"),
         ("content hash", report.benchmark["content_hash"][:16]),
-        (scores["metric"], _with_interval(scores["value"], spread["low"], spread["high"], spread["confidence"])),
+        (scores["metric"], f"{shown(scores['value'])} {told or ''}".rstrip()),
     ]
-    head += [
-        (name, _short(value))
-        for name, value in scores.items()
-        if name
-        not in ("metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", scores["metric"])
-    ]
-    head += [(name, _told(value)) for name, value in scores["settings"].items() if value is not None]
+    own = {"metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", scores["metric"]}
+    head += [(name, shown(value)) for name, value in scores.items() if name not in own]
+    head += [(name, listed(value)) for name, value in scores["settings"].items() if value is not None]
     width = max(len(name) for name, _ in head)
     lines = [f"{name:<{width}}  {value}" for name, value in head]
     for title, rows in scores["tables"].items():
-        lines += ["", *_columns(title, rows)]
-    for name, count in scores["problems"].items():
-        lines.append(f"answers with the problem {name!r}: {count:,}")
-    for name, fault in report.faults.items():
-        lines.append(f"fault: {fault['count']:,} × {name}, e.g. {', '.join(fault['examples'][:3])}")
+        lines += ["", *text_table(*_header_and_rows(title, rows))]
+    lines += [f"answers with the problem {name!r}: {count:,}" for name, count in scores["problems"].items()]
+    lines += [f"fault: {line}" for line in fault_lines(report.faults)]
     lines += [f"warning: {told}" for told in report.benchmark["warnings"]]
     lines += [f"note: {told}" for told in _notes(scores)]
     return "\n".join(lines)
@@ -77,72 +49,81 @@ def write_page(
     path: str | os.PathLike, report: Report, pictures: Pictures | None = None, comparison: Comparison | None = None
 ) -> Path:
     """The report as one HTML file. With a comparison it also shows what changed, with pictures of both answers."""
-    return write(path, report_page(report, pictures, comparison))
+    return pages.write(path, report_page(report, pictures, comparison))
 
 
-def report_page(report: Report, pictures: Pictures | None = None, comparison: Comparison | None = None) -> Html:
+def report_page(report: Report, pictures: Pictures | None = None, comparison: Comparison | None = None) -> pages.Html:
     scores = report.scores
-    parts: list[Html] = [_headline(report)]
-    parts += [note("Read this first", told, warn=True) for told in (*report.benchmark["warnings"], *_notes(scores))]
+    parts: list[pages.Html] = [_headline(report)]
+    parts += [
+        pages.note("Read this first", told, warn=True) for told in (*report.benchmark["warnings"], *_notes(scores))
+    ]
     if comparison is not None:
         parts.append(_changes(comparison, pictures))
     if "level" in scores["tables"]:
         parts.append(_curve(report, comparison.before if comparison is not None else None))
-    parts += [_table_section(title, rows) for title, rows in scores["tables"].items()]
+    for title, rows in scores["tables"].items():
+        header, body = _header_and_rows(title, rows)
+        parts.append(pages.section(f"By {title}", pages.table(body, header)))
     if scores["problems"] or report.faults:
         parts.append(_faults(report))
     best, worst = _best_and_worst(report)
-    parts.append(section("Worst cases", _cases(worst, report, pictures)))
-    parts.append(section("Best cases", _cases(best, report, pictures)))
+    parts.append(pages.section("Worst cases", _cases(worst, report, pictures)))
+    parts.append(pages.section("Best cases", _cases(best, report, pictures)))
     parts.append(
-        section(
+        pages.section(
             "What makes this comparable",
-            facts(
+            pages.facts(
                 {
                     "benchmark": report.title,
                     "rows": f"{report.benchmark['rows']:,} of {report.benchmark['images']:,} images",
-                    "content hash": tag("code", report.benchmark["content_hash"]),
+                    "content hash": pages.tag("code", report.benchmark["content_hash"]),
                     "files": ", ".join(report.benchmark["files"]) or "made in memory",
-                    **{name: _told(value) for name, value in scores["settings"].items() if value is not None},
+                    **{name: listed(value) for name, value in scores["settings"].items() if value is not None},
                     "interval": f"{scores['interval']['confidence']:.0%}, {scores['interval']['method']} bootstrap over "
                     f"{scores['interval']['clusters']:,} images, {scores['interval']['resamples']:,} resamples, seed "
                     f"{scores['interval']['seed']}",
                 }
             ),
-            details("Where the answers come from", code(_told_lines(report.answers))),
-            details("Environment", code(_told_lines(report.environment))),
+            pages.details("Where the answers come from", pages.code(nested_lines(report.answers))),
+            pages.details("Environment", pages.code(nested_lines(report.environment))),
         )
     )
     lead = f"{report.benchmark['rows']:,} rows, scored by {scores['metric']}."
-    return page(f"{report.title}: {scores['metric']} {_short(scores['value'])}", *parts, lead=lead)
+    return pages.page(f"{report.title}: {scores['metric']} {shown(scores['value'])}", *parts, lead=lead)
 
 
-def _headline(report: Report) -> Html:
+def _headline(report: Report) -> pages.Html:
     scores, spread = report.scores, report.scores["interval"]
-    shown = [stat(scores["metric"], scores["value"], _spread(spread["low"], spread["high"], spread["confidence"]))]
+    stats = [
+        pages.stat(scores["metric"], scores["value"], _spread(spread["low"], spread["high"], spread["confidence"]))
+    ]
     wanted = (
         "mean_iou", "parse_rate", "ceiling@0.5", "accuracy", "precision", "recall", "yes_rate", "unknown_rate", "validity",
         "binary", "open", "tail", "head", "delta", "chance",
     )  # fmt: skip
-    shown += [stat(name, scores[name]) for name in wanted if scores.get(name) is not None and name != scores["metric"]]
-    shown.append(stat("rows", report.benchmark["rows"], f"{report.answers['rows_answered']:,} answered"))
-    return tiles(*shown)
+    stats += [
+        pages.stat(name, scores[name]) for name in wanted if scores.get(name) is not None and name != scores["metric"]
+    ]
+    stats.append(pages.stat("rows", report.benchmark["rows"], f"{report.answers['rows_answered']:,} answered"))
+    return pages.tiles(*stats)
 
 
-def _curve(report: Report, before: Report | None) -> Html:
+def _curve(report: Report, before: Report | None) -> pages.Html:
     metric = report.scores["metric"]
     series = []
     for name, one in (("before", before), (metric if before is None else "after", report)):
         levels = one.scores["tables"].get("level") if one is not None else None
         if levels:
             columns = ([line[key] for line in levels.values()] for key in ("accuracy", "low", "high"))
-            series.append(Series(name, list(levels), *columns))
+            series.append(pages.Series(name, list(levels), *columns))
     names, values = series[-1].x, series[-1].y
-    return section(
+    return pages.section(
         "Accuracy per level",
-        line_chart(
+        pages.line_chart(
             series,
-            alt=f"{metric} per level: {number(values[0])} at level {names[0]}, {number(values[-1])} at level {names[-1]}.",
+            alt=f"{metric} per level: {pages.number(values[0])} at level {names[0]}, "
+            f"{pages.number(values[-1])} at level {names[-1]}.",
             x_label="level",
             y_label=metric,
             y_range=(0.0, 1.0),
@@ -151,22 +132,20 @@ def _curve(report: Report, before: Report | None) -> Html:
     )
 
 
-def _table_section(title: str, rows: dict[str, dict]) -> Html:
+def _header_and_rows(title: str, rows: dict[str, dict]) -> tuple[list[str], list[list]]:
     header = [title, *next(iter(rows.values()))]
-    body = [[label, *(line.get(name) for name in header[1:])] for label, line in rows.items()]
-    return section(f"By {title}", table(body, header))
+    return header, [[label, *(line.get(name) for name in header[1:])] for label, line in rows.items()]
 
 
-def _faults(report: Report) -> Html:
+def _faults(report: Report) -> pages.Html:
     told = [f"{count:,} answers: {name}" for name, count in report.scores["problems"].items()]
-    told += [
-        f"{fault['count']:,} × {name} (e.g. {', '.join(fault['examples'][:3])})"
-        for name, fault in report.faults.items()
-    ]
-    return section(
+    told += fault_lines(report.faults)
+    return pages.section(
         "What was wrong with the answers",
-        paragraph("Answers are matched by id. Whatever could not be read or matched is counted here and scores 0."),
-        bullets(told),
+        pages.paragraph(
+            "Answers are matched by id. Whatever could not be read or matched is counted here and scores 0."
+        ),
+        pages.bullets(told),
     )
 
 
@@ -189,82 +168,84 @@ def _spread_out(rows: Sequence[dict]) -> list[dict]:
     return chosen
 
 
-def _changes_by_level(levels: Mapping[int, PairedTest]) -> Html:
+def _changes_by_level(levels: Mapping[int, PairedTest]) -> pages.Html:
     rows = []
     for level, test in levels.items():
         change = test.difference
         spread = _spread(change.low, change.high, change.confidence)
         rows.append([level, change.estimate, spread or "", test.p_value, test.rows, test.changed_rows])
-    return table(rows, ["level", "change", "interval", "p-value", "rows", "rows changed"])
+    return pages.table(rows, ["level", "change", "interval", "p-value", "rows", "rows changed"])
 
 
-def _changes(comparison: Comparison, pictures: Pictures | None) -> Html:
+def _changes(comparison: Comparison, pictures: Pictures | None) -> pages.Html:
     change = comparison.test.difference
     before = {row["id"]: row for row in comparison.before.rows}
     after = {row["id"]: row for row in comparison.after.rows}
 
-    def shown(ids: Sequence[str]) -> Content:
+    def cases(ids: Sequence[str]) -> pages.Content:
         rows = _spread_out([after[row_id] for row_id in ids])
         return _cases(rows, comparison.after, pictures, before)
 
-    return section(
+    return pages.section(
         "What changed",
-        tiles(
-            stat(
+        pages.tiles(
+            pages.stat(
                 f"change of {comparison.row_metric}",
                 change.estimate,
                 _spread(change.low, change.high, change.confidence),
             ),
-            stat("p-value", comparison.test.p_value, "paired permutation test over images"),
-            stat("rows better", len(comparison.better)),
-            stat("rows worse", len(comparison.worse)),
+            pages.stat("p-value", comparison.test.p_value, "paired permutation test over images"),
+            pages.stat("rows better", len(comparison.better)),
+            pages.stat("rows worse", len(comparison.worse)),
         ),
-        paragraph(str(comparison).partition("\n")[0]),
+        pages.paragraph(str(comparison).partition("\n")[0]),
         _changes_by_level(comparison.levels) if comparison.levels else None,
-        section("Better than before", shown(comparison.better), level=3),
-        section("Worse than before", shown(comparison.worse), level=3),
+        pages.section("Better than before", cases(comparison.better), level=3),
+        pages.section("Worse than before", cases(comparison.worse), level=3),
     )
 
 
 def _cases(
     rows: Sequence[dict], report: Report, pictures: Pictures | None, before: dict[str, dict] | None = None
-) -> Content:
+) -> pages.Content:
     if not rows:
-        return paragraph("None.")
-    return gallery(_case(row, report, pictures, before and before.get(row["id"])) for row in rows)
+        return pages.paragraph("None.")
+    return pages.gallery(_case(row, report, pictures, before and before.get(row["id"])) for row in rows)
 
 
-def _case(row: dict, report: Report, pictures: Pictures | None, was: dict | None) -> Html:
+def _case(row: dict, report: Report, pictures: Pictures | None, was: dict | None) -> pages.Html:
     said = _said(row)
-    lines: list[Content] = [
-        tag("strong", row["text"], class_="expression"), tag("br"),
-        f"{report.scores['metric'] if report.benchmark['kind'] != 'grounding' else 'IoU'} {_short(row['score'])}",
+    lines: list[pages.Content] = [
+        pages.tag("strong", row["text"], class_="expression"), pages.tag("br"),
+        f"{report.scores['metric'] if report.benchmark['kind'] != 'grounding' else 'IoU'} {shown(row['score'])}",
     ]  # fmt: skip
     if was is not None:
-        lines.append(f", before {_short(was['score'])}")
+        lines.append(f", before {shown(was['score'])}")
     if row.get("level"):
         lines.append(f" · level {row['level']}")
     if report.benchmark["kind"] != "grounding":
-        lines += [tag("br"), f"answer: {said}", tag("br"), f"truth: {_told(row['gold'])}"]
+        lines += [pages.tag("br"), f"answer: {said}", pages.tag("br"), f"truth: {listed(row['gold'])}"]
         if was is not None:
-            lines += [tag("br"), f"before: {_said(was)}"]
+            lines += [pages.tag("br"), f"before: {_said(was)}"]
     elif row.get("note"):
-        lines += [tag("br"), row["note"]]
-    lines += [tag("br"), tag("span", row["id"], class_="muted")]
+        lines += [pages.tag("br"), row["note"]]
+    lines += [pages.tag("br"), pages.tag("span", row["id"], class_="muted")]
     picture = _picture(row["image"], pictures)
     if picture is None:
-        return tag("figure", tag("figcaption", lines))
+        return pages.tag("figure", pages.tag("figcaption", lines))
     marks = list(_marks(row, was)) if report.benchmark["kind"] == "grounding" else []
-    return figure(picture, alt=f"The picture of the case: {row['text']}", boxes=marks, caption=lines, max_side=360)
+    return pages.figure(
+        picture, alt=f"The picture of the case: {row['text']}", boxes=marks, caption=lines, max_side=360
+    )
 
 
-def _marks(row: dict, was: dict | None) -> Iterator[BoxMark]:
+def _marks(row: dict, was: dict | None) -> Iterator[pages.BoxMark]:
     for box in _boxes(row["gold"]):
-        yield BoxMark(box, "truth", _GOLD, dashed=True)
+        yield pages.BoxMark(box, "truth", _GOLD, dashed=True)
     for place, box in enumerate(_boxes(row["said"])[:8]):
-        yield BoxMark(box, "answer" if place == 0 else f"answer {place + 1}", _SAID)
+        yield pages.BoxMark(box, "answer" if place == 0 else f"answer {place + 1}", _SAID)
     for box in _boxes(was["said"] if was else None)[:1]:
-        yield BoxMark(box, "before", _BEFORE)
+        yield pages.BoxMark(box, "before", _BEFORE)
 
 
 def _boxes(corners: Any) -> list[Box]:
@@ -282,18 +263,7 @@ def _picture(name: str, pictures: Pictures | None):
 
 
 def _said(row: dict) -> str:
-    return "no answer" if row["said"] is None else _told(row["said"])
-
-
-def _columns(title: str, rows: dict[str, dict]) -> list[str]:
-    header = [title, *next(iter(rows.values()))]
-    cells = [header, *([label, *(_short(line.get(name)) for name in header[1:])] for label, line in rows.items())]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(header))]
-    lines = []
-    for label, *numbers in cells:
-        shown = [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-        lines.append("  ".join([label.ljust(widths[0]), *shown]))
-    return lines
+    return "no answer" if row["said"] is None else listed(row["said"])
 
 
 def _notes(scores: dict[str, Any]) -> list[str]:
@@ -301,29 +271,7 @@ def _notes(scores: dict[str, Any]) -> list[str]:
     return [*scores["notes"], *([f"About the interval: {of_interval}."] if of_interval else [])]
 
 
-def _with_interval(value, low, high, confidence: float) -> str:
-    return f"{_short(value)} {_spread(low, high, confidence) or ''}".rstrip()
-
-
-def _spread(low, high, confidence: float) -> str | None:
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    return f"{interval(low, high)} ({confidence:.0%})"
-
-
-def _short(value: Any) -> str:
-    return "–" if value is None else str(value) if isinstance(value, (bool, str)) else number(value, 4)
-
-
-def _told(value: Any) -> str:
-    return ", ".join(map(_told, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _told_lines(values: dict, depth: int = 0) -> str:
-    lines = []
-    for name, value in values.items():
-        if isinstance(value, dict):
-            lines += [f"{'  ' * depth}{name}", _told_lines(value, depth + 1)]
-        else:
-            lines.append(f"{'  ' * depth}{name}: {_told(value)}")
-    return "\n".join(lines)
+def _spread(low: float | None, high: float | None, confidence: float) -> str | None:
+    """An interval with its confidence, None where there is none."""
+    found = pages.known_interval(low, high)
+    return found and f"{found} ({confidence:.0%})"

@@ -6,52 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from promvil_hf import pages
 from promvil_hf.boxes import Box
 from promvil_hf.explain.explanations import IOU_THRESHOLDS, REGIONS, Explanation
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.maps import is_shown
-from promvil_hf.pages import (
-    Bar,
-    BoxMark,
-    Content,
-    Heat,
-    Html,
-    MaskMark,
-    Series,
-    bar_chart,
-    bullets,
-    details,
-    facts,
-    figure,
-    fragment,
-    gallery,
-    heat_map,
-    interval,
-    line_chart,
-    note,
-    number,
-    page,
-    paragraph,
-    section,
-    stat,
-    table,
-    tag,
-    tiles,
-)
 
 
 Picture = Any  # what `promvil_hf.pages.figure` shows: an image, an array or a path
 _WORDS = 6  # segments of the vision logits that get a colour
 
 
-def explanation_part(one: Explanation, image: Picture) -> Html:
+def explanation_part(one: Explanation, image: Picture) -> pages.Html:
     """One answer: heat of each phrase, what the patches say, what hiding changes."""
-    return fragment(
-        tag("p", tag("strong", one.question), class_="expression"),
-        tag(
-            "p", "Answer: ", tag("strong", one.answer or "(nothing)"), f"  (right: {one.truth})" if one.truth else None
+    return pages.fragment(
+        pages.tag("p", pages.tag("strong", one.question), class_="expression"),
+        pages.tag(
+            "p",
+            "Answer: ",
+            pages.tag("strong", one.answer or "(nothing)"),
+            f"  (right: {one.truth})" if one.truth else None,
         ),
-        gallery(
+        pages.gallery(
             [*(_heat_figure(one, image, place) for place in range(len(one.keys))), _words_figure(one, image)],
             least_width=280,
         ),
@@ -59,15 +35,15 @@ def explanation_part(one: Explanation, image: Picture) -> Html:
     )
 
 
-def explanation_page(one: Explanation, image: Picture, atlas: HeadAtlas | None = None) -> Html:
+def explanation_page(one: Explanation, image: Picture, atlas: HeadAtlas | None = None) -> pages.Html:
     """A page about one answer."""
     looked = "the mean over all heads" if not one.heads else f"the heads {_heads(one.heads)} (layer.head)"
-    return page(
+    return pages.page(
         f"Why “{one.answer[:60] or '(nothing)'}”",
-        section("What the model looked at", explanation_part(one, image)),
-        section(
+        pages.section("What the model looked at", explanation_part(one, image)),
+        pages.section(
             "How to read this",
-            bullets(
+            pages.bullets(
                 [
                     f"Heat is attention, from the query that predicts each token to the image tokens: {looked}. Attention "
                     "shows where information was read, not that it decided the answer; the table of hidden regions does.",
@@ -79,15 +55,17 @@ def explanation_page(one: Explanation, image: Picture, atlas: HeadAtlas | None =
             ),
             None
             if atlas is not None or one.heads
-            else note(
+            else pages.note(
                 "No atlas was given",
-                paragraph(
+                pages.paragraph(
                     "The best heads of a model are found on many images with known masks: promvil explain --rows ... "
                     "writes atlas.json, and --atlas takes its best heads."
                 ),
             ),
         ),
-        section("Settings", facts({"model": one.model or "–", "heads": looked, "region": REGIONS[one.region]})),
+        pages.section(
+            "Settings", pages.facts({"model": one.model or "–", "heads": looked, "region": REGIONS[one.region]})
+        ),
         lead=one.question,
     )
 
@@ -101,32 +79,32 @@ def atlas_page(
     segmentation: Sequence[Mapping[str, Any]] = (),
     level: float = 0.05,
     control: str = "family",
-) -> Html:
+) -> pages.Html:
     """A page about a model: the map of its heads, the best of them, their null, examples."""
     best, passing = atlas.best(10), atlas.passing(level, control)
     layers, heads = atlas.rho.shape
     top = best[0] if best else None
     error = "family-wise error" if control == "family" else "false discovery rate"
-    return page(
+    return pages.page(
         f"Head atlas of {model}" if model else "Head atlas",
-        section(
+        pages.section(
             "In short",
-            tiles(
-                stat(
+            pages.tiles(
+                pages.stat(
                     "heads that look at what is named",
                     f"{int(passing.sum())} of {passing.size:,}",
                     f"{error} held at {level:g}, null: {atlas.settings.get('null', '?')}",
                 ),
-                stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
-                stat("its ρ", atlas.rho[top] if top else None, _of_best(atlas, top)),
-                stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
-                stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
+                pages.stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
+                pages.stat("its ρ", atlas.rho[top] if top else None, _of_best(atlas, top)),
+                pages.stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
+                pages.stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
             ),
             _skipped(atlas),
         ),
-        section(
+        pages.section(
             "Layer by head",
-            heat_map(
+            pages.heat_map(
                 atlas.rho,
                 alt=f"Spearman's rho of {layers} layers by {heads} heads",
                 row_label="layer",
@@ -137,7 +115,7 @@ def atlas_page(
                 caption="Mean rank correlation of a head's attention to the image with the mask of what is named, while it "
                 "is named. Rings: the best heads that pass. Grey: no score.",
             ),  # fmt: skip
-            heat_map(
+            pages.heat_map(
                 atlas.auroc - 0.5,
                 alt=f"AUROC above chance of {layers} layers by {heads} heads",
                 row_label="layer",
@@ -147,41 +125,43 @@ def atlas_page(
                 caption="The same as a chance of telling inside from outside, which does not grow with the mask.",
             ),  # fmt: skip
         ),
-        section("Best heads", _best_table(atlas, best, passing)),
-        section("Chance", *_null_part(atlas, best, level)),
-        section("Segmentation", _segmentation_part(explanations, segmentation)) if explanations else None,
-        section(
+        pages.section("Best heads", _best_table(atlas, best, passing)),
+        pages.section("Chance", *_null_part(atlas, best, level)),
+        pages.section("Segmentation", _segmentation_part(explanations, segmentation)) if explanations else None,
+        pages.section(
             "Examples",
             (
-                details(f"{one.name}: {one.question} {one.answer}", explanation_part(one, picture), opened=place < 3)
+                pages.details(
+                    f"{one.name}: {one.question} {one.answer}", explanation_part(one, picture), opened=place < 3
+                )
                 for place, one in enumerate(explanations)
                 if (picture := open_image(one.image)) is not None
             ),
         )
         if explanations
         else None,
-        section("Settings", facts({name: str(value) for name, value in atlas.settings.items()})),
+        pages.section("Settings", pages.facts({name: str(value) for name, value in atlas.settings.items()})),
         lead="Which attention heads look at what the words name, and how sure that is.",
     )
 
 
-def _heat_figure(one: Explanation, image: Picture, place: int) -> Html:
+def _heat_figure(one: Explanation, image: Picture, place: int) -> pages.Html:
     key = one.keys[place]
     heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
-    caption: list[Content] = [tag("strong", key.text, class_="expression")]
+    caption: list[pages.Content] = [pages.tag("strong", key.text, class_="expression")]
     if key.heat_iou:
         best = int(np.argmax(key.heat_iou))
         caption.append(
-            f" – IoU with its mask {number(key.heat_iou[best])} (above {IOU_THRESHOLDS[best]:.0%} of the range)"
+            f" – IoU with its mask {pages.number(key.heat_iou[best])} (above {IOU_THRESHOLDS[best]:.0%} of the range)"
         )
-    return figure(
+    return pages.figure(
         image,
         alt=f"Attention while the model wrote “{key.text}”.",
-        heat=Heat(heat, low=0.0, label="attention"),
+        heat=pages.Heat(heat, low=0.0, label="attention"),
         boxes=[
-            *(BoxMark(Box(*corners)) for corners in key.boxes),
+            *(pages.BoxMark(Box(*corners)) for corners in key.boxes),
             *(
-                BoxMark(Box(*corners), "hidden", dashed=True)
+                pages.BoxMark(Box(*corners), "hidden", dashed=True)
                 for corners in one.hidden_boxes
                 if corners not in key.boxes
             ),
@@ -190,26 +170,28 @@ def _heat_figure(one: Explanation, image: Picture, place: int) -> Html:
     )
 
 
-def _words_figure(one: Explanation, image: Picture) -> Html:
+def _words_figure(one: Explanation, image: Picture) -> pages.Html:
     said = np.array(one.said)
     found, counts = np.unique(said[said >= 0], return_counts=True)
     order = np.argsort(-counts, kind="stable")
     shown = [int(found[k]) for k in order if is_shown(one.words.get(int(found[k]), ""))]
-    marks = [MaskMark(said == token, one.words[token].strip(), place) for place, token in enumerate(shown[:_WORDS])]
+    marks = [
+        pages.MaskMark(said == token, one.words[token].strip(), place) for place, token in enumerate(shown[:_WORDS])
+    ]
     ious = [key.words_iou for key in one.keys if key.words_iou is not None]
-    return figure(
+    return pages.figure(
         image,
         alt="What the image tokens would say.",
         masks=marks,
         caption=[
             f"What the patches say: {len(shown)} words"
             + (f", the {_WORDS} largest in colour" if len(shown) > _WORDS else ""),
-            f" – IoU of the phrase's own words with its mask {number(float(np.mean(ious)))}" if ious else None,
+            f" – IoU of the phrase's own words with its mask {pages.number(float(np.mean(ious)))}" if ious else None,
         ],
     )
 
 
-def _hidden_table(one: Explanation) -> Html | None:
+def _hidden_table(one: Explanation) -> pages.Html | None:
     if not one.hidden:
         return None
     before = one.hidden.get("original", one.answer).strip()
@@ -217,21 +199,21 @@ def _hidden_table(one: Explanation) -> Html | None:
         [kind, said or "(nothing)", "–" if kind == "original" else "yes" if said.strip() != before else "no"]
         for kind, said in one.hidden.items()
     ]
-    return table(rows, ["hidden", "answer", "changed"], caption=f"What was hidden: {REGIONS[one.region]}.")
+    return pages.table(rows, ["hidden", "answer", "changed"], caption=f"What was hidden: {REGIONS[one.region]}.")
 
 
-def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray) -> Html:
+def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray) -> pages.Html:
     rows = []
     for place in best:
         spread = atlas.interval(*place)
         rows.append(
             [
-                f"{place[0]}.{place[1]}", f"{number(atlas.rho[place])} {interval(spread.low, spread.high)}",
+                f"{place[0]}.{place[1]}", f"{pages.number(atlas.rho[place])} {pages.interval(spread.low, spread.high)}",
                 atlas.rho[place] / atlas.ceiling if atlas.ceiling else None, atlas.auroc[place], atlas.p_head[place],
                 atlas.p_family[place], atlas.q_value[place], bool(passing[place]), int(atlas.tokens[place]),
             ]
         )  # fmt: skip
-    return table(
+    return pages.table(
         rows,
         ["layer.head", "ρ", "ρ / largest", "AUROC", "p alone", "p in the family", "q", "passes", "tokens"],
         caption="Sorted by ρ; intervals draw whole images.",
@@ -239,33 +221,33 @@ def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.n
     )
 
 
-def _null_part(atlas: HeadAtlas, best: Sequence[tuple[int, int]], level: float) -> list[Html]:
+def _null_part(atlas: HeadAtlas, best: Sequence[tuple[int, int]], level: float) -> list[pages.Html]:
     """The best ρ of any head under each shuffle, as a curve, and the best heads beside its borders."""
     most = (
         np.sort(np.nanmax(atlas.null.reshape(len(atlas.null), -1), axis=1)) if np.isfinite(atlas.null).any() else None
     )
     if most is None:
-        return [paragraph("No shuffle gave a score.")]
+        return [pages.paragraph("No shuffle gave a score.")]
     share = 1 - np.arange(len(most)) / len(most)
     step = max(1, len(most) // 40)
-    curve = line_chart(
-        [Series("best of all heads, wrong masks", most[::step].tolist(), share[::step].tolist())],
+    curve = pages.line_chart(
+        [pages.Series("best of all heads, wrong masks", most[::step].tolist(), share[::step].tolist())],
         alt="Share of shuffles whose best head reaches a rho.", x_label="ρ of the best head", y_label="share of shuffles",
         caption=f"{len(most)} shuffles gave each turn a wrong mask. The best head of a shuffle still reaches "
-        f"{number(float(np.quantile(most, 1 - level)))} once in {round(1 / level)} times.",
+        f"{pages.number(float(np.quantile(most, 1 - level)))} once in {round(1 / level)} times.",
     )  # fmt: skip
-    bars = [Bar(f"head {layer}.{head}", float(atlas.rho[layer, head])) for layer, head in best[:5]]
-    bars.append(Bar(f"best of a shuffle, {1 - level:.0%}", float(np.quantile(most, 1 - level)), colour=1))
-    return [curve, bar_chart(bars, alt="The best heads beside chance.")]
+    bars = [pages.Bar(f"head {layer}.{head}", float(atlas.rho[layer, head])) for layer, head in best[:5]]
+    bars.append(pages.Bar(f"best of a shuffle, {1 - level:.0%}", float(np.quantile(most, 1 - level)), colour=1))
+    return [curve, pages.bar_chart(bars, alt="The best heads beside chance.")]
 
 
-def segmentation_rows(explanations: Sequence[Explanation]) -> list[list[Content]]:
+def segmentation_rows(explanations: Sequence[Explanation]) -> list[list[pages.Content]]:
     """Mean IoU with given masks: of the heat at each threshold, and of the words that patches say."""
     keys = [key for one in explanations for key in one.keys if key.heat_iou is not None]
     if not keys:
         return []
     heat = np.array([key.heat_iou for key in keys], float).mean(0)
-    rows: list[list[Content]] = [
+    rows: list[list[pages.Content]] = [
         [f"best heads, above {threshold:.0%}", float(value), len(keys)]
         for threshold, value in zip(IOU_THRESHOLDS, heat, strict=True)
     ]
@@ -280,12 +262,14 @@ def words_per_picture(explanations: Sequence[Explanation]) -> float:
     return sum(map(len, said)) / len(said)
 
 
-def _segmentation_part(explanations: Sequence[Explanation], table_rows: Sequence[Mapping[str, Any]]) -> list[Content]:
+def _segmentation_part(
+    explanations: Sequence[Explanation], table_rows: Sequence[Mapping[str, Any]]
+) -> list[pages.Content]:
     given = segmentation_rows(explanations)
-    parts: list[Content] = []
+    parts: list[pages.Content] = []
     if given:
         parts.append(
-            table(
+            pages.table(
                 given,
                 ["from", "mean IoU", "phrases"],
                 caption="Against the masks that came with the rows. Patches say "
@@ -294,27 +278,27 @@ def _segmentation_part(explanations: Sequence[Explanation], table_rows: Sequence
         )
     if table_rows:
         parts.append(
-            table(
+            pages.table(
                 [[r["threshold"], r["iou"], r["tokens_per_sample"], r["samples"], r["processed"]] for r in table_rows],
                 ["threshold", "IoU", "words per sample", "samples", "processed"],
                 caption="Vision logits against a detector and segmenter that look for every word, as in FiVL's table.",
             )
         )
-    return parts or [paragraph("No phrase came with a mask.")]
+    return parts or [pages.paragraph("No phrase came with a mask.")]
 
 
 def _of_best(atlas: HeadAtlas, top: tuple[int, int] | None) -> str | None:
     if top is None:
         return None
     spread = atlas.interval(*top)
-    return f"{interval(spread.low, spread.high)}; at most {number(atlas.ceiling)} with these masks"
+    return f"{pages.interval(spread.low, spread.high)}; at most {pages.number(atlas.ceiling)} with these masks"
 
 
-def _skipped(atlas: HeadAtlas) -> Html | None:
+def _skipped(atlas: HeadAtlas) -> pages.Html | None:
     if not atlas.skipped:
         return None
     told = "; ".join(f"{count:,} × {reason}" for reason, count in atlas.skipped.items())
-    return paragraph(f"Left out: {told}.")
+    return pages.paragraph(f"Left out: {told}.")
 
 
 def _heads(heads: Sequence[Sequence[int]]) -> str:

@@ -29,9 +29,9 @@ def note(head: str, *content: Content, warn: bool = False) -> Html:
     return tag("div", tag("p", head, class_="head"), content, class_="note warn" if warn else "note", role="note")
 
 
-def code(text: str, wrap: bool = False) -> Html:
-    """Text in fixed width, every blank kept. It scrolls, or wraps if asked to."""
-    return tag("pre", tag("code", text), class_="wrap" if wrap else None, tabindex=None if wrap else 0)
+def code(text: str) -> Html:
+    """Text in fixed width, every blank kept. It scrolls."""
+    return tag("pre", tag("code", text), tabindex=0)
 
 
 def marked_text(spans: Iterable[tuple[str, bool]]) -> Html:
@@ -52,8 +52,8 @@ def facts(pairs: Mapping[str, Content] | Iterable[tuple[str, Content]]) -> Html:
     return tag("dl", [(tag("dt", name), tag("dd", _shown(value))) for name, value in pairs], class_="facts")
 
 
-def bullets(items: Iterable[Content], numbered: bool = False) -> Html:
-    return tag("ol" if numbered else "ul", [tag("li", item) for item in items], class_="list")
+def bullets(items: Iterable[Content]) -> Html:
+    return tag("ul", [tag("li", item) for item in items], class_="list")
 
 
 def stat(label: str, value: Content, detail: Content = None) -> Html:
@@ -82,12 +82,11 @@ def table(
     *,
     caption: Content = None,
     numeric: Iterable[int] | None = None,
-    row_names: bool = True,
 ) -> Html:
     """A table that scrolls sideways where it is wider than the screen.
 
     Columns that hold nothing but numbers stand flush right; `numeric` names them where the cells are text already, as
-    in "0.61 [0.58, 0.64]". `row_names` makes the first cell of each row its heading.
+    in "0.61 [0.58, 0.64]". The first cell of each row is its heading.
     """
     rows = [list(row) for row in rows]
     width = len(header) or (len(rows[0]) if rows else 0)
@@ -106,11 +105,7 @@ def table(
 
     head = tag("thead", tag("tr", [cell("th", c, header[c], scope="col") for c in columns])) if header else None
     body = [
-        tag(
-            "tr",
-            [cell("th", c, row[c], scope="row") if row_names and c == 0 else cell("td", c, row[c]) for c in columns],
-        )
-        for row in rows
+        tag("tr", [cell("th", 0, row[0], scope="row"), *(cell("td", c, row[c]) for c in columns[1:])]) for row in rows
     ]
     return tag(
         "figure",
@@ -152,6 +147,18 @@ def number(value: float | None, digits: int = 3) -> str:
 def interval(low: float, high: float, digits: int = 3) -> str:
     """An interval as people write it: [0.580, 0.641]."""
     return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def known_interval(low: float | None, high: float | None, digits: int = 3) -> str | None:
+    """The interval, or None where a bound is not known."""
+    known = low is not None and high is not None and math.isfinite(low) and math.isfinite(high)
+    return interval(low, high, digits) if known else None
+
+
+def estimate(value: float | None, low: float | None, high: float | None, digits: int = 3) -> str:
+    """A number with its interval where there is one: 0.610 [0.580, 0.641]."""
+    spread = known_interval(low, high, digits)
+    return f"{number(value, digits)} {spread}" if spread else number(value, digits)
 
 
 def _shown(content: Content) -> Content:

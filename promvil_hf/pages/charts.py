@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promvil_hf.pages.blocks import NO_NUMBER, details, interval, number, table
+from promvil_hf.pages.blocks import NO_NUMBER, details, estimate, known_interval, number, table
 from promvil_hf.pages.colours import SERIES_LIGHT, as_hex, diverging, sequential
-from promvil_hf.pages.elements import Content, Html, described, tag
+from promvil_hf.pages.elements import Content, Html, captioned, described, short, tag
 from promvil_hf.pages.figures import Heat, colour_bar, heat_indices
 
 
@@ -63,7 +63,7 @@ def line_chart(
         chart,
         tag("p", x_label, class_="axis-name below") if x_label else None,
         _key(curves) if len(curves) > 1 else None,
-        tag("figcaption", caption) if caption is not None else None,
+        captioned(caption),
         _numbers(curves, names, x_label) if all(curve.is_short for curve in curves) else None,
         class_="chart",
     )
@@ -99,7 +99,7 @@ def plotted(
     y_ticks, y_names = _ticks(y_low, y_high, 5)
     for y, text in zip(y_ticks, y_names, strict=True):
         drawn.append(_line(_LEFT, down(y), _WIDTH - _RIGHT, down(y), "rule"))
-        drawn.append(tag("text", text, x=_LEFT - 8, y=_short(down(y) + 4), text_anchor="end"))
+        drawn.append(tag("text", text, x=_LEFT - 8, y=short(down(y) + 4), text_anchor="end"))
     drawn.append(_line(_LEFT, _HEIGHT - _BOTTOM, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM, "axis"))
     x_ticks, x_names = (range(len(names)), names) if named else _ticks(x_low, x_high, 6)
     room = int((_WIDTH - _LEFT - _RIGHT) / max(len(x_names), 1) / 7)  # characters; the whole names stand below
@@ -108,7 +108,7 @@ def plotted(
         return text if len(text) <= room else text[: max(room - 1, 1)] + "…"
 
     for x, text in zip(x_ticks, x_names, strict=True):
-        drawn.append(tag("text", cut(text), x=_short(across(x)), y=_HEIGHT - _BOTTOM + 18, text_anchor="middle"))
+        drawn.append(tag("text", cut(text), x=short(across(x)), y=_HEIGHT - _BOTTOM + 18, text_anchor="middle"))
 
     shapes = []
     step = 7.0 if named and len(curves) > 1 else 0.0  # apart, so that intervals do not hide each other
@@ -128,20 +128,16 @@ def bar_chart(
     bars: Sequence[Bar],
     *,
     alt: str,
-    value_range: tuple[float, float] | None = None,
     caption: Content = None,
-    digits: int = 3,
 ) -> Html:
     """Bars from 0 to the right (or left), each with its number and interval in words."""
     if not bars:
         raise ValueError("You passed no bars to bar_chart: pass at least one.")
     known = [v for bar in bars for v in (bar.value, bar.low, bar.high) if v is not None and math.isfinite(v)]
-    low, high = value_range or (min([0.0, *known]), max([0.0, *known]) or 1.0)
-    if not low < high:
-        raise ValueError(f"You passed value_range={value_range}: the first number must lie below the second.")
+    low, high = min([0.0, *known]), max([0.0, *known]) or 1.0
 
     def share(value: float) -> float:
-        return min(max((value - low) / (high - low), 0.0), 1.0)
+        return (value - low) / (high - low)
 
     zero = share(0.0)
     rows = []
@@ -152,30 +148,23 @@ def bar_chart(
             start, end = sorted((zero, share(bar.value)))
             side = " negative" if bar.value < 0 else ""
             track.append(tag("span", class_=f"fill{side} s{bar.colour % _COLOURS}", style=_between(start, end)))
-        track.append(tag("span", class_="zero", style=f"left:{_short(100 * zero)}%"))
-        spread = None
-        if (
-            is_known
-            and bar.low is not None
-            and bar.high is not None
-            and math.isfinite(bar.low)
-            and math.isfinite(bar.high)
-        ):
+        track.append(tag("span", class_="zero", style=f"left:{short(100 * zero)}%"))
+        spread = known_interval(bar.low, bar.high) if is_known else None
+        if spread:
             track.append(tag("span", class_="span", style=_between(share(bar.low), share(bar.high))))
-            spread = tag("small", interval(bar.low, bar.high, digits))
-        amount = number(bar.value, digits) if is_known else NO_NUMBER
+        amount = number(bar.value) if is_known else NO_NUMBER
         rows.append(
             tag(
                 "li",
                 tag("span", bar.label),
                 tag("span", track, class_="track", aria_hidden="true"),
-                tag("span", amount, " " if spread else None, spread, class_="amount"),
+                tag("span", amount, [" ", tag("small", spread)] if spread else None, class_="amount"),
             )
         )
     return tag(
         "figure",
         tag("ul", rows, class_="bars", aria_label=described(alt)),
-        tag("figcaption", caption) if caption is not None else None,
+        captioned(caption),
         class_="chart",
     )
 
@@ -216,27 +205,27 @@ def heat_map(
         tag(
             "rect",
             tag("title", f"{row_label} {row}, {column_label} {column}: {number(values[row, column])}"),
-            x=_short(left + column * cell),
-            y=_short(row * cell),
-            width=_short(cell),
-            height=_short(cell),
+            x=short(left + column * cell),
+            y=short(row * cell),
+            width=short(cell),
+            height=short(cell),
             shape_rendering="crispEdges",
             **({"class_": "missing"} if index < 0 else {"fill": as_hex(colours[index])}),
         )
         for (row, column), index in np.ndenumerate(indices)
     ]
     for row, column in rings:
-        place = {"cx": _short(left + (column + 0.5) * cell), "cy": _short((row + 0.5) * cell), "r": _short(cell * 0.5)}
+        place = {"cx": short(left + (column + 0.5) * cell), "cy": short((row + 0.5) * cell), "r": short(cell * 0.5)}
         drawn += [tag("circle", class_="ring-casing", **place), tag("circle", class_="ring", **place)]
     for row in _every(rows, cell, 16):
-        drawn.append(tag("text", row, x=left - 7, y=_short((row + 0.5) * cell + 4), text_anchor="end"))
+        drawn.append(tag("text", row, x=left - 7, y=short((row + 0.5) * cell + 4), text_anchor="end"))
     for column in _every(columns, cell, 24):
         drawn.append(
             tag(
                 "text",
                 column,
-                x=_short(left + (column + 0.5) * cell),
-                y=_short(rows * cell + 16),
+                x=short(left + (column + 0.5) * cell),
+                y=short(rows * cell + 16),
                 text_anchor="middle",
             )
         )
@@ -244,17 +233,17 @@ def heat_map(
         "svg",
         tag("title", described(alt)),
         drawn,
-        viewBox=f"0 0 {_short(width)} {_short(height)}",
+        viewBox=f"0 0 {short(width)} {short(height)}",
         role="img",
         class_="small" if width < 300 else None,
-        style=f"max-width:{_short(1.35 * width)}px",
+        style=f"max-width:{short(1.35 * width)}px",
     )
     return tag(
         "figure",
         tag("p", f"{row_label} ↓  {column_label} →", class_="axis-name"),
         chart,
         colour_bar(lowest, highest, signed, label),
-        tag("figcaption", caption) if caption is not None else None,
+        captioned(caption),
         class_="chart",
     )
 
@@ -292,15 +281,17 @@ def _drawn(curve: _Curve, across, down, bars: bool) -> list[Html]:
     lows, highs = down(curve.low), down(curve.high)
     if bars:
         for x, low, high in zip(xs[spread], lows[spread], highs[spread], strict=True):
-            path = f"M{_short(x)} {_short(low)}V{_short(high)}M{_short(x - 4)} {_short(low)}h8M{_short(x - 4)} {_short(high)}h8"
+            path = (
+                f"M{short(x)} {short(low)}V{short(high)}M{short(x - 4)} {short(low)}h8M{short(x - 4)} {short(high)}h8"
+            )
             drawn.append(tag("path", d=path, class_=f"whisker s{curve.colour}"))
     else:
         for run in _runs(spread):
-            there = [f"{_short(x)} {_short(y)}" for x, y in zip(xs[run], highs[run], strict=True)]
-            back = [f"{_short(x)} {_short(y)}" for x, y in zip(xs[run][::-1], lows[run][::-1], strict=True)]
+            there = [f"{short(x)} {short(y)}" for x, y in zip(xs[run], highs[run], strict=True)]
+            back = [f"{short(x)} {short(y)}" for x, y in zip(xs[run][::-1], lows[run][::-1], strict=True)]
             drawn.append(tag("path", d=f"M{'L'.join(there + back)}Z", class_=f"band s{curve.colour}"))
     for run in _runs(np.isfinite(ys)):
-        points = "L".join(f"{_short(x)} {_short(y)}" for x, y in zip(xs[run], ys[run], strict=True))
+        points = "L".join(f"{short(x)} {short(y)}" for x, y in zip(xs[run], ys[run], strict=True))
         drawn.append(tag("path", d=f"M{points}", class_=f"curve s{curve.colour}", stroke_dasharray=curve.dash))
     if curve.is_short:
         drawn += [_point(x, y, curve) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
@@ -310,13 +301,13 @@ def _drawn(curve: _Curve, across, down, bars: bool) -> list[Html]:
 def _point(x: float, y: float, curve: _Curve) -> Html:
     name = f"point s{curve.colour}"
     if curve.shape == 0:
-        return tag("circle", cx=_short(x), cy=_short(y), r=4.5, class_=name)
+        return tag("circle", cx=short(x), cy=short(y), r=4.5, class_=name)
     corners = (
         ((-4, -4), (4, -4), (4, 4), (-4, 4)),
         ((0, -5.2), (5, 4), (-5, 4)),
         ((0, -5.5), (5.5, 0), (0, 5.5), (-5.5, 0)),
     )[curve.shape - 1]
-    return tag("path", d=f"M{'L'.join(f'{_short(x + dx)} {_short(y + dy)}' for dx, dy in corners)}Z", class_=name)
+    return tag("path", d=f"M{'L'.join(f'{short(x + dx)} {short(y + dy)}' for dx, dy in corners)}Z", class_=name)
 
 
 def key_line(curve: _Curve, **attributes: object) -> Html:
@@ -340,9 +331,7 @@ def _numbers(curves: Sequence[_Curve], names: Sequence[str], x_label: str) -> Ht
         cells = []
         for known in by_place:
             y, low, high = known.get(place, (None, math.nan, math.nan))
-            cells.append(
-                f"{number(y)} {interval(low, high)}" if math.isfinite(low) and math.isfinite(high) else number(y)
-            )
+            cells.append(estimate(y, low, high))
         rows.append([names[int(place)] if names else number(place), *cells])
     header = [x_label or "x", *(curve.name for curve in curves)]
     return details("Numbers", table(rows, header, numeric=range(1, len(header))), quiet=True)
@@ -382,12 +371,8 @@ def _runs(flags: np.ndarray) -> list[slice]:
 
 
 def _line(x0: float, y0: float, x1: float, y1: float, name: str) -> Html:
-    return tag("path", d=f"M{_short(x0)} {_short(y0)}L{_short(x1)} {_short(y1)}", class_=name)
+    return tag("path", d=f"M{short(x0)} {short(y0)}L{short(x1)} {short(y1)}", class_=name)
 
 
 def _between(start: float, end: float) -> str:
-    return f"left:{_short(100 * start)}%;width:{_short(100 * (end - start))}%"
-
-
-def _short(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"left:{short(100 * start)}%;width:{short(100 * (end - start))}%"

@@ -49,9 +49,9 @@ def diverging() -> np.ndarray:
     return _srgb(lightness=0.95 - 0.45 * strength, chroma=0.15 * strength, hue=np.where(t < 0, 252.0, 48.0))
 
 
-def css_gradient(colours: np.ndarray, stops: int = 12) -> str:
+def css_gradient(colours: np.ndarray) -> str:
     """The map as a CSS gradient from left to right."""
-    chosen = colours[np.linspace(0, len(colours) - 1, stops).round().astype(int)]
+    chosen = colours[np.linspace(0, len(colours) - 1, 12).round().astype(int)]
     return f"linear-gradient(90deg,{','.join(as_hex(colour) for colour in chosen)})"
 
 

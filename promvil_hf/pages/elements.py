@@ -86,6 +86,16 @@ def described(alt: str) -> str:
     return alt
 
 
+def captioned(caption: Content) -> Html | None:
+    """The caption of a figure, where it has one."""
+    return None if caption is None else tag("figcaption", caption)
+
+
+def short(value: float) -> str:
+    """A length or a coordinate with at most two decimals."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
 def fragment(*children: Content) -> Html:
     """Several contents one after the other."""
     return _assemble(children)

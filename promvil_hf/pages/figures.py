@@ -20,7 +20,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.pages.blocks import number
 from promvil_hf.pages.colours import MARKS, css_gradient, diverging, sequential
-from promvil_hf.pages.elements import Content, Html, described, tag
+from promvil_hf.pages.elements import Content, Html, captioned, described, short, tag
 from promvil_hf.phrases import PhraseChain
 
 
@@ -77,13 +77,11 @@ def figure(
     masks: Iterable[np.ndarray | MaskMark] = (),
     heat: np.ndarray | Heat | None = None,
     caption: Content = None,
-    legend: bool | None = None,
     max_side: int = 640,
 ) -> Html:
     """One picture and what is to be seen on it. `alt` says in words what it shows.
 
-    Labels stand on the picture; where one is long they become numbers explained below (`legend=True` does so always,
-    `legend=False` never).
+    Labels stand on the picture; where one is long they become numbers explained below.
     """
     source, size = _embedded(image, max_side)
     boxes = [mark if isinstance(mark, BoxMark) else BoxMark(mark) for mark in boxes]
@@ -92,8 +90,7 @@ def figure(
         heat = Heat(heat)
     box_colours = [_colour(mark.colour, index) for index, mark in enumerate(boxes)]
     mask_colours = [_colour(mark.colour, index) for index, mark in enumerate(masks)]
-    named = [mark.label for mark in boxes if mark.label]
-    explained = any(len(label) > _LONGEST_TAG for label in named) if legend is None else legend
+    explained = any(len(mark.label) > _LONGEST_TAG for mark in boxes)
     tags = [str(index) if mark.label and explained else mark.label for index, mark in enumerate(boxes, start=1)]
 
     layers: list[Html] = [tag("img", src=source, alt=described(alt), width=size[0], height=size[1], decoding="async")]
@@ -126,7 +123,7 @@ def figure(
         ),
         _legend(entries),
         colour_bar(low, high, heat.signed, heat.label) if heat is not None else None,
-        tag("figcaption", caption) if caption is not None else None,
+        captioned(caption),
     )
 
 
@@ -166,7 +163,7 @@ def strip(image: Picture, panels: Sequence[Panel], *, alt: str, max_side: int = 
     return tag("ol", shown, class_="strip")
 
 
-def chain_strip(image: Picture, chain: PhraseChain, *, alt: str, max_side: int = 480) -> Html:
+def chain_strip(image: Picture, chain: PhraseChain, *, alt: str) -> Html:
     """A chain level by level: each step's boxes drawn solid, those of the steps it leans on dashed in their own colour."""
     levels = chain.levels
     panels = []
@@ -188,7 +185,7 @@ def chain_strip(image: Picture, chain: PhraseChain, *, alt: str, max_side: int =
         if not step.target.boxes:
             entries.append((None, tag("span", "no box", class_="muted")))
         panels.append(Panel(_legend(entries), marks, f"Level {levels[index]}"))
-    return strip(image, panels, alt=alt, max_side=max_side)
+    return strip(image, panels, alt=alt)
 
 
 def colour_bar(low: float, high: float, signed: bool = False, label: str = "") -> Html:
@@ -255,10 +252,10 @@ def _box_layers(
     drawn = []
     for mark, colour in zip(boxes, colours, strict=True):
         place = {
-            "x": _short(mark.box.x0 * width),
-            "y": _short(mark.box.y0 * height),
-            "width": _short((mark.box.x1 - mark.box.x0) * width),
-            "height": _short((mark.box.y1 - mark.box.y0) * height),
+            "x": short(mark.box.x0 * width),
+            "y": short(mark.box.y0 * height),
+            "width": short((mark.box.x1 - mark.box.x0) * width),
+            "height": short((mark.box.y1 - mark.box.y0) * height),
         }
         dashed = " dashed" if mark.dashed else ""
         drawn += [tag("rect", class_="casing", **place), tag("rect", class_=f"edge m{colour}{dashed}", **place)]
@@ -390,9 +387,5 @@ def _data_address(image: Image.Image, kind: str, **options: object) -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _short(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
-
-
 def _percent(share: float) -> str:
-    return f"{_short(100 * max(share, 0.0))}%"
+    return f"{short(100 * max(share, 0.0))}%"

@@ -2,18 +2,20 @@
 """One row type for every benchmark, and the benchmark as a value: split, kind, rows, a hash of their content, warnings.
 
 Two people who report the same hash evaluated the same questions with the same truth, whatever files they read them
-from. Floor 2: standard library only.
+from.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from promvil_hf.boxes import Box
+from promvil_hf.files import read_records
 from promvil_hf.frames import ImageSize
 from promvil_hf.phrases import GroundedPhrase
 
@@ -57,17 +59,24 @@ class BenchmarkRow:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Rows in file order. `choices_file` is GQA's, by question id."""
+    """Rows in file order. `choices_file` is GQA's, by question id. A warning that is None is none."""
 
     name: str
     split: str
     kind: str
-    rows: tuple[BenchmarkRow, ...]
-    files: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
+    rows: Sequence[BenchmarkRow]
+    files: Sequence[str | Path] = ()
+    warnings: Sequence[str | None] = ()
     choices_file: Mapping[str, Mapping] | None = field(default=None, repr=False)
 
     def __post_init__(self):
+        values = {
+            "rows": tuple(self.rows),
+            "files": tuple(map(str, self.files)),
+            "warnings": tuple(warning for warning in self.warnings if warning),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
         if self.kind not in KINDS:
             raise ValueError(f"You passed kind={self.kind!r}: it is one of {', '.join(KINDS)}.")
         twice = [row_id for row_id, count in Counter(row.id for row in self.rows).items() if count > 1]
@@ -104,6 +113,11 @@ class Benchmark:
             "files": list(self.files),
             "warnings": list(self.warnings),
         }
+
+
+def numbered_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a file, each with the words that say where it stands."""
+    return ((f"{path} row {number}", record) for number, record in enumerate(read_records(path), 1))
 
 
 def left_out(reasons: Iterable[str]) -> list[str]:

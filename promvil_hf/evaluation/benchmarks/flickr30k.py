@@ -55,7 +55,7 @@ def read_flickr30k(files: Files, split: str = "test") -> Benchmark:
                     )
                 )
     warnings = [*left_out(lost), size_warning("flickr30k", split, len(rows), "phrases with a box")]
-    return Benchmark("flickr30k", split, "grounding", tuple(rows), (str(folder),), tuple(filter(None, warnings)))
+    return Benchmark("flickr30k", split, "grounding", rows, [folder], warnings)
 
 
 def _annotations(path: Path) -> tuple[ImageSize, dict[str, list[Box]], set[str]]:

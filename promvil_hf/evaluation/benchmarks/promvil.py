@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from promvil_hf.boxes import Box
-from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
+from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out, numbered_records
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, paths_of, read_records
+from promvil_hf.files import Files, paths_of
 from promvil_hf.markup import unescape
 from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain, from_row
 
@@ -27,18 +27,18 @@ def read_compovl(files: Files, split: str = "test") -> Benchmark:
     paths = paths_of(files)
     rows, lost = [], []
     for path in paths:
-        for number, record in enumerate(read_records(path)):
+        for number, (where, record) in enumerate(numbered_records(path)):
             if "steps" in record:
                 rows += [_step_row(record, step) for step in steps_of(record)]
             elif "step_id" in record:
                 rows.append(_step_row(record, record))
             elif record.get("bboxes"):
-                chain = _chain(record, f"{path} row {number + 1}")
+                chain = _chain(record, where)
                 prefix = f"{number}" if len(paths) == 1 else f"{path.stem}:{number}"
                 rows += _steps(chain, str(record["image_path"]), prefix)
             else:
                 lost.append("question-answer rows without boxes")
-    return Benchmark("compovl", split, "grounding", tuple(rows), tuple(map(str, paths)), tuple(left_out(lost)))
+    return Benchmark("compovl", split, "grounding", rows, paths, left_out(lost))
 
 
 def steps_of(record: Mapping) -> list[dict]:
@@ -81,12 +81,10 @@ def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchma
     name = split or _split_of(path)
     warnings = [size_warning("promvil_lines", name, len(rows))]
     if labelled is None:
-        return Benchmark("promvil_lines", name, "unlabelled", tuple(rows), (str(path),), tuple(filter(None, warnings)))
+        return Benchmark("promvil_lines", name, "unlabelled", rows, [path], warnings)
     rows, lost = _labelled(rows, labelled)
-    return Benchmark(
-        "promvil_lines", name, labelled.kind, tuple(rows), (str(path), *labelled.files),
-        (*filter(None, warnings), *left_out(lost)), labelled.choices_file,
-    )  # fmt: skip
+    files, warnings = [path, *labelled.files], [*warnings, *left_out(lost)]
+    return Benchmark("promvil_lines", name, labelled.kind, rows, files, warnings, labelled.choices_file)
 
 
 def _step_row(record: Mapping, step: Mapping) -> BenchmarkRow:

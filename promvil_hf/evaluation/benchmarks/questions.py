@@ -2,23 +2,24 @@
 """Questions with answers: GQA, GQA-OOD, POPE, VQAv2, TextVQA, VSR and multiple choice. Floor 2: standard library only."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
+from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out, numbered_records
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, paths_of, read_json, read_records, text_field
 
 
-def read_gqa(files: Files, split: str | None = None, choices: Files | None = None, name: str = "gqa") -> Benchmark:
+def read_gqa(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
     """GQA's question files (one or several of a split); `choices` is its choices file, which validity needs.
 
     `split` defaults to the file's name without "_questions". Only questions marked balanced are scored.
     """
     paths = _unfolded(paths_of(files), "*.json")
     split = split or re.sub(r"_questions?", "", paths[0].stem)
-    return _gqa(name, split, [(path, None) for path in paths], choices)
+    return _gqa("gqa", split, [(path, None) for path in paths], choices)
 
 
 def read_gqa_ood(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
@@ -53,8 +54,7 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
     strategies = [_strategy(path) for path in paths]
     rows = []
     for path, strategy in zip(paths, strategies, strict=True):
-        for number, record in enumerate(read_records(path), 1):
-            where = f"{path} row {number}"
+        for where, record in numbered_records(path):
             label = text_field(record, ("label", "answer"), where).strip().lower()
             if label not in ("yes", "no"):
                 raise ValueError(f"{where} has the label {label!r}: POPE's labels are yes and no.")
@@ -69,15 +69,14 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
                 )
             )
     split = split or ("+".join(strategies) if len(set(strategies)) == len(strategies) else strategies[0])
-    warnings = []
-    for strategy in dict.fromkeys(strategies):
-        warnings.append(size_warning("pope", strategy, sum(row.group == strategy for row in rows)))
+    counts = Counter(row.group for row in rows)
+    warnings = [size_warning("pope", strategy, counts[strategy]) for strategy in dict.fromkeys(strategies)]
     yes = sum(row.answers == ("yes",) for row in rows)
     if 2 * yes != len(rows):
         warnings.append(
             f"{yes:,} of {len(rows):,} answers are yes: POPE is balanced, so rows are missing or were added."
         )
-    return Benchmark("pope", split, "pope", tuple(rows), tuple(map(str, paths)), tuple(filter(None, warnings)))
+    return Benchmark("pope", split, "pope", rows, paths, warnings)
 
 
 def read_vqav2(files: Files, split: str | None = None) -> Benchmark:
@@ -109,9 +108,7 @@ def read_vqav2(files: Files, split: str | None = None) -> Benchmark:
             )
         )
     warnings = [*left_out(lost), size_warning("vqav2", split or subtype, len(rows))]
-    return Benchmark(
-        "vqav2", split or subtype, "vqa", tuple(rows), tuple(map(str, paths)), tuple(filter(None, warnings))
-    )
+    return Benchmark("vqav2", split or subtype, "vqa", rows, paths, warnings)
 
 
 def read_textvqa(files: Files, split: str | None = None) -> Benchmark:
@@ -136,8 +133,7 @@ def read_textvqa(files: Files, split: str | None = None) -> Benchmark:
                 image_size=size if all(size) else None,
             )
         )
-    warnings = filter(None, [size_warning("textvqa", split, len(rows))])
-    return Benchmark("textvqa", split, "vqa", tuple(rows), (str(path),), tuple(warnings))
+    return Benchmark("textvqa", split, "vqa", rows, [path], [size_warning("textvqa", split, len(rows))])
 
 
 def read_vsr(files: Files, split: str | None = None) -> Benchmark:
@@ -147,15 +143,14 @@ def read_vsr(files: Files, split: str | None = None) -> Benchmark:
     """
     (path,) = paths_of(files)
     split = split or path.stem
-    rows, seen = [], {}
-    for number, record in enumerate(read_records(path), 1):
-        where = f"{path} row {number}"
+    rows, seen = [], Counter()
+    for where, record in numbered_records(path):
         image, caption = text_field(record, ("image",), where), text_field(record, ("caption",), where)
         label = record.get("label")
         if label not in (0, 1):
             raise ValueError(f"{where} has the label {label!r}: VSR's labels are 0 and 1.")
         name = f"{image}|{caption}"
-        seen[name] = seen.get(name, 0) + 1
+        seen[name] += 1
         rows.append(
             BenchmarkRow(
                 id=name if seen[name] == 1 else f"{name}|{seen[name]}",
@@ -165,16 +160,16 @@ def read_vsr(files: Files, split: str | None = None) -> Benchmark:
                 group=record.get("relation"),
             )
         )
-    warnings = filter(None, [size_warning("vsr", split, len(rows))])
-    return Benchmark("vsr", split, "true_false", tuple(rows), (str(path),), tuple(warnings))
+    return Benchmark("vsr", split, "true_false", rows, [path], [size_warning("vsr", split, len(rows))])
 
 
-def read_choices(files: Files, split: str | None = None, name: str = "choice") -> Benchmark:
+def read_choices(files: Files, split: str | None = None) -> Benchmark:
     """Multiple choice: ScienceQA's problems.json, or rows with `id`, `question`, `choices`, `answer` and `image`.
 
     `answer` is the index of the choice, its letter or its words. Of ScienceQA the split must be named.
     """
     (path,) = paths_of(files)
+    name = "choice"
     loaded = read_json(path) if path.suffix == ".json" else None
     if isinstance(loaded, dict) and loaded and all(isinstance(problem, dict) for problem in loaded.values()):
         name = "scienceqa"
@@ -209,7 +204,7 @@ def read_choices(files: Files, split: str | None = None, name: str = "choice") -
     warnings = [size_warning(name, split or "", len(rows))]
     if blind:
         warnings.append(f"{blind:,} of {len(rows):,} questions have no image: say whether a number includes them.")
-    return Benchmark(name, split or path.stem, "choice", tuple(rows), (str(path),), tuple(filter(None, warnings)))
+    return Benchmark(name, split or path.stem, "choice", rows, [path], warnings)
 
 
 def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choices: Files | None) -> Benchmark:
@@ -238,10 +233,7 @@ def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choice
     known = split if split.endswith("balanced") or name != "gqa" else f"{split}_balanced"
     balanced = sum(row.record.get("isBalanced", True) for row in rows)
     warnings = [size_warning(name, known, balanced, "balanced questions")]
-    return Benchmark(
-        name, split, "gqa", tuple(rows), tuple(str(path) for path, _ in parts), tuple(filter(None, warnings)),
-        _choices(choices),
-    )  # fmt: skip
+    return Benchmark(name, split, "gqa", rows, [path for path, _ in parts], warnings, _choices(choices))
 
 
 def _choices(files: Files | None) -> Mapping[str, Mapping] | None:

@@ -5,7 +5,7 @@ One row per expression, as published accuracies count; its id is the sentence's 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from promvil_hf.frames import ImageSize, Pixels
 
 NAMES = ("refcoco", "refcoco+", "refcocog")
 _NO_BOX = "the box has no area inside the image"
-_XYWH, _XYXY = Pixels(wh=True), Pixels()
+_XYWH = Pixels(wh=True)
 
 
 def read_refcoco(files: Files, split: str, name: str = "refcoco") -> Benchmark:
@@ -40,8 +40,7 @@ def read_refcoco(files: Files, split: str, name: str = "refcoco") -> Benchmark:
         partition = refs.stem.partition("(")[2].rstrip(")")
         objects = _ref_objects(read_pickle(refs), read_json(instances), split, refs)
     rows, lost, count = [], [], 0
-    for found in objects:
-        count += 1
+    for count, found in enumerate(objects, 1):  # noqa: B007
         box = Box.clipped(*found["corners"])
         if box is None:
             lost += [_NO_BOX] * len(found["sentences"])
@@ -58,8 +57,8 @@ def read_refcoco(files: Files, split: str, name: str = "refcoco") -> Benchmark:
         warnings.append(f"The partition is {partition}; published {name} numbers are on {expected}'s.")
     else:
         mixed = mixed_warning(name, split, count)
-        warnings += filter(None, [mixed or size_warning(name, split, len(rows) + len(lost), "expressions")])
-    return Benchmark(name, split, "grounding", tuple(rows), tuple(map(str, paths)), tuple(warnings))
+        warnings.append(mixed or size_warning(name, split, len(rows) + len(lost), "expressions"))
+    return Benchmark(name, split, "grounding", rows, paths, warnings)
 
 
 def _in_folder(folder: Path) -> list[Path]:
@@ -101,14 +100,7 @@ def _ref_objects(refs: Any, instances: Any, split: str, path: Path) -> Iterator[
     for ref in refs:
         if ref["split"] != split:
             continue
-        image = images[ref["image_id"]]
-        size = (image["width"], image["height"])
-        yield {
-            "image": image["file_name"],
-            "image_size": size,
-            "corners": _XYWH.corners(boxes[ref["ann_id"]]["bbox"], size),
-            "sentences": [(sentence["sent_id"], sentence["sent"]) for sentence in ref["sentences"]],
-        }
+        yield _annotated(images[ref["image_id"]], boxes[ref["ann_id"]], ref["sentences"])
 
 
 def _parquet_objects(paths: list[Path]) -> Iterator[dict]:
@@ -126,13 +118,19 @@ def _parquet_objects(paths: list[Path]) -> Iterator[dict]:
 
 def _with_raw_annotations(record: Mapping[str, Any]) -> dict:
     """The box is read from the annotation itself, whose frame is known to be COCO's; copies differ in their `bbox` column."""
-    info, annotation = (_parsed(record[name]) for name in ("raw_image_info", "raw_anns"))
-    size = (info["width"], info["height"])
+    return _annotated(
+        _parsed(record["raw_image_info"]), _parsed(record["raw_anns"]), map(_parsed, record["sentences"])
+    )
+
+
+def _annotated(image: Mapping, annotation: Mapping, sentences: Iterable[Mapping]) -> dict:
+    """An object as COCO describes it."""
+    size = (image["width"], image["height"])
     return {
-        "image": info["file_name"],
+        "image": image["file_name"],
         "image_size": size,
         "corners": _XYWH.corners(annotation["bbox"], size),
-        "sentences": [(sentence["sent_id"], sentence["sent"]) for sentence in map(_parsed, record["sentences"])],
+        "sentences": [(sentence["sent_id"], sentence["sent"]) for sentence in sentences],
     }
 
 

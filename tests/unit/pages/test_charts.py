@@ -70,13 +70,11 @@ def test_ticks_are_inside_round_and_all_different(low, span):
 
 
 def test_bars_start_at_zero_and_grow_to_both_sides():
-    made = str(
-        bar_chart([Bar("up", 0.5, 0.4, 0.6), Bar("down", -0.5), Bar("none", None)], alt="x", value_range=(-1, 1))
-    )
+    made = str(bar_chart([Bar("up", 0.4, 0.2, 0.8), Bar("down", -0.8), Bar("none", None)], alt="x"))
     assert 'class="fill s0" style="left:50%;width:25%"' in made
-    assert 'class="fill negative s0" style="left:25%;width:25%"' in made
-    assert 'class="span" style="left:70%;width:10%"' in made
-    assert "0.500 <small>[0.400, 0.600]</small>" in made and '<span class="amount">–</span>' in made
+    assert 'class="fill negative s0" style="left:0%;width:50%"' in made
+    assert 'class="span" style="left:62.5%;width:37.5%"' in made
+    assert "0.400 <small>[0.200, 0.800]</small>" in made and '<span class="amount">–</span>' in made
 
 
 def test_a_heat_map_tells_each_value_and_rings_the_best():
