@@ -2,13 +2,13 @@
 """Files of answers, matched to a benchmark by id and never by order. Every fault of a file is counted and named.
 
 A file is JSON Lines or a JSON array of objects with an id and an answer, in the fields people use: `id` or
-`question_id`, and `text`, `answer` or `prediction`, or `boxes`. Nothing here scores, and nothing loads torch. Floor 5.
+`question_id`, and `text`, `answer` or `prediction`, or `boxes`. Nothing here scores, and nothing loads torch.
 """
 
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -49,17 +49,14 @@ class Faults:
     """Counts faults by name while a file is read and matched."""
 
     def __init__(self, before: Mapping[str, Fault] | None = None) -> None:
-        self._counts = {name: fault.count for name, fault in (before or {}).items()}
-        self._examples = {name: list(fault.examples) for name, fault in (before or {}).items()}
+        self._found = dict(before or {})
 
     def add(self, name: str, where: object) -> None:
-        self._counts[name] = self._counts.get(name, 0) + 1
-        examples = self._examples.setdefault(name, [])
-        if len(examples) < _SHOWN:
-            examples.append(str(where))
+        known = self._found.get(name, Fault(0, ()))
+        self._found[name] = Fault(known.count + 1, (*known.examples, str(where))[:_SHOWN])
 
     def found(self) -> dict[str, Fault]:
-        return {name: Fault(count, tuple(self._examples[name])) for name, count in sorted(self._counts.items())}
+        return dict(sorted(self._found.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +85,9 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     """The answers of a file. Faulty lines are counted; a file in which nothing can be read raises."""
     path, faults = Path(path), Faults()
     content = path.read_bytes()
-    records = list(_records(content, faults))
     given: dict[str, Answer] = {}
     contested: set[str] = set()
-    for where, record in records:
+    for where, record in _records(content, faults):
         row_id = next((record[name] for name in ID_FIELDS if record.get(name) is not None), None)
         if row_id is None or isinstance(row_id, (dict, list, bool)):
             faults.add(NO_ID, where)
@@ -139,22 +135,20 @@ def match(predictions: Predictions, benchmark: Benchmark) -> tuple[list[Answer |
 
 def texts_of(answers: Sequence[Answer | None], ids: Sequence[str], faults: Faults) -> list[str | None]:
     """The answers as texts; boxes among them are faults."""
-    texts = []
-    for answer, row_id in zip(answers, ids, strict=True):
-        if answer is not None and answer.text is None:
-            faults.add(BOXES_FOR_TEXT, row_id)
-        texts.append(None if answer is None else answer.text)
-    return texts
+    return _of_kind(answers, ids, "text", faults, BOXES_FOR_TEXT)
 
 
 def boxes_of(answers: Sequence[Answer | None], ids: Sequence[str], faults: Faults) -> list[Any]:
     """The answers as boxes, not read yet; texts among them are faults."""
-    boxes = []
-    for answer, row_id in zip(answers, ids, strict=True):
-        if answer is not None and answer.boxes is None:
-            faults.add(TEXT_FOR_BOXES, row_id)
-        boxes.append(None if answer is None else answer.boxes)
-    return boxes
+    return _of_kind(answers, ids, "boxes", faults, TEXT_FOR_BOXES)
+
+
+def _of_kind(answers: Sequence[Answer | None], ids: Sequence[str], kind: str, faults: Faults, other: str) -> list[Any]:
+    found = [None if answer is None else getattr(answer, kind) for answer in answers]
+    for answer, value, row_id in zip(answers, found, ids, strict=True):
+        if answer is not None and value is None:
+            faults.add(other, row_id)
+    return found
 
 
 def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answer]]) -> Path:
@@ -166,31 +160,28 @@ def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answ
     return write_json_lines(path, ({"id": row_id, **own} for row_id, own in said))
 
 
-def _records(content: bytes, faults: Faults):
+def _records(content: bytes, faults: Faults) -> Iterator[tuple[str, dict]]:
+    """The objects of a JSON array or of JSON Lines, each with its place."""
     text = content.decode("utf-8", "replace")
     if text.lstrip()[:1] == "[":
-        try:
-            listed = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
-            listed = None
-        if isinstance(listed, list):
-            for number, record in enumerate(listed, 1):
-                if isinstance(record, dict):
-                    yield f"item {number}", record
-                else:
-                    faults.add(NOT_JSON, f"item {number}")
-            return
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            record = None
+        listed = _parsed(text)
+        found = [(f"item {number}", record) for number, record in enumerate(listed or (), 1)]
+    else:
+        lines = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        found = ((where, _parsed(line)) for where, line in lines)
+    for where, record in found:
         if isinstance(record, dict):
-            yield f"line {number}", record
+            yield where, record
         else:
-            faults.add(NOT_JSON, f"line {number}")
+            faults.add(NOT_JSON, where)
+
+
+def _parsed(text: str) -> Any:
+    """None for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
 
 
 def _id_text(row_id: object) -> str:
