@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from promvil_hf.backends.lora_scopes import WITH_PROJECTOR
-from promvil_hf.fivl.fivl_publish import read_rows as read_built
 from promvil_hf.fivl.mask_noise import KINDS, MaskNoise, NoisyRows
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.toy.models import tiny_llava
@@ -63,11 +62,9 @@ def train(argv=None):
 
 def read_rows(source: str, split: str):
     """Rows of FiVL-Instruct: drawn scenes, a file, a built folder or a data set."""
-    path = Path(source.partition(":")[0])
-    if path.suffix == ".jsonl":
-        return [row.to_dict() for row in read_fivl_rows(path)]
-    if (path / "work").is_dir():
-        return [row.to_dict() for row in read_built(path, source.partition(":")[2] or None)]
+    name, _, config = source.partition(":")
+    if name.endswith(".jsonl") or Path(name, "work").is_dir():
+        return [row.to_dict() for row in read_fivl_rows(name, config or None)]
     return read_source(source, split, toy_rows)
 
 

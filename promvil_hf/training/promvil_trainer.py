@@ -94,6 +94,7 @@ def _without_evidence(chain: PhraseChain) -> PhraseChain:
 class PromViLTrainer(WindowTrainer):
     """See the module. `model` is a Kosmos-2."""
 
+    levels_are_at_hand = True
     backend_for = Kosmos2Backend
     levels_of = staticmethod(row_levels)
 

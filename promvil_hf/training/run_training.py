@@ -24,7 +24,7 @@ from promvil_hf.training.adapter_card import CardFacts
 from promvil_hf.training.adapters import adapted, frozen_vision, lora
 from promvil_hf.training.arguments import AdapterArguments, DataArguments, ModelArguments, RunArguments, parse
 from promvil_hf.training.checkpoints import check_adapter
-from promvil_hf.training.curriculum import NO_LEVEL, times_trained
+from promvil_hf.training.curriculum import NO_LEVEL, times_trained, whole
 from promvil_hf.training.shown_batches import ShownText, write_batches
 from promvil_hf.training.window_config import WindowConfig
 from promvil_hf.training.window_trainer import WindowTrainer
@@ -125,7 +125,7 @@ def train_once(objective: Objective, settings: Settings) -> WindowTrainer:
     say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, "
         f"{len(trainer.train_dataset):,} rows" + (f", {len(evaluated):,} to evaluate on" if evaluated else ""))  # fmt: skip
     say(f"{how(settings)} {adapted(trainer.model)}")
-    if config.schedule() is not None:
+    if config.schedule() is not None or trainer.levels_are_at_hand:
         tell_schedule(trainer)
     if run.show_labels:
         rows = [trainer.train_dataset[number] for number in range(min(run.show_labels, len(trainer.train_dataset)))]
@@ -206,10 +206,10 @@ def how(settings: Settings) -> str:
 
 
 def tell_schedule(trainer: WindowTrainer) -> None:
-    """Say what an epoch of a curriculum trains, level by level."""
-    levels = trainer.train_dataset.levels
-    cuts = trainer.args.schedule().epoch(levels, trainer.args.seed, 0)
-    often = Counter()
+    """Say what an epoch trains, level by level."""
+    levels, schedule = trainer.train_dataset.levels, trainer.args.schedule()
+    cuts = map(whole, range(len(levels))) if schedule is None else schedule.epoch(levels, trainer.args.seed, 0)
+    cuts, often = list(cuts), Counter()
     for (_, level), times in times_trained(cuts, levels).items():
         often[level] += times
     say(f"curriculum `{trainer.args.curriculum}`: {len(cuts):,} cuts an epoch")

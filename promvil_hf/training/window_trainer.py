@@ -41,6 +41,7 @@ class WindowTrainer(Trainer):
     """
 
     card: CardFacts | None = None
+    levels_are_at_hand = False  # in the rows, so that they can be counted before a run that needs none
     loss_is_scaled_for_ga = True  # nothing is left for the parent to divide by the accumulation steps
 
     def __init__(

@@ -170,7 +170,7 @@ def test_a_trace_survives_json_and_becomes_a_chain():
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        ({"mode": "two_shot"}, "choose one of 'progressive', 'all', 'one_shot', 'oracle'"),
+        ({"mode": "two_shot"}, "choose one of 'progressive', 'all', 'direct', 'one_shot', 'oracle'"),
         ({"max_boxes": 2}, "only constrained decoding can count boxes"),
         ({"constrained": True, "max_new_tokens": 2}, "room for one box, which is 3 tokens here"),
         ({"question": "Q: A:"}, "say with {question} where the question goes"),
