@@ -9,6 +9,7 @@ one. Floor 4; imports neither torch nor transformers by itself.
 import json
 import os
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -50,17 +51,26 @@ def check_whole(folder: str | os.PathLike) -> None:
 
 def last_whole(output_dir: str | os.PathLike) -> tuple[str | None, dict[str, str]]:
     """The whole checkpoint with the most steps, and those after it that are not whole, each with the reason."""
-    numbered = sorted(
-        ((int(found[1]), path) for path in Path(output_dir).glob("checkpoint-*") if (found := _NAME.match(path.name))),
-        reverse=True,
-    )
     cut_short: dict[str, str] = {}
-    for _, path in numbered:
+    for path in reversed(_by_steps(output_dir)):
         wrong = what_is_missing(path)
         if wrong is None:
             return str(path), cut_short
         cut_short[str(path)] = wrong
     return None, cut_short
+
+
+def rotate(output_dir: str | os.PathLike, keep: int | None, needed: Collection[str | None]) -> None:
+    """Delete the checkpoints of the fewest steps until `keep` are left, but none that is needed. Clocks do not count."""
+    found = _by_steps(output_dir)
+    others = [path for path in found if path not in {Path(own) for own in needed if own}]
+    for path in others[: max(0, len(found) - keep)] if keep else ():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _by_steps(output_dir: str | os.PathLike) -> list[Path]:
+    found = [path for path in Path(output_dir).glob("checkpoint-*") if _NAME.match(path.name)]
+    return sorted(found, key=lambda path: int(_NAME.match(path.name)[1]))
 
 
 def check_adapter(model, folder: str | os.PathLike, same_values: bool = False) -> int:

@@ -15,12 +15,12 @@ import torch
 from accelerate.utils import gather_object
 from transformers import Trainer, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
 from promvil_hf.backends.families import PROJECTORS
 from promvil_hf.training.adapter_card import CardFacts, write_card
 from promvil_hf.training.adapters import adapted, with_lora
-from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole
+from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole, rotate
 from promvil_hf.training.curriculum import CurriculumSampler, CutRows, InOrder
 from promvil_hf.training.shown_batches import ShownText
 from promvil_hf.training.window_config import WindowConfig
@@ -276,8 +276,9 @@ class WindowTrainer(Trainer):
         self.accelerator.wait_for_everyone()  # each rank writes its own random state
         if self.args.should_save:
             folder = self._get_output_dir(trial=trial)
-            mark_whole(os.path.join(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"))
-            rotate_checkpoints(folder, kept, self.state.best_model_checkpoint, use_mtime=True)
+            written = os.path.join(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            mark_whole(written)
+            rotate(folder, kept, needed=(written, self.state.best_model_checkpoint))
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         if hasattr(self.model, "peft_config"):

@@ -10,6 +10,7 @@ import torch
 from promvil_hf.backends.loading import with_adapter
 from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.training import window_trainer
 from promvil_hf.training.checkpoints import (
     MARK,
     check_adapter,
@@ -17,6 +18,7 @@ from promvil_hf.training.checkpoints import (
     last_whole,
     load_weights,
     mark_whole,
+    rotate,
     what_is_missing,
 )
 from tests.laws import fivl_rows
@@ -113,14 +115,43 @@ def test_a_finished_run_is_not_trained_on(tmp_path):
 
 
 def test_an_old_checkpoint_goes_only_when_the_new_one_is_whole(tmp_path, monkeypatch):
-    from promvil_hf.training import window_trainer as base
-
     own = trainer(tmp_path, few(), max_steps=2, save_strategy="steps", save_steps=1, save_total_limit=1)
-    monkeypatch.setattr(base, "mark_whole", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt) if str(folder).endswith("-2")
-                        else mark_whole(folder))  # fmt: skip
+
+    def interrupted(folder):
+        if str(folder).endswith("-2"):
+            raise KeyboardInterrupt
+        mark_whole(folder)
+
+    monkeypatch.setattr(window_trainer, "mark_whole", interrupted)
     with pytest.raises(KeyboardInterrupt):
         own.train()
     assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-1")
+
+
+def test_old_checkpoints_go_by_their_steps_whatever_the_clock_says(tmp_path):
+    for step, written in ((2, 300), (10, 100), (4, 400), (300, 200)):  # 300 is left of a run before this one
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        os.utime(folder, (written, written))
+    rotate(tmp_path, 2, needed=(str(tmp_path / "checkpoint-10"), None))
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-10", "checkpoint-300"}
+    rotate(tmp_path, 1, needed=(str(tmp_path / "checkpoint-10"), str(tmp_path / "checkpoint-300")))
+    assert len(list(tmp_path.iterdir())) == 2
+    rotate(tmp_path, None, needed=())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path, monkeypatch):
+    own = trainer(tmp_path, few(), max_steps=3, save_strategy="steps", save_steps=1, save_total_limit=1)
+
+    def written_in_the_past(folder):
+        mark_whole(folder)
+        step = int(str(folder).rpartition("-")[2])
+        os.utime(folder, (10_000 - 1_000 * step,) * 2)
+
+    monkeypatch.setattr(window_trainer, "mark_whole", written_in_the_past)
+    own.train()
+    assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-3")
 
 
 def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path):
