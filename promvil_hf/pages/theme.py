@@ -60,7 +60,7 @@ def chart_style_sheet() -> str:
     """The style sheet of a chart that stands in a file of its own."""
     light, dark = _properties(LIGHT, SERIES_LIGHT), _properties(DARK, SERIES_DARK)
     series = "".join(f".s{i}{{--series:var(--series-{i})}}" for i in range(len(SERIES_LIGHT)))
-    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}{_rules('charts.css')}{series}"
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{_rules('charts.css')}{series}"
 
 
 def _properties(colours: dict[str, str], series: tuple[str, ...]) -> str:
