@@ -100,7 +100,6 @@ class PromViLTrainer(WindowTrainer):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.refused = torch.tensor(0)
         if self.args.eval_generate and self.is_fsdp_enabled:
             raise ValueError(
                 "You passed eval_generate with FSDP, whose shards cannot generate: leave it 0 and ground with the saved adapter."
@@ -139,13 +138,8 @@ class PromViLTrainer(WindowTrainer):
         for level in range(DEEPEST + 1):
             self.note("loss_questions" if level == NO_LEVEL else f"loss_level_{level}", sums[level], counts[level])
         if self.model.training:
-            self.refused = self.refused + inputs["refused"]
+            self.tally("refused_texts", inputs["refused"])
         return {"loss": (losses * inputs["target_weight"]).sum()}
-
-    def log(self, logs, start_time=None):
-        if "loss" in logs and (refused := int(self.accelerator.reduce(self.refused.to(self.args.device), "sum"))):
-            logs["refused_texts"] = refused  # on all ranks, since this process began
-        super().log(logs, start_time)
 
     # Evaluation by generation
 

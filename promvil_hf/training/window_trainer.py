@@ -7,17 +7,20 @@ accumulation window, on all ranks: the same number, and the same gradient, howev
 and ranks. Everything else stands here once.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import Trainer, TrainerState, set_seed
+from transformers import Trainer, TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, TrainOutput
 
 from promvil_hf.backends.families import PROJECTORS
+from promvil_hf.files import write_json
 from promvil_hf.training.adapter_card import CardFacts, write_card
 from promvil_hf.training.adapters import adapted, with_lora
 from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole, rotate
@@ -26,10 +29,14 @@ from promvil_hf.training.shown_batches import ShownText
 from promvil_hf.training.window_config import WindowConfig
 
 
+LOSSES = "losses.json"  # in a checkpoint: what was trained and is not in a log yet
+
+
 class WindowTrainer(Trainer):
     """Override what stands under "Objective", and set `mixture` if there is more than one term.
 
-    `note(name, total, count)` inside `terms` logs any other average, such as an accuracy or a loss by level.
+    `note(name, total, count)` inside `terms` logs any other average, such as an accuracy or a loss by level, and
+    `tally(name, count)` a count over the whole run.
 
     Args:
         model: The model, with an adapter or not.
@@ -88,6 +95,9 @@ class WindowTrainer(Trainer):
         self.mixture: dict[str, float] = {"loss": 1.0}
         self._window: dict[str, torch.Tensor] = {}
         self._noted: dict[str, dict[str, torch.Tensor]] = {"train": {}, "eval": {}}
+        self._tallies: dict[str, torch.Tensor] = {}
+        self._resumed_from: str | None = None
+        self.add_callback(_Resuming(self))
 
     # Objective
 
@@ -196,24 +206,37 @@ class WindowTrainer(Trainer):
     def note(self, name: str, total, count) -> None:
         """Add to an average that is logged under `name`, over all batches and ranks since the last log."""
         noted = self._noted["train" if self.model.training else "eval"]
+        noted[name] = noted.get(name, 0) + self._pair(total, count)
+
+    def _pair(self, total, count) -> torch.Tensor:
         device = self.args.device  # no copy to the host, which a GPU would have to wait for
         exact = torch.float32 if device.type == "mps" else torch.float64
-        pair = torch.stack([torch.as_tensor(value).detach().to(device, exact) for value in (total, count)])
-        noted[name] = noted[name] + pair if name in noted else pair
+        return torch.stack([torch.as_tensor(value).detach().to(device, exact) for value in (total, count)])
+
+    def tally(self, name: str, count: torch.Tensor) -> None:
+        """Add to a count of the whole run, which is logged where it is not 0."""
+        self._tallies[name] = self._tallies.get(name, 0) + count.detach().to(self.args.device)
 
     def averages(self, mode: str) -> dict[str, float]:
         """What was noted since the last call, averaged over all ranks. Call it on every rank."""
-        ranks = gather_object([{name: pair.tolist() for name, pair in self._noted[mode].items()}])
+        totals = self._sums(self._noted[mode])
         self._noted[mode] = {}
-        names = sorted({name for rank in ranks for name in rank})
-        totals = {name: [sum(both) for both in zip(*(rank[name] for rank in ranks if name in rank))] for name in names}
         return {name: total / count for name, (total, count) in totals.items() if count}
+
+    def _sums(self, own: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Numbers or pairs of numbers, added up over all ranks."""
+        ranks = gather_object([{name: value.reshape(-1).tolist() for name, value in own.items()}])
+        names = sorted({name for rank in ranks for name in rank})
+        return {name: [sum(some) for some in zip(*(rank[name] for rank in ranks if name in rank))] for name in names}
 
     def log(self, logs, start_time=None):
         if "loss" in logs:  # a training log
             noted = self.averages("train")
             noted.pop("loss", None)  # the trainer's own is of the same steps
             logs.update(noted)
+            logs.update({name: count for name, [count] in self._sums(self._tallies).items() if count})
+        elif "train_loss" in logs:  # the end of a run: the parent leaves out the steps before it was resumed
+            logs["train_loss"] = self._total_loss_scalar / max(self.state.global_step, 1)
         super().log(logs, start_time)
 
     def evaluation_loop(self, *args, metric_key_prefix="eval", **kwargs):
@@ -242,7 +265,9 @@ class WindowTrainer(Trainer):
             check_whole(resume_from_checkpoint)
         if resume_from_checkpoint and self._finished(resume_from_checkpoint):
             return TrainOutput(self.state.global_step, 0.0, {})
-        return super().train(resume_from_checkpoint, *args, **kwargs)
+        self._resumed_from = resume_from_checkpoint or None
+        output = super().train(resume_from_checkpoint, *args, **kwargs)
+        return output._replace(training_loss=output.metrics["train_loss"])
 
     def _finished(self, checkpoint) -> bool:
         """Whether this is the last checkpoint of a run like this one, which is then loaded; the parent would train on."""
@@ -273,12 +298,36 @@ class WindowTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         finally:
             self.args.save_total_limit = kept
+        losses = self._losses()
         self.accelerator.wait_for_everyone()  # each rank writes its own random state
         if self.args.should_save:
             folder = self._get_output_dir(trial=trial)
             written = os.path.join(folder, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            write_json(Path(written, LOSSES), losses)
             mark_whole(written)
             rotate(folder, kept, needed=(written, self.state.best_model_checkpoint))
+
+    def _losses(self) -> dict[str, Any]:
+        """What a run that goes on from here must know to log what was trained. Call it on every rank."""
+        return {
+            "since_the_last_log": self._sums({"loss": self._tr_loss})["loss"][0] / self.args.world_size,
+            "logged": self._total_loss_scalar,
+            "last_log": self._globalstep_last_logged,
+            "noted": self._sums(self._noted["train"]),
+            "tallies": self._sums(self._tallies),
+        }
+
+    def take_over_losses(self) -> None:
+        """Go on with the losses of the checkpoint that this run is resumed from."""
+        self._tallies, self._noted["train"] = {}, {}
+        if self._resumed_from is None:
+            return
+        kept = json.loads(Path(self._resumed_from, LOSSES).read_text(encoding="utf-8"))
+        self._tr_loss += kept["since_the_last_log"]
+        self._total_loss_scalar, self._globalstep_last_logged = kept["logged"], kept["last_log"]
+        if self.is_world_process_zero():  # sums of all ranks
+            self._noted["train"] = {name: self._pair(*pair) for name, pair in kept["noted"].items()}
+            self._tallies = {name: torch.tensor(count, device=self.args.device) for name, [count] in kept["tallies"].items()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
         if hasattr(self.model, "peft_config"):
@@ -299,3 +348,13 @@ class WindowTrainer(Trainer):
                 load_weights(self.model, self.state.best_model_checkpoint)
                 return
         super()._load_best_model()
+
+
+class _Resuming(TrainerCallback):
+    """Reaches the trainer when its losses have been set to 0 and nothing is trained yet."""
+
+    def __init__(self, trainer: WindowTrainer):
+        self.trainer = trainer
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer.take_over_losses()

@@ -60,3 +60,19 @@ def apart(some: dict, others: dict) -> float:
 
 def losses(own) -> list[float]:
     return [entry["loss"] for entry in own.state.log_history if "loss" in entry]
+
+
+def logged(own) -> list[dict]:
+    """What was logged of losses, by step, and at the end."""
+    return [
+        {name: value for name, value in entry.items() if "loss" in name or name in ("step", "refused_texts", "vm_accuracy")}
+        for entry in own.state.log_history
+    ]
+
+
+def same_logs(some: list[dict], others: list[dict], within: float = 1e-5) -> bool:
+    return [entry.keys() for entry in some] == [entry.keys() for entry in others] and all(
+        abs(entry[name] - other[name]) <= within * max(1, abs(other[name]))
+        for entry, other in zip(some, others, strict=True)
+        for name in entry
+    )

@@ -16,6 +16,7 @@ from promvil_hf.toy import models
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of
 from promvil_hf.training.fivl_trainer import score
 from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, apart, config, log, moved, rows, trainer, weights
+from tests.laws.promvil_rows import logged, same_logs
 
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")]
@@ -135,7 +136,7 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one(tmp_pa
     options = {
         "max_steps": -1, "num_train_epochs": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2,
         "save_strategy": "steps", "save_steps": 1, "learning_rate": 1e-2, "optim": "adamw_torch", "curriculum": "levels",
-        "train_sampling_strategy": "random",
+        "train_sampling_strategy": "random", "logging_steps": 2,
     }  # fmt: skip
     settings = {"r": 4, "lora_dropout": 0.2, "target_modules": ["q_proj", "v_proj"], "modules_to_save": ["linear_1"]}
     lora = LoraConfig(**settings) if adapter else None
@@ -147,6 +148,7 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one(tmp_pa
         fresh = weights(again)
         again.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{step}"))
         assert apart(weights(again), weights(whole)) < 1e-6 < 1e-3 < apart(fresh, weights(whole)), step
+        assert same_logs(logged(again), logged(whole)), step
 
 
 # The model's own forward

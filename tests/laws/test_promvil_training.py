@@ -12,7 +12,7 @@ from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.chain_texts import Texts, row_levels
 from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
 from promvil_hf.training.promvil_trainer import target_losses
-from tests.laws.promvil_rows import apart, losses, rows, trainer, weights
+from tests.laws.promvil_rows import apart, logged, losses, rows, same_logs, trainer, weights
 
 
 pytestmark = [
@@ -186,7 +186,8 @@ def check_resuming(folder, curriculum, every, **others):
     """Two epochs with dropout; checkpoints in turn are gone on from."""
     options = {
         "curriculum": curriculum, "num_train_epochs": 2, "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": 2, "save_strategy": "steps", "save_steps": 1, "dropout": 0.2, **others,
+        "gradient_accumulation_steps": 2, "save_strategy": "steps", "save_steps": 1, "dropout": 0.2, "logging_steps": 3,
+        **others,
     }  # fmt: skip
     few = rows(4, 1)
     whole = trainer(folder / "whole", few, **options)
@@ -200,6 +201,7 @@ def check_resuming(folder, curriculum, every, **others):
         again.train(resume_from_checkpoint=str(folder / "whole" / f"checkpoint-{step}"))
         assert seen[-1] == order[-1] and seen == order[-len(seen) :], step
         assert apart(weights(again), weights(whole)) < 1e-6, step
+        assert same_logs(logged(again), logged(whole)), step
 
 
 @pytest.mark.parametrize("curriculum", CURRICULA)

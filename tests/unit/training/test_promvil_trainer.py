@@ -138,7 +138,7 @@ def test_texts_that_were_refused_are_counted_in_the_log(tmp_path):
     own = trainer(tmp_path, few(), max_length=60, num_train_epochs=1)
     own.train()
     entries = [entry for entry in own.state.log_history if "refused_texts" in entry]
-    assert entries and entries[-1]["refused_texts"] == int(own.refused) > 0
+    assert entries and entries[-1]["refused_texts"] == int(own._tallies["refused_texts"]) > 0
 
 
 def test_evaluation_gives_exact_losses_by_level_and_accuracy_by_generation(tmp_path):
