@@ -41,7 +41,7 @@ TUNING = {
     "per_level": 1,
     "world": asdict(WORLD),
 }
-PROMVIL = Method(fine_tune, TUNING, {"scenes": 32, "batch": 8}, WORLD, scenes=150, quick_scenes=6)
+PROMVIL = Method(fine_tune, TUNING, {"scenes": 16, "batch": 8}, WORLD, scenes=150, quick_scenes=3)
 tuned = PROMVIL.tuned  # with `evidence=False` each phrase stands alone (flat)
 
 

@@ -113,7 +113,7 @@ def test_a_study_runs_from_end_to_end_and_again_for_nothing(base, tmp_path, caps
     result = json.loads((folder / "result.json").read_text())
     assert result["cells"] == {"all": 20, "used_again": 0} and result["seeds"] == [0, 1]
     assert result["command"] == "python -m studies " + " ".join(asked)
-    assert set(result["settings"]["updates"].values()) == {4}
+    assert set(result["settings"]["updates"].values()) == {2}
     flat, chain = (result["settings"]["texts_trained"][f"nearness, {name}"] for name in ("flat", "chain"))
     assert 0 < flat < chain  # a step that others lean on is also trained alone
     assert len(result["scores"]) == 2 * 3 * 2 * 3 and all(0 <= own["estimate"] <= 1 for own in result["scores"])

@@ -125,7 +125,7 @@ def test_any_size_of_picture_gives_as_many_boxes_as_image_tokens(case):
 def test_a_token_that_only_touches_the_picture_is_no_sliver():
     """Letterboxes that end exactly where a token does: rounding must not leave 1e-17 of a token."""
     settings = {"do_pad": True, "size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
-    for token in range(1, 60):
+    for token in range(1, 60, 3):
         for rows in range(2, 24, 2):
             boxes = geometry.single_view(settings, (24 * token, rows * token), 14)
             assert sum(box is not None for box in boxes) == 24 * rows

@@ -62,7 +62,7 @@ def test_it_fires_at_the_token_where_the_parser_first_sees_a_complete_object():
     rule = complete_object(kosmos2_tokenizer())
     closing = ids("</object>")[0]
     fired = earlier_tags = 0
-    for _ in range(60_000):
+    for _ in range(15_000):
         stream = generator.choice(vocabulary, size=generator.integers(1, 20), p=chances).tolist()
         at = fires_at(rule, stream)
         if at is None:
@@ -72,8 +72,8 @@ def test_it_fires_at_the_token_where_the_parser_first_sees_a_complete_object():
             assert at == 1 or not parser_sees_an_object(stream[: at - 1]), text(stream)
             fired += 1
             earlier_tags += closing in stream[: at - 1]
-    assert fired > 4_000
-    assert earlier_tags > 500, "the first closing tag is not the right place to stop, and the streams must show it"
+    assert fired > 1_000
+    assert earlier_tags > 125, "the first closing tag is not the right place to stop, and the streams must show it"
 
 
 @pytest.mark.parametrize(
