@@ -5,7 +5,8 @@ These are the only such names. In code pass the values themselves (`Kosmos2()`, 
 places that hold only text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,20 +36,18 @@ _UNIT = (1, 1)  # as an image size it leaves pixels what they are
 
 def dialect(choice: str | GroundingDialect) -> GroundingDialect:
     """The dialect of a name, or the dialect itself."""
-    if not isinstance(choice, str):
-        return choice
-    if choice not in DIALECTS:
-        raise ValueError(f"You passed the dialect {choice!r}: it is one of {', '.join(DIALECTS)}.")
-    return DIALECTS[choice]
+    return _named("dialect", DIALECTS, choice)
 
 
 def frame(choice: str | Frame) -> Frame:
     """The frame of a name, or the frame itself."""
-    if not isinstance(choice, str):
-        return choice
-    if choice not in FRAMES:
-        raise ValueError(f"You passed the frame {choice!r}: it is one of {', '.join(FRAMES)}.")
-    return FRAMES[choice]
+    return _named("frame", FRAMES, choice)
+
+
+def _named(what: str, known: Mapping[str, Any], choice: Any) -> Any:
+    if isinstance(choice, str) and choice not in known:
+        raise ValueError(f"You passed the {what} {choice!r}: it is one of {', '.join(known)}.")
+    return known[choice] if isinstance(choice, str) else choice
 
 
 def boxes_in_fractions(

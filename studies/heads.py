@@ -7,6 +7,8 @@ from random import Random
 
 import numpy as np
 
+from promvil_hf.backends.base import unwrapped
+
 
 def best_heads(rho: np.ndarray, count: int, most_of_a_layer: int | None = None) -> list[tuple[int, int]]:
     """(layer, head) of the highest scores; at most so many of one layer."""
@@ -33,7 +35,7 @@ def others(heads: Sequence[tuple[int, int]], of_a_layer: int, random: Random) ->
 @contextmanager
 def without_heads(model, heads: Sequence[tuple[int, int]]) -> Iterator[None]:
     """The language model runs with the output of these (layer, head) set to 0, before the layer mixes its heads."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = unwrapped(model)
     mixers = [module for name, module in plain.named_modules() if name.endswith("self_attn.o_proj")]
     several = plain.config.get_text_config().num_attention_heads
 

@@ -1,13 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What every backend promises: prompts and images in, text out, and where its image tokens sit in the picture.
 
-A backend is a model, its processor and its dialect behind two methods. Everything above this floor (grounder, trainers,
-explanations) speaks to this protocol only. Floor 3.
+A backend is a model, its processor and its dialect behind two methods. Grounder, trainers and explanations know
+this protocol only.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -61,3 +61,13 @@ class GroundingBackend(Protocol):
         """For each row, the Box in the original image of each image token, in order; None where a token is no place
         (newline, CLS, padding). None for the whole when this model's image tokens are no places at all."""
         ...
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside a PEFT wrapper, adapter layers included; any other model as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """What tokens write, tags and all."""
+    return tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from promvil_hf.backends.base import Decoding, Generated, StopRule
+from promvil_hf.backends.base import Decoding, Generated, StopRule, text_of
 
 
 # What stands in a batch with one entry for each token, whatever the family.
@@ -129,7 +129,7 @@ def _generated(tokenizer, tokens: list[int], log_probs: list[float], stopped: in
     tokens = tokens[:length]
     shown = tokens[:-1] if ended == "end" else tokens
     return Generated(
-        text=tokenizer.decode(shown, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+        text=text_of(tokenizer, shown),
         tokens=tuple(tokens),
         log_probs=tuple(log_probs[:length]),
         ended=ended,

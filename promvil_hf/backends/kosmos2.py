@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 
-from promvil_hf.backends.base import Decoding, Generated, Request
+from promvil_hf.backends.base import Decoding, Generated, Request, unwrapped
 from promvil_hf.backends.decoding import decode, in_evaluation_mode
 from promvil_hf.backends.families import KOSMOS2, Family, family_of
 from promvil_hf.backends.kosmos2_fixes import mend
@@ -56,7 +56,7 @@ class Kosmos2Backend:
     @property
     def base(self):
         """The `Kosmos2ForConditionalGeneration` itself, adapter layers included."""
-        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        return unwrapped(self.model)
 
     @property
     def tokenizer(self):

@@ -7,7 +7,7 @@ that stopping never changes what is read from an answer. They need a tokenizer a
 
 from collections.abc import Sequence
 
-from promvil_hf.backends.base import StopRule
+from promvil_hf.backends.base import StopRule, text_of
 from promvil_hf.dialects.kosmos2 import DELIMITER
 
 
@@ -44,7 +44,7 @@ def first_text(tokenizer, *texts: str) -> StopRule:
         raise ValueError(f"You passed the texts {texts!r} to wait for: pass at least one, and no empty one.")
 
     def done(tokens: Sequence[int]) -> bool:
-        written = tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        written = text_of(tokenizer, tokens)
         return any(text in written for text in texts)
 
     return done
@@ -61,7 +61,7 @@ def complete_json(tokenizer) -> StopRule:
         if not closing[newest]:
             return False
         depth, quoted, escaped = 0, False, False
-        for letter in tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False):
+        for letter in text_of(tokenizer, tokens):
             if quoted:
                 quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
             elif letter == '"':

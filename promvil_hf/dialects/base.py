@@ -96,6 +96,11 @@ class BoxDialect:
             )
         return self._answer(phrase, image_size)
 
+    def _with_evidence(self, told: Sequence[str], question: str) -> str:
+        """For families that take a sentence: what is known, then the question."""
+        lead, joint = self.wording.evidence_lead, self.wording.evidence_joint
+        return f"{lead}{joint.join(told)}. {question}" if told else question
+
 
 def read_box(frame: Frame, numbers: Sequence[float], image_size: ImageSize | None) -> Box | str:
     """The box, or the problem with these numbers. A padded frame's box is cut to the image itself."""
@@ -123,8 +128,3 @@ def gather(found: Iterable[tuple[str, Box | str]], problems: Iterable[str] = ())
         problems=(*seen, *problems),
         phrases=tuple(GroundedPhrase(phrase, boxes) for phrase, boxes in groups),
     )
-
-
-def question_with_evidence(wording: Wording, told: Sequence[str], question: str) -> str:
-    """For families that take a sentence: what is known, then the question."""
-    return f"{wording.evidence_lead}{wording.evidence_joint.join(told)}. {question}" if told else question

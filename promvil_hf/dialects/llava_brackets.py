@@ -11,15 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promvil_hf.boxes import Box
-from promvil_hf.dialects.base import (
-    MALFORMED,
-    TRUNCATED,
-    BoxDialect,
-    Parsed,
-    gather,
-    question_with_evidence,
-    read_box,
-)
+from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, gather, read_box
 from promvil_hf.frames import Fractions, ImageSize, PaddedSquare
 from promvil_hf.markup import escape, unescape
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
@@ -40,7 +32,7 @@ class LlavaBrackets(BoxDialect):
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         told = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
         question = self.question.replace("{phrase}", phrase)
-        return question_with_evidence(self.wording, told, question + self.wording.ending)
+        return self._with_evidence(told, question + self.wording.ending)
 
     def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
         return gather(self._read(text, image_size), (TRUNCATED,) if _CUT_TAIL.search(text) else ())

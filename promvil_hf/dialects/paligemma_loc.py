@@ -9,15 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promvil_hf.boxes import Box
-from promvil_hf.dialects.base import (
-    MALFORMED,
-    TRUNCATED,
-    BoxDialect,
-    Parsed,
-    gather,
-    question_with_evidence,
-    read_box,
-)
+from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, gather, read_box
 from promvil_hf.frames import ImageSize, LocationBins
 from promvil_hf.markup import escape, unescape
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
@@ -38,7 +30,7 @@ class PaliGemmaLoc(BoxDialect):
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         told = [self._answer(known, image_size) or _label(known.text) for known in evidence]
         question = f"detect {_separable(phrase)}\n"
-        return question_with_evidence(self.wording, told, question)
+        return self._with_evidence(told, question)
 
     def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
         return gather(self._read(text, image_size))

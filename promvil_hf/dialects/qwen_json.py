@@ -11,15 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from promvil_hf.boxes import Box
-from promvil_hf.dialects.base import (
-    MALFORMED,
-    TRUNCATED,
-    BoxDialect,
-    Parsed,
-    gather,
-    question_with_evidence,
-    read_box,
-)
+from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, gather, read_box
 from promvil_hf.frames import Frame, ImageSize, Thousandths
 from promvil_hf.markup import escape, unescape
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
@@ -43,7 +35,7 @@ class QwenJson(BoxDialect):
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         question = self.question.replace("{phrase}", phrase)
         known = [record for told in evidence for record in self._records(told, image_size)]
-        return question_with_evidence(self.wording, [json.dumps(known)] if known else [], question)
+        return self._with_evidence([json.dumps(known)] if known else [], question)
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         records = ",\n".join(f"\t{json.dumps(record)}" for record in self._records(phrase, image_size))

@@ -17,6 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from promvil_hf.backends.base import unwrapped
 from promvil_hf.backends.decoding import in_evaluation_mode
 
 
@@ -158,7 +159,7 @@ AttentionMaskInterface.register(IMPLEMENTATION, sdpa_mask)
 @contextmanager
 def _switched(model) -> Iterator[None]:
     """The text layers on our attention function, and back on what they had."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain = unwrapped(model)
     config = getattr(plain.config, "text_config", None)
     if config is None or not hasattr(plain, "set_attn_implementation"):
         raise ValueError(

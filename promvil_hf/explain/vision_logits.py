@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from promvil_hf import masks
-from promvil_hf.backends.base import Request
+from promvil_hf.backends.base import Request, unwrapped
 from promvil_hf.backends.decoding import in_evaluation_mode
 from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import require_places
@@ -59,7 +59,7 @@ class Said:
 def say(backend, requests: Sequence[Request], image_sizes: Sequence[ImageSize]) -> list[Said]:
     """One batch of pictures, each with the question it is asked with."""
     require_places(backend)
-    plain = backend.model.get_base_model() if hasattr(backend.model, "get_base_model") else backend.model
+    plain = unwrapped(backend.model)
     trunk, head = plain.base_model, plain.get_output_embeddings()
     if trunk is plain or head is None:
         raise ValueError(

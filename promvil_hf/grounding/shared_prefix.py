@@ -1,14 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What prompts about one picture share, for each kind of backend: its vision pass and its prefix, once for all.
 
-Special: `shared(backend)` picks the way. Kosmos-2 and the causal patch-token families read a picture once and keep its
+`shared(backend)` picks the way. Kosmos-2 and the causal patch-token families read a picture once and keep its
 keys and values; families whose prompt looks forward (PaliGemma, Gemma 3), served models and backends of your own are
-asked through `backend.generate`. Answers equal those of `generate`, whichever way. Floor 4: torch and transformers.
+asked through `backend.generate`. Answers equal those of `generate`, whichever way.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 from transformers import DynamicCache
 
-from promvil_hf.backends.base import Decoding, Generated, GroundingBackend, Request, StopRule
+from promvil_hf.backends.base import Decoding, Generated, GroundingBackend, Request, StopRule, text_of, unwrapped
 from promvil_hf.backends.decoding import PER_TOKEN, end_tokens, in_evaluation_mode
 from promvil_hf.backends.endpoint import EndpointBackend
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
@@ -86,7 +87,7 @@ class _Shared:
                 longest,
                 decoding.stop,
                 self.budget - held,
-                self._decoded,
+                partial(text_of, self.tokenizer),
             )
         self.most_slots = max(self.most_slots, slots + held)
         for row, answer in zip(fits, written, strict=True):
@@ -105,9 +106,6 @@ class _Shared:
             self._box_tokens = box_tokens(self.tokenizer, self.backend.dialect.grid.side)
         return WellFormedBoxes(self.decoder.head, self._box_tokens, max_new_tokens, boxes)
 
-    def _decoded(self, tokens: list[int]) -> str:
-        return self.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-
 
 class SharedKosmos2(_Shared):
     """`<s><image>`, the slots, `</image><grounding>` are read once for each picture."""
@@ -118,17 +116,8 @@ class SharedKosmos2(_Shared):
         base = backend.base
         text = base.text_model
         first = text.config.pad_token_id + 1  # Kosmos-2 counts positions from behind its padding's
-
-        def read(ids, mask, positions, cache):
-            return text.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=(positions + first).contiguous(),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-
         ends = frozenset(end_tokens(base, backend.tokenizer))
+        read = _reader(text.model, lambda positions: positions + first)
         decoder = Decoder(read, text.lm_head, ends, backend.tokenizer.pad_token_id, backend.model.device)
         super().__init__(backend, backend.tokenizer, base, decoder, budget)
         self.slots = len(backend.prompt_tokens([self.lead])[0])  # of a picture
@@ -166,20 +155,11 @@ class SharedPatchTokens(_Shared):
     slots = 0  # of a picture: not known before one is read
 
     def __init__(self, backend: PatchTokenBackend, budget: int):
-        base = backend.model.get_base_model() if hasattr(backend.model, "get_base_model") else backend.model
-        self.axes = backend.family.rotary_axes
-
-        def read(ids, mask, positions, cache):
-            if self.axes > 1:
-                positions = positions.expand(self.axes, *positions.shape)
-            return base.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions.contiguous(),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-
+        base = unwrapped(backend.model)
+        axes = backend.family.rotary_axes
+        read = _reader(
+            base.model, lambda positions: positions if axes == 1 else positions.expand(axes, *positions.shape)
+        )
         tokenizer = backend.processor.tokenizer
         ends = frozenset(end_tokens(base, tokenizer))
         padding = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -294,6 +274,21 @@ def box_stop(backend: GroundingBackend) -> StopRule | None:
 def tokenizer_of(backend: GroundingBackend) -> Any | None:
     """The tokenizer of a backend that has one: a served model's is its server's."""
     return getattr(backend, "tokenizer", None) or getattr(getattr(backend, "processor", None), "tokenizer", None)
+
+
+def _reader(model, placed: Callable[[torch.Tensor], torch.Tensor]):
+    """How a `Decoder` reads tokens: states of (ids, mask, positions, cache), positions as `placed` for this model."""
+
+    def read(ids, mask, positions, cache):
+        return model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=placed(positions).contiguous(),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+
+    return read
 
 
 def _opened(cache: DynamicCache, tokens: Sequence[tuple[int, ...]], positions: Sequence[int]) -> list[OpenPicture]:
