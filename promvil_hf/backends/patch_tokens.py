@@ -57,7 +57,7 @@ class PatchTokenBackend:
         if not requests:
             raise ValueError("You passed no requests: a batch needs at least one.")
         images = [[] if request.image is None else [as_rgb(request.image)] for request in requests]
-        prompts = [self._prompt(request) for request in requests]
+        prompts = [self.prompt_of(request) for request in requests]
         if self.family.encode:
             batch = self.family.encode(self.processor, images, prompts, padding_side, self.image_options)
         else:
@@ -75,6 +75,25 @@ class PatchTokenBackend:
                 return_tensors="pt",
             )
         return {name: self._placed(tensor) for name, tensor in batch.items()}
+
+    def prompt_of(self, request: Request) -> str:
+        """The whole prompt of a request as the family's template writes it, with the mark of its picture."""
+        image_token = self.processor.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id)
+        marks = self.family.mark, self.processor.image_token, image_token
+        if any(mark in request.prompt for mark in marks):
+            raise ValueError(
+                f"You passed the prompt {request.prompt!r}, which holds the mark of a picture. The backend places the "
+                "picture itself: leave the mark out, or write it with `promvil_hf.markup.escape`."
+            )
+        if getattr(self.processor, "chat_template", None) is None:
+            picture = self.family.mark if request.image is not None else ""
+            return self.family.prompt.format(picture=picture, prompt=request.prompt)
+        content = [{"type": "text", "text": request.prompt}]
+        if request.image is not None:
+            content.insert(0, {"type": "image"})
+        return self.processor.apply_chat_template(
+            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+        )
 
     def image_positions(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """True where a token is an image token: (rows, tokens)."""
@@ -123,24 +142,6 @@ class PatchTokenBackend:
 
     def _settings(self) -> dict[str, Any]:
         return self.processor.image_processor.to_dict() | dict(self.image_options)
-
-    def _prompt(self, request: Request) -> str:
-        image_token = self.processor.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id)
-        marks = self.family.mark, self.processor.image_token, image_token
-        if any(mark in request.prompt for mark in marks):
-            raise ValueError(
-                f"You passed the prompt {request.prompt!r}, which holds the mark of a picture. The backend places the "
-                "picture itself: leave the mark out, or write it with `promvil_hf.markup.escape`."
-            )
-        if getattr(self.processor, "chat_template", None) is None:
-            picture = self.family.mark if request.image is not None else ""
-            return self.family.prompt.format(picture=picture, prompt=request.prompt)
-        content = [{"type": "text", "text": request.prompt}]
-        if request.image is not None:
-            content.insert(0, {"type": "image"})
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
 
     def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self.model.dtype if tensor.is_floating_point() else None

@@ -2,7 +2,7 @@
 """A question and its answer in one row, so that one forward pass shows how each word of the answer came about.
 
 The query that predicts a token stands one place before it. Words are found in the answer's characters, and each token
-knows which characters it wrote; nothing is found by searching for token ids. Floor 4: torch and transformers.
+knows which characters it wrote; nothing is found by searching for token ids.
 """
 
 import re
@@ -70,28 +70,21 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
 def answer_tokens(backend, request: Request, answer: str) -> tuple[int, ...]:
     """The tokens of a given answer as the family's template would let the model write it, without an end token."""
     tokenizer = backend.processor.tokenizer
-    prompt = _text(backend, request, None)
-    whole = _text(backend, request, answer)
+    prompt = backend.prompt_of(Request(request.prompt))  # pictures change nothing behind them
+    whole = _with_answer(backend, request.prompt, prompt, answer)
     before, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, whole))
     if both[: len(before)] == before and len(both) > len(before):
         return tuple(both[len(before) :])
     return tuple(tokenizer(answer, add_special_tokens=False)["input_ids"])
 
 
-def _text(backend, request: Request, answer: str | None) -> str:
-    """The prompt, perhaps with the answer behind it; pictures are left out, they change nothing there."""
+def _with_answer(backend, question: str, prompt: str, answer: str) -> str:
+    """The prompt that asks this question, with the answer behind it as the family's template writes it."""
     if getattr(backend.processor, "chat_template", None) is None:
-        prompt = backend.family.prompt.format(picture="", prompt=request.prompt)
-        if answer is None:
-            return prompt
-        return prompt + (
-            answer if prompt.endswith(("\n", " ")) or not backend.family.prompt.endswith(":") else f" {answer}"
-        )
-    talk = [{"role": "user", "content": [{"type": "text", "text": request.prompt}]}]
-    prompt = backend.processor.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
-    if answer is None:
-        return prompt
-    talk.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        apart = prompt.endswith(("\n", " ")) or not backend.family.prompt.endswith(":")
+        return prompt + (answer if apart else f" {answer}")
+    turns = (("user", question), ("assistant", answer))
+    talk = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
     whole = backend.processor.apply_chat_template(talk, tokenize=False)
     place = whole.find(answer, len(prompt) - 1 if whole.startswith(prompt.rstrip()) else 0)
     return whole[: place + len(answer)] if place >= 0 else prompt + answer

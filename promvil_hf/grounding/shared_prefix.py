@@ -208,7 +208,7 @@ class SharedPatchTokens(_Shared):
         tokenizer = self.tokenizer
         mark = self.base.config.image_token_id
         blank = Image.new("RGB", (1, 1))  # only says that there is a picture
-        texts = [self.backend._prompt(Request(prompt, blank)) for _, prompt in rows]
+        texts = [self.backend.prompt_of(Request(prompt, blank)) for _, prompt in rows]
         suffixes = []
         for tokens in tokenizer(texts, add_special_tokens=False)["input_ids"]:
             suffixes.append(tokens[len(tokens) - tokens[::-1].index(mark) :])

@@ -1,28 +1,22 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny Grounding DINO and a tiny SAM: phrases become boxes, boxes become masks. Floor 3: transformers."""
+"""A tiny Grounding DINO and a tiny SAM: phrases become boxes, boxes become masks."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import transformers
 
-from promvil_hf.toy.models.parts import TinyModel, check_sizes, with_random_weights
-from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES, wordpiece_tokenizer
+from promvil_hf.toy.models.parts import TinyModel, TinySizes
+from promvil_hf.toy.models.tokenizers import wordpiece_tokenizer
 
 
-def tiny_grounding_dino(
-    *,
-    sentences: Iterable[str] = DEFAULT_SENTENCES,
-    width: int = 32,
-    layers: int = 2,
-    heads: int = 2,
-    queries: int = 12,
-    image_size: int = 64,
-    seed: int = 0,
-) -> TinyModel:
+def tiny_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
     """Grounding DINO: phrases separated by full stops in, boxes with phrases out; `image_size` is the shorter side.
 
-    Its text is at most 256 tokens, and `queries` boxes come out of every picture before a threshold is applied.
+    Its text is at most `context` (256) tokens, and `queries` boxes come out of every picture before a threshold is
+    applied. `sizes` are those of `TinySizes`; the vision tower and the vocabulary have sizes of their own.
     """
+    sizes = TinySizes(**{"heads": 2, "image_size": 64, "context": 256, **sizes}, patch_size=4)
+    width, layers, heads, image_size = sizes.width, sizes.layers, sizes.heads, sizes.image_size
     if width % 32:
         raise ValueError(
             f"width={width} is not a multiple of 32, the number of groups Grounding DINO normalises over."
@@ -31,7 +25,7 @@ def tiny_grounding_dino(
         raise ValueError(
             f"layers={layers}: the decoder of Grounding DINO ties its box heads to each other and needs at least 2."
         )
-    tokenizer = wordpiece_tokenizer(sentences)
+    tokenizer = wordpiece_tokenizer(sizes.sentences)
     processor = transformers.GroundingDinoProcessor(
         transformers.GroundingDinoImageProcessorPil(
             size={"shortest_edge": image_size, "longest_edge": 2 * image_size}, do_pad=True
@@ -58,7 +52,7 @@ def tiny_grounding_dino(
             "intermediate_size": 2 * width,
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
-            "max_position_embeddings": 256,
+            "max_position_embeddings": sizes.context,
         },
         d_model=width,
         encoder_layers=layers,
@@ -73,23 +67,24 @@ def tiny_grounding_dino(
         decoder_n_points=2,
         dropout=0.0,
         fusion_droppath=0.0,
-        max_text_len=256,
+        max_text_len=sizes.context,
     )
-    return TinyModel(
-        "grounding_dino", with_random_weights(transformers.GroundingDinoForObjectDetection, config, seed), processor
-    )
+    return sizes.model("grounding_dino", transformers.GroundingDinoForObjectDetection, config, processor)
 
 
-def tiny_sam(
-    *, width: int = 16, layers: int = 2, heads: int = 2, image_size: int = 64, patch_size: int = 8, seed: int = 0
-) -> TinyModel:
-    """SAM: boxes or points in, masks of a fourth of a patch out; `image_size` is the longer side of a picture."""
-    check_sizes(width, heads, width, image_size, patch_size)
-    mask_side = 4 * image_size // patch_size
+def tiny_sam(**sizes: Any) -> TinyModel:
+    """SAM: boxes or points in, masks of a fourth of a patch out; `image_size` is the longer side of a picture.
+
+    `sizes` are those of `TinySizes` that a model without text has.
+    """
+    sizes = TinySizes(**{"width": 16, "heads": 2, "image_size": 64, "patch_size": 8, **sizes})
+    width, layers, heads = sizes.width, sizes.layers, sizes.heads
+    image_size, patch_size = sizes.image_size, sizes.patch_size
+    mask_side = 4 * sizes.patches
     processor = transformers.SamProcessor(
         transformers.SamImageProcessorPil(
             size={"longest_edge": image_size},
-            pad_size={"height": image_size, "width": image_size},
+            pad_size=sizes.square,
             mask_size={"longest_edge": mask_side},
             mask_pad_size={"height": mask_side, "width": mask_side},
         )
@@ -122,4 +117,4 @@ def tiny_sam(
             "iou_head_hidden_dim": width,
         },
     )
-    return TinyModel("sam", with_random_weights(transformers.SamModel, config, seed), processor)
+    return sizes.model("sam", transformers.SamModel, config, processor)
