@@ -17,10 +17,11 @@ This package may read and write `cache_dir` and talk to `base_url`, nothing else
 it is in no repr, no error, no log line and no file.
 """
 
-from promvil_hf.endpoint.client import API_KEY_VARIABLE, Endpoint
+from promvil_hf.endpoint.client import Endpoint
 from promvil_hf.endpoint.messages import image_part, system, user
 from promvil_hf.endpoint.reading import read_structured
 from promvil_hf.endpoint.results import REASONS, Answer, Request, Spent, Unanswered
+from promvil_hf.endpoint.secret import API_KEY_VARIABLE
 from promvil_hf.jobs import Rejected
 
 

@@ -1,14 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`Endpoint`: an OpenAI-compatible server, the terms on which it is asked, and what asking it has cost.
 
-May read and write `cache_dir` and talk to `base_url`, nothing else. Floor 2: huggingface_hub, imported when used.
+May read and write `cache_dir` and talk to `base_url`, nothing else. huggingface_hub is imported when used.
 """
 
 import dataclasses
 import hashlib
 import json
 import logging
-import os
 import random
 import threading
 from collections import Counter, deque
@@ -24,6 +23,7 @@ from promvil_hf.endpoint.messages import json_schema, response_format, with_sche
 from promvil_hf.endpoint.pace import Pace, retry_after
 from promvil_hf.endpoint.reading import judged
 from promvil_hf.endpoint.results import FINAL_ANSWERS, Answer, Request, Spent, Unanswered
+from promvil_hf.endpoint.secret import API_KEY_VARIABLE, Secret
 from promvil_hf.endpoint.store import SingleFlight, Store
 from promvil_hf.jobs import Rejected
 
@@ -32,28 +32,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 logger = logging.getLogger("promvil_hf.endpoint")
-
-API_KEY_VARIABLE = "PROMVIL_API_KEY"
-
-
-class _Secret:
-    """Holds the key where no repr, copy to a dict or traceback of locals shows it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str):
-        self._value = value
-
-    @classmethod
-    def of(cls, key: str | None) -> "_Secret | None":
-        key = key if key is not None else os.environ.get(API_KEY_VARIABLE)
-        return cls(key) if key else None
-
-    def __repr__(self) -> str:
-        return "<key>"
-
-    def reveal(self) -> str:
-        return self._value
 
 
 class _AsWritten(dict):
@@ -94,6 +72,7 @@ class Failure:
     status: int | None = None
 
 
+_COUNTED = ("requests", "bought", "reused", "prompt_tokens", "completion_tokens", "without_usage")
 _JUST_WAIT = threading.Event()  # never set: `ask` outside `ask_all` cannot be stopped
 
 
@@ -143,11 +122,11 @@ class Endpoint:
     _state: _State = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "api_key", _Secret.of(self.api_key))
+        object.__setattr__(self, "api_key", Secret(self.api_key))
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(
-                f"You passed base_url={self._hide(self.base_url)!r}, which is no web address. Pass the server's "
+                f"You passed base_url={self.api_key.hide(self.base_url)!r}, which is no web address. Pass the server's "
                 "address with its scheme, such as 'http://localhost:8000/v1'."
             )
         if address.username or address.password:
@@ -190,17 +169,19 @@ class Endpoint:
         total = len(requests) if hasattr(requests, "__len__") else None
         pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="promvil-ask")
         with tqdm(total=total, disable=not progress, desc=f"asking {self.model}") as bar:
+
+            def earliest() -> tuple[Any, Answer | Unanswered]:
+                key, result = due.popleft()
+                bar.update()
+                return key, result.result()
+
             try:
                 for request in requests:
                     due.append((request.key, pool.submit(self._ask, request.messages, request.schema, stop)))
                     while due and (len(due) >= 4 * self.concurrency or due[0][1].done()):
-                        key, result = due.popleft()
-                        yield key, result.result()
-                        bar.update()
+                        yield earliest()
                 while due:
-                    key, result = due.popleft()
-                    yield key, result.result()
-                    bar.update()
+                    yield earliest()
             finally:
                 stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)  # requests under way are paid: let them be stored
@@ -209,16 +190,8 @@ class Endpoint:
         """What this object sent, bought and reused so far."""
         state = self._state
         with state.lock:
-            counts = state.counts
             return Spent(
-                requests=counts["requests"],
-                bought=counts["bought"],
-                reused=counts["reused"],
-                prompt_tokens=counts["prompt_tokens"],
-                completion_tokens=counts["completion_tokens"],
-                cost=state.cost,
-                without_usage=counts["without_usage"],
-                rejected=dict(state.rejected),
+                **{name: state.counts[name] for name in _COUNTED}, cost=state.cost, rejected=dict(state.rejected)
             )
 
     # -- one prompt
@@ -232,7 +205,7 @@ class Endpoint:
             content = self._content(messages, schema)
             key = hashlib.sha256(content.encode()).hexdigest()
         except (TypeError, ValueError) as error:
-            return self._count(Unanswered("unsendable", self._hide(f"the messages are no JSON: {error}")))
+            return self._count(Unanswered("unsendable", self.api_key.hide(f"the messages are no JSON: {error}")))
         while True:
             result, first = state.flights.do(key, lambda: self._ask_alone(key, messages, schema, stop))
             if first:
@@ -263,7 +236,7 @@ class Endpoint:
             if state.closed is not None:
                 return dataclasses.replace(state.closed, requests=requests)
             if not state.pace.wait(stop):
-                return Unanswered("stopped", f"stopped while waiting; before that: {last.detail}", requests=requests)
+                return _stopped(last, requests)
             outcome = self._send(messages, schema, in_words)
             requests += 1
             if isinstance(outcome, dict):
@@ -294,7 +267,7 @@ class Endpoint:
                     return self._priced(Unanswered(outcome.reason, detail, requests=requests), bought)
                 state.pace.silence(outcome.wait)  # which holds this thread too
             if tries < self.attempts and stop.wait(wait):
-                return Unanswered("stopped", f"stopped while waiting; before that: {last.detail}", requests=requests)
+                return _stopped(last, requests)
         return self._priced(last, bought)
 
     def _settled(self, result: Answer | Unanswered, answers: int) -> bool:
@@ -306,7 +279,7 @@ class Endpoint:
         """What the stored answer at `index` is worth, with the price of all of them."""
         value = judged(bought[index], schema, self.max_chars)
         if isinstance(value, Rejected):
-            rejected = Unanswered(value.reason, self._hide(value.detail), requests=requests, cached=cached)
+            rejected = Unanswered(value.reason, self.api_key.hide(value.detail), requests=requests, cached=cached)
             return self._priced(rejected, bought)
         answer = Answer(value, bought[index]["text"], bought[index]["finish_reason"], 0, 0, 0.0, requests, cached)
         return self._priced(answer, bought)
@@ -336,20 +309,17 @@ class Endpoint:
             asked_format = _AsWritten(response_format(schema))
         client = InferenceClient(
             base_url=self.base_url,
-            api_key=self.api_key.reveal() if self.api_key else None,
+            api_key=self.api_key.reveal(),
             timeout=self.timeout,
             # Without a key the Hub client would send this machine's Hugging Face token to a stranger.
-            headers=None if self.api_key else {"authorization": None},
+            headers=None if self.api_key.reveal() else {"authorization": None},
         )
         with self._state.lock:
             self._state.counts["requests"] += 1
         try:
             output = client.chat_completion(
                 messages,
-                model=self.model,
-                temperature=self.temperature,
-                max_tokens=self.max_tokens,
-                seed=self.seed,
+                **self._sampling(),
                 response_format=asked_format,
                 extra_body=dict(self.extra) if self.extra else None,
             )
@@ -365,11 +335,11 @@ class Endpoint:
         except TimeoutError:
             return Failure("timed out", f"no answer within {self.timeout:g} s of silence")
         except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: another thread closed the shared client
-            return Failure("connection failed", self._hide(f"{type(error).__name__}: {error}"))
+            return Failure("connection failed", self.api_key.hide(f"{type(error).__name__}: {error}"))
         except (ValueError, TypeError, AttributeError, KeyError) as error:  # the Hub client trips over odd bodies,
             if (response := getattr(error.__context__, "response", None)) is not None:  # those of refusals too
                 return self._refusal(response, "")
-            return Failure("bad response", self._hide(f"no chat completion: {type(error).__name__}: {error}"))
+            return Failure("bad response", self.api_key.hide(f"no chat completion: {type(error).__name__}: {error}"))
 
     def _to_store(self, output: Any) -> dict:
         """The fields worth keeping of a chat completion, or ValueError when it is none."""
@@ -383,7 +353,7 @@ class Endpoint:
             text = "".join(part.get("text") or "" for part in text)
         if not isinstance(text, str | None):
             raise ValueError(f"its content is of type {type(text).__name__}")
-        text = self._hide(text or "", limit=None)
+        text = self.api_key.hide(text or "", limit=None)
         refusal = message.get("refusal") if isinstance(message, dict) else None
         finish = getattr(choices[0], "finish_reason", None) if choices else None
         prompt, completion = (
@@ -393,8 +363,8 @@ class Endpoint:
         return {
             "text": text[: self.max_chars],
             "chars": len(text),
-            "finish_reason": self._hide(finish) if isinstance(finish, str) else None,
-            "refusal": self._hide(refusal) if isinstance(refusal, str) else None,
+            "finish_reason": self.api_key.hide(finish) if isinstance(finish, str) else None,
+            "refusal": self.api_key.hide(refusal) if isinstance(refusal, str) else None,
             "prompt_tokens": prompt if counted else None,
             "completion_tokens": completion if counted else None,
             "bought": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -403,7 +373,7 @@ class Endpoint:
 
     def _refusal(self, response: Any, told: str) -> Failure:
         status = response.status_code
-        detail = self._hide(f"the server answered {status}" + (f": {' '.join(told.split())}" if told else ""))
+        detail = self.api_key.hide(f"the server answered {status}" + (f": {' '.join(told.split())}" if told else ""))
         wait = retry_after(response.headers.get("Retry-After"))
         if status == 429:
             return Failure("rate limited", detail, wait=wait, status=status)
@@ -423,30 +393,23 @@ class Endpoint:
             raise ValueError("expected a non-empty list of message dicts")
         return json.dumps(
             {
-                "model": self.model,
                 "messages": messages,
                 "schema": json_schema(schema),
-                "temperature": self.temperature,
-                "max_tokens": self.max_tokens,
-                "seed": self.seed,
                 "extra": dict(self.extra) if self.extra else None,
+                **self._sampling(),
             },
             sort_keys=True,
             ensure_ascii=False,
             allow_nan=False,
         )
 
+    def _sampling(self) -> dict:
+        return {name: getattr(self, name) for name in ("model", "temperature", "max_tokens", "seed")}
+
     def _provenance(self, messages: list[dict], schema: "type[BaseModel] | None") -> dict:
         """What a person finds beside the stored answers: the request, with images as digests."""
-        shown = json.loads(self._hide(self._content(without_images(messages), schema), limit=None))
+        shown = json.loads(self.api_key.hide(self._content(without_images(messages), schema), limit=None))
         return {"version": 1, "request": shown}
-
-    def _hide(self, text: str, limit: int | None = 500) -> str:
-        """`text` without the key, which servers do echo, and short enough for a log line."""
-        key = self.api_key.reveal() if self.api_key else ""
-        if len(key) >= 8:  # a shorter one is a placeholder such as "EMPTY", and may well be a word of the answer
-            text = text.replace(key, "<key>")
-        return text if limit is None or len(text) <= limit else text[:limit] + "…"
 
     def _count_bought(self, answer: dict) -> None:
         state = self._state
@@ -466,3 +429,7 @@ class Endpoint:
             elif result.cached:
                 self._state.counts["reused"] += 1
         return result
+
+
+def _stopped(last: Unanswered, requests: int) -> Unanswered:
+    return Unanswered("stopped", f"stopped while waiting; before that: {last.detail}", requests=requests)

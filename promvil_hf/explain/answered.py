@@ -58,7 +58,9 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
         written[row, : len(answer)] = torch.tensor(answer, dtype=ids.dtype)
         real[row, : len(answer)] = 1
     added = {"input_ids": written, "attention_mask": real}
-    added |= {name: torch.full_like(real, backend.family.answer_type) for name in ("token_type_ids",) if name in prompts}
+    added |= {
+        name: torch.full_like(real, backend.family.answer_type) for name in ("token_type_ids",) if name in prompts
+    }
     added |= {name: torch.zeros_like(real) for name in ("mm_token_type_ids",) if name in prompts}
     inputs = {
         name: torch.cat([value, added[name].to(value.device, value.dtype)], dim=1) if name in added else value

@@ -82,67 +82,68 @@ def atlas_page(
 ) -> pages.Html:
     """A page about a model: the map of its heads, the best of them, their null, examples."""
     best, passing = atlas.best(10), atlas.passing(level, control)
-    layers, heads = atlas.rho.shape
-    top = best[0] if best else None
     error = "family-wise error" if control == "family" else "false discovery rate"
-    return pages.page(
-        f"Head atlas of {model}" if model else "Head atlas",
-        pages.section(
-            "In short",
-            pages.tiles(
-                pages.stat(
-                    "heads that look at what is named",
-                    f"{int(passing.sum())} of {passing.size:,}",
-                    f"{error} held at {level:g}, null: {atlas.settings.get('null', '?')}",
-                ),
-                pages.stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
-                pages.stat("its ρ", atlas.rho[top] if top else None, _of_best(atlas, top)),
-                pages.stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
-                pages.stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
-            ),
-            _skipped(atlas),
-        ),
-        pages.section(
-            "Layer by head",
-            pages.heat_map(
-                atlas.rho,
-                alt=f"Spearman's rho of {layers} layers by {heads} heads",
-                row_label="layer",
-                column_label="head",
-                signed=True,
-                label="ρ",
-                rings=[place for place in best if passing[place]],
-                caption="Mean rank correlation of a head's attention to the image with the mask of what is named, while it "
-                "is named. Rings: the best heads that pass. Grey: no score.",
-            ),  # fmt: skip
-            pages.heat_map(
-                atlas.auroc - 0.5,
-                alt=f"AUROC above chance of {layers} layers by {heads} heads",
-                row_label="layer",
-                column_label="head",
-                signed=True,
-                label="AUROC − 0.5",
-                caption="The same as a chance of telling inside from outside, which does not grow with the mask.",
-            ),  # fmt: skip
-        ),
+    held = f"{error} held at {level:g}, null: {atlas.settings.get('null', '?')}"
+    parts = [
+        pages.section("In short", _atlas_tiles(atlas, best, passing, held), _skipped(atlas)),
+        pages.section("Layer by head", *_head_maps(atlas, [place for place in best if passing[place]])),
         pages.section("Best heads", _best_table(atlas, best, passing)),
         pages.section("Chance", *_null_part(atlas, best, level)),
-        pages.section("Segmentation", _segmentation_part(explanations, segmentation)) if explanations else None,
-        pages.section(
-            "Examples",
-            (
-                pages.details(
-                    f"{one.name}: {one.question} {one.answer}", explanation_part(one, picture), opened=place < 3
-                )
-                for place, one in enumerate(explanations)
-                if (picture := open_image(one.image)) is not None
-            ),
+    ]
+    if explanations:
+        examples = (
+            pages.details(f"{one.name}: {one.question} {one.answer}", explanation_part(one, picture), opened=place < 3)
+            for place, one in enumerate(explanations)
+            if (picture := open_image(one.image)) is not None
         )
-        if explanations
-        else None,
+        parts += [
+            pages.section("Segmentation", _segmentation_part(explanations, segmentation)),
+            pages.section("Examples", examples),
+        ]
+    return pages.page(
+        f"Head atlas of {model}" if model else "Head atlas",
+        *parts,
         pages.section("Settings", pages.facts({name: str(value) for name, value in atlas.settings.items()})),
-        lead="Which attention heads look at what the words name, and how sure that is.",
+        lead="Which attention heads follow the mask of the named object, and how sure that is.",
     )
+
+
+def _atlas_tiles(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray, held: str) -> pages.Html:
+    top = best[0] if best else None
+    spread = None if top is None else atlas.interval(*top)
+    return pages.tiles(
+        pages.stat("heads that look at what is named", f"{int(passing.sum())} of {passing.size:,}", held),
+        pages.stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
+        pages.stat(
+            "its ρ",
+            spread and spread.estimate,
+            spread
+            and f"{pages.interval(spread.low, spread.high)}; at most {pages.number(atlas.ceiling)} with these masks",
+        ),
+        pages.stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
+        pages.stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
+    )
+
+
+def _head_maps(atlas: HeadAtlas, rings: Sequence[tuple[int, int]]) -> list[pages.Html]:
+    size = "{} layers by {} heads".format(*atlas.rho.shape)
+    names = {"row_label": "layer", "column_label": "head"}
+    return [
+        pages.heat_map(
+            pages.Heat(atlas.rho, signed=True, label="ρ"),
+            alt=f"Spearman's rho of {size}",
+            rings=rings,
+            caption="Mean rank correlation of a head's attention to the image with the mask of what is named, while it "
+            "is named. Rings: the best heads that pass. Grey: no score.",
+            **names,
+        ),
+        pages.heat_map(
+            pages.Heat(atlas.auroc - 0.5, signed=True, label="AUROC − 0.5"),
+            alt=f"AUROC above chance of {size}",
+            caption="The same as a chance of telling inside from outside, which does not grow with the mask.",
+            **names,
+        ),
+    ]
 
 
 def _heat_figure(one: Explanation, image: Picture, place: int) -> pages.Html:
@@ -285,13 +286,6 @@ def _segmentation_part(
             )
         )
     return parts or [pages.paragraph("No phrase came with a mask.")]
-
-
-def _of_best(atlas: HeadAtlas, top: tuple[int, int] | None) -> str | None:
-    if top is None:
-        return None
-    spread = atlas.interval(*top)
-    return f"{pages.interval(spread.low, spread.high)}; at most {pages.number(atlas.ceiling)} with these masks"
 
 
 def _skipped(atlas: HeadAtlas) -> pages.Html | None:

@@ -170,23 +170,19 @@ def bar_chart(
 
 
 def heat_map(
-    values: np.ndarray,
+    heat: np.ndarray | Heat,
     *,
     alt: str,
     row_label: str = "row",
     column_label: str = "column",
-    low: float | None = None,
-    high: float | None = None,
-    signed: bool = False,
     rings: Sequence[tuple[int, int]] = (),
     caption: Content = None,
-    label: str = "",
 ) -> Html:
     """A table of numbers as coloured cells, such as layer x head. `rings` circles cells (row, column).
 
     Each cell tells its value when pointed at. For dense maps over an image use `figure(heat=...)`.
     """
-    heat = Heat(values, low, high, signed, label)
+    heat = heat if isinstance(heat, Heat) else Heat(heat)
     lowest, highest, indices = heat_indices(heat)
     rows, columns = indices.shape
     if indices.size > 10_000:
@@ -196,40 +192,48 @@ def heat_map(
         )
     if any(not (0 <= row < rows and 0 <= column < columns) for row, column in rings):
         raise ValueError(f"You passed rings {list(rings)} for a map of {rows} x {columns} cells, numbered from 0.")
-    colours = diverging() if signed else sequential()
+    values = np.asarray(heat.values, dtype=float)
+    titles = [
+        f"{row_label} {row}, {column_label} {column}: {number(value)}"
+        for (row, column), value in np.ndenumerate(values)
+    ]
+    return tag(
+        "figure",
+        tag("p", f"{row_label} ↓  {column_label} →", class_="axis-name"),
+        _cells(indices, titles, rings, diverging() if heat.signed else sequential(), alt),
+        colour_bar(lowest, highest, heat.signed, heat.label),
+        captioned(caption),
+        class_="chart",
+    )
+
+
+def _cells(
+    indices: np.ndarray, titles: Sequence[str], rings: Sequence[tuple[int, int]], colours: np.ndarray, alt: str
+) -> Html:
+    """The cells of a heat map, with the numbers of rows and columns beside them."""
+    rows, columns = indices.shape
     cell = max(6.0, min(28.0, 396 / columns))
     left, bottom = 34, 22
     width, height = left + columns * cell, rows * cell + bottom
-    values = np.asarray(values, dtype=float)
-    drawn = [
-        tag(
-            "rect",
-            tag("title", f"{row_label} {row}, {column_label} {column}: {number(values[row, column])}"),
-            x=short(left + column * cell),
-            y=short(row * cell),
-            width=short(cell),
-            height=short(cell),
-            shape_rendering="crispEdges",
-            **({"class_": "missing"} if index < 0 else {"fill": as_hex(colours[index])}),
-        )
-        for (row, column), index in np.ndenumerate(indices)
-    ]
-    for row, column in rings:
-        place = {"cx": short(left + (column + 0.5) * cell), "cy": short((row + 0.5) * cell), "r": short(cell * 0.5)}
+
+    def middle(row: float, column: float) -> tuple[float, float]:
+        return left + (column + 0.5) * cell, (row + 0.5) * cell
+
+    size = {"width": short(cell), "height": short(cell), "shape_rendering": "crispEdges"}
+    drawn = []
+    for title, ((row, column), index) in zip(titles, np.ndenumerate(indices), strict=True):
+        colour = {"class_": "missing"} if index < 0 else {"fill": as_hex(colours[index])}
+        x, y = short(left + column * cell), short(row * cell)
+        drawn.append(tag("rect", tag("title", title), x=x, y=y, **size, **colour))
+    for x, y in (middle(*ring) for ring in rings):
+        place = {"cx": short(x), "cy": short(y), "r": short(cell * 0.5)}
         drawn += [tag("circle", class_="ring-casing", **place), tag("circle", class_="ring", **place)]
     for row in _every(rows, cell, 16):
-        drawn.append(tag("text", row, x=left - 7, y=short((row + 0.5) * cell + 4), text_anchor="end"))
+        drawn.append(tag("text", row, x=left - 7, y=short(middle(row, 0)[1] + 4), text_anchor="end"))
     for column in _every(columns, cell, 24):
-        drawn.append(
-            tag(
-                "text",
-                column,
-                x=short(left + (column + 0.5) * cell),
-                y=short(rows * cell + 16),
-                text_anchor="middle",
-            )
-        )
-    chart = tag(
+        x = short(middle(0, column)[0])
+        drawn.append(tag("text", column, x=x, y=short(rows * cell + 16), text_anchor="middle"))
+    return tag(
         "svg",
         tag("title", described(alt)),
         drawn,
@@ -237,14 +241,6 @@ def heat_map(
         role="img",
         class_="small" if width < 300 else None,
         style=f"max-width:{short(1.35 * width)}px",
-    )
-    return tag(
-        "figure",
-        tag("p", f"{row_label} ↓  {column_label} →", class_="axis-name"),
-        chart,
-        colour_bar(lowest, highest, signed, label),
-        captioned(caption),
-        class_="chart",
     )
 
 

@@ -119,7 +119,7 @@ def full_page(words: tuple[str, ...]) -> Html:
             ),
             bar_chart([Bar(a, 0.5, 0.4, 0.6), Bar(f * 3, -0.2, colour=1)], alt=b, caption=c),
             heat_map(
-                np.arange(-16, 16).reshape(4, 8), alt=a, row_label=b, column_label=c, signed=True, rings=[(1, 2)]
+                Heat(np.arange(-16, 16).reshape(4, 8), signed=True), alt=a, row_label=b, column_label=c, rings=[(1, 2)]
             ),
         ),
         section(

@@ -149,8 +149,9 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
     yield pages.gallery(
         [
             pages.heat_map(
-                atlas.rho, alt=f"Spearman's rho of each head, {name}", row_label="layer", column_label="head", signed=True,
-                low=-highest, high=highest, label="ρ", rings=np.argwhere(atlas.passing()).tolist(),
+                pages.Heat(atlas.rho, -highest, highest, signed=True, label="ρ"),
+                alt=f"Spearman's rho of each head, {name}", row_label="layer", column_label="head",
+                rings=np.argwhere(atlas.passing()).tolist(),
                 caption=f"{name}: {int(atlas.passing().sum())} of {atlas.rho.size} heads pass",
             )
             for name, atlas in atlases.items()
