@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 _ALONE = re.compile(r"\(?([A-Za-z])(?:\)|[).:,].*)?", re.DOTALL)
 _NAMED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\W*\b([A-Z])\b(?!(?<=A)\s+[a-z])")
-_TRUE, _FALSE = {"true", "yes"}, {"false", "no"}
 
 
 def picked(answer: str, choices: Sequence[str]) -> int | None:
@@ -36,12 +35,15 @@ def picked(answer: str, choices: Sequence[str]) -> int | None:
 
 def true_or_false(answer: str) -> bool | None:
     """True for true or yes, False for false or no, if that is the first word and the sentence does not say the other."""
+    return first_word(answer, {"true", "yes"}, {"false", "no"})
+
+
+def first_word(answer: str, yes: set[str], no: set[str]) -> bool | None:
+    """Which of two sets the first word is in; None if in neither, or if the first sentence has words of both."""
     sentence = re.split(r"[.!?\n]", answer.strip().lower(), maxsplit=1)[0]
     words = re.findall(r"[^\W_]+", sentence)
-    said = {*words} & (_TRUE | _FALSE)
-    if not words or words[0] not in said or (said & _TRUE and said & _FALSE):
-        return None
-    return words[0] in _TRUE
+    said = {*words} & (yes | no)
+    return words[0] in yes if words and words[0] in said and not (said & yes and said & no) else None
 
 
 def _plain(text: str) -> str:

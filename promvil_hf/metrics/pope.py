@@ -7,11 +7,12 @@ wrong. An unknown answer is wrong in the accuracy and, where the truth is yes, m
 beside them. Floor 1: numpy.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from promvil_hf.metrics.choice import first_word
 
 
 YesNo = bool | None  # None: unknown
@@ -37,11 +38,7 @@ class PopeScore:
 
 def strict_yes_no(answer: str) -> YesNo:
     """Yes or no if that is the first word and the first sentence does not also say the other; else unknown."""
-    sentence = re.split(r"[.!?\n]", answer.strip().lower(), maxsplit=1)[0]
-    words = re.findall(r"[^\W_]+", sentence)
-    if not words or words[0] not in ("yes", "no") or {"yes", "no"} <= set(words):
-        return None
-    return words[0] == "yes"
+    return first_word(answer, {"yes"}, {"no"})
 
 
 def llava_yes_no(answer: str) -> YesNo:
@@ -65,13 +62,11 @@ def pope_score(
     no = ~yes & ~unknown
     rows = len(answers)
     right, wrong = int((yes & truth).sum()), int((yes & ~truth).sum())
-    precision = _share(right, right + wrong)
-    recall = _share(right, int(truth.sum()))
     return PopeScore(
         f1=_share(2 * right, 2 * right + wrong + int((truth & ~yes).sum())),
         accuracy=_share(right + int((no & ~truth).sum()), rows),
-        precision=precision,
-        recall=recall,
+        precision=_share(right, right + wrong),
+        recall=_share(right, int(truth.sum())),
         yes_rate=_share(int(yes.sum()), rows),
         unknown_rate=_share(int(unknown.sum()), rows),
         true_positives=right,

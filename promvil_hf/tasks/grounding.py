@@ -18,6 +18,7 @@ from promvil_hf.images import as_rgb, image_size
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.grounding import GroundingScore, grounding_score
 from promvil_hf.phrases import GroundedPhrase
+from promvil_hf.tasks.aggregates import aggregates
 from promvil_hf.tasks.speaking import spoken
 
 
@@ -102,18 +103,9 @@ def score(results: Sequence[Mapping[str, Any]]) -> GroundingScore:
     return grounding_score(said, read_boxes([result["gold"] for result in results]), thresholds=(THRESHOLD,))
 
 
-def _aggregate(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
-    def aggregate(results):
-        return getattr(score(results), name)
-
-    aggregate.__name__ = name
-    return aggregate
-
-
-AGGREGATES = {
-    name: _aggregate(name) for name in ("accuracy", "mean_iou", "parse_rate", "boxes_per_answer", "box_precision")
-}
-accuracy, mean_iou, parse_rate, boxes_per_answer, box_precision = AGGREGATES.values()  # the names that YAML files call
+AGGREGATES = ("accuracy", "mean_iou", "parse_rate", "boxes_per_answer", "box_precision")
+# the names that YAML files call
+accuracy, mean_iou, parse_rate, boxes_per_answer, box_precision = aggregates(score, AGGREGATES)
 
 
 def _flattened(dataset, documents: Callable[[Mapping[str, Any]], Iterable[tuple]]):

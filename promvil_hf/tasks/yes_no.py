@@ -5,10 +5,11 @@ A comparison of whole strings calls "Yes." wrong and gives some models 0; here t
 unknown answers stands beside the score.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promvil_hf.metrics.pope import PopeScore, pope_score
+from promvil_hf.tasks.aggregates import aggregates
 
 
 def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
@@ -28,12 +29,4 @@ def score(results: Sequence[Mapping[str, Any]]) -> PopeScore:
     return pope_score([result["said"] for result in results], [result["label"] for result in results])
 
 
-def _aggregate(name: str) -> Callable[[Sequence[Mapping[str, Any]]], float]:
-    def aggregate(results):
-        return getattr(score(results), name)
-
-    aggregate.__name__ = name
-    return aggregate
-
-
-f1, accuracy, yes_rate, unknown_rate = map(_aggregate, AGGREGATES)  # the names that YAML files call
+f1, accuracy, yes_rate, unknown_rate = aggregates(score, AGGREGATES)  # the names that YAML files call
