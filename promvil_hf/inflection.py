@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """English number, for nouns and simple noun phrases: `plural`, `singular` and `lemma`.
 
-Special: no dictionary is downloaded. Irregular nouns and a few closed lists stand below, everything else follows the
+No dictionary is downloaded. Irregular nouns and a few closed lists stand below, everything else follows the
 spelling rules. Both functions are idempotent, keep the case of the word and know nothing about models. Standard
 library only.
 """
@@ -11,52 +11,16 @@ from functools import lru_cache
 
 
 _IRREGULAR = {
-    "man": "men",
-    "woman": "women",
-    "child": "children",
-    "person": "people",
-    "foot": "feet",
-    "tooth": "teeth",
-    "goose": "geese",
-    "mouse": "mice",
-    "ox": "oxen",
-    "louse": "lice",
-    "die": "dice",
-    "cactus": "cacti",
-    "passerby": "passersby",
-    "knife": "knives",
-    "wife": "wives",
-    "housewife": "housewives",
-    "life": "lives",
-    "leaf": "leaves",
-    "loaf": "loaves",
-    "half": "halves",
-    "calf": "calves",
-    "shelf": "shelves",
-    "bookshelf": "bookshelves",
-    "elf": "elves",
-    "wolf": "wolves",
-    "thief": "thieves",
-    "scarf": "scarves",
-    "hoof": "hooves",
-    "sheaf": "sheaves",
-    "bus": "buses",
-    "minibus": "minibuses",
-    "gas": "gases",
-    "quiz": "quizzes",
-    "axis": "axes",
-    "oasis": "oases",
-    "potato": "potatoes",
-    "tomato": "tomatoes",
-    "hero": "heroes",
-    "mango": "mangoes",
-    "mosquito": "mosquitoes",
-    "buffalo": "buffaloes",
-    "volcano": "volcanoes",
-    "tornado": "tornadoes",
-    "echo": "echoes",
-    "torpedo": "torpedoes",
-}
+    "man": "men", "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth",
+    "goose": "geese", "mouse": "mice", "louse": "lice", "die": "dice", "ox": "oxen", "cactus": "cacti",
+    "passerby": "passersby", "quiz": "quizzes", "axis": "axes", "oasis": "oases",
+    **{word: word[:-2] + "ves" for word in ("knife", "wife", "housewife", "life")},
+    **{word: word[:-1] + "ves" for word in "leaf loaf half calf shelf bookshelf elf wolf thief scarf hoof sheaf".split()},
+    **{
+        word: word + "es"
+        for word in "potato tomato hero mango mosquito buffalo volcano tornado echo torpedo bus minibus gas".split()
+    },
+}  # fmt: skip
 # A final e that the spelling rules would take away with the s: -ies, -oes, -ches, -shes and -xes usually hide none.
 _ENDS_IN_E = frozenset(
     """
@@ -67,16 +31,9 @@ _ENDS_IN_E = frozenset(
 )
 _SINGULAR = {many: one for one, many in _IRREGULAR.items()} | {word + "s": word for word in sorted(_ENDS_IN_E)}
 _SINGULAR |= {
-    "persons": "person",
-    "scarfs": "scarf",
-    "hoofs": "hoof",
-    "busses": "bus",
-    "mens": "man",
-    "womens": "woman",
-    "childrens": "child",
-    "peoples": "person",
-    "heros": "hero",
-}
+    "persons": "person", "scarfs": "scarf", "hoofs": "hoof", "busses": "bus", "mens": "man", "womens": "woman",
+    "childrens": "child", "peoples": "person", "heros": "hero",
+}  # fmt: skip
 
 # Plural only, or written alike in both numbers, or a stuff that is not counted: `plural` has nothing to add.
 _UNCHANGED = frozenset(

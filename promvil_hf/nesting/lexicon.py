@@ -144,71 +144,22 @@ POSTURE_VERBS = _words("""
     run go come throw tan rust secure pin bury clothe costume embed engrave etch insert install own pair power
     propel ripple shade shadow shape slope smear soak stamp style wet
 """)
+# What the spelling rules do not give.
 IRREGULAR_FORMS = {
-    "lay": ("lays", "laying", "laid", "layed", "laying"),
-    "lie": ("lies", "lying", "lain"),
-    "tie": ("ties", "tying", "tied"),
-    "wear": ("wears", "wearing", "wore", "worn"),
-    "hold": ("holds", "holding", "held"),
-    "ride": ("rode", "ridden"),
-    "eat": ("ate", "eaten"),
-    "drink": ("drank", "drunk"),
-    "run": ("running", "ran"),
-    "speak": ("spoke", "spoken"),
-    "write": ("wrote", "written"),
-    "drive": ("drove", "driven"),
-    "throw": ("threw", "thrown"),
-    "catch": ("caught",),
-    "hit": ("hitting",),
-    "swing": ("swung",),
-    "swim": ("swimming", "swam"),
-    "fly": ("flew", "flown"),
-    "cut": ("cutting",),
-    "feed": ("fed",),
-    "bite": ("bit", "bitten"),
-    "take": ("took", "taken"),
-    "bring": ("brought",),
-    "give": ("gave", "given"),
-    "show": ("shown",),
-    "bend": ("bent",),
-    "sleep": ("slept",),
-    "go": ("goes", "went", "gone"),
-    "come": ("came",),
-    "dig": ("digging", "dug"),
-    "kneel": ("knelt",),
-    "blow": ("blew", "blown"),
-    "sing": ("sang", "sung"),
-    "sell": ("sold",),
-    "buy": ("bought",),
-    "sit": ("sitting", "sat", "siting", "sittin"),
-    "stand": ("stood",),
-    "hang": ("hung",),
-    "stick": ("stuck",),
-    "grow": ("grew", "grown"),
-    "put": ("putting",),
-    "set": ("setting",),
-    "hide": ("hid", "hidden"),
-    "make": ("made",),
-    "build": ("built",),
-    "draw": ("drew", "drawn"),
-    "rise": ("risen",),
-    "fall": ("fell", "fallen"),
-    "lead": ("led",),
-    "see": ("seen",),
-    "keep": ("kept",),
-    "get": ("getting", "got"),
-    "become": ("became",),
-    "say": ("said",),
-    "wind": ("wound",),
-    "shear": ("shorn",),
-    "teach": ("taught",),
-    "think": ("thought",),
-    "break": ("broke", "broken"),
-    "shine": ("shone",),
-    "overhang": ("overhung",),
-    "burn": ("burnt",),
-    "light": ("lit",),
-}
+    "lay": ("laid", "layed"), "lie": ("lying", "lain"), "tie": ("tying",), "wear": ("wore", "worn"), "hold": ("held",),
+    "ride": ("rode", "ridden"), "eat": ("ate", "eaten"), "drink": ("drank", "drunk"), "run": ("ran",),
+    "speak": ("spoke", "spoken"), "write": ("wrote", "written"), "drive": ("drove", "driven"),
+    "throw": ("threw", "thrown"), "catch": ("caught",), "swing": ("swung",), "swim": ("swam",),
+    "fly": ("flew", "flown"), "feed": ("fed",), "bite": ("bit", "bitten"), "take": ("took", "taken"),
+    "bring": ("brought",), "give": ("gave", "given"), "show": ("shown",), "bend": ("bent",), "sleep": ("slept",),
+    "go": ("went", "gone"), "come": ("came",), "dig": ("dug",), "kneel": ("knelt",), "blow": ("blew", "blown"),
+    "sing": ("sang", "sung"), "sell": ("sold",), "buy": ("bought",), "sit": ("sat", "siting", "sittin"),
+    "stand": ("stood",), "hang": ("hung",), "stick": ("stuck",), "grow": ("grew", "grown"), "hide": ("hid", "hidden"),
+    "make": ("made",), "build": ("built",), "draw": ("drew", "drawn"), "rise": ("risen",), "fall": ("fell", "fallen"),
+    "lead": ("led",), "see": ("seen",), "keep": ("kept",), "get": ("got",), "become": ("became",), "say": ("said",),
+    "wind": ("wound",), "shear": ("shorn",), "teach": ("taught",), "think": ("thought",), "break": ("broke", "broken"),
+    "shine": ("shone",), "overhang": ("overhung",), "burn": ("burnt",), "light": ("lit",),
+}  # fmt: skip
 DOUBLING = _words("""
     stop hit sit run swim cut dig put set get hug grab wrap pat drag drop chop trim top strap skip clip tip jog pin
     hop plug trot bat pet step ship shop tap dip slip flip zip grip prop rip scrub spot stir swat clap tan unplug
@@ -230,60 +181,24 @@ ED_NOUNS = _words("""
     wretched ned ted fred wed
 """)
 # Gerunds that make a compound noun with the noun after them, also behind another noun ("baseball playing field").
-GERUND_COMPOUNDS = {
-    gerund: _words(nouns)
-    for gerund, nouns in (
-        line.strip().split(":")
-        for line in """
-    parking: lot lots meter meters garage space spaces area sign signs spot deck structure
-    cutting: board boards
-    chopping: board boards block
-    dining: room table chair chairs area set
-    swimming: pool pools suit trunks
-    sleeping: bag bags
-    washing: machine machines
-    shopping: cart carts bag bags center mall basket
-    sewing: machine
-    ironing: board
-    frying: pan pans
-    rolling: pin chair suitcase
-    living: room area
-    waiting: room area
-    riding: boots helmet gear crop
-    hiking: boots trail
-    racing: car bike suit
-    serving: dish tray spoon bowl plate platter
-    baking: sheet pan dish tray
-    mixing: bowl bowls
-    playing: field fields cards card
-    walking: stick path cane shoes trail
-    landing: gear strip
-    cooking: pot utensil utensils oil pan
-    fishing: pole poles rod boat boats net
-    running: shoes shoe water track
-    changing: table station
-    skating: rink park
-    drinking: glass fountain cup water
-    measuring: cup cups tape spoon
-    flying: disc saucer
-    sitting: room area
-    training: wheels
-    boxing: gloves ring
-    wrapping: paper
-    writing: desk pad
-    lighting: fixture fixtures
-    heating: vent unit
-    diving: board
-    vending: machine machines
-    bowling: ball alley pin pins
-    steering: wheel wheels
-    turning: signal lane
-    seating: area
-    building: block blocks
-    skiing: gear pole poles
-    """.strip().splitlines()
-    )
-}
+_GERUND_COMPOUNDS = {
+    "parking": "lot lots meter meters garage space spaces area sign signs spot deck structure",
+    "cutting": "board boards", "chopping": "board boards block", "dining": "room table chair chairs area set",
+    "swimming": "pool pools suit trunks", "sleeping": "bag bags", "washing": "machine machines",
+    "shopping": "cart carts bag bags center mall basket", "sewing": "machine", "ironing": "board",
+    "frying": "pan pans", "rolling": "pin chair suitcase", "living": "room area", "waiting": "room area",
+    "riding": "boots helmet gear crop", "hiking": "boots trail", "racing": "car bike suit",
+    "serving": "dish tray spoon bowl plate platter", "baking": "sheet pan dish tray", "mixing": "bowl bowls",
+    "playing": "field fields cards card", "walking": "stick path cane shoes trail", "landing": "gear strip",
+    "cooking": "pot utensil utensils oil pan", "fishing": "pole poles rod boat boats net",
+    "running": "shoes shoe water track", "changing": "table station", "skating": "rink park",
+    "drinking": "glass fountain cup water", "measuring": "cup cups tape spoon", "flying": "disc saucer",
+    "sitting": "room area", "training": "wheels", "boxing": "gloves ring", "wrapping": "paper", "writing": "desk pad",
+    "lighting": "fixture fixtures", "heating": "vent unit", "diving": "board", "vending": "machine machines",
+    "bowling": "ball alley pin pins", "steering": "wheel wheels", "turning": "signal lane", "seating": "area",
+    "building": "block blocks", "skiing": "gear pole poles",
+}  # fmt: skip
+GERUND_COMPOUNDS = {gerund: _words(nouns) for gerund, nouns in _GERUND_COMPOUNDS.items()}
 # Finite forms that are no everyday noun; the others ("waves", "plants", "lines") need stronger signs to be a verb.
 CLEAR_VERBS = _words("""
     wear hold carry ride eat drink sit stand lie hang lean throw catch hit kick pull push jump read write use drive
@@ -340,16 +255,6 @@ HELD = _words("""
 
 # Relation words worth repairing when one letter is wrong; each has no English neighbour that begins alike.
 REPAIRABLE = (
-    "front",
-    "behind",
-    "between",
-    "beneath",
-    "wearing",
-    "holding",
-    "standing",
-    "carrying",
-    "underneath",
-    "against",
-    "background",
-    "looking",
-)
+    "front", "behind", "between", "beneath", "wearing", "holding", "standing", "carrying", "underneath", "against",
+    "background", "looking",
+)  # fmt: skip
