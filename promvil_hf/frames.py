@@ -13,7 +13,7 @@ frame's resolution. Image sizes are `(width, height)` in pixels, as Pillow has t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from promvil_hf.boxes import Box
@@ -87,16 +87,19 @@ class Pixels:
     whole: bool = False
 
     def encode(self, box, image_size):
-        corners = _stretch(box, image_size, self.whole)
-        return _as_wh(corners) if self.wh else corners
+        x0, y0, x1, y1 = _stretch(box, image_size, self.whole)
+        return (x0, y0, x1 - x0, y1 - y0) if self.wh else (x0, y0, x1, y1)
 
     def corners(self, numbers, image_size):
         width, height = _checked(image_size)
-        x0, y0, x1, y1 = _from_wh(numbers) if self.wh else numbers
+        x0, y0, x1, y1 = numbers
+        if self.wh:
+            x1, y1 = x0 + x1, y0 + y1
         return x0 / width, y0 / height, x1 / width, y1 / height
 
     def resolution(self, image_size):
-        return _steps(image_size, self.whole)
+        width, height = _checked(image_size)
+        return (1 / width, 1 / height) if self.whole else (FLOAT_DUST, FLOAT_DUST)
 
     def limits(self, image_size):
         width, height = _checked(image_size)
@@ -114,16 +117,21 @@ class ResizedPixels:
         return _stretch(box, self.size, self.whole)
 
     def corners(self, numbers, image_size=None):
-        width, height = _checked(self.size)
-        x0, y0, x1, y1 = numbers
-        return x0 / width, y0 / height, x1 / width, y1 / height
+        return Pixels().corners(numbers, self.size)
 
     def resolution(self, image_size=None):
-        return _steps(self.size, self.whole)
+        return Pixels(whole=self.whole).resolution(self.size)
 
     def limits(self, image_size=None):
-        width, height = _checked(self.size)
-        return float(width), float(height), float(width), float(height)
+        return Pixels().limits(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Thousandths(ResizedPixels):
+    """Whole numbers 0 .. 1000 of each side: Qwen2-VL and Qwen3-VL, InternVL, ms-swift's `norm1000`."""
+
+    size: ImageSize = field(default=(1000, 1000), init=False, repr=False)
+    whole: bool = field(default=True, init=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,23 +212,6 @@ class CenterCrop:
 
     def limits(self, image_size):
         return (float(self.crop),) * 4
-
-
-@dataclass(frozen=True, slots=True)
-class Thousandths:
-    """Whole numbers 0 .. 1000 of each side: Qwen2-VL and Qwen3-VL, InternVL, ms-swift's `norm1000`."""
-
-    def encode(self, box, image_size=None):
-        return _stretch(box, (1000, 1000), whole=True)
-
-    def corners(self, numbers, image_size=None):
-        return tuple(number / 1000 for number in numbers)
-
-    def resolution(self, image_size=None):
-        return 1 / 1000, 1 / 1000
-
-    def limits(self, image_size=None):
-        return (1000.0,) * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +298,6 @@ def _stretch(box: Box, size: ImageSize, whole: bool) -> Corners:
     return x0, y0, x1, y1
 
 
-def _steps(size: ImageSize, whole: bool) -> tuple[float, float]:
-    width, height = _checked(size)
-    return (1 / width, 1 / height) if whole else (FLOAT_DUST, FLOAT_DUST)
-
-
 def _rounded(corners: Corners, decimals: int | None, limit: float) -> Corners:
     if decimals is None:
         return corners
@@ -330,13 +316,3 @@ def _whole_interval(low: float, high: float, limit: int) -> tuple[int, int]:
     if first < limit and (low + high) / 2 >= first:
         return first, first + 1
     return first - 1, first
-
-
-def _as_wh(corners: Corners) -> Corners:
-    x0, y0, x1, y1 = corners
-    return x0, y0, x1 - x0, y1 - y0
-
-
-def _from_wh(numbers: Sequence[float]) -> Corners:
-    x, y, width, height = numbers
-    return x, y, x + width, y + height
