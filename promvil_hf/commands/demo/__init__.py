@@ -79,58 +79,41 @@ def tell_story(folder, sizes, seed: int, bases: dict[str, Path]) -> Path:
         "nested": sizes.nested_scenes, "nested_test": sizes.test_scenes, "talk": sizes.talk_scenes,
         "talk_test": sizes.test_scenes,
     }  # fmt: skip
-    worlds = _chapter(
-        folder, "Toy world", "world", world.Worlds, lambda: world.draw_worlds(folder.place("world"), counts, seed)
+    worlds = folder.chapter("Toy world", "world", world.Worlds, lambda out: world.draw_worlds(out, counts, seed))
+    nested, talk, talk_test = (Path(worlds.folders[name]) for name in ("nested", "talk", "talk_test"))
+    tests = world.scenes_of("nested_test", sizes.test_scenes, seed)
+    kosmos2, llava = bases["kosmos2"], bases["llava"]
+
+    chains = folder.place("compovl")
+    compovl = folder.chapter(
+        "CompoVL", "compovl", promvil.Compovl, lambda out: promvil.build_compovl(nested, out, tests)
     )
-    places = {name: Path(own) for name, own in worlds.folders.items()}
-    nested_tests = world.scenes_of("nested_test", sizes.test_scenes, seed)
-
-    compovl = _chapter(
-        folder, "CompoVL", "compovl", promvil.Compovl,
-        lambda: promvil.build_compovl(places["nested"], folder.place("compovl"), nested_tests),
+    tuned = folder.chapter(
+        "LoRA with a curriculum", "promvil", promvil.Tuned,
+        lambda out: promvil.train(kosmos2, chains, nested, out, sizes, seed),
     )  # fmt: skip
-    tuned = _chapter(
-        folder, "LoRA with a curriculum", "promvil", promvil.Tuned,
-        lambda: promvil.train(
-            bases["kosmos2"], folder.place("compovl"), places["nested"], folder.place("promvil"), sizes, seed
-        ),
-    )  # fmt: skip
-    grounded = _chapter(
-        folder, "One-shot and progressive", "ground", promvil.Grounded,
-        lambda: promvil.ground(bases["kosmos2"], Path(tuned.adapter), nested_tests, folder.place("ground"), sizes),
+    grounded = folder.chapter(
+        "One-shot and progressive", "ground", promvil.Grounded,
+        lambda out: promvil.ground(kosmos2, Path(tuned.adapter), tests, out, sizes),
     )  # fmt: skip
 
-    rows = _chapter(
-        folder, "FiVL rows", "fivl", fivl.Rows,
-        lambda: fivl.build_rows(places["talk"], places["talk_test"], folder.place("fivl")),
+    data = folder.place("fivl")
+    rows = folder.chapter("FiVL rows", "fivl", fivl.Rows, lambda out: fivl.build_rows(talk, talk_test, out))
+    scenes = world.scenes_of("talk", sizes.talk_scenes, seed)
+    joint = folder.chapter(
+        "Vision modeling", "joint", fivl.Jointly,
+        lambda out: fivl.train(llava, data, worlds.folders, scenes, out, sizes, seed),
     )  # fmt: skip
-    joint = _chapter(
-        folder, "Vision modeling", "joint", fivl.Jointly,
-        lambda: fivl.train(
-            bases["llava"], folder.place("fivl"), worlds.folders, world.scenes_of("talk", sizes.talk_scenes, seed),
-            folder.place("joint"), sizes, seed,
-        ),
+    models = fivl.models_of(llava, joint)
+    relied = folder.chapter(
+        "Visual reliance", "reliance", fivl.Reliance,
+        lambda out: fivl.measure_reliance(models, data, talk_test, out, sizes),
     )  # fmt: skip
-    models = fivl.models_of(bases["llava"], joint)
-    relied = _chapter(
-        folder, "Visual reliance", "reliance", fivl.Reliance,
-        lambda: fivl.measure_reliance(models, folder.place("fivl"), places["talk_test"], folder.place("reliance"), sizes),
-    )  # fmt: skip
-    looked = _chapter(
-        folder, "Head atlas", "atlas", fivl.Looked,
-        lambda: fivl.look(models, folder.place("fivl"), places["talk_test"], folder.place("atlas"), sizes, seed),
-    )  # fmt: skip
+    looked = folder.chapter(
+        "Head atlas", "atlas", fivl.Looked, lambda out: fivl.look(models, data, talk_test, out, sizes, seed)
+    )
     found = (worlds, compovl, tuned, grounded, rows, joint, relied, looked)
     return write_page(folder, sizes, seed, found)
-
-
-def _chapter(folder, title: str, name: str, kind, work):
-    """Do a chapter, and say how long it took."""
-    print(f"{title} ...", flush=True)
-    found = folder.chapter(title, name, kind, work)
-    told = folder.told[-1]
-    print(f"  {told.seconds:.1f} s" + ("" if told.now else ", kept from an earlier run"), flush=True)
-    return found
 
 
 def _base(name: str, given: Path | None) -> Path:

@@ -1,7 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""How the demo keeps its chapters: each is done once, written down, and read back by the next run.
-
-Floor 5. No torch.
+"""How the demo keeps its chapters: each is done once, written down, and read back by the next run. No torch.
 """
 
 import json
@@ -39,17 +37,9 @@ class Sizes:
 
 
 QUICK = Sizes(
-    nested_scenes=12,
-    chain_batch=4,
-    talk_scenes=12,
-    test_scenes=8,
-    expressions=1,
-    questions=20,
-    joint_steps=2,
-    batch=4,
-    shuffles=10,
-    turns=16,
-)
+    nested_scenes=12, chain_batch=4, talk_scenes=12, test_scenes=8, expressions=1, questions=20, joint_steps=2, batch=4,
+    shuffles=10, turns=16,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +68,7 @@ class Folder:
             if before != settings:
                 raise ValueError(
                     f"{out} holds a demo that was made with other settings ({differences(before, settings)}). Pass "
-                    "--restart to make it afresh, or "
-                    "another folder as --out."
+                    "--restart to make it afresh, or another folder as --out."
                 )
         elif out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty and holds no demo: pass a new folder as --out.")
@@ -92,12 +81,16 @@ class Folder:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def chapter(self, title: str, name: str, kind: type[Found], work: Callable[[], Found]) -> Found:
-        """What `work` finds, a `kind`; or what it found in an earlier run of the same settings."""
+    def chapter(self, title: str, name: str, kind: type[Found], work: Callable[[Path], Found]) -> Found:
+        """What `work` finds, a `kind`, given a folder for what it writes; or what it found in an earlier run of the same
+        settings. Prints how long it took.
+        """
+        print(f"{title} ...", flush=True)
         path = self.out / CHAPTERS / f"{name}.json"
         kept = path.is_file()
-        record = do_once(path, self.settings, lambda: msgspec.to_builtins(work(), str_keys=True))
+        record = do_once(path, self.settings, lambda: msgspec.to_builtins(work(self.place(name)), str_keys=True))
         self.told.append(Told(title, record["seconds"], not kept))
+        print(f"  {record['seconds']:.1f} s" + (", kept from an earlier run" if kept else ""), flush=True)
         return msgspec.convert(record["result"], kind, str_keys=True)
 
 

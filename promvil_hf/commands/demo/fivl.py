@@ -44,16 +44,14 @@ class Rows:
 
 def build_rows(train: Path, test: Path, out: Path) -> Rows:
     """Conversations to key expressions (by rules) to masks (the exact ones) to rows; GQA's questions likewise."""
-    told = _build(
-        "llava", without_short_answers(train / "llava_conversations.json", train / "talk.json"), train, out / "train"
+    talk, talk_test = (
+        without_short_answers(world / "llava_conversations.json", world / "talk.json") for world in (train, test)
     )
-    _build("llava", without_short_answers(test / "llava_conversations.json", test / "talk.json"), test, out / "test")
+    told = _build("llava", talk, train, out / "train")
+    _build("llava", talk_test, test, out / "test")
     _build("gqa", _known_questions(test / "gqa_questions.json", test / "known_questions.json"), test, out / "test")
-    counts = [
-        sum(1 for _ in read_rows(folder, config))
-        for folder, config in ((out / "train", "instruct"), (out / "test", "instruct"), (out / "test", "gqa"))
-    ]
-    return Rows(told, *counts)
+    parts = ("train", "instruct"), ("test", "instruct"), ("test", "gqa")
+    return Rows(told, *(sum(1 for _ in read_rows(out / part, config)) for part, config in parts))
 
 
 def _build(kind: str, file: Path, world: Path, out: Path) -> str:
@@ -62,7 +60,6 @@ def _build(kind: str, file: Path, world: Path, out: Path) -> str:
     from promvil_hf.fivl.fivl_build import Terms, annotate_expressions, annotate_masks
     from promvil_hf.fivl.fivl_publish import CONFIG_OF
     from promvil_hf.fivl.given_masks import given
-    from promvil_hf.progress import bars_on_a_terminal_only
 
     config, images = CONFIG_OF[kind], world / IMAGES
     source, work = Source(kind, (str(file),)), out / "work" / config
@@ -71,8 +68,7 @@ def _build(kind: str, file: Path, world: Path, out: Path) -> str:
     annotate_expressions(source, pictures, rules, work, describe={"annotator": "rules"}, terms=terms)
     masks = given(world / "key_expressions.jsonl", images)
     annotate_masks(source, pictures, masks, work, describe={"annotator": "given"}, terms=terms)
-    with bars_on_a_terminal_only():
-        return tell(publish(out, config))
+    return tell(publish(out, config))
 
 
 def _known_questions(questions: Path, out: Path) -> Path:
@@ -194,9 +190,8 @@ def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path,
     for name, place in models.items():
         folder = out / file_name(name)
         asking = Asking(prompt="{text}", max_new_tokens=8, batch_size=64)  # the base was never told to be brief
-        said = answer_twins(
-            asked, pictures, load(place), folder, asking=asking, model={"name": name}, progress=on_a_terminal()
-        )
+        model, progress = {"name": name}, on_a_terminal()
+        said = answer_twins(asked, pictures, load(place), folder, asking=asking, model=model, progress=progress)
         report = reliance(asked, said, name=name)
         reports[name] = str(report.save(folder / "reliance.json"))
         write_page(folder / "reliance.html", report, asked, pictures)

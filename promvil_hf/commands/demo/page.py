@@ -49,26 +49,15 @@ def _in_short(grounded, joint, reports, atlases, looked):
     deepest = grounded.levels[-1]
     score = reports[fivl.WITH].scores["masked"]["relative"]
     heads = {name: int(atlas.passing().sum()) for name, atlas in atlases.items()}
-    shown = atlases[fivl.WITH]
+    passing = f"{heads[fivl.WITH]} of {atlases[fivl.WITH].rho.size}"
+    accuracy = _change(deepest.accuracy[run].estimate for run in (page_promvil.ONE_SHOT, page_promvil.PROGRESSIVE))
+    right = _change(joint.runs[run].held_out["vm_accuracy"] for run in (fivl.WITHOUT, fivl.WITH))
+    without_with = "without → with vision modeling, held-out rows"
     yield pages.tiles(
-        pages.stat(
-            f"level {deepest.level}: one-shot → progressive",
-            " → ".join(
-                pages.number(deepest.accuracy[run].estimate, 2)
-                for run in (page_promvil.ONE_SHOT, page_promvil.PROGRESSIVE)
-            ),
-            "accuracy at IoU 0.5, held-out scenes",
-        ),
-        pages.stat(
-            "patches that say the right word",
-            f"{pages.number(joint.runs[fivl.WITHOUT].held_out['vm_accuracy'], 2)} → "
-            f"{pages.number(joint.runs[fivl.WITH].held_out['vm_accuracy'], 2)}",
-            "without → with vision modeling, held-out rows",
-        ),
+        pages.stat(f"level {deepest.level}: one-shot → progressive", accuracy, "accuracy at IoU 0.5, held-out scenes"),
+        pages.stat("patches that say the right word", right, without_with),
         pages.stat("Visual Reliance Score", score["estimate"], f"{interval(score)}, {fivl.WITH}"),
-        pages.stat(
-            "heads that look at what is named", f"{heads[fivl.WITH]} of {shown.rho.size}", f"base: {heads[fivl.BASE]}"
-        ),
+        pages.stat("heads that look at what is named", passing, f"base: {heads[fivl.BASE]}"),
     )
     yield pages.bullets(
         [
@@ -79,12 +68,15 @@ def _in_short(grounded, joint, reports, atlases, looked):
     )
 
 
+def _change(values) -> str:
+    return " → ".join(pages.number(value, 2) for value in values)
+
+
 def _the_world(worlds, tests, sizes: Sizes):
     yield pages.paragraph(
-        "Scenes are drawn with everything known about them: boxes, exact masks, relations, nested expressions, "
-        "questions. They are "
-        "written in Visual Genome's own files, so that the readers of the real data read them. Scenes to measure on are "
-        "drawn apart from those to train on."
+        "Scenes are drawn with everything known about them: boxes, exact masks, relations, nested expressions, questions. "
+        "They are written in Visual Genome's own files, so that the readers of the real data read them. Scenes to measure on "
+        "are drawn apart from those to train on."
     )
     yield pages.gallery(
         [
@@ -94,9 +86,8 @@ def _the_world(worlds, tests, sizes: Sizes):
         ],
         200,
     )
-    yield pages.details(
-        "What was written", pages.facts({name.replace("_", " "): told for name, told in worlds.written.items()})
-    )
+    written = {name.replace("_", " "): told for name, told in worlds.written.items()}
+    yield pages.details("What was written", pages.facts(written))
 
 
 def _ending(folder: Folder, seed: int, sizes: Sizes):
@@ -107,7 +98,6 @@ def _ending(folder: Folder, seed: int, sizes: Sizes):
     )
     yield pages.code(f"promvil demo --seed {seed}" + ("" if sizes == Sizes() else " --quick"))
     yield pages.paragraph(
-        "With real checkpoints and data the same steps are promvil build compovl, promvil recipe run "
-        "kosmos2/lora, promvil ground, "
-        "promvil build fivl, promvil recipe run llava/lora, promvil reliance and promvil explain."
+        "With real checkpoints and data the same steps are promvil build compovl, promvil recipe run kosmos2/lora, promvil "
+        "ground, promvil build fivl, promvil recipe run llava/lora, promvil reliance and promvil explain."
     )

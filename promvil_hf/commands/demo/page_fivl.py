@@ -19,11 +19,9 @@ from promvil_hf.pages import Bar, Heat, MaskMark, Series
 
 def rows_part(rows, worlds):
     yield pages.paragraph(
-        "A row of FiVL-Instruct is a conversation, and for each key expression in it the region that it speaks "
-        "of. Expressions are found by "
-        "rules, masks here are the drawn ones; with real pictures GroundingDINO and SAM make them. "
-        f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with "
-        "something to hide."
+        "A row of FiVL-Instruct is a conversation, and for each key expression in it the region that it speaks of. "
+        "Expressions are found by rules, masks here are the drawn ones; with real pictures GroundingDINO and SAM make them. "
+        f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with something to hide."
     )
     some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
     yield pages.gallery([_row_figure(row, worlds) for row in some], 240)
@@ -44,11 +42,9 @@ def _row_figure(row, worlds):
 def joint(joint, looked, worlds):
     one = joint.runs[fivl.WITH]
     yield pages.paragraph(
-        "In the paper's loss, (1 − λ)·LM + λ·VM, each patch that a mask touches learns to predict a word of the "
-        "expression. Both trainings begin "
-        f"with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, the "
-        "paper's, in the other. "
-        f"Each {one.trains}; {one.how}."
+        "In the paper's loss, (1 − λ)·LM + λ·VM, each patch that a mask touches learns to predict a word of the expression. "
+        f"Both trainings begin with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, "
+        f"the paper's, in the other. Each {one.trains}; {one.how}."
     )
     yield pages.gallery(
         [
@@ -100,9 +96,8 @@ def _words_figure(one, name: str, worlds):
 def reliance(reports: dict[str, RelianceReport]):
     first = next(iter(reports.values()))
     yield pages.paragraph(
-        "Each question is asked six times: as it is, with the boxes of its key expressions hidden, and under "
-        "five controls. The score is the "
-        f"share of the accuracy that is lost. {first.rows['rows_with_twins']:,} questions about "
+        "Each question is asked six times: as it is, with the boxes of its key expressions hidden, and under five controls. "
+        f"The score is the share of the accuracy that is lost. {first.rows['rows_with_twins']:,} questions about "
         f"{first.rows['images']:,} held-out pictures."
     )
     yield pages.table(
@@ -139,11 +134,9 @@ def _relative(report: RelianceReport, kind: str):
 def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
     first = next(iter(atlases.values()))
     yield pages.paragraph(
-        "While a key expression is written, each head's attention to the image is ranked against the "
-        "expression's mask (Spearman's ρ). "
-        f"{first.turns:,} held-out turns, all models told the same answers. A head passes if it does better than "
-        "with the masks of "
-        "other turns, the error of the whole family held at 0.05; rings mark those."
+        "While a key expression is written, each head's attention to the image is ranked against the expression's mask "
+        f"(Spearman's ρ). {first.turns:,} held-out turns, all models told the same answers. A head passes if it does better "
+        "than with the masks of other turns, the error of the whole family held at 0.05; rings mark those."
     )
     highest = max(float(np.nanmax(np.abs(atlas.rho))) for atlas in atlases.values())
     yield pages.gallery(
@@ -168,16 +161,13 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
         ["", "best head", "its ρ", "its AUROC", "p in the family", "mean ρ of all"],
         numeric=(1, 2, 3, 4, 5), caption=f"These masks allow a ρ of at most {pages.number(first.ceiling)}.",
     )  # fmt: skip
-    yield pages.gallery(
-        [_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])],
-        240,
-    )
+    yield pages.gallery([_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])], 240)
     yield linked("Whole atlases, with their null and examples: ", atlases, "atlas/{}/atlas.html")
 
 
 def _heat_figure(one, worlds):
     key = one.keys[0]
-    heat = np.array([[np.nan if value is None else value for value in row] for row in key.heat], float)
+    heat = np.array(key.heat, float)  # None is NaN
     heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
     return pages.figure(
         written(worlds, one.image),

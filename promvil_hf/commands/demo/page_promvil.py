@@ -100,10 +100,9 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
             ),
             *_use_of_evidence(grounded.levels[-1], tuned.steps),
             f"Kosmos-2 writes boxes in a grid of 32 × 32 cells, which alone allows {_ceiling(tests, sizes)} here.",
-            "The adapter saw whole expressions with their evidence, and alone only where a higher one leans on "
-            "them: asked at once, it "
-            "is asked in a way it was trained for less. What fine-tuning without chains reaches is another question than "
-            "this page's.",
+            "The adapter saw whole expressions with their evidence, and alone only where a higher one leans on them: asked at "
+            "once, it is asked in a way it was trained for less. What fine-tuning without chains reaches is another question "
+            "than this page's.",
         ]
     )
     yield from _examples(grounded, tests, sizes)

@@ -86,11 +86,9 @@ def decomposed(tests: Sequence[Scene]) -> dict[int, tuple[int, int]]:
     counts: dict[int, tuple[int, int]] = {}
     for expression in (own for drawn in tests for own in drawn.expressions()):
         truth = {part.text for index, part in enumerate(expression.parts) if not is_bare_head(expression, index)}
+        found = {own.text for own in decompose(expression.text).phrases} == truth
         right, all_ = counts.get(expression.level, (0, 0))
-        counts[expression.level] = (
-            right + ({own.text for own in decompose(expression.text).phrases} == truth),
-            all_ + 1,
-        )
+        counts[expression.level] = (right + found, all_ + 1)
     return dict(sorted(counts.items()))
 
 
@@ -192,16 +190,9 @@ def asked(tests: Sequence[Scene], per_level: int) -> list[Asked]:
         for number, expression in enumerate(drawn.expressions()):
             if left.get(expression.level, 0) > 0:
                 left[expression.level] -= 1
-                name, chain = f"{drawn.image_id}-{number}", chain_of(drawn, expression)
-                boxes = chain.steps[-1].target.boxes
-                row = BenchmarkRow(
-                    name,
-                    f"{drawn.image_id}.png",
-                    expression.text,
-                    boxes,
-                    level=expression.level,
-                    image_size=drawn.size,
-                )
+                name, image = f"{drawn.image_id}-{number}", f"{drawn.image_id}.png"
+                boxes = chain_of(drawn, expression).steps[-1].target.boxes
+                row = BenchmarkRow(name, image, expression.text, boxes, level=expression.level, image_size=drawn.size)
                 found.append(Asked(name, drawn, expression, row))
     return found
 
@@ -217,13 +208,9 @@ def ground(base: Path, adapter: Path, tests: Sequence[Scene], out: Path, sizes: 
     reports, traces = {}, {}
     for run, (model, mode) in RUNS.items():
         grounder = ProgressiveGrounder(backends[model], GroundingOptions(mode, constrained=True, max_boxes=1))
+        asks = [chain_of(own.scene, own.expression) if mode == "oracle" else own.expression.text for own in questions]
         queries = [
-            Query(
-                images[own.scene.image_id],
-                chain_of(own.scene, own.expression) if mode == "oracle" else own.expression.text,
-                id=own.name,
-            )
-            for own in questions
+            Query(images[own.scene.image_id], text, id=own.name) for own, text in zip(questions, asks, strict=True)
         ]
         found = grounder.ground_all(queries)
         path = out / f"{run.replace(', ', '_').replace(' ', '_')}.jsonl"
@@ -247,14 +234,10 @@ def _level(level: int, reports) -> Level:
         model: compare(own[f"{model}, one-shot"], own[f"{model}, progressive"]).test for model in ("base", "tuned")
     }
     about = next(iter(own.values())).benchmark
-    return Level(
-        level,
-        about["rows"],
-        about["images"],
-        {run: interval_of(report.scores["interval"]) for run, report in own.items()},
-        {model: test.difference for model, test in gained.items()},
-        {model: test.p_value for model, test in gained.items()},
-    )
+    accuracy = {run: interval_of(report.scores["interval"]) for run, report in own.items()}
+    gain = {model: test.difference for model, test in gained.items()}
+    p_value = {model: test.p_value for model, test in gained.items()}
+    return Level(level, about["rows"], about["images"], accuracy, gain, p_value)
 
 
 def interval_of(record: dict) -> Interval:

@@ -24,9 +24,7 @@ class Bar(TrainerCallback):
         self.bar: tqdm | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = tqdm(
-            total=state.max_steps, desc=self.title, unit="step", leave=False, disable=None, file=sys.stderr
-        )
+        self.bar = tqdm(total=state.max_steps, desc=self.title, unit="step", leave=False, disable=None)
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update(state.global_step - self.bar.n)

@@ -5,7 +5,6 @@ Floor 5. No torch.
 """
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +42,7 @@ def _config(name: str) -> WorldConfig:
 def draw_worlds(folder: Path, counts: dict[str, int], seed: int) -> Worlds:
     """Draw and write each world. The relations of the training worlds are a little rough, as Visual Genome's are."""
     folders, written = {}, {}
-    with tqdm(
-        total=sum(counts.values()), desc="drawing", unit="scene", leave=False, disable=None, file=sys.stderr
-    ) as bar:
+    with tqdm(total=sum(counts.values()), desc="drawing", unit="scene", leave=False, disable=None) as bar:
         for name, count in counts.items():
             drawn = _told(scenes_of(name, count, seed), bar)
             noise = 0.0 if name.endswith("_test") else 0.05

@@ -34,8 +34,8 @@ def test_a_chapter_is_done_once_and_read_back_as_it_was(tmp_path):
     found = Counted(3, {1: (2, 3)}, interval(0.1, math.nan, math.nan, "one cluster only: nothing to resample"))
     calls = []
 
-    def work():
-        calls.append(1)
+    def work(place):
+        calls.append(place.name)
         return found
 
     first = Folder(tmp_path / "demo", {"seed": 0})
@@ -50,13 +50,13 @@ def test_a_chapter_is_done_once_and_read_back_as_it_was(tmp_path):
 
 
 def test_a_chapter_that_fails_is_done_again(tmp_path):
-    def fails():
+    def fails(place):
         raise RuntimeError("interrupted")
 
     folder = Folder(tmp_path / "demo", {"seed": 0})
     with pytest.raises(RuntimeError):
         folder.chapter("Counting", "count", Counted, fails)
-    assert folder.chapter("Counting", "count", Counted, lambda: Counted(1, {}, interval(0, 0, 0))).number == 1
+    assert folder.chapter("Counting", "count", Counted, lambda place: Counted(1, {}, interval(0, 0, 0))).number == 1
 
 
 def test_a_folder_of_other_settings_is_not_gone_on_with_and_restart_empties_it(tmp_path):
