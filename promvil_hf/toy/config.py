@@ -5,6 +5,7 @@ Every word of the toy language stands here once, so that the drawing, the phrase
 library only.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 from random import Random
@@ -24,18 +25,8 @@ DIRECTIONS = ("left of", "right of", "above", "below")
 # something is the leftmost star, whatever it is left of.
 NEARNESS = ("inside", "around", "on", "touching", "holding", "held by", "next to")
 PREDICATES = (*DIRECTIONS, *NEARNESS)
-INVERSES = {
-    "left of": "right of",
-    "right of": "left of",
-    "above": "below",
-    "below": "above",
-    "inside": "around",
-    "around": "inside",
-    "holding": "held by",
-    "held by": "holding",
-    "touching": "touching",
-    "next to": "next to",
-}
+_PAIRS = {"left of": "right of", "above": "below", "inside": "around", "holding": "held by"}
+INVERSES = _PAIRS | {inverse: own for own, inverse in _PAIRS.items()} | {own: own for own in ("touching", "next to")}
 # How a predicate may be worded in a phrase; the first wording is the predicate itself.
 WORDINGS_OF = {predicate: (predicate,) for predicate in PREDICATES} | {
     "left of": ("left of", "to the left of"),
@@ -85,12 +76,8 @@ class WorldConfig:
     wording: str = "varied"
 
     def __post_init__(self):
-        for name, allowed in (
-            ("shapes", SHAPES),
-            ("colors", COLORS),
-            ("textures", TEXTURES),
-            ("predicates", PREDICATES),
-        ):
+        known = {"shapes": SHAPES, "colors": COLORS, "textures": TEXTURES, "predicates": PREDICATES}
+        for name, allowed in known.items():
             given = getattr(self, name)
             unknown = sorted(set(given) - set(allowed))
             if unknown or (not given and name != "predicates") or len(set(given)) != len(given):
@@ -132,9 +119,7 @@ class WorldConfig:
                 "pairs can be held out. Take them from promvil_hf.toy.world.held_out_pairs."
             )
         if self.split == "test" and not self.held_out:
-            raise ValueError(
-                'You passed split="test" without held_out. A test scene shows a held-out pair: name some.'
-            )
+            raise ValueError('You passed split="test" without held_out. A test scene shows a held-out pair: name some.')
 
     @property
     def unit(self) -> int:
@@ -154,19 +139,15 @@ def held_out_pairs(
         shapes: Shapes to pair.
     """
     if not 0 <= share < 0.5:
-        raise ValueError(
-            f"You passed share={share}. Training must see more pairs than it misses: pass 0 <= share < 0.5."
-        )
+        raise ValueError(f"You passed share={share}. Training must see more pairs than it misses: pass 0 <= share < 0.5.")
     pairs = list(product(colors, shapes))
     Random(f"held out {seed}").shuffle(pairs)
     chosen: list[tuple[str, str]] = []
-    most_per_color, most_per_shape = len(shapes) // 2, len(colors) // 2
+    used: Counter[str] = Counter()
     for color, shape in pairs:
         if len(chosen) >= round(share * len(pairs)):
             break
-        if (
-            sum(pair[0] == color for pair in chosen) < most_per_color
-            and sum(pair[1] == shape for pair in chosen) < most_per_shape
-        ):
+        if used[color] < len(shapes) // 2 and used[shape] < len(colors) // 2:
             chosen.append((color, shape))
+            used.update((color, shape))
     return tuple(sorted(chosen))

@@ -6,7 +6,7 @@ else. Roles decide nouns first, then nouns are repeated until there are enough d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -23,18 +23,6 @@ ROLES = (*FLAT_TOPPED, "ring")
 MARGIN, GAP = 0.02, 0.045  # to the border and between groups
 
 
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    """An object before it has a place."""
-
-    name: str
-    color: str | None
-    size: str | None
-    texture: str | None
-    drawn_px: int
-    variant: int
-
-
 def draw_objects(config: WorldConfig, count: int, first_id: int, rng: Random) -> tuple[ToyObject, ...] | None:
     """Draw the objects of one scene, ids ascending from `first_id`. None when the draw failed: draw again.
 
@@ -48,24 +36,10 @@ def draw_objects(config: WorldConfig, count: int, first_id: int, rng: Random) ->
     placed = _place(config, groups, rng) if groups else None
     if placed is None:
         return None
-    return tuple(
-        ToyObject(
-            object_id=first_id + k,
-            name=spec.name,
-            color=spec.color,
-            size=spec.size,
-            texture=spec.texture,
-            x=x,
-            y=y,
-            drawn_px=spec.drawn_px,
-            variant=spec.variant,
-            style=config.style,
-        )
-        for k, (spec, x, y) in enumerate(placed)
-    )
+    return tuple(replace(thing, object_id=first_id + k, x=x, y=y) for k, (thing, x, y) in enumerate(placed))
 
 
-_Group = list[tuple[_Spec, int, int]]  # objects with their offsets in the group
+_Group = list[tuple[ToyObject, int, int]]  # objects, which have no place yet, with their offsets in the group
 
 
 def _draw_groups(config: WorldConfig, count: int, rng: Random) -> list[_Group] | None:
@@ -163,52 +137,44 @@ def _arrange(config: WorldConfig, kind: str, members, rng: Random) -> _Group | N
         (name, look), (ring, ring_look) = members
         outer = _spec(config, ring, (ring_look[0], "large", ring_look[2]), rng, CONTAINER)
         inner = _spec(config, name, (look[0], "small", look[2]), rng)
-        (width, height), (ring_width, ring_height) = _size(inner, config), _size(outer, config)
+        (width, height), (ring_width, ring_height) = inner.stamp.size, outer.stamp.size
         slack = max(0, round(0.04 * config.unit) - 1)
         x = (ring_width - width) // 2 + rng.randint(-slack, slack)
         y = (ring_height - height) // 2 + rng.randint(-slack, slack)
         group = [(inner, x, y), (outer, 0, 0)]
-        return group if _clear_inside(config, group) else None
+        return group if _clear_inside(group) else None
     specs = [_spec(config, name, look, rng) for name, look in members]
     if kind == "alone":
         return [(specs[0], 0, 0)]
     if kind == "on":
-        offset = _rest_on(_mask(specs[0], config), _mask(specs[1], config), rng)
+        offset = _rest_on(specs[0].stamp.mask, specs[1].stamp.mask, rng)
         if offset is None:
             return None
-        return [(specs[0], offset, -_size(specs[0], config)[1]), (specs[1], 0, 0)]
+        return [(specs[0], offset, -specs[0].stamp.size[1]), (specs[1], 0, 0)]
     if kind == "holding":
         name, look = members[1]
         specs[1] = _spec(config, name, (look[0], "small", look[2]), rng)
     if rng.random() < 0.5:  # the second member stands to the right
-        down = _meet(_mask(specs[0], config), _mask(specs[1], config), rng)
-        return [(specs[0], 0, 0), (specs[1], _size(specs[0], config)[0], down)]
-    down = _meet(_mask(specs[1], config), _mask(specs[0], config), rng)
-    return [(specs[0], _size(specs[1], config)[0], down), (specs[1], 0, 0)]
+        down = _meet(specs[0].stamp.mask, specs[1].stamp.mask, rng)
+        return [(specs[0], 0, 0), (specs[1], specs[0].stamp.size[0], down)]
+    down = _meet(specs[1].stamp.mask, specs[0].stamp.mask, rng)
+    return [(specs[0], specs[1].stamp.size[0], down), (specs[1], 0, 0)]
 
 
-def _spec(config: WorldConfig, name: str, look, rng: Random, share: tuple[float, float] | None = None) -> _Spec:
+def _spec(config: WorldConfig, name: str, look, rng: Random, share: tuple[float, float] | None = None) -> ToyObject:
     color, size, texture = look
     low, high = share or (FIGURE if name == ROBOT else SMALL if size == "small" else LARGE)
     scale = config.unit * config.object_scale
     drawn = rng.randint(round(low * scale), max(round(low * scale), int(high * scale)))
     variant = rng.randrange(shapes.VARIANTS)  # drawn in every style, so that styles differ in little else
-    return _Spec(name, color, size, texture, drawn, variant if config.style == "sketch" else 0)
+    variant = variant if config.style == "sketch" else 0
+    return ToyObject(0, name, color, size, texture, 0, 0, drawn, variant, config.style)
 
 
-def _mask(spec: _Spec, config: WorldConfig) -> np.ndarray:
-    return shapes.stamp(spec.name, spec.drawn_px, config.style, spec.variant).mask
-
-
-def _size(spec: _Spec, config: WorldConfig) -> tuple[int, int]:
-    mask = _mask(spec, config)
-    return mask.shape[1], mask.shape[0]
-
-
-def _clear_inside(config: WorldConfig, group: _Group) -> bool:
+def _clear_inside(group: _Group) -> bool:
     """The inner thing lies in the ring's hole with at least a pixel of air around it."""
     (inner, x, y), (outer, _, _) = group
-    mask, wall = _mask(inner, config), _mask(outer, config)
+    mask, wall = inner.stamp.mask, outer.stamp.mask
     height, width = mask.shape
     if x < 2 or y < 2 or x + width + 2 > wall.shape[1] or y + height + 2 > wall.shape[0]:
         return False
@@ -236,7 +202,7 @@ def _rest_on(top: np.ndarray, base: np.ndarray, rng: Random) -> int | None:
     return rng.choice(near) if near else None
 
 
-def _place(config: WorldConfig, groups: list[_Group], rng: Random) -> list[tuple[_Spec, int, int]] | None:
+def _place(config: WorldConfig, groups: list[_Group], rng: Random) -> list[tuple[ToyObject, int, int]] | None:
     """Throw the groups on the plane, largest first, their boxes apart. None when one finds no room."""
     width, height = config.image_size
     margin, gap = max(1, round(MARGIN * config.unit)), max(3, round(GAP * config.unit))
@@ -244,7 +210,7 @@ def _place(config: WorldConfig, groups: list[_Group], rng: Random) -> list[tuple
     for group in groups:
         left, top = min(x for _, x, _ in group), min(y for _, _, y in group)
         group = [(spec, x - left, y - top) for spec, x, y in group]
-        extent = [max(place[axis + 1] + _size(place[0], config)[axis] for place in group) for axis in (0, 1)]
+        extent = [max(place[axis + 1] + place[0].stamp.size[axis] for place in group) for axis in (0, 1)]
         shifted.append((group, extent))
     order = sorted(range(len(groups)), key=lambda k: -shifted[k][1][0] * shifted[k][1][1])
     taken: list[tuple[int, int, int, int]] = []
