@@ -19,14 +19,14 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from promvil_hf.environment import environment
-from studies.cells import Given, everything, run
+from studies.cells import Given, everything, run, versions
 from studies.pages import FOLDER, check, plot, publish, with_numbers
 from studies.results import HOW, Base, Result, read
 from studies.terms import Study, Terms
 
 
 SEEDS = (0, 1, 2)
+SHOWN_VERSIONS = ("promvil_hf", "python", "torch", "transformers", "peft", "accelerate", "numpy", "scipy")
 
 
 def names() -> list[str]:
@@ -80,7 +80,7 @@ def do(own: Study, options: argparse.Namespace, command: str) -> Result:
         interval=HOW,
         scores=list(findings.scores),
         differences=list(findings.differences),
-        versions=_versions(),
+        versions=versions(*SHOWN_VERSIONS),
         machine={
             "platform": platform.platform(),
             "processor": _processor(),
@@ -138,15 +138,6 @@ def _write_again(asked: list[str]) -> int:
     return 0
 
 
-def _versions() -> dict[str, str]:
-    found = environment(devices=False)
-    return {
-        "promvil_hf": found["promvil_hf"]["version"],
-        "python": found["promvil_hf"]["python"],
-        **{name: found["packages"][name] for name in ("torch", "transformers", "peft", "accelerate", "numpy", "scipy")},
-    }
-
-
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -169,9 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="default: 0 1 2")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--restart", action="store_true", help="do every cell again")
-    parser.add_argument(
-        "--store", type=Path, default=Path("runs/studies"), help="folder of finished cells (default: %(default)s)"
-    )
+    store = "folder of finished cells (default: %(default)s)"
+    parser.add_argument("--store", type=Path, default=Path("runs/studies"), help=store)
     parser.add_argument("--out", type=Path, help="where to write DIR/STUDY (default: studies/STUDY)")
     return parser
 

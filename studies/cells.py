@@ -43,9 +43,11 @@ DECIDING = ("torch", "transformers", "peft", "trl", "accelerate")  # a new versi
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions(*names: str) -> dict[str, str]:
+    """The versions of these: "promvil_hf", "python" and packages."""
     found = environment(devices=False)
-    return {"promvil_hf": found["promvil_hf"]["version"], **{name: found["packages"][name] for name in DECIDING}}
+    own = {"promvil_hf": found["promvil_hf"]["version"], "python": found["promvil_hf"]["python"]}
+    return {name: (found["packages"] | own)[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Cell:
                 "work": f"{self.work.__module__}.{self.work.__qualname__}",
                 "settings": dict(self.settings),
                 "needs": {name: need.key for name, need in self.needs.items()},
-                "versions": _versions(),
+                "versions": versions("promvil_hf", *DECIDING),
             }
         )
 

@@ -8,13 +8,14 @@ trained once for all studies.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from promvil_hf.pages.charts import Series
 from promvil_hf.toy.small_world import ASKED_ABOUT
 from studies.cells import Cell
 from studies.fivl_work import ablated, fine_tune, grounding, hidden, sentences, short_answers
-from studies.results import Result, Sample
+from studies.results import Difference, Result, Sample, difference
 from studies.shared import Method, Results, curve, of_seeds
 from studies.terms import Terms
 
@@ -72,18 +73,8 @@ def compared(
     terms: Terms, models: Mapping[Hashable, Mapping[str, Any] | None], kinds: Sequence[str], task: str = "talk"
 ) -> dict[Hashable, Cell]:
     """Cells of models and of their `kinds` of measurements, "answers", "speech" or "places", by (kind, model, seed)."""
-    measure = {
-        "answers": answers,
-        "speech": lambda *model: speech(*model, task),
-        "places": lambda *model: places(*model, task),
-    }
-    cells: dict[Hashable, Cell] = {}
-    for name, seed, trained in FIVL.trainings(terms, models):
-        if trained is not None:
-            cells["tuned", name, seed] = trained
-        for kind in kinds:
-            cells[kind, name, seed] = measure[kind](terms, seed, trained)
-    return cells
+    measures = {"answers": answers, "speech": partial(speech, task=task), "places": partial(places, task=task)}
+    return FIVL.compared(terms, models, {(kind,): measures[kind] for kind in kinds})
 
 
 # What is read out of them
@@ -146,6 +137,20 @@ def samples_of(
             kind, read = MEASURES[measure.removeprefix("sentences: ")]
             found[model, measure] = read(of_seeds(terms, results, kind, model))
     return found
+
+
+def less_reference(
+    samples: Mapping[tuple, Sample], setting: str, models: Iterable, reference: Hashable, measures: Iterable[str], label: str
+) -> list[Difference]:
+    """Each of the models less the reference, measure by measure; `label` words a value of the setting."""
+    return [
+        difference(
+            f"{measure}: {label.format(model)} less {label.format(reference)}", samples[model, measure],
+            samples[reference, measure], {setting: str(model)}, {setting: str(reference)},
+        )
+        for measure in measures
+        for model in models
+    ]  # fmt: skip
 
 
 def told(terms: Terms, trainings: Results) -> dict[str, Any]:

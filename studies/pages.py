@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from promvil_hf.pages.blocks import interval, number
 from promvil_hf.pages.chart_file import chart_file
 from studies.results import Difference, Result, Score, faults, read, write
@@ -127,7 +129,7 @@ def stray(text: str, result: Result) -> list[str]:
     """Numbers with decimals in the words of a README that no number of the result rounds to."""
     before, _, rest = text.partition(BEGIN)
     words = re.sub(r"```.*?```|`[^`]*`", "", before + rest.partition(END)[2], flags=re.DOTALL)
-    known = set(_all_numbers([result.scores, result.differences, result.settings, result.seconds]))
+    known = set(_all_numbers(msgspec.to_builtins([result.scores, result.differences, result.settings, result.seconds])))
     said = re.findall(r"(?<![\w.])(\d+\.\d+)(?![\w.]*\d)", words)
     return [own for own in said if not any(f"{abs(one):.{len(own.partition('.')[2])}f}" == own for one in known)]
 
@@ -143,6 +145,3 @@ def _all_numbers(value: Any) -> Iterable[float]:
     elif isinstance(value, list | tuple):
         for own in value:
             yield from _all_numbers(own)
-    elif hasattr(value, "__struct_fields__"):
-        for name in value.__struct_fields__:
-            yield from _all_numbers(getattr(value, name))

@@ -5,7 +5,7 @@
 somebody else fills in the evidence. Equal settings are equal cells, so the adapters of one study serve the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from promvil_hf.toy.small_world import NESTED
 from studies.cells import Cell
 from studies.promvil_work import answers, answers_under_evidence, fine_tune
 from studies.results import Result, Sample
-from studies.shared import Method, Results, curve
+from studies.shared import Method, Results, curve, of_seeds
 from studies.terms import Terms
 
 
@@ -41,6 +41,8 @@ TUNING = {
     "per_level": 1,
     "world": asdict(WORLD),
 }
+TRAININGS = {"base": None, "flat": {"evidence": False}, "chain": {}}  # models that several studies compare
+INFERENCES = {"one-shot": "one_shot", "progressive": "progressive"}
 PROMVIL = Method(fine_tune, TUNING, {"scenes": 16, "batch": 8}, WORLD, scenes=150, quick_scenes=3)
 tuned = PROMVIL.tuned  # with `evidence=False` each phrase stands alone (flat)
 
@@ -65,19 +67,21 @@ def accuracy(
     by_seed: Mapping[int, Mapping], mode: str, level: int, keep: Callable[[Mapping, int], bool] = lambda found, row: True
 ) -> Sample:
     """Whether the first box is right (IoU 0.5), of the expressions of a level that `keep(found, row)` keeps."""
-    rows = {
-        seed: [row for row, own in enumerate(found["level"]) if own == level and keep(found, row)]
-        for seed, found in by_seed.items()
+    kept = {}
+    for seed, found in by_seed.items():
+        rows = [row for row, own in enumerate(found["level"]) if own == level and keep(found, row)]
+        kept[seed] = [found["iou"][mode][row] >= 0.5 for row in rows], [found["scene"][row] for row in rows]
+    return Sample.of(kept)
+
+
+def samples_of(terms: Terms, results: Results, models: Iterable[tuple]) -> dict[tuple, Sample]:
+    """(*model, inference, "level 1" ...) -> its sample, out of the results called (*model, seed)."""
+    return {
+        (*model, inference, f"level {level}"): accuracy(of_seeds(terms, results, *model), mode, level)
+        for model in models
+        for inference, mode in INFERENCES.items()
+        for level in LEVELS
     }
-    return Sample.of(
-        {
-            seed: (
-                [by_seed[seed]["iou"][mode][row] >= 0.5 for row in kept],
-                [by_seed[seed]["scene"][row] for row in kept],
-            )
-            for seed, kept in rows.items()
-        }
-    )
 
 
 def told(terms: Terms, trainings: Results, **changes: Any) -> dict[str, Any]:

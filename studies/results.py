@@ -129,6 +129,14 @@ def score(sample: Sample, measure: str, **setting: str) -> Score:
     )  # fmt: skip
 
 
+def scored(samples: Mapping[tuple, Sample], *names: str) -> list[Score]:
+    """The score of each sample, called (the value of each setting in `names`, measure)."""
+    return [
+        score(sample, measure, **dict(zip(names, map(str, values), strict=True)))
+        for (*values, measure), sample in samples.items()
+    ]
+
+
 def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
     """Mean of a less mean of b. Their scenes are drawn together, whether or not the rows are the same."""
     nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)

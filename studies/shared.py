@@ -54,13 +54,24 @@ class Method:
         needs = {"base": terms.base} if trained is None else {"base": terms.base, "trained": trained}
         return Cell(work, {"seed": seed, "scenes": scenes, "world": asdict(self.world), **settings}, needs)
 
-    def trainings(
-        self, terms: Terms, models: Mapping[Hashable, Mapping[str, Any] | None]
-    ) -> Iterable[tuple[Hashable, int, Cell | None]]:
-        """(name, seed, cell of the fine-tuned model) for each seed; `models` are changes by name, None is the base."""
+    def compared(
+        self,
+        terms: Terms,
+        models: Mapping[Hashable, Mapping[str, Any] | None],
+        measures: Mapping[tuple, Callable[[Terms, int, Cell | None], Cell]],
+    ) -> dict[Hashable, Cell]:
+        """Cells of fine-tuned models, called ("tuned", model, seed), and of their measurements, called (*measure, model, seed).
+
+        `models` are changes of `tuning` by name, None is the base.
+        """
+        cells: dict[Hashable, Cell] = {}
         for seed in terms.seeds:
             for name, changes in models.items():
-                yield name, seed, None if changes is None else self.tuned(terms, seed, **changes)
+                trained = None if changes is None else self.tuned(terms, seed, **changes)
+                if trained is not None:
+                    cells["tuned", name, seed] = trained
+                cells |= {(*kind, name, seed): measure(terms, seed, trained) for kind, measure in measures.items()}
+        return cells
 
     def told(self, terms: Terms, trainings: Results, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that stand in result.json; `trainings` are results of `fine_tune` by what they are called."""

@@ -2,8 +2,8 @@
 """Captions that name every thing of a scene, trained with and without the vision-modeling loss."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, samples_of, told
-from studies.results import difference, score
+from studies.fivl import along, compared, less_reference, samples_of, told
+from studies.results import scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
@@ -20,17 +20,9 @@ def plan(terms):
 
 def read(terms, results):
     samples = samples_of(terms, results, WEIGHTS, MEASURES)
-    scores = [score(sample, measure, **{"λ": str(weight)}) for (weight, measure), sample in samples.items()]
-    differences = [
-        difference(
-            f"{measure}: λ {weight} less λ 0.0", samples[weight, measure], samples[0.0, measure],
-            {"λ": str(weight)}, {"λ": "0.0"},
-        )
-        for measure in MEASURES
-        for weight in WEIGHTS[1:]
-    ]  # fmt: skip
+    differences = less_reference(samples, "λ", WEIGHTS[1:], 0.0, MEASURES, "λ {}")
     trainings = first_trainings(terms, results, {f"λ {weight}": (weight,) for weight in WEIGHTS})
-    return Findings(scores, differences, told(terms, trainings))
+    return Findings(scored(samples, "λ"), differences, told(terms, trainings))
 
 
 def draw(result):

@@ -3,7 +3,7 @@
 
 from promvil_hf.pages.chart_file import Panel
 from studies.promvil import LEVELS, PROMVIL, accuracy, measured, told, tuned
-from studies.results import difference, score
+from studies.results import difference, scored
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
@@ -17,7 +17,7 @@ def plan(terms):
     scenes = PROMVIL.settings(terms, {})["scenes"]
     cells = {}
     for seed in terms.seeds:
-        cells["none", seed] = measured(terms, seed, None)
+        cells["0", "the base", seed] = measured(terms, seed, None)
         for budget, shares in BUDGETS.items():
             for share in shares:
                 part = PARTS[share]
@@ -29,24 +29,15 @@ def plan(terms):
 
 def read(terms, results):
     samples = {
-        (share, budget, level): accuracy(of_seeds(terms, results, share, budget), "progressive", level)
-        for budget, shares in BUDGETS.items()
+        (share, budget, f"level {level}"): accuracy(of_seeds(terms, results, share, budget), "progressive", level)
+        for budget, shares in {"the base": ("0",), **BUDGETS}.items()
         for share in shares
         for level in LEVELS
     }
-    scores = [
-        score(
-            accuracy(of_seeds(terms, results, "none"), "progressive", level),
-            f"level {level}", scenes="0", budget="the base",
-        )
-        for level in LEVELS
-    ]  # fmt: skip
-    scores += [
-        score(sample, f"level {level}", scenes=share, budget=budget) for (share, budget, level), sample in samples.items()
-    ]
     differences = [
         difference(
-            f"level 3: {more} of the scenes less {fewer}, {budget}", samples[more, budget, 3], samples[fewer, budget, 3],
+            f"level 3: {more} of the scenes less {fewer}, {budget}",
+            samples[more, budget, "level 3"], samples[fewer, budget, "level 3"],
             {"scenes": more, "budget": budget}, {"scenes": fewer, "budget": budget},
         )
         for budget, shares in BUDGETS.items()
@@ -55,7 +46,7 @@ def read(terms, results):
     ]  # fmt: skip
     names = {f"{share}, {budget}": (share, budget) for budget, shares in BUDGETS.items() for share in shares}
     trainings = first_trainings(terms, results, names)
-    return Findings(scores, differences, told(terms, trainings))
+    return Findings(scored(samples, "scenes", "budget"), differences, told(terms, trainings))
 
 
 def draw(result):

@@ -4,7 +4,7 @@
 from promvil_hf.pages.chart_file import Panel
 from studies.promvil import PROMVIL, accuracy, astray, told
 from studies.promvil_work import EVIDENCE
-from studies.results import difference, score
+from studies.results import difference, scored
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
 
@@ -12,41 +12,31 @@ from studies.terms import Findings, Study
 QUESTION = "How do errors travel up the levels: what becomes of a step whose evidence is wrong?"
 TRAININGS = {"flat": {"evidence": False}, "chain": {}}
 LEVELS = (2, 3)
+MEASURES = ("level 2", "level 3")
 # Predicted evidence came out right or wrong by itself; which phrases those are is no accident, so read them with care.
-SPLIT = {
-    "predicted, was right": lambda found, row: found["told"][row] >= 0.5,
-    "predicted, was wrong": lambda found, row: found["told"][row] < 0.5,
+KINDS = {  # what of which evidence is looked at
+    **{kind: (kind, lambda found, row: True) for kind in EVIDENCE},
+    "predicted, was right": ("predicted", lambda found, row: found["told"][row] >= 0.5),
+    "predicted, was wrong": ("predicted", lambda found, row: found["told"][row] < 0.5),
 }
-KINDS = (*EVIDENCE, *SPLIT)
 
 
 def plan(terms):
-    cells = {}
-    for training, seed, adapter in PROMVIL.trainings(terms, TRAININGS):
-        cells["tuned", training, seed] = adapter
-        cells[training, seed] = astray(terms, seed, adapter)
-    return cells
+    return PROMVIL.compared(terms, TRAININGS, {(): astray})
 
 
 def read(terms, results):
-    samples = {}
-    for training in TRAININGS:
-        by_seed = of_seeds(terms, results, training)
-        for level in LEVELS:
-            for kind in EVIDENCE:
-                samples[training, kind, level] = accuracy(by_seed, kind, level)
-            for kind, keep in SPLIT.items():
-                samples[training, kind, level] = accuracy(by_seed, "predicted", level, keep)
-    scores = [
-        score(samples[training, kind, level], f"level {level}", training=training, evidence=kind)
+    samples = {
+        (training, kind, f"level {level}"): accuracy(of_seeds(terms, results, training), evidence, level, keep)
         for training in TRAININGS
-        for kind in KINDS
+        for kind, (evidence, keep) in KINDS.items()
         for level in LEVELS
-        if len(samples[training, kind, level].columns)
-    ]
+    }
+    rows = {name: len(sample.columns) for name, sample in samples.items()}
+    samples = {name: sample for name, sample in samples.items() if rows[name]}
     differences = [
         difference(
-            f"level {level}, {training}: evidence {a} less {b}", samples[training, a, level], samples[training, b, level],
+            f"{measure}, {training}: evidence {a} less {b}", samples[training, a, measure], samples[training, b, measure],
             {"evidence": a}, {"evidence": b},
         )
         for training, a, b in (
@@ -57,34 +47,31 @@ def read(terms, results):
             ("chain", "predicted, was right", "predicted, was wrong"),
             ("flat", "right", "none"),
         )
-        for level in LEVELS
-        if len(samples[training, a, level].columns) and len(samples[training, b, level].columns)
+        for measure in MEASURES
+        if (training, a, measure) in samples and (training, b, measure) in samples
     ]  # fmt: skip
     trainings = first_trainings(terms, results, list(TRAININGS))
     shares = {
-        f"level {level}, {training}": round(
-            len(samples[training, "predicted, was right", level].columns)
-            / max(1, len(samples[training, "predicted", level].columns)),
-            4,
+        f"{measure}, {training}": round(
+            rows[training, "predicted, was right", measure] / max(1, rows[training, "predicted", measure]), 4
         )
         for training in TRAININGS
-        for level in LEVELS
+        for measure in MEASURES
     }
-    return Findings(scores, differences, {**told(terms, trainings), "share_of_predicted_evidence_that_was_right": shares})
+    settings = {**told(terms, trainings), "share_of_predicted_evidence_that_was_right": shares}
+    return Findings(scored(samples, "training", "evidence"), differences, settings)
 
 
 def draw(result):
     drawn = {training: [] for training in TRAININGS}
     known = {(own.setting["training"], own.setting["evidence"], own.measure) for own in result.scores}
     for training in TRAININGS:
-        for measure in (f"level {level}" for level in LEVELS):
+        for measure in MEASURES:
             kinds = [kind for kind in EVIDENCE if (training, kind, measure) in known]
             scores = {kind: result.score(measure, training=training, evidence=kind) for kind in kinds}
             drawn[training].append(curve(measure, scores))
     return [
-        Panel(
-            f"{training} fine-tuning", series, x_label="evidence", y_label="accuracy at IoU 0.5", y_range=(0, 1)
-        )
+        Panel(f"{training} fine-tuning", series, x_label="evidence", y_label="accuracy at IoU 0.5", y_range=(0, 1))
         for training, series in drawn.items()
     ]
 

@@ -2,19 +2,18 @@
 """Base, flat fine-tuning and chain fine-tuning, each asked at once and level by level, in two worlds of relations."""
 
 from dataclasses import asdict, replace
+from itertools import product
 
 from promvil_hf.pages.chart_file import Panel
 from promvil_hf.toy.config import DIRECTIONS, NEARNESS
-from studies.promvil import LEVELS, WORLD, accuracy, by_level, measured, told, tuned
-from studies.results import difference, score
-from studies.shared import first_trainings, of_seeds
+from studies.promvil import INFERENCES, TRAININGS, WORLD, by_level, measured, samples_of, told, tuned
+from studies.results import difference, scored
+from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
 
 QUESTION = "Does training on chains and asking level by level ground nested expressions better than training and asking flat?"
 RELATIONS = {"nearness": NEARNESS, "directions": DIRECTIONS}
-TRAININGS = {"base": None, "flat": {"evidence": False}, "chain": {}}
-INFERENCES = {"one-shot": "one_shot", "progressive": "progressive"}
 COMPARED = (  # of levels 2 and 3; the first is the claim
     (("chain", "progressive"), ("flat", "one-shot")),
     (("chain", "progressive"), ("chain", "one-shot")),
@@ -38,30 +37,20 @@ def plan(terms):
 
 
 def read(terms, results):
-    samples = {
-        (relations, training, inference, level): accuracy(of_seeds(terms, results, relations, training), mode, level)
-        for relations in RELATIONS
-        for training in TRAININGS
-        for inference, mode in INFERENCES.items()
-        for level in LEVELS
-    }
-    scores = [
-        score(sample, f"level {level}", relations=relations, training=training, inference=inference)
-        for (relations, training, inference, level), sample in samples.items()
-    ]
+    samples = samples_of(terms, results, product(RELATIONS, TRAININGS))
     differences = [
         difference(
-            f"{relations}, level {level}: {' '.join(a)} less {' '.join(b)}",
-            samples[relations, *a, level], samples[relations, *b, level],
+            f"{relations}, {measure}: {' '.join(a)} less {' '.join(b)}",
+            samples[relations, *a, measure], samples[relations, *b, measure],
             {"training": a[0], "inference": a[1]}, {"training": b[0], "inference": b[1]},
         )
         for relations in RELATIONS
         for a, b in COMPARED
-        for level in (3, 2)
+        for measure in ("level 3", "level 2")
     ]  # fmt: skip
     names = [(relations, name) for relations in RELATIONS for name, own in TRAININGS.items() if own is not None]
     trainings = first_trainings(terms, results, {", ".join(name): name for name in names})
-    return Findings(scores, differences, told(terms, trainings))
+    return Findings(scored(samples, "relations", "training", "inference"), differences, told(terms, trainings))
 
 
 def draw(result):

@@ -1,6 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Short answers without the heads that look at what they speak of, and without as many other heads of the same layers."""
 
+from functools import partial
+
 from promvil_hf.pages.chart_file import Panel
 from studies.fivl import FIVL, ablation, told
 from studies.results import Sample, difference, score
@@ -16,12 +18,7 @@ MEASURE = "short answers"
 
 
 def plan(terms):
-    cells = {}
-    for model, seed, trained in FIVL.trainings(terms, MODELS):
-        if trained is not None:
-            cells["tuned", model, seed] = trained
-        cells[model, seed] = ablation(terms, seed, trained, COUNTS, DRAWS)
-    return cells
+    return FIVL.compared(terms, MODELS, {(): partial(ablation, counts=COUNTS, draws=DRAWS)})
 
 
 def names():

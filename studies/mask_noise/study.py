@@ -2,8 +2,8 @@
 """Training masks that are exact, too large, moved, anywhere, or cut off; what is measured stays exact."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, samples_of, told
-from studies.results import difference, score
+from studies.fivl import along, compared, less_reference, samples_of, told
+from studies.results import scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
@@ -12,10 +12,7 @@ QUESTION = "How good must the masks of the training rows be?"
 MASKS = {
     "none (λ 0)": {"vision_loss_weight": 0.0},
     "perfect": {},
-    "dilated": {"masks": "dilated"},
-    "shifted": {"masks": "shifted"},
-    "incomplete": {"masks": "incomplete"},
-    "random": {"masks": "random"},
+    **{name: {"masks": name} for name in ("dilated", "shifted", "incomplete", "random")},
 }
 MEASURES = ("short answers", "patch IoU", "best head's rho")
 
@@ -26,16 +23,9 @@ def plan(terms):
 
 def read(terms, results):
     samples = samples_of(terms, results, MASKS, MEASURES)
-    scores = [score(sample, measure, masks=name) for (name, measure), sample in samples.items()]
-    differences = [
-        difference(
-            f"{measure}: {name} less perfect", samples[name, measure], samples["perfect", measure],
-            {"masks": name}, {"masks": "perfect"},
-        )
-        for measure in MEASURES
-        for name in MASKS if name != "perfect"
-    ]  # fmt: skip
-    return Findings(scores, differences, told(terms, first_trainings(terms, results, list(MASKS))))
+    others = [name for name in MASKS if name != "perfect"]
+    differences = less_reference(samples, "masks", others, "perfect", MEASURES, "{}")
+    return Findings(scored(samples, "masks"), differences, told(terms, first_trainings(terms, results, list(MASKS))))
 
 
 def draw(result):

@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 from promvil_hf.evaluation.reliance import ReliancePoint, against_accuracy
 from promvil_hf.pages.chart_file import Panel
@@ -35,15 +36,10 @@ COVERED = {"reliance": ("key boxes", "original"), "random boxes hidden": ("rando
 
 
 def plan(terms):
-    cells = {}
-    for model, seed, trained in FIVL.trainings(terms, MODELS):
-        if trained is not None:
-            cells["tuned", model, seed] = trained
-        cells["reliance", model, seed] = reliance(terms, seed, trained)
-        for pictures, own in ODD.items():
-            if model in SHOWN_ODD or pictures == "as trained":
-                cells[pictures, model, seed] = answers(terms, seed, trained, **own)
-    return cells
+    odd = {(pictures,): partial(answers, **own) for pictures, own in ODD.items()}
+    shown = {model: MODELS[model] for model in SHOWN_ODD}
+    cells = FIVL.compared(terms, MODELS, {("reliance",): reliance, ("as trained",): answers})
+    return cells | FIVL.compared(terms, shown, odd)
 
 
 def read(terms, results):

@@ -19,14 +19,7 @@ from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import ASKED_ABOUT, SIDE, held_out, questions, world
-from promvil_hf.toy.training_rows import (
-    COLUMNS,
-    PATCH,
-    ROWS,
-    asked_for_squares,
-    place_talk_row,
-    question_row,
-)
+from promvil_hf.toy.training_rows import COLUMNS, PATCH, ROWS, asked_for_squares, place_talk_row, question_row
 from promvil_hf.training.fivl_collator import FiVLCollator
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.fivl_trainer import FiVLTrainer

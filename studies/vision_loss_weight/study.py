@@ -2,8 +2,8 @@
 """Joint training with λ from 0 to 0.9: what is said, and how well it is tied to places."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, samples_of, told
-from studies.results import difference, score
+from studies.fivl import along, compared, less_reference, samples_of, told
+from studies.results import scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
 
@@ -22,20 +22,12 @@ def plan(terms):
 def read(terms, results):
     models = (NONE, *WEIGHTS)
     samples = samples_of(terms, results, models, MEASURES)
-    scores = [score(sample, measure, **{"λ": str(weight)}) for (weight, measure), sample in samples.items()]
-    differences = [
-        difference(
-            f"{measure}: λ {weight} less λ 0.0", samples[weight, measure], samples[0.0, measure],
-            {"λ": str(weight)}, {"λ": "0.0"},
-        )
-        for measure in MEASURES
-        for weight in (0.1, 0.5, 0.9)
-    ]  # fmt: skip
+    differences = less_reference(samples, "λ", (0.1, 0.5, 0.9), 0.0, MEASURES, "λ {}")
     trainings = first_trainings(terms, results, {f"λ {weight}": (weight,) for weight in WEIGHTS})
     heads = {str(weight): [results["places", weight, seed]["head"] for seed in terms.seeds] for weight in models}
     passing = {str(weight): [results["places", weight, seed]["passing"] for seed in terms.seeds] for weight in models}
     more = {"best_heads": heads, "heads_that_pass_at_0.05": passing, "heads": results["places", 0.0, terms.seeds[0]]["heads"]}
-    return Findings(scores, differences, {**told(terms, trainings), **more})
+    return Findings(scored(samples, "λ"), differences, {**told(terms, trainings), **more})
 
 
 def draw(result):
