@@ -89,20 +89,12 @@ def to_coco(images: Iterable[GroundedImage], phrases_as: str = "category") -> di
         for phrase, box in _boxes_of(grounded):
             xywh = frame.encode(box, grounded.size)
             name = phrase if phrases_as == "category" else "phrase"
-            annotation = {
-                "id": len(annotations) + 1,
-                "image_id": image_id,
-                "category_id": categories.setdefault(name, len(categories) + 1),
-                "bbox": list(xywh),
-                "area": xywh[2] * xywh[3],
-                "iscrowd": 0,
-            }
+            category = categories.setdefault(name, len(categories) + 1)
+            annotation = {"id": len(annotations) + 1, "image_id": image_id, "category_id": category}
+            annotation |= {"bbox": list(xywh), "area": xywh[2] * xywh[3], "iscrowd": 0}
             annotations.append(annotation if phrases_as == "category" else annotation | {"caption": phrase})
-    return {
-        "images": out_images,
-        "annotations": annotations,
-        "categories": [{"id": number, "name": name} for name, number in categories.items()],
-    }
+    named = [{"id": number, "name": name} for name, number in categories.items()]
+    return {"images": out_images, "annotations": annotations, "categories": named}
 
 
 def from_coco(file: Mapping[str, Any], cut_outside: bool = False) -> Imported:

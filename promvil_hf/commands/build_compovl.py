@@ -21,6 +21,7 @@ Build CompoVL: nested phrases with boxes from a Visual Genome folder.
 The same command goes on after an interruption. --region-pairs writes the paper's first stage instead: pairs of regions
 that share an object, as prompts for a language model. With --base-url a served model words the expressions.
 """
+MIXED = ("vg_qa", "llava", "vsr_train", "vsr_validation", "coco_instances")
 _LIST = "images with these {} ids: RefCOCO refs, GQA questions, COCO instances, or one a line; may be repeated"
 
 
@@ -78,23 +79,14 @@ def run(args):
         args.out,
         Composing(args.levels, args.per_image, args.sources, args.keep_ambiguous),
         Splitting(args.seed, args.validation_share, args.test_share, args.test_per_level),
-        release=args.release,
         leakage=(*(read_list(path, "coco") for path in args.exclude_coco), *(read_list(path, "vg") for path in args.exclude_vg)),
-        limit=args.limit,
-        workers=args.workers,
         writer=writer,
         writer_name=name,
-        mixing=Mixing(
-            vg_qa=args.vg_qa,
-            llava=args.llava,
-            vsr_train=args.vsr_train,
-            vsr_validation=args.vsr_validation,
-            coco_instances=args.coco_instances,
-        ),
+        mixing=Mixing(**{name: getattr(args, name) for name in MIXED}),
         embed_images=args.images if args.embed_images else None,
         views=tuple(args.views),
-        restart=args.restart,
         progress=not args.quiet,
+        **{name: getattr(args, name) for name in ("release", "limit", "workers", "restart")},
     )
     print(f"{built.images_reused:,} images reused from {args.out / 'work'}")
     print(tell(built.report))

@@ -51,25 +51,16 @@ def add_arguments(parser):
     options.add(parser, "--limit", "--restart", "--quiet")
 
     group = parser.add_argument_group("key expressions")
-    group.add_argument(
-        "--expressions",
-        default="rules",
-        metavar="HOW",
-        help="rules (offline), endpoint (a model on a server), or a file of given ones",
-    )
+    ways = "rules (offline), endpoint (a model on a server), or a file of given ones"
+    group.add_argument("--expressions", default="rules", metavar="HOW", help=ways)
     options.add(group, *options.SERVER, "--blind")
     group.add_argument("--whole-words", action="store_true", help="filter by whole words; FiVL compares characters")
 
     group = parser.add_argument_group("masks")
-    group.add_argument(
-        "--masks",
-        default="grounded-sam",
-        metavar="HOW",
-        help="grounded-sam, boxes (a detector only), sam3, or a file of given ones",
-    )
-    group.add_argument(
-        "--paper", action="store_true", help="FiVL's own settings, defects and all, instead of the defaults"
-    )
+    ways = "grounded-sam, boxes (a detector only), sam3, or a file of given ones"
+    group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
+    paper = "FiVL's own settings, defects and all, instead of the defaults"
+    group.add_argument("--paper", action="store_true", help=paper)
     options.add(group, "--detector", default=masks.GROUNDING_DINO)
     options.add(group, "--segmenter", "--device")
     group.add_argument("--box-threshold", type=float, help=f"(default: {masks.DEFAULTS.box_threshold})")
@@ -82,9 +73,8 @@ def add_arguments(parser):
 
     group = parser.add_argument_group("instead of both: the published data")
     group.add_argument("--published", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")
-    group.add_argument(
-        "--tensors", type=Path, metavar="TAR", help="dataset_grounded.tar, or the folder it was unpacked to"
-    )
+    tensors = "dataset_grounded.tar, or the folder it was unpacked to"
+    group.add_argument("--tensors", type=Path, metavar="TAR", help=tensors)
 
     group = parser.add_argument_group("what is written")
     options.add(group, "--split", "--embed-images", "--workers")
@@ -119,14 +109,8 @@ def run(args):
             _masks(args, source, work, terms)
     if args.stage in ("expressions", "masks"):
         return
-    report = publish(
-        args.out,
-        config,
-        split=args.split,
-        embed_images=args.images if args.embed_images else None,
-        processes=args.workers,
-    )
-    print(tell(report))
+    embedded = args.images if args.embed_images else None
+    print(tell(publish(args.out, config, split=args.split, embed_images=embedded, processes=args.workers)))
     print(f"\nWritten to {args.out}: load_dataset({str(args.out)!r}, {config!r})")
     if args.export:
         from promvil_hf.fivl.release import export
@@ -168,19 +152,17 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     settings = masks.PAPER if args.paper else masks.DEFAULTS
     changed = {"box_threshold": args.box_threshold, "sam_masks": args.sam_masks, "batch_size": args.batch_size}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-    described = {"settings": asdict(settings), "dtype": args.dtype}
-    device = {"device": args.device or "auto", "dtype": args.dtype}
-    if args.masks == "grounded-sam":
-        segmenter = args.segmenter or masks.SAM
-        make = partial(masks.load_grounded_sam, args.detector, segmenter, settings, **device)
-        describe = {"annotator": "grounded_sam", "detector": args.detector, "segmenter": segmenter, **described}
-    elif args.masks == "boxes":
-        make = partial(masks.load_boxes, args.detector, settings, **device)
-        describe = {"annotator": "boxes", "detector": args.detector, **described}
-    elif args.masks == "sam3":
-        model = args.segmenter or masks.SAM3
-        make = partial(masks.load_sam3, model, settings, **device)
-        describe = {"annotator": "sam3", "model": model, **described}
+    detector = {"detector": args.detector}
+    known = {
+        "grounded-sam": (masks.load_grounded_sam, {**detector, "segmenter": args.segmenter or masks.SAM}),
+        "boxes": (masks.load_boxes, detector),
+        "sam3": (masks.load_sam3, {"model": args.segmenter or masks.SAM3}),
+    }
+    if args.masks in known:
+        load, models = known[args.masks]
+        make = partial(load, *models.values(), settings, device=args.device or "auto", dtype=args.dtype)
+        describe = {"annotator": args.masks.replace("-", "_"), **models}
+        describe |= {"settings": asdict(settings), "dtype": args.dtype}
     else:
         path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3")
         make = partial(given, path, args.images)

@@ -42,12 +42,8 @@ def add_arguments(parser):
     data.add_argument("--benchmark", choices=READERS, metavar="NAME", help=_listing())
     options.add(data, "--files", "--split", "--images", "--limit")
     data.add_argument("--choices", type=Path, metavar="FILE", help="GQA's choices, which validity needs")
-    data.add_argument(
-        "--labelled",
-        nargs="+",
-        metavar=("NAME", "FILE"),
-        help="for promvil_lines: the benchmark that holds their truth",
-    )
+    truth = "for promvil_lines: the benchmark that holds their truth"
+    data.add_argument("--labelled", nargs="+", metavar=("NAME", "FILE"), help=truth)
 
     who = parser.add_argument_group("answers: a model, a server or a file")
     options.add(who, *options.MODEL, *options.SERVER, "--predictions", "--prompt")
@@ -135,11 +131,9 @@ def _benchmark(args, pictures):
 
 
 def _ask(args, benchmark, pictures, settings):
-    asking = Asking(
-        args.prompt, args.evidence, args.max_new_tokens, args.batch_size, args.blind, args.mode, args.token_budget
-    )  # fmt: skip
-    backend = options.load_backend(args)
-    model = options.describe_model(args)
+    names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
+    asking = Asking(*(getattr(args, name) for name in names))
+    backend, model = options.load_backend(args), options.describe_model(args)
     predictions = answer(benchmark, backend, pictures, args.out, asking=asking, model=model)
     return predictions, replace(settings, dialect=args.dialect or backend.dialect)
 

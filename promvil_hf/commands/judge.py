@@ -2,6 +2,7 @@
 """The command `promvil judge`: a model takes the tests of `promvil_hf.fivl.judge`, and its agreement with people."""
 
 from hashlib import sha256
+from operator import attrgetter
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from promvil_hf import jobs, pages
 from promvil_hf.commands import options
 from promvil_hf.commands.inspect_fivl import row_of, sampled_keys, yes_answers
 from promvil_hf.fivl import judge
-from promvil_hf.fivl.fivl_sample import SampledKey, agreement, share
+from promvil_hf.fivl.fivl_sample import agreement, share
 
 
 HELP = """
@@ -44,7 +45,7 @@ def run(args):
         sampled,
         judge.Judge(endpoint, args.images),
         args.out / "judgements",
-        key=_name,
+        key=attrgetter("name"),
         describe={"judge": args.served_model, "prompts": asked, "sample": sample},
         shard_size=32,
         progress=not args.quiet,
@@ -54,10 +55,6 @@ def run(args):
     for own in verdicts:
         print(compared(judged, own))
     print(f"asked {args.served_model}: {endpoint.spent()}")
-
-
-def _name(item: SampledKey) -> str:
-    return item.name
 
 
 def told(judged: dict[str, dict], rejects: dict) -> str:

@@ -120,15 +120,8 @@ def load_backend(args: argparse.Namespace) -> "GroundingBackend":
         return EndpointBackend(make_endpoint(args), dialect(chosen or DEFAULT_DIALECT))
     from promvil_hf.backends.loading import load
 
-    return load(
-        args.model,
-        args.adapter,
-        dtype=args.dtype,
-        device=args.device,
-        quantize=args.quantize,
-        revision=args.revision,
-        dialect=chosen and dialect(chosen),
-    )
+    own = {name: getattr(args, name) for name in ("dtype", "device", "quantize", "revision")}
+    return load(args.model, args.adapter, dialect=chosen and dialect(chosen), **own)
 
 
 def describe_model(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,16 +139,10 @@ def make_endpoint(args: argparse.Namespace, **settings) -> "Endpoint":
         raise ValueError(
             "You asked for a served model: pass both --base-url, its address, and --served-model, its name on the server."
         )
-    return Endpoint(
-        args.base_url,
-        args.served_model,
-        args.cache or (args.out / "paid" if args.out else Path(".promvil-answers")),
-        concurrency=args.concurrency,
-        requests_per_minute=args.requests_per_minute,
-        prompt_price=args.prompt_price,
-        completion_price=args.completion_price,
-        **settings,
-    )
+    cache = args.cache or (args.out / "paid" if args.out else Path(".promvil-answers"))
+    names = ("concurrency", "requests_per_minute", "prompt_price", "completion_price")
+    terms = {name: getattr(args, name) for name in names}
+    return Endpoint(args.base_url, args.served_model, cache, **terms, **settings)
 
 
 def read_picture(path: Path) -> "Image":

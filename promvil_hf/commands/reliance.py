@@ -42,9 +42,7 @@ def add_arguments(parser):
     options.add(parser.add_argument_group("rows"), "--rows", "--config", "--images", "--limit")
 
     who = parser.add_argument_group("answers: a model, a server or a file")
-    options.add(
-        who, *options.MODEL, *options.SERVER, "--predictions", "--prompt", "--max-new-tokens", "--batch-size"
-    )  # fmt: skip
+    options.add(who, *options.MODEL, *options.SERVER, "--predictions", "--prompt", "--max-new-tokens", "--batch-size")
 
     how = parser.add_argument_group("twins and scoring")
     how.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help="of twins")
@@ -81,15 +79,9 @@ def run(args):
     if args.predictions is not None:
         predictions = read_predictions(args.predictions)
     else:
-        predictions = answer_twins(
-            rows,
-            pictures,
-            options.load_backend(args),
-            args.out,
-            settings=settings,
-            asking=Asking(args.prompt, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size),
-            model=options.describe_model(args),
-        )
+        backend, model = options.load_backend(args), options.describe_model(args)
+        asking = Asking(args.prompt, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
+        predictions = answer_twins(rows, pictures, backend, args.out, settings=settings, asking=asking, model=model)
         if predictions is None:
             print(f"This rank is done; another one writes {args.out / 'reliance.json'}.")
             return None
@@ -110,10 +102,8 @@ def _types(path: Path | None) -> dict[str, str] | None:
     found = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path} is no object of question types by id, nor GQA's questions.")
-    return {
-        str(name): value["types"]["structural"] if isinstance(value, dict) else str(value)
-        for name, value in found.items()
-    }
+    kinds = (value["types"]["structural"] if isinstance(value, dict) else str(value) for value in found.values())
+    return dict(zip(map(str, found), kinds, strict=True))
 
 
 def _compare(args, resampling: Resampling):
