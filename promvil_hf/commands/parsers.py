@@ -8,10 +8,11 @@ defined in `promvil_hf.commands.options`.
 
 import argparse
 from collections.abc import Iterator
-from difflib import get_close_matches
 from importlib import import_module
 from shlex import join
 from typing import NoReturn
+
+from promvil_hf.spelling import unknown_option
 
 
 COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module of promvil_hf.commands or its parts)
@@ -80,7 +81,9 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):
         self.load()
         if not any(action.nargs in (argparse.PARSER, argparse.REMAINDER) for action in self._actions):
-            self._refuse_unknown(args or ())
+            # Before argparse misses the option that was meant.
+            if wrong := unknown_option(args or (), self._option_string_actions, f"{self.prog} --help"):
+                self.error(wrong)
         found, left = super().parse_known_args(args, namespace)
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
@@ -88,18 +91,6 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
-
-    def _refuse_unknown(self, words) -> None:
-        """Before argparse misses the option that was meant: say which options have a name like the one that was given."""
-        known = list(self._option_string_actions)
-        for word in words:
-            name = word.partition("=")[0]
-            if word == "--":
-                return
-            if name.startswith("--") and " " not in word and name not in known:
-                close = [option for option in known if option.startswith(name)] or get_close_matches(name, known)
-                hint = f"Did you mean {' or '.join(close)}? " if close else ""
-                self.error(f"There is no option {name}. {hint}`{self.prog} --help` lists all options.")
 
 
 def command_parser(**settings) -> CommandParser:

@@ -14,6 +14,7 @@ import yaml
 
 from promvil_hf.backends.loading import QUANTIZATIONS
 from promvil_hf.backends.lora_scopes import SCOPES
+from promvil_hf.spelling import unknown_option
 from promvil_hf.training.option import option
 from promvil_hf.training.row_sources import subset
 
@@ -126,8 +127,10 @@ def parse(
                 f"The recipe {path} is for the script {named}, and you passed it to {script}: launch recipes/{named}.py, or "
                 "use `promvil recipe run`, which takes the right one."
             )
-    parser = TrlParser(kinds, description=description)
+    parser = TrlParser(kinds, description=description, allow_abbrev=False)
     parser.set_defaults(**defaults or {})
+    if told := unknown_option(argv, {*parser._option_string_actions, "--config"}, f"{parser.prog} --help"):
+        raise ValueError(told)
     try:
         settings = parser.parse_args_and_config(argv)
     except ValueError as error:

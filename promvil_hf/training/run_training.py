@@ -110,6 +110,12 @@ def run_training(objective: Objective, argv: Sequence[str] | None = None):
 def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Settings:
     kinds = (ModelArguments, AdapterArguments, objective.data, RunArguments, objective.config)
     settings = Settings(*parse(kinds, argv, objective.help, objective.defaults, objective.script))
+    patience, strategy = settings.run.early_stopping, str(settings.config.eval_strategy.value)
+    if patience is not None and (patience < 1 or strategy == "no"):
+        raise ValueError(
+            f"You passed early_stopping={patience} with eval_strategy={strategy}: it counts evaluations without a gain, from "
+            "1 on. Pass eval_strategy=steps or epoch, or leave early_stopping out."
+        )
     if settings.model.quantize and settings.adapter.tune == "full":
         raise ValueError("You passed quantize with tune=full: rounded weights cannot be trained. Pass tune=lora.")
     return settings
