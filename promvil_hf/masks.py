@@ -12,7 +12,7 @@ from pycocotools import mask as coco
 
 from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
-from promvil_hf.key_expressions import Rle
+from promvil_hf.key_expressions import KeyExpression, Rle
 
 
 def encode(pixels: np.ndarray) -> Rle:
@@ -77,6 +77,11 @@ def from_polygons(polygons: Sequence[Sequence[float]], image_size: ImageSize) ->
                 f"{width}x{height}: points are in pixels, and none may lie further outside than the image is large."
             )
     return _rle(coco.merge(coco.frPyObjects([points.tolist() for points in shapes], height, width)))
+
+
+def of_key(key: KeyExpression, image_size: ImageSize) -> Rle | None:
+    """The mask of a key expression, else the area of its boxes; None where it has neither."""
+    return key.mask or (from_boxes(key.boxes, image_size) if key.boxes else None)
 
 
 def from_boxes(boxes: Sequence[Box], image_size: ImageSize) -> Rle:

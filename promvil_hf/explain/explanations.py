@@ -23,7 +23,7 @@ from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
-from promvil_hf.key_expressions import KeyExpression, Rle, Turn
+from promvil_hf.key_expressions import KeyExpression, Turn
 
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def _looked_at(
     [said] = say(backend, [request], [size])
     explained = []
     for key, places in chosen:
-        values, mask = attention[places].mean(0), _mask_of(key, size)
+        values, mask = attention[places].mean(0), masks.of_key(key, size)
         explained.append(
             ExplainedKey(
                 text=key.text,
@@ -274,10 +274,6 @@ def _hidden_answers(
     requests = [Request(asked.question, twin.image) for twin in made]
     answers = backend.generate(requests, Decoding(max_new_tokens=settings.max_new_tokens))
     return {twin.kind: said.text.strip() for twin, said in zip(made, answers, strict=True)}
-
-
-def _mask_of(key: KeyExpression, size: ImageSize) -> Rle | None:
-    return key.mask or (masks.from_boxes(key.boxes, size) if key.boxes else None)
 
 
 def _places(chosen: Sequence[tuple[KeyExpression, list[int]]]) -> list[Box]:

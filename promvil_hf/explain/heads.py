@@ -245,7 +245,7 @@ def _told(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> Told | str:
     text, spans = token_spans(tokenizer, tokens)
     choices = []
     for key in turn.keys:
-        mask = key.mask or (masks.from_boxes(key.boxes, turn.image_size) if key.boxes else None)
+        mask = masks.of_key(key, turn.image_size)
         if mask is not None and masks.area(mask) and (places := tokens_of(key.text, text, spans)):
             choices.append((masks.area(mask), len(choices), key, mask, places))
     if not choices:

@@ -106,7 +106,7 @@ def first_tokens(tokenizer, words: str) -> set[int]:
 
 def key_iou(said: Said, key: KeyExpression, tokenizer) -> float:
     """IoU of an expression's mask with the segments whose word begins one of its words; NaN without a mask."""
-    mask = key.mask or (masks.from_boxes(key.boxes, said.image_size) if key.boxes else None)
+    mask = masks.of_key(key, said.image_size)
     if mask is None:
         return float("nan")
     predicted = np.isin(said.map(), sorted(first_tokens(tokenizer, key.text)))
