@@ -67,12 +67,16 @@ class Failure:
 
     reason: str
     detail: str
-    again: bool = True
     wait: float | None = None
     status: int | None = None
 
 
 _COUNTED = ("requests", "bought", "reused", "prompt_tokens", "completion_tokens", "without_usage")
+_REFUSALS = {
+    401: "unauthorized", 402: "unauthorized", 408: "timed out", 409: "server error", 425: "server error",
+    429: "rate limited",
+}  # fmt: skip
+_NEVER_AGAIN = {"unauthorized", "refused"}
 _JUST_WAIT = threading.Event()  # never set: `ask` outside `ask_all` cannot be stopped
 
 
@@ -258,7 +262,7 @@ class Endpoint:
             last = Unanswered(outcome.reason, f"{outcome.detail} (request {requests})", requests=requests)
             if outcome.reason == "unauthorized":
                 state.closed = last
-            if not outcome.again:
+            if outcome.reason in _NEVER_AGAIN:
                 return self._priced(last, bought)
             wait = min(self.longest_wait, self.first_wait * 2 ** (tries - 1)) * random.uniform(0.5, 1.0)
             if outcome.wait is not None:
@@ -279,10 +283,10 @@ class Endpoint:
         """What the stored answer at `index` is worth, with the price of all of them."""
         value = judged(bought[index], schema, self.max_chars)
         if isinstance(value, Rejected):
-            rejected = Unanswered(value.reason, self.api_key.hide(value.detail), requests=requests, cached=cached)
-            return self._priced(rejected, bought)
-        answer = Answer(value, bought[index]["text"], bought[index]["finish_reason"], 0, 0, 0.0, requests, cached)
-        return self._priced(answer, bought)
+            result = Unanswered(value.reason, self.api_key.hide(value.detail), requests=requests, cached=cached)
+        else:
+            result = Answer(value, bought[index]["text"], bought[index]["finish_reason"], 0, 0, 0.0, requests, cached)
+        return self._priced(result, bought)
 
     def _priced(self, result: Answer | Unanswered, bought: list[dict]) -> Answer | Unanswered:
         if any(answer["prompt_tokens"] is None for answer in bought):
@@ -317,11 +321,9 @@ class Endpoint:
         with self._state.lock:
             self._state.counts["requests"] += 1
         try:
+            extra = dict(self.extra) if self.extra else None
             output = client.chat_completion(
-                messages,
-                **self._sampling(),
-                response_format=asked_format,
-                extra_body=dict(self.extra) if self.extra else None,
+                messages, **self._sampling(), response_format=asked_format, extra_body=extra
             )
             return self._to_store(output)
         except OfflineModeIsEnabled:
@@ -375,15 +377,7 @@ class Endpoint:
         status = response.status_code
         detail = self.api_key.hide(f"the server answered {status}" + (f": {' '.join(told.split())}" if told else ""))
         wait = retry_after(response.headers.get("Retry-After"))
-        if status == 429:
-            return Failure("rate limited", detail, wait=wait, status=status)
-        if status in (401, 402):
-            return Failure("unauthorized", detail, again=False, status=status)
-        if status == 408:
-            return Failure("timed out", detail, wait=wait, status=status)
-        if status >= 500 or status in (409, 425):
-            return Failure("server error", detail, wait=wait, status=status)
-        return Failure("refused", detail, again=False, status=status)
+        return Failure(_REFUSALS.get(status, "server error" if status >= 500 else "refused"), detail, wait, status)
 
     # -- what is written down
 
@@ -391,17 +385,9 @@ class Endpoint:
         """The text whose digest names this prompt in the cache."""
         if not messages or not all(isinstance(message, dict) for message in messages):
             raise ValueError("expected a non-empty list of message dicts")
-        return json.dumps(
-            {
-                "messages": messages,
-                "schema": json_schema(schema),
-                "extra": dict(self.extra) if self.extra else None,
-                **self._sampling(),
-            },
-            sort_keys=True,
-            ensure_ascii=False,
-            allow_nan=False,
-        )
+        extra = dict(self.extra) if self.extra else None
+        asked = {"messages": messages, "schema": json_schema(schema), "extra": extra, **self._sampling()}
+        return json.dumps(asked, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     def _sampling(self) -> dict:
         return {name: getattr(self, name) for name in ("model", "temperature", "max_tokens", "seed")}
