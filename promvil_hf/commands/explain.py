@@ -54,16 +54,14 @@ def add_arguments(parser):
     options.add(what, "--seed")
 
     how = parser.add_argument_group("atlas")
-    how.add_argument(
-        "--given-answers", action="store_true", help="take the rows' answers for the model's instead of asking it"
-    )
+    given = "take the rows' answers for the model's instead of asking it"
+    how.add_argument("--given-answers", action="store_true", help=given)
     how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
     how.add_argument("--shuffles", type=options.positive, default=200, help="of the masks")
     how.add_argument("--level", type=float, default=0.05, help="error that is allowed")
     how.add_argument("--control", choices=("family", "fdr"), default="family", help="of which error")
-    how.add_argument(
-        "--segment-with", choices=("grounded-sam",), help="compare the words of patches with this, as FiVL does"
-    )
+    words = "compare the words of patches with this, as FiVL does"
+    how.add_argument("--segment-with", choices=("grounded-sam",), help=words)
     how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="of its detector")
     options.add(how, "--detector", default=GROUNDING_DINO)
     options.add(how, "--segmenter", default=SAM)

@@ -75,15 +75,9 @@ def _items(sampled: Sequence[SampledKey], images: Path) -> Iterator[pages.Judgem
             boxes=expression.boxes,
         )
         asked = f" (looked for: {item.found.phrase})" if item.found.phrase != expression.text else ""
-        yield pages.JudgementItem(
-            item.name,
-            pages.fragment(
-                picture,
-                pages.facts({"question": item.turn.question}),
-                pages.marked_text(_marked(item.turn.answer, expression.text)),
-            ),
-            title=f"{expression.text}{asked}",
-        )
+        question = pages.facts({"question": item.turn.question})
+        answer = pages.marked_text(_marked(item.turn.answer, expression.text))
+        yield pages.JudgementItem(item.name, pages.fragment(picture, question, answer), f"{expression.text}{asked}")
 
 
 def _marked(answer: str, words: str) -> list[tuple[str, bool]]:

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """From a tree of noun phrases to the `Nesting` value: one place where spans, anchors and levels are made.
 
-Special: every decomposer ends here, so the laws hold by construction: a phrase is a run of whole tokens, its anchors
+Every decomposer ends here, so the laws hold by construction: a phrase is a run of whole tokens, its anchors
 lie inside it and never cover its own head, level = 1 + the highest level of its anchors, and the last phrase is the
 whole expression. Standard library only.
 """
@@ -45,11 +45,8 @@ class Nesting:
     @property
     def levels(self) -> tuple[tuple[int, ...], ...]:
         """The indices of the phrases of level 1, of level 2, and so on."""
-        highest = self.top.level
-        return tuple(
-            tuple(i for i, phrase in enumerate(self.phrases) if phrase.level == level)
-            for level in range(1, highest + 1)
-        )
+        numbers = range(1, self.top.level + 1)
+        return tuple(tuple(i for i, own in enumerate(self.phrases) if own.level == level) for level in numbers)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,26 +83,16 @@ def build_nesting(text: str, tokens: Sequence[Token], root: Node) -> Nesting:
     span[root] = (0, len(tokens))
     order.sort(key=lambda node: (level[node], span[node]))
     index = {node: i for i, node in enumerate(order)}
+    def written(start: int, end: int) -> str:
+        return text[tokens[start].start : tokens[end - 1].end] if start < end else ""
+
     phrases = []
     for node in order:
         start, end = span[node]
         chars = (0, len(text)) if node is root else (tokens[start].start, tokens[end - 1].end)
-        anchors = sorted(node.children, key=span.__getitem__)
-        head = tokens[node.head]
-        phrases.append(
-            NestedPhrase(
-                text[chars[0] : chars[1]],
-                text[head.start : head.end],
-                level[node],
-                (start, end),
-                chars,
-                tuple(index[child] for child in anchors),
-                tuple(
-                    text[tokens[child.relation[0]].start : tokens[child.relation[1] - 1].end]
-                    if child.relation[0] < child.relation[1]
-                    else ""
-                    for child in anchors
-                ),
-            )
-        )
+        own, head = text[chars[0] : chars[1]], written(node.head, node.head + 1)
+        children = sorted(node.children, key=span.__getitem__)
+        anchors = tuple(index[child] for child in children)
+        relations = tuple(written(*child.relation) for child in children)
+        phrases.append(NestedPhrase(own, head, level[node], (start, end), chars, anchors, relations))
     return Nesting(text, tuple((token.start, token.end) for token in tokens), tuple(phrases))
