@@ -171,7 +171,7 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--curriculum", "easy"], "invalid choice: 'easy'"),
         (["--max_step", "3"], "There is no option --max_step. Did you mean --max_steps?"),
         (["--max_stepz=3"], "There is no option --max_stepz. Did you mean --max_steps"),
-        (["--early_stopping", "0", "--eval_strategy", "epoch"], "early_stopping=0 with eval_strategy=epoch: it counts evaluations"),
+        (["--early_stopping", "0", "--eval_strategy", "epoch"], "early_stopping=0 with eval_strategy=epoch: it counts"),
         (["--early_stopping", "2", "--eval_strategy", "no"], "Pass eval_strategy=steps or epoch, or leave early_stopping out"),
         (["--system_prompt", "Be kind."], "system_prompt, which the texts of Kosmos-2 have no place for"),
         (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
