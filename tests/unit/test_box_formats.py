@@ -117,9 +117,8 @@ def test_a_chain_leaves_as_its_phrases_and_comes_back_side_by_side():
     assert grounded.phrases == (beard, man)
     assert grounded.to_chain("7") == PhraseChain("7", [PhraseStep(beard), PhraseStep(man)])
 
+
 # What the formats look like
-
-
 
 
 def test_a_coco_file_is_one_that_pycocotools_reads():
@@ -174,9 +173,8 @@ def test_what_cannot_be_written_is_told():
     with pytest.raises(ValueError, match="You passed a blank phrase for image 'x.jpg'"):
         GroundedImage("x.jpg", None, (GroundedPhrase(" "),))
 
+
 # Real files
-
-
 
 
 def test_real_coco_annotations_come_in_and_go_out_to_a_hundredth_of_a_pixel(shared_data):

@@ -120,9 +120,8 @@ def test_messages_that_are_no_json_are_rejected_and_not_raised(server, endpoint)
         assert endpoint().ask(messages).reason == "unsendable"
     assert not server.requests
 
+
 # -- response_format
-
-
 
 
 def test_the_schema_travels_as_openais_json_schema(server, endpoint):
@@ -151,9 +150,8 @@ def test_a_server_without_response_format_gets_the_schema_in_words_from_then_on(
     assert [message["role"] for message in server.bodies["q2"][0]["messages"]] == ["user", "assistant", "user"]
     assert endpoint().ask([user("q0")], Phrases).cached  # the wording is no part of the cache key
 
+
 # -- reading
-
-
 
 
 def test_an_object_inside_an_unfinished_or_unfitting_one_is_no_answer():

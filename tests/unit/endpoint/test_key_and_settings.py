@@ -68,9 +68,8 @@ def test_a_placeholder_key_does_not_eat_words_of_the_answer(server, endpoint):
     server.default = ["no json"]
     assert endpoint(api_key="use").ask([user("q")]).text == misbehaving.ANSWERS["no json"]
 
+
 # -- images
-
-
 
 
 def test_images_travel_as_data_urls_and_the_store_keeps_their_digests(server, endpoint, tmp_path):
@@ -95,9 +94,8 @@ def test_images_travel_as_data_urls_and_the_store_keeps_their_digests(server, en
 def test_pictures_of_every_mode_can_be_sent(mode):
     assert image_part(Image.new(mode, (3, 2)))["image_url"]["url"].startswith("data:image/png;base64,")
 
+
 # -- errors for people
-
-
 
 
 @pytest.mark.parametrize(

@@ -158,9 +158,8 @@ def test_a_killed_run_resumes_and_buys_nothing_twice(server, tmp_path):
     lost = sum(server.answered.values()) - bought
     assert 0 <= lost <= 2 * 3  # two kills, three threads each: every other answer the server gave is on disk, once
 
+
 # -- cost
-
-
 
 
 def test_tokens_and_cost_are_added_up_exactly(server, endpoint):

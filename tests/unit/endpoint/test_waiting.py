@@ -63,9 +63,8 @@ def test_threads_share_the_rate_limit_and_are_really_concurrent(server, endpoint
     assert len(times) == 21
     assert times[-1] - times[0] >= 20 * 0.04 - 0.03  # the server's clock starts when a thread of it is scheduled
 
+
 # -- the stream
-
-
 
 
 def test_requests_are_read_a_few_ahead_and_leaving_early_stops_the_rest(server, endpoint):

@@ -44,9 +44,8 @@ def test_flickr30k_gives_phrases_with_all_their_boxes_and_counts_the_others(tmp_
     with pytest.raises(ValueError, match="not an annotation of Flickr30k Entities"):
         read_flickr30k(tmp_path, "test")
 
+
 # PromViL
-
-
 
 
 CHAIN = PhraseChain(
