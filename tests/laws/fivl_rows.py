@@ -59,7 +59,7 @@ def apart(some: dict, others: dict) -> float:
 
 def moved(own) -> dict:
     """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
-    fresh = weights(trainer("unused"))
+    fresh = weights(trainer(own.args.output_dir))
     return {name: tensor - fresh[name] for name, tensor in weights(own).items()}
 
 

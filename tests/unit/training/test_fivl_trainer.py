@@ -215,11 +215,11 @@ def test_every_family_labels_the_patches_of_a_corner_and_no_others(family, drawn
     assert labelled.tolist() == [box is not None and box.x0 < 0.25 and box.y0 < 0.25 for box in boxes]
 
 
-def test_words_of_several_tokens_give_a_further_axis(drawn):
+def test_words_of_several_tokens_give_a_further_axis(drawn, tmp_path):
     own = collator(rules=LabelRules(token="whole_word"), nouns=lambda text: ["unheardof"])
     batch = own([pixels_mask(drawn[0], box=(0, 0, 0.25, 0.25)), {"row_id": "text", "turns": TWO_TURNS}])
     assert batch["vision_labels"].dim() == 3 and batch["vision_labels"].shape[2] > 2
-    trainer = FiVLTrainer(own.backend.model, config("unused"), processing_class=own.backend.processor, data_collator=own)
+    trainer = FiVLTrainer(own.backend.model, config(tmp_path), processing_class=own.backend.processor, data_collator=own)
     assert trainer.count(batch)["vm_loss"] == (batch["vision_labels"][..., 0] != -100).sum() > 0
     assert trainer.evaluate([pixels_mask(drawn[0], box=(0, 0, 0.25, 0.25))])["eval_vm_loss"] > 0
 
@@ -233,12 +233,12 @@ def test_what_a_cut_does_not_train_has_no_labels(drawn):
 # Which models
 
 
-def test_models_without_patches_are_refused_with_what_to_use_instead():
+def test_models_without_patches_are_refused_with_what_to_use_instead(tmp_path):
     kosmos = models.tiny_kosmos2()
     for refused in (
         lambda: backend_of(kosmos.model, kosmos.processor),
         lambda: FiVLCollator(Kosmos2Backend(kosmos.model, kosmos.processor)),
-        lambda: FiVLTrainer(kosmos.model, config("unused"), processing_class=kosmos.processor),
+        lambda: FiVLTrainer(kosmos.model, config(tmp_path), processing_class=kosmos.processor),
     ):
         with pytest.raises(ValueError, match="needs patches that can predict words. Kosmos-2 sees .* LLaVA, PaliGemma or"):
             refused()
@@ -248,10 +248,10 @@ def test_models_without_patches_are_refused_with_what_to_use_instead():
 
 
 @pytest.mark.parametrize("name", ["compute_metrics", "compute_loss_func", "preprocess_logits_for_metrics"])
-def test_what_would_wait_for_logits_is_refused(name):
+def test_what_would_wait_for_logits_is_refused(name, tmp_path):
     own = tiny()
     with pytest.raises(ValueError, match=f"You passed {name}, which would wait for logits that are never made"):
-        FiVLTrainer(own.model, config("unused"), processing_class=own.processor, **{name: print})
+        FiVLTrainer(own.model, config(tmp_path), processing_class=own.processor, **{name: print})
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,14 @@ def test_what_would_wait_for_logits_is_refused(name):
         ({"curriculum": "hard"}, "none, levels, cumulative, competence"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_before_anything_is_loaded(options, told):
+def test_settings_that_make_no_sense_are_refused_before_anything_is_loaded(options, told, tmp_path):
     with pytest.raises(ValueError, match=told):
-        config("unused", **options)
+        config(tmp_path, **options)
 
 
-def test_the_published_rules_are_the_default():
-    assert config("unused").label_rules() == LabelRules(seed=42)
-    assert config("unused").vision_loss_weight == 0.1 and not config("unused").scale_lm_when_empty
+def test_the_published_rules_are_the_default(tmp_path):
+    assert config(tmp_path).label_rules() == LabelRules(seed=42)
+    assert config(tmp_path).vision_loss_weight == 0.1 and not config(tmp_path).scale_lm_when_empty
 
 
 # Parts of the trainer
@@ -287,10 +287,10 @@ def test_patch_iou_of_a_word_is_over_the_patches_of_its_row():
     assert patch_ious(predicted, torch.full((8, 1), -100), row).tolist() == []
 
 
-def test_the_projector_may_learn_at_its_own_rate(drawn):
+def test_the_projector_may_learn_at_its_own_rate(drawn, tmp_path):
     own = tiny()
     trainer = FiVLTrainer(
-        own.model, config("unused", learning_rate=1e-3, projector_learning_rate=1e-5), processing_class=own.processor,
+        own.model, config(tmp_path, learning_rate=1e-3, projector_learning_rate=1e-5), processing_class=own.processor,
         train_dataset=drawn,
     )  # fmt: skip
     trainer.create_optimizer()
@@ -354,7 +354,7 @@ def test_a_map_style_row_may_come_from_datasets(drawn, tmp_path):
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])
 def test_batches_are_shown_as_words_and_on_a_page(family, drawn, tmp_path):
     own = tiny(family)
-    trainer = FiVLTrainer(own.model, config("unused"), processing_class=own.processor, train_dataset=drawn)
+    trainer = FiVLTrainer(own.model, config(tmp_path), processing_class=own.processor, train_dataset=drawn)
     told = str(next(trainer.shown(drawn, trainer.data_collator(drawn))))
     assert told.startswith("row toy-0-1: ") and "trained text:" in told and "trained patches: '" in told
     html = write_batches(tmp_path / "page.html", first_batches(trainer), "rows").read_text()
