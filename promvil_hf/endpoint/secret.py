@@ -23,6 +23,6 @@ class Secret:
 
     def hide(self, text: str, limit: int | None = 500) -> str:
         """`text` without the key, which servers do echo, and short enough for a log line."""
-        if self._value and len(self._value) >= 8:  # a shorter one is a placeholder such as "EMPTY", perhaps in an answer
+        if self._value and len(self._value) >= 8:  # a shorter one is a placeholder such as "EMPTY", perhaps a word
             text = text.replace(self._value, "<key>")
         return text if limit is None or len(text) <= limit else text[:limit] + "…"
