@@ -260,9 +260,8 @@ def peak_compose(folder: Path, out: Path) -> dict:
 
 def main(argv=None):
     options = parser(__doc__, images=10_000, repeats=3)
-    options.add_argument(
-        "--reference-images", type=int, nargs="*", default=[50, 200], help="the reference is quadratic"
-    )
+    sizes = {"type": int, "nargs": "*", "default": [50, 200], "help": "the reference is quadratic"}
+    options.add_argument("--reference-images", **sizes)
     options.add_argument("--only", nargs="*", help=argparse.SUPPRESS)
     args = parsed(options, argv)
     if args.only:
@@ -283,11 +282,8 @@ def main(argv=None):
             in_its_own_process("build_compovl", "--only", "peak", place, folder / f"{place.name}-peak")
             for place in (quarter, whole)
         ]
-        report["memory"] = {
-            "at_1x": peaks[0],
-            "at_4x": peaks[1],
-            "growth": peaks[1]["peak"] / peaks[0]["peak"] - 1,
-        }
+        growth = peaks[1]["peak"] / peaks[0]["peak"] - 1
+        report["memory"] = {"at_1x": peaks[0], "at_4x": peaks[1], "growth": growth}
         report["scaling"] = scaling(whole, folder, args.repeats)
     told = report["preprocess"].get(f"{max(args.reference_images, default=0)} images, every_pair", {})
     result = {name: told.get(name) for name in ("naive", "ours", "ratio", "equal")}

@@ -18,9 +18,7 @@ from tests.reference.chain_batches import chain_batch
 
 
 def main(argv=None):
-    options = parser(__doc__, k=4, samples=16, repeats=5)
-    options.add_argument("--json", action="store_true", help="print JSON only (it always does)")
-    args = parsed(options, argv)
+    args = parsed(parser(__doc__, k=4, samples=16, repeats=5), argv)
     processor = tiny_kosmos2(image_size=224).processor
     made = rows(args.k, args.samples)
     collate = ChainCollator(processor, 64)

@@ -18,7 +18,7 @@ parameters (vision 12x384, text 8x512, vocabulary 65,037), `--full-size` is the 
 """
 
 import sys
-from itertools import groupby
+from itertools import groupby, product
 from operator import eq
 from pathlib import Path
 
@@ -26,7 +26,7 @@ import torch
 import transformers
 from PIL import Image
 
-from benchmarks.timing import counted, cpu_seconds, once, parsed, parser, printed, with_versions
+from benchmarks.timing import counted, cpu_seconds, default_dtype, once, parsed, parser, printed, with_versions
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.grounding.shared_prefix import SharedKosmos2
@@ -45,6 +45,7 @@ SIZES = {  # vision layers, width; text layers, width, heads; picture side; late
 
 
 SLOW = ("reference_3", "reference", "batched")
+IN_TABLE = ("naive", "ours", "floor", "ratio", "over_floor", "flops_ratio", "flops_over_floor", "equal")
 
 
 def main(argv=None):
@@ -60,21 +61,19 @@ def main(argv=None):
     options.add_argument("--leave-out", nargs="+", choices=(*SLOW, "flops"), default=(), help="do not run these")
     options.add_argument("--size", choices=SIZES, default="small")
     options.add_argument("--full-size", action="store_const", const="full", dest="size")
-    options.add_argument(
-        "--table", action="store_true", help="(a'), ours and the floor over expressions and levels as well"
-    )
+    about = "(a'), ours and the floor over expressions and levels as well"
+    options.add_argument("--table", action="store_true", help=about)
     options.add_argument("--out", type=Path, help="write the report here as well")
     args = parsed(options, argv)
     backend = make_backend(args.size, args.seed)
     asked = queries(args.images, args.expressions, args.levels, args.seed)
     report = compare(backend, asked, args.repeats, args.reference_queries, args.leave_out)
     if args.table:
-        report["table"] = [
-            {"images": args.images, "expressions": count, "levels": levels}
-            | brief(compare(backend, queries(args.images, count, levels, args.seed), 1, 1, SLOW[1:]))
-            for levels in (1, 2, 3, 4)
-            for count in (1, 4, 16)
-        ]
+        report["table"] = []
+        for levels, count in product((1, 2, 3, 4), (1, 4, 16)):
+            found = compare(backend, queries(args.images, count, levels, args.seed), 1, 1, SLOW[1:])
+            size = {"images": args.images, "expressions": count, "levels": levels}
+            report["table"].append({**size, **{name: found[name] for name in IN_TABLE}})
     return printed(with_versions(report, args), args.out)
 
 
@@ -106,12 +105,8 @@ def make_backend(size: str, seed: int = 0) -> Kosmos2Backend:
     }
     config = transformers.Kosmos2Config(text_config=text, vision_config=vision, latent_query_num=latents)
     torch.manual_seed(seed)
-    usual = torch.get_default_dtype()
-    torch.set_default_dtype(torch.bfloat16 if size == "full" else torch.float32)
-    try:
+    with default_dtype(torch.bfloat16 if size == "full" else torch.float32):
         model = transformers.Kosmos2ForConditionalGeneration(config)
-    finally:
-        torch.set_default_dtype(usual)
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:  # upstream's own start leaves a random model nearly blind to the picture
@@ -158,10 +153,7 @@ def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) 
     vision_calls = grounder.pictures_read / len({id(query.image) for query in asked})
     allowed = well_formed(backend.tokenizer, 3, 1)
     some = asked[:reference_queries]
-    quick = {
-        "ours": lambda: grounder.ground_all(asked, progress=False),
-        "floor": floor(backend, asked, rows),
-    }
+    quick = {"ours": lambda: grounder.ground_all(asked, progress=False), "floor": floor(backend, asked, rows)}
     slow = {
         "reference_3": lambda: [level_by_level(backend, query, allowed) for query in some],
         "reference": lambda: [generated(backend, 32)(step.prompt, query.image)
@@ -204,11 +196,6 @@ def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) 
     }
 
 
-def brief(report: dict) -> dict:
-    names = "naive", "ours", "floor", "ratio", "over_floor", "flops_ratio", "flops_over_floor", "equal"
-    return {name: report[name] for name in names}
-
-
 def level_by_level(backend, query: Query, allowed) -> list[tuple]:
     """The published control flow: each phrase by itself, boxes of the level below told to the next."""
     write = generated(backend, 3, allowed)
@@ -237,9 +224,7 @@ def floor(backend, asked, rows, exact: bool = False):
                 count = len([*alike])
                 own = transformers.DynamicCache()
                 for number, layer in enumerate(cache.layers):
-                    own.update(
-                        layer.keys[:1].expand(count, -1, -1, -1), layer.values[:1].expand(count, -1, -1, -1), number
-                    )
+                    own.update(*(part[:1].expand(count, -1, -1, -1) for part in (layer.keys, layer.values)), number)
                 for width in (length, 1):
                     text.model(input_ids=torch.full((count, width), 5), past_key_values=own, use_cache=True)
         else:

@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,9 +24,8 @@ def parser(doc: str, **numbers: int | tuple[int, str]) -> argparse.ArgumentParse
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, number in numbers.items():
         default, about = number if isinstance(number, tuple) else (number, "")
-        made.add_argument(
-            f"--{name.replace('_', '-')}", type=int, default=default, help=f"{about} (default: {default})".lstrip()
-        )
+        about = f"{about} (default: {default})".lstrip()
+        made.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=about)
     return made
 
 
@@ -34,6 +34,17 @@ def parsed(options: argparse.ArgumentParser, arguments: list[str] | None) -> arg
     found = options.parse_args(arguments)
     torch.set_num_threads(1)
     return found
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """New tensors have this type inside."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def once(way: Callable[[], Any]) -> tuple[Any, float]:

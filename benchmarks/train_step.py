@@ -19,9 +19,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+import transformers
 from PIL import Image
-from transformers import TrainerCallback
 
+from benchmarks import timing
 from benchmarks.timing import counted, cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
@@ -35,24 +36,13 @@ from promvil_hf.training.promvil_trainer import PromViLTrainer, target_losses
 from tests.reference.chain_batches import chain_batch, joined
 
 
+_TEXT = {"embed_dim": 512, "layers": 8, "ffn_dim": 2048, "attention_heads": 8}
+_VISION = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6}
 SHAPES = {
-    "small": {
-        "text_config": {"embed_dim": 512, "layers": 8, "ffn_dim": 2048, "attention_heads": 8},
-        "vision_config": {
-            "hidden_size": 384,
-            "intermediate_size": 1536,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 6,
-        },
-    },
+    "small": {"text_config": _TEXT, "vision_config": _VISION},
     "quarter": {  # a quarter of small's depth and vocabulary, and therefore its ratios, for tests
-        "text_config": {"embed_dim": 512, "layers": 2, "ffn_dim": 2048, "attention_heads": 8, "vocab_size": 16260},
-        "vision_config": {
-            "hidden_size": 384,
-            "intermediate_size": 1536,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 6,
-        },
+        "text_config": {**_TEXT, "layers": 2, "vocab_size": 16260},
+        "vision_config": {**_VISION, "num_hidden_layers": 3},
     },
     "full": {"text_config": {}, "vision_config": {}},
 }
@@ -70,7 +60,6 @@ def main(argv=None):
     options.add_argument("--shape", choices=SHAPES, default="small")
     options.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
     options.add_argument("--no-memory", action="store_true", help="skip the peak memory, which loads the model again")
-    options.add_argument("--json", action="store_true", help="print JSON only (it always does)")
     options.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parsed(options, argv)
     ready = Ready(args.shape, args.k, args.samples, args.chains)
@@ -196,7 +185,7 @@ class Ready:
         inside = [0.0]
         ends: list[tuple[float, float]] = []
 
-        class Clock(TrainerCallback):
+        class Clock(transformers.TrainerCallback):
             def on_step_end(self, *args, **kwargs):
                 ends.append((time.process_time(), inside[0]))
 
@@ -210,29 +199,22 @@ class Ready:
 
         with tempfile.TemporaryDirectory() as folder:
             config = PromViLConfig(folder, max_steps=steps, save_strategy="no", use_cpu=True, disable_tqdm=True)
-            trainer = Timed(
-                self.model, config, processing_class=self.processor, train_dataset=self.rows, callbacks=[Clock()]
-            )
-            trainer.train()
+            told = {"processing_class": self.processor, "train_dataset": self.rows, "callbacks": [Clock()]}
+            Timed(self.model, config, **told).train()
         total, within = (last - first for first, last in zip(ends[0], ends[-1], strict=True))
         return {"seconds": total, "steps": steps - 1, "share_outside": 1 - within / total}
 
 
 def of_shape(shape: str):
     """A Kosmos-2 with LoRA and random weights; its vocabulary is as large as the published one."""
-    from transformers import Kosmos2Config, Kosmos2ForConditionalGeneration
-
-    config = Kosmos2Config(**SHAPES[shape])
+    config = transformers.Kosmos2Config(**SHAPES[shape])
     text = config.text_config
     text.dropout = text.attention_dropout = text.activation_dropout = 0.0
     dtype = torch.bfloat16 if shape == "full" else torch.float32
     torch.manual_seed(0)
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        model = with_lora(Kosmos2ForConditionalGeneration(config), lora_config("reference", dropout=0.0))
-    finally:
-        torch.set_default_dtype(before)
+    with timing.default_dtype(dtype):
+        plain = transformers.Kosmos2ForConditionalGeneration(config)
+        model = with_lora(plain, lora_config("reference", dropout=0.0))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # zero at first, which would hide half of the gradients
             torch.nn.init.normal_(parameter, std=0.02)
@@ -255,12 +237,10 @@ def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
         for level in range(k // chains // 2 + 1):
             x, y = draw.uniform(0, 0.6), draw.uniform(0, 0.6)
             box = Box(x, y, x + draw.uniform(0.1, 0.4), y + draw.uniform(0.1, 0.4))
+            below = [phrase] if level else []
             if level:
-                below = phrase
                 phrase = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)} {draw.choice(LINKS)} {phrase}"
-                steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1], [below]))
-            else:
-                steps.append(PhraseStep(GroundedPhrase(phrase, [box])))
+            steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1] if level else [], below))
         if number % chains == 0:
             noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
             file = io.BytesIO()

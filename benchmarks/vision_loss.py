@@ -25,24 +25,13 @@ import json
 import torch
 
 from benchmarks.timing import cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
+from promvil_hf.evaluation.report_text import text_table
 from promvil_hf.training.losses import CHUNK_ROWS, vision_modeling_loss
-from tests.reference.vision_loss import (
-    WEIGHT,
-    gather,
-    papers_way,
-    torch_all,
-    torch_gather,
-    trl,
-    trl_compact,
-    two_full,
-    two_full_exact,
-)
+from tests.reference import vision_loss as ways_of_others
+from tests.reference.vision_loss import WEIGHT, two_full_exact
 
 
-SHARES = {  # (patch labels, text labels) of a row of 1024 with 576 patches
-    "sparse": (80, 120),
-    "dense": (576, 400),
-}
+SHARES = {"sparse": (80, 120), "dense": (576, 400)}  # (patch labels, text labels) of a row of 1024 with 576 patches
 PICTURE = 576
 
 
@@ -64,7 +53,8 @@ def ours(hidden, head, labels, vision):
     return vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT).loss
 
 
-WAYS = {way.__name__: way for way in (two_full, papers_way, trl, trl_compact, torch_all, torch_gather, gather, ours)}
+OTHERS = ("two_full", "papers_way", "trl", "trl_compact", "torch_all", "torch_gather", "gather")
+WAYS = {name: getattr(ways_of_others, name) for name in OTHERS} | {"ours": ours}
 
 
 def step(way, given):
@@ -125,7 +115,7 @@ def report(label, trained, args):
     ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
     found = measured(ways, settings, args.repeats, args.memory_runs)
     naive, own, plain = found["two_full"], found["ours"], found["gather"]
-    out = {
+    return {
         "labels": label,
         "head": "trained" if trained else "frozen",
         "naive": naive,
@@ -140,15 +130,15 @@ def report(label, trained, args):
         "ways": found,
         "settings": settings,
     }
-    return out
 
 
 def show(out):
     print(f"\n{out['labels']} labels, head {out['head']}: {out['settings']}")
-    print(f"{'way':<14}{'ms':>9}{'MiB':>9}{'loss off by':>13}{'gradient':>10}")
-    for name, own in out["ways"].items():
-        mib = "-" if own["mib"] is None else f"{own['mib']:.0f}"
-        print(f"{name:<14}{own['ms']:>9.0f}{mib:>9}{own['loss_error']:>13.1e}{own['gradient_error']:>10.1e}")
+    rows = [
+        (name, own["ms"], own["mib"], f"{own['loss_error']:.1e}", f"{own['gradient_error']:.1e}")
+        for name, own in out["ways"].items()
+    ]
+    print(*text_table(("way", "ms", "MiB", "loss off by", "gradient"), rows), sep="\n")
     ratio = out["ratio"]
     memory = "" if ratio["memory"] is None else f", {ratio['memory']:.1f}x less memory"
     print(
@@ -159,21 +149,15 @@ def show(out):
 def table(args):
     """Ours against the naive way over vocabularies and labelled shares, head frozen."""
     rows = []
+    one_row = {"width": 256, "rows": 1, "length": 1024, "trained": False}
     heads = ("vocabulary", "labelled", "naive ms", "ours ms", "faster", "naive MiB", "ours", "less")
     print("\n" + " ".join(f"{head:>10}" for head in heads))
     for vocabulary in (8_192, 32_064, 65_037, 151_936):
         for share in (0.02, 0.1, 0.3, 0.9):
             labelled = round(1024 * share)
             patches = min(PICTURE, round(labelled * 0.5))
-            settings = {
-                "vocabulary": vocabulary,
-                "width": 256,
-                "rows": 1,
-                "length": 1024,
-                "patches": patches,
-                "texts": min(labelled - patches, 1024 - 32 - PICTURE),
-                "trained": False,
-            }
+            texts = min(labelled - patches, 1024 - 32 - PICTURE)
+            settings = {**one_row, "vocabulary": vocabulary, "patches": patches, "texts": texts}
             ways = ("two_full", "ours")
             naive_ms, ms = (taken * 1e3 for taken in timed(ways, settings, 3).values())
             naive_mib, mib = (peak_mib(name, settings, 1) for name in ways)
@@ -197,7 +181,6 @@ def computed():
     (fp32 copy) and 4 (log-softmax), with one fp32 gradient of 4 at a time. Ours: a chunk of rows in fp32 and its bf16
     copy, and the gradients of the labelled rows."""
     out = {}
-    print(f"\n{'computed, bf16':<26}{'two cross entropies':>20}{'one':>8}{'gathered':>10}{'ours':>7}   GiB")
     for name, (vocabulary, width, batch, length, text, patch) in REAL.items():
         every, labelled = batch * length, batch * (text + patch)
         gib = {
@@ -207,15 +190,13 @@ def computed():
             "ours": CHUNK_ROWS * vocabulary * 6 + labelled * width * 4,
         }
         out[name] = {key: value / 2**30 for key, value in gib.items()}
-        own = out[name]
-        print(f"{name:<26}{own['two_full']:>20.2f}{own['one']:>8.2f}{own['gather']:>10.2f}{own['ours']:>7.2f}")
+    header = ("computed, GiB in bf16", "two cross entropies", "one", "gathered", "ours")
+    print("", *text_table(header, [(name, *own.values()) for name, own in out.items()]), sep="\n")
     return out
 
 
 def main(argv=None):
-    options = parser(
-        __doc__, vocabulary=32_064, width=1024, repeats=3, memory_runs=(2, "0 leaves memory out")
-    )
+    options = parser(__doc__, vocabulary=32_064, width=1024, repeats=3, memory_runs=(2, "0 leaves memory out"))
     options.add_argument("--labels", choices=SHARES, help="only this setting, head frozen")
     options.add_argument("--table", action="store_true")
     options.add_argument("--json", action="store_true", help="print one JSON object at the end")

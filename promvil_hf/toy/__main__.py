@@ -13,6 +13,9 @@ from promvil_hf.toy.visual_genome import LAYOUTS
 from promvil_hf.toy.world import scenes, write_world
 
 
+AS_GIVEN = ("levels", "distractors", "style", "split", "object_scale", "wording")  # fields of a WorldConfig
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit code is returned."""
     options = _parser().parse_args(arguments)
@@ -27,14 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
         config = WorldConfig(
             image_size=tuple(options.size * 2 if len(options.size) == 1 else options.size),
             objects=tuple(options.objects),
-            levels=options.levels,
-            distractors=options.distractors,
-            style=options.style,
             textures=tuple(options.textures) if options.textures else WorldConfig().textures,
             held_out=held_out_pairs(options.held_out_share, options.held_out_seed) if options.held_out_share else (),
-            split=options.split,
-            object_scale=options.object_scale,
-            wording=options.wording,
+            **{name: getattr(options, name) for name in AS_GIVEN},
         )
         drawn = scenes(config, options.scenes, options.seed, options.start)
         bar = tqdm(drawn, total=options.scenes, unit="scene", disable=not sys.stderr.isatty())
@@ -65,37 +63,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenes", type=int, default=500, help="how many scenes to draw")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, new or empty")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another world")
-    parser.add_argument(
-        "--start", type=int, default=0, help="number of the first scene; scene i is the same for every start"
-    )
+    about = "number of the first scene; scene i is the same for every start"
+    parser.add_argument("--start", type=int, default=0, help=about)
     parser.add_argument("--layout", choices=LAYOUTS, default="1.2", help="Visual Genome release to imitate")
     parser.add_argument("--noise", type=float, default=0.0, help="share of records roughened as real ones are, 0 to 1")
-    parser.add_argument(
-        "--size", type=int, nargs="+", default=list(default.image_size), metavar="PX", help="side, or width and height"
-    )
-    parser.add_argument(
-        "--objects",
-        type=int,
-        nargs=2,
-        default=list(default.objects),
-        metavar=("MIN", "MAX"),
-        help="objects in a scene",
-    )
+    pixels = {"type": int, "nargs": "+", "metavar": "PX"}
+    parser.add_argument("--size", **pixels, default=list(default.image_size), help="side, or width and height")
+    fewest_most = {"type": int, "nargs": 2, "metavar": ("MIN", "MAX")}
+    parser.add_argument("--objects", **fewest_most, default=list(default.objects), help="objects in a scene")
     parser.add_argument("--levels", type=int, default=default.levels, help="deepest expression of every scene, 1 to 4")
-    parser.add_argument(
-        "--distractors", type=int, default=default.distractors, help="objects that repeat another's noun"
-    )
+    about = "objects that repeat another's noun"
+    parser.add_argument("--distractors", type=int, default=default.distractors, help=about)
     parser.add_argument("--style", choices=STYLES, default=default.style, help="how scenes are drawn")
     parser.add_argument("--textures", nargs="+", metavar="NAME", help="textures to use, all of them by default")
     parser.add_argument("--object-scale", type=float, default=default.object_scale, help="multiplies object sizes")
     parser.add_argument("--wording", choices=WORDINGS, default=default.wording, help="how phrases are worded")
-    parser.add_argument(
-        "--held-out-share", type=float, default=0.0, help="share of (color, shape) pairs kept for the test split"
-    )
+    about = "share of (color, shape) pairs kept for the test split"
+    parser.add_argument("--held-out-share", type=float, default=0.0, help=about)
     parser.add_argument("--held-out-seed", type=int, default=0, help="which pairs are kept")
-    parser.add_argument(
-        "--split", choices=SPLITS, default=default.split, help="train: without held-out pairs; test: with at least one"
-    )
+    about = "train: without held-out pairs; test: with at least one"
+    parser.add_argument("--split", choices=SPLITS, default=default.split, help=about)
     return parser
 
 

@@ -46,12 +46,8 @@ class PopeQuestion:
 
     def to_pope(self) -> dict:
         """A row in POPE's form."""
-        return {
-            "question_id": self.question_id,
-            "image": f"{self.image_id}.png",
-            "text": self.question,
-            "label": self.answer,
-        }
+        image = f"{self.image_id}.png"
+        return {"question_id": self.question_id, "image": image, "text": self.question, "label": self.answer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +64,8 @@ class Conversation:
         for turn, (question, answer) in enumerate(self.turns):
             rows.append({"from": "human", "value": question if turn else f"<image>\n{question}"})
             rows.append({"from": "gpt", "value": answer})
-        return {
-            "id": f"{self.image_id:012d}",
-            "image": f"{image_folder}/{self.image_id}.png",
-            "conversations": rows,
-        }
+        image = f"{image_folder}/{self.image_id}.png"
+        return {"id": f"{self.image_id:012d}", "image": image, "conversations": rows}
 
 
 def pope_questions(scene: Scene, kind: str = "random", per_scene: int = 6) -> tuple[PopeQuestion, ...]:
@@ -94,15 +87,11 @@ def pope_questions(scene: Scene, kind: str = "random", per_scene: int = 6) -> tu
     here = sorted({(thing.color, thing.name) for thing in scene.objects if thing.color})
     colors = {color for color, _ in here}
     rng.shuffle(here)
+    unseen = config.held_out if config.split == "train" else ()
     pairs, denied = [], set()
     for color, shape in here:
-        absent = [
-            other
-            for other in config.colors
-            if (other, shape) not in here
-            and (other, shape) not in denied
-            and not (config.split == "train" and (other, shape) in config.held_out)
-        ]
+        taken = {*here, *denied, *unseen}
+        absent = [other for other in config.colors if (other, shape) not in taken]
         fitting = [other for other in absent if (other in colors) == (kind == "adversarial")]
         if kind == "random":
             fitting = fitting or absent

@@ -86,14 +86,8 @@ def records(scene: Scene, layout: str = "1.2", noise: float = 0.0) -> dict[str, 
         "question_answers": {
             "id": image_id,
             "qas": [
-                {
-                    "a_objects": [],
-                    "question": question,
-                    "image_id": image_id,
-                    "qa_id": image_id * 100 + k,
-                    "answer": answer,
-                    "q_objects": [],
-                }
+                {"a_objects": [], "question": question, "image_id": image_id, "qa_id": image_id * 100 + k}
+                | {"answer": answer, "q_objects": []}
                 for k, (question, answer) in enumerate(visual_genome_questions(scene))
             ],
         },
@@ -119,9 +113,8 @@ def regions(scene: Scene) -> tuple[Region, ...]:
         for expression in scene.expressions()
     ]
     pairs = list(dict.fromkeys(triple for triples in told for triple in triples))
-    others = [
-        triple for triple in scene.geometry.triples() if triple not in pairs and triple[1] in scene.config.predicates
-    ]
+    usable = [triple for triple in scene.geometry.triples() if triple[1] in scene.config.predicates]
+    others = [triple for triple in usable if triple not in pairs]
     pairs += rng.sample(others, min(len(others), len(scene.objects) // 2))
     found += [_related(scene, (pair,), rng) for pair in pairs]
     chains = list(dict.fromkeys(triples[::-1] for triples in told if len(triples) == 2))
@@ -250,13 +243,8 @@ class _Records:
                     "height": max(bottoms) - min(tops),
                     "phrase": self.rough_phrase(region.phrase),
                     "objects": [
-                        {
-                            "name": thing.name,
-                            "object_id": ids[position],
-                            "synsets": _synsets(thing.name),
-                            **_box(thing),
-                        }
-                        for position, thing in things.items()
+                        {"name": own.name, "object_id": ids[position], "synsets": _synsets(own.name), **_box(own)}
+                        for position, own in things.items()
                     ],
                     "relationships": [
                         {

@@ -179,9 +179,10 @@ def _json_files(folder: Path, kinds: dict[str, str]) -> Iterator[dict[str, Calla
         handles = {name: stack.enter_context(atomic_write(folder / name)) for name in kinds}
         yield {name: _row_writer(handles[name], kind) for name, kind in kinds.items()}
         for name, kind in kinds.items():
-            empty = handles[name].tell() == 0
             opening, _, closing = _BRACKETS[kind]
-            handles[name].write((opening + closing if kind != "lines" else "") if empty else closing)
+            if handles[name].tell() == 0:
+                closing = opening + closing if opening else ""
+            handles[name].write(closing)
 
 
 def _row_writer(handle, kind: str) -> Callable[..., None]:

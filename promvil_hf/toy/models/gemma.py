@@ -16,16 +16,9 @@ def tiny_paligemma(**sizes: Any) -> TinyModel:
     are `"<image>" + text`, answers go into `suffix=`. `sizes` are those of `TinySizes`.
     """
     sizes = TinySizes(**sizes)
-    tokenizer = sizes.tokenizer(
-        special_tokens=["<pad>", "<eos>", "<bos>", "<unk>", "<image>"],
-        bos_token="<bos>",
-        eos_token="<eos>",
-        pad_token="<pad>",
-        named_tokens={"image_token": "<image>"},
-    )
-    image_processor = transformers.SiglipImageProcessorPil(
-        size=sizes.square, **HALF_MEAN, image_seq_length=sizes.patches**2
-    )
+    tokenizer = _tokenizer(sizes, {"image_token": "<image>"})
+    shown = {"size": sizes.square, "image_seq_length": sizes.patches**2, **HALF_MEAN}
+    image_processor = transformers.SiglipImageProcessorPil(**shown)
     processor = transformers.PaliGemmaProcessor(image_processor, tokenizer)
     config = transformers.PaliGemmaConfig(
         vision_config=_siglip(sizes),
@@ -52,28 +45,9 @@ def tiny_gemma3(*, tokens_per_side: int = 2, **sizes: Any) -> TinyModel:
             f"tokens_per_side={tokens_per_side} does not divide the {sizes.patches} patches of a side "
             f"(image_size={sizes.image_size}, patch_size={sizes.patch_size}): Gemma 3 averages whole blocks of patches."
         )
-    tokenizer = sizes.tokenizer(
-        special_tokens=[
-            "<pad>",
-            "<eos>",
-            "<bos>",
-            "<unk>",
-            "<start_of_turn>",
-            "<end_of_turn>",
-            "<start_of_image>",
-            "<end_of_image>",
-            "<image_soft_token>",
-        ],
-        bos_token="<bos>",
-        eos_token="<eos>",
-        pad_token="<pad>",
-        named_tokens={
-            "image_token": "<image_soft_token>",
-            "boi_token": "<start_of_image>",
-            "eoi_token": "<end_of_image>",
-        },
-        add_bos_token=True,
-    )
+    # In the order of their ids.
+    named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    tokenizer = _tokenizer(sizes, named, "<start_of_turn>", "<end_of_turn>", add_bos_token=True)
     processor = transformers.Gemma3Processor(
         transformers.Gemma3ImageProcessorPil(size=sizes.square),
         tokenizer,
@@ -100,6 +74,13 @@ def tiny_gemma3(*, tokens_per_side: int = 2, **sizes: Any) -> TinyModel:
         eos_token_id=turn_ends,
     )
     return sizes.model("gemma3", transformers.Gemma3ForConditionalGeneration, config, processor)
+
+
+def _tokenizer(sizes: TinySizes, named: dict[str, str], *turns: str, **options: Any):
+    """The named tokens become attributes of the tokenizer; `turns` are special tokens before them."""
+    common = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", *turns, *named.values()]
+    return sizes.tokenizer(special_tokens=special, named_tokens=named, **common, **options)
 
 
 def _siglip(sizes: TinySizes) -> dict[str, Any]:

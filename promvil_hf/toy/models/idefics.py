@@ -41,17 +41,10 @@ def _tiled(
             f"has names for 6 x 6 tiles only: choose at most {6 * side}."
         )
     tile_tokens = [f"<row_{row + 1}_col_{column + 1}>" for row in range(6) for column in range(6)]
+    texts = ["<|endoftext|>", "<|im_start|>", "<end_of_utterance>", "<pad>"]
+    images = ["<image>", "<fake_token_around_image>", "<global-img>"]
     tokenizer = sizes.tokenizer(
-        special_tokens=[
-            "<|endoftext|>",
-            "<|im_start|>",
-            "<end_of_utterance>",
-            "<pad>",
-            "<image>",
-            "<fake_token_around_image>",
-            "<global-img>",
-            *tile_tokens,
-        ],
+        special_tokens=[*texts, *images, *tile_tokens],
         bos_token="<|im_start|>",
         eos_token="<end_of_utterance>",
         pad_token="<pad>",
