@@ -16,7 +16,7 @@ def tiny_paligemma(**sizes: Any) -> TinyModel:
     are `"<image>" + text`, answers go into `suffix=`. `sizes` are those of `TinySizes`.
     """
     sizes = TinySizes(**sizes)
-    tokenizer = _tokenizer(sizes, {"image_token": "<image>"})
+    tokenizer = _tokenizer(sizes, {"image_token": "<image>"}, "<image>")
     shown = {"size": sizes.square, "image_seq_length": sizes.patches**2, **HALF_MEAN}
     image_processor = transformers.SiglipImageProcessorPil(**shown)
     processor = transformers.PaliGemmaProcessor(image_processor, tokenizer)
@@ -45,9 +45,9 @@ def tiny_gemma3(*, tokens_per_side: int = 2, **sizes: Any) -> TinyModel:
             f"tokens_per_side={tokens_per_side} does not divide the {sizes.patches} patches of a side "
             f"(image_size={sizes.image_size}, patch_size={sizes.patch_size}): Gemma 3 averages whole blocks of patches."
         )
-    # In the order of their ids.
-    named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
-    tokenizer = _tokenizer(sizes, named, "<start_of_turn>", "<end_of_turn>", add_bos_token=True)
+    named = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
+    special = ("<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    tokenizer = _tokenizer(sizes, named, *special, add_bos_token=True)
     processor = transformers.Gemma3Processor(
         transformers.Gemma3ImageProcessorPil(size=sizes.square),
         tokenizer,
@@ -76,10 +76,10 @@ def tiny_gemma3(*, tokens_per_side: int = 2, **sizes: Any) -> TinyModel:
     return sizes.model("gemma3", transformers.Gemma3ForConditionalGeneration, config, processor)
 
 
-def _tokenizer(sizes: TinySizes, named: dict[str, str], *turns: str, **options: Any):
-    """The named tokens become attributes of the tokenizer; `turns` are special tokens before them."""
+def _tokenizer(sizes: TinySizes, named: dict[str, str], *special: str, **options: Any):
+    """`special` tokens stand behind those that both families have; the named ones become attributes of the tokenizer."""
     common = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
-    special = ["<pad>", "<eos>", "<bos>", "<unk>", *turns, *named.values()]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", *special]
     return sizes.tokenizer(special_tokens=special, named_tokens=named, **common, **options)
 
 
