@@ -17,6 +17,9 @@ import pytest
 from tests.hub.server import LoopbackHub
 
 
+DOWNLOADED = ("evaluate_modules", "datasets_modules")  # packages that the libraries write into their cache folder
+
+
 @contextmanager
 def pointed_at(hub: LoopbackHub, home: Path) -> Iterator[None]:
     """Point the Hugging Face libraries of this process at `hub`, with all their caches under `home`.
@@ -101,15 +104,20 @@ def pointed_at(hub: LoopbackHub, home: Path) -> Iterator[None]:
             for name, value in values.items():
                 patch.setattr(owner, name, value)
         huggingface_hub.utils.close_session()  # a client made before would keep the proxies of that time
-        path = list(sys.path)
+        path, others = list(sys.path), _take_downloaded_modules()  # of other cache folders
+        sys.path[:] = [place for place in path if not any(Path(place, name).is_dir() for name in DOWNLOADED)]
         try:
             yield
         finally:
             sys.path[:] = path
-            for name in [name for name in sys.modules if name.startswith(("evaluate_modules", "datasets_modules"))]:
-                del sys.modules[name]  # code that came from this Hub, on a path that is about to go
+            _take_downloaded_modules()  # code that came from this Hub, on a path that is about to go
+            sys.modules.update(others)
             huggingface_hub.HfFileSystem.clear_instance_cache()
             huggingface_hub.utils.close_session()
+
+
+def _take_downloaded_modules() -> dict:
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(DOWNLOADED)}
 
 
 @pytest.fixture

@@ -73,13 +73,10 @@ def test_a_module_loads_from_its_folder_and_from_its_file_and_runs_its_example(n
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_module_loads_as_a_space_of_the_hub_and_its_doctests_run_there(name, hub, monkeypatch):  # noqa: F811
+def test_a_module_loads_as_a_space_of_the_hub_and_its_doctests_run_there(name, hub):  # noqa: F811
     import evaluate
     from huggingface_hub import HfApi
 
-    for module in [module for module in sys.modules if module.startswith("evaluate_modules")]:
-        monkeypatch.delitem(sys.modules, module)  # of another cache folder
-    monkeypatch.setattr(sys, "path", [place for place in sys.path if not (Path(place) / "evaluate_modules").is_dir()])
     api = HfApi()
     api.create_repo(f"promvil/{name}", repo_type="space", space_sdk="gradio")
     api.upload_folder(
