@@ -4,7 +4,7 @@
 An annotator proposes phrases for turns; what it proposes goes through the filters of the FiVL pipeline, in their order,
 and each one that is dropped is kept under its reason. Whatever a model answers, only words of the answer itself get
 through (or, where the answer is a single word, a short phrase to look for), so an instruction hidden in a
-conversation can add nothing to the data. Floor 3: pydantic, when a model is asked.
+conversation can add nothing to the data.
 """
 
 import os
@@ -285,23 +285,19 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
 
     The answer must fit a JSON schema. A turn whose prompt stays unanswered is rejected with the endpoint's reason.
     """
-    from promvil_hf.endpoint import Answer, Request
+    from promvil_hf.endpoint.asking import ask_about
 
     schema = _schema()
 
+    def prompts(seen: SeenTurn) -> dict | Rejected:
+        try:
+            return {"": (prompt(seen, show_image), schema)}
+        except UnreadableImage as error:
+            return rejected_image(seen.image, error)
+
     def annotator(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
-        results: list[tuple[str, ...] | Rejected | None] = [None] * len(turns)
-
-        def requests() -> Iterator[Request]:
-            for index, seen in enumerate(turns):
-                try:
-                    yield Request(index, prompt(seen, show_image), schema)
-                except UnreadableImage as error:
-                    results[index] = rejected_image(seen.image, error)
-
-        for index, reply in endpoint.ask_all(requests(), progress):
-            results[index] = tuple(reply.value.key_expressions) if isinstance(reply, Answer) else reply
-        return results
+        found = ask_about(endpoint, turns, prompts, progress)
+        return [own if isinstance(own, Rejected) else tuple(own[""].key_expressions) for own in found]
 
     return annotator
 
@@ -309,17 +305,17 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
 def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
     """The messages for one turn: instructions, examples, then the image with its question and answer."""
     from promvil_hf.endpoint import system, user
+    from promvil_hf.endpoint.asking import as_data
+
+    def said(turn: Turn) -> str:
+        return as_data({"question": turn.question, "answer": turn.answer})
 
     messages = [system(INSTRUCTIONS)]
     for turn, expressions in EXAMPLES:
-        answer = msgspec.json.encode({"key_expressions": list(expressions)}).decode()
-        messages += [user(_as_data(turn)), {"role": "assistant", "content": answer}]
+        answer = as_data({"key_expressions": list(expressions)})
+        messages += [user(said(turn)), {"role": "assistant", "content": answer}]
     images = (seen.image,) if show_image and seen.image is not None else ()
-    return [*messages, user(_as_data(seen.turn), *images)]
-
-
-def _as_data(turn: Turn) -> str:
-    return msgspec.json.encode({"question": turn.question, "answer": turn.answer}).decode()
+    return [*messages, user(said(seen.turn), *images)]
 
 
 def _schema():

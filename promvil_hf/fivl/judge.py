@@ -9,12 +9,12 @@ with one prompt unanswered is rejected with its reason. The words of the prompts
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from PIL import Image
 
 from promvil_hf import masks
-from promvil_hf.endpoint import Answer, Endpoint, Request, system, user
+from promvil_hf.endpoint import Endpoint, system, user
+from promvil_hf.endpoint.asking import as_data, ask_about
 from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.fivl.fivl_sample import SampledKey
 from promvil_hf.images import UnreadableImage, read_image
@@ -45,28 +45,17 @@ class Judge:
         self.schemas = _schemas()
 
     def __call__(self, items: Sequence[SampledKey]) -> list[dict | Rejected]:
-        faults: dict[int, Rejected] = {}
-        answers: list[dict[str, object]] = [{} for _ in items]
+        found = ask_about(self.endpoint, items, self._prompts)
+        return [own if isinstance(own, Rejected) else _row(item, own) for item, own in zip(items, found, strict=True)]
 
-        def requests():
-            for index, item in enumerate(items):
-                try:
-                    shown = prompts(item, self.images)
-                except UnreadableImage as error:
-                    faults[index] = rejected_image(item.row.image_path, error)
-                    continue
-                except ValueError as error:
-                    faults[index] = Rejected("image unreadable", str(error))
-                    continue
-                for test, messages in zip(TESTS, shown, strict=True):
-                    yield Request((index, test), messages, self.schemas[test])
-
-        for (index, test), reply in self.endpoint.ask_all(requests()):
-            if isinstance(reply, Answer):
-                answers[index][test] = reply.value
-            else:
-                faults.setdefault(index, Rejected(reply.reason, f"{test}: {reply.detail}"))
-        return [faults[index] if index in faults else _row(item, answers[index]) for index, item in enumerate(items)]
+    def _prompts(self, item: SampledKey) -> dict | Rejected:
+        try:
+            shown = prompts(item, self.images)
+        except UnreadableImage as error:
+            return rejected_image(item.row.image_path, error)
+        except ValueError as error:
+            return Rejected("image unreadable", str(error))
+        return {test: (messages, self.schemas[test]) for test, messages in zip(TESTS, shown, strict=True)}
 
 
 def _row(item: SampledKey, answers: dict) -> dict:
@@ -93,14 +82,10 @@ def prompts(item: SampledKey, images: str | Path) -> tuple[list[dict], ...]:
     inverse = Image.fromarray(np.where(mask[..., None], 0, pixels).astype(np.uint8))
     named = {"question": item.turn.question, "answer": item.turn.answer, "words": item.found.text}
     return (
-        [system(IMPORTANCE), user(_as_data(named), _small(picture))],
-        [system(CROP), user(_as_data({"thing": item.found.phrase}), _small(crop))],
-        [system(INVERSE), user(_as_data({"thing": item.found.phrase}), _small(inverse))],
+        [system(IMPORTANCE), user(as_data(named), _small(picture))],
+        [system(CROP), user(as_data({"thing": item.found.phrase}), _small(crop))],
+        [system(INVERSE), user(as_data({"thing": item.found.phrase}), _small(inverse))],
     )
-
-
-def _as_data(record: dict) -> str:
-    return msgspec.json.encode(record).decode()
 
 
 def _small(picture: Image.Image) -> Image.Image:
