@@ -36,9 +36,10 @@ import msgspec
 from benchmarks.timing import cpu_seconds, in_its_own_process, memory, once, parsed, parser, printed
 from promvil_hf.compovl import region_pairs
 from promvil_hf.compovl.compose import Composing
-from promvil_hf.compovl.compovl_build import ComposeImages, build, compose_only
-from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.compose_images import ComposeImages
+from promvil_hf.compovl.compovl_build import build, compose_only
 from promvil_hf.compovl.visual_genome import VisualGenome
+from promvil_hf.job_terms import Terms
 from tests.reference.region_pairs import pairs as reference
 
 
@@ -117,7 +118,7 @@ def ours_preprocess(attributes, regions, out: Path, every_pair: bool) -> None:
     rng = random.Random(region_pairs.SEED)
     with open(out, "wb") as file:
         for position, (own, graph) in enumerate(zip(attributes, regions, strict=True)):
-            file.writelines(region_pairs.lines_of_image(own, graph, position, rng, every_pair, region_pairs.TEMPLATE))
+            file.writelines(region_pairs.lines_of_image(own, graph, position, rng, every_pair, template=True))
 
 
 def preprocess(folder: Path, sizes: list[int]) -> dict:
@@ -198,7 +199,7 @@ def chains(folder: Path, images: int, repeats: int) -> dict:
 
 def parquet(folder: Path, out: Path) -> dict:
     start = time.process_time(), time.perf_counter()
-    build(folder, out, Composing(), Splitting(), progress=False)
+    build(folder, out, terms=Terms(progress=False))
     whole = time.process_time() - start[0], time.perf_counter() - start[1]
     composed = timed_compose(folder, out.with_name("composed-again"), 1)
     return {
@@ -214,7 +215,7 @@ def parquet(folder: Path, out: Path) -> dict:
 
 def timed_compose(folder: Path, out: Path, workers: int) -> dict:
     start, wall = os.times(), time.perf_counter()
-    compose_only(folder, out, Composing(), workers=workers, progress=False)
+    compose_only(folder, out, terms=Terms(progress=False, workers=workers))
     wall, end = time.perf_counter() - wall, os.times()
     own = end.user + end.system - start.user - start.system
     return {"wall": wall, "cpu": own, "cpu_of_workers": end.children_user + end.children_system}
@@ -252,7 +253,7 @@ def peak_compose(folder: Path, out: Path) -> dict:
     watcher = threading.Thread(target=watch)
     watcher.start()
     before = memory("RssAnon")
-    compose_only(folder, out, Composing(), workers=1, progress=False)
+    compose_only(folder, out, terms=Terms(progress=False))
     stop.set()
     watcher.join()
     return {"before": before, "peak": highest[0]}

@@ -6,6 +6,7 @@ kill or a power cut leaves the old file or the new one, never a part. Nothing el
 standard library, and pyarrow for Parquet.
 """
 
+import hashlib
 import json
 import os
 import pickle
@@ -174,3 +175,9 @@ def text_field(record: dict, names: Sequence[str], where: str) -> str:
     raise ValueError(
         f"{where} has none of the fields {', '.join(names)}: it holds {', '.join(map(str, record)) or 'nothing'}."
     )
+
+
+def sha256_of(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.compovl.compose import SOURCES, Composing
-from promvil_hf.compovl.compovl_build import VIEWS, Mixing, build, push, tell
-from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build
+from promvil_hf.compovl.compovl_rows import VIEWS, Splitting
 from promvil_hf.compovl.leakage import read_list
-from promvil_hf.compovl.visual_genome import RELEASES
+from promvil_hf.compovl.mixture import Mixing
+from promvil_hf.compovl.visual_genome_files import RELEASES
+from promvil_hf.job_terms import Terms
 
 
 HELP = """
@@ -73,26 +75,31 @@ def run(args):
         return
     if args.embed_images and args.images is None:
         raise ValueError("You passed --embed-images without --images: name the folder of Visual Genome's photographs.")
-    writer, name = _writer(args)
-    built = build(
-        args.vg,
-        args.out,
-        Composing(args.levels, args.per_image, args.sources, args.keep_ambiguous),
-        Splitting(args.seed, args.validation_share, args.test_share, args.test_per_level),
-        leakage=(*(read_list(path, "coco") for path in args.exclude_coco), *(read_list(path, "vg") for path in args.exclude_vg)),
-        writer=writer,
-        writer_name=name,
-        mixing=Mixing(**{name: getattr(args, name) for name in MIXED}),
-        embed_images=args.images if args.embed_images else None,
-        views=tuple(args.views),
-        progress=not args.quiet,
-        **{name: getattr(args, name) for name in ("release", "limit", "workers", "restart")},
-    )
+    terms = Terms(restart=args.restart, progress=not args.quiet, workers=args.workers)
+    built = build(args.vg, args.out, _settings(args), terms)
     print(f"{built.images_reused:,} images reused from {args.out / 'work'}")
-    print(tell(built.report))
+    print(built)
     print(f"\nWritten to {args.out}: load_dataset({str(args.out)!r})")
     if args.push:
+        from promvil_hf.compovl.compovl_publish import push
+
         print(f"Pushed to {push(args.out, args.push, private=args.private)}")
+
+
+def _settings(args) -> CompoVLSettings:
+    writer, name = _writer(args)
+    return CompoVLSettings(
+        Composing(args.levels, args.per_image, args.sources, args.keep_ambiguous),
+        Splitting(args.seed, args.validation_share, args.test_share, args.test_per_level),
+        Mixing(**{name: getattr(args, name) for name in MIXED}),
+        release=args.release,
+        leakage=(*(read_list(path, "coco") for path in args.exclude_coco), *(read_list(path, "vg") for path in args.exclude_vg)),
+        limit=args.limit,
+        writer=writer,
+        writer_name=name,
+        embed_images=args.images if args.embed_images else None,
+        views=tuple(args.views),
+    )
 
 
 def _writer(args):

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from promvil_hf.backends.segmenters import PICKS
 from promvil_hf.commands import options
+from promvil_hf.distributed import Ranks
+from promvil_hf.files import sha256_of
 from promvil_hf.fivl import extraction as keys
 from promvil_hf.fivl import masking as masks
-from promvil_hf.fivl.conversation_sources import SOURCES, Source, content_hash
+from promvil_hf.fivl.conversation_sources import SOURCES, Source
 from promvil_hf.fivl.fivl_build import (
     OnFirstUse,
-    Ranks,
-    Terms,
     annotate_expressions,
     annotate_masks,
     import_release,
     with_ray,
 )
 from promvil_hf.fivl.given_masks import given
+from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
 
 
@@ -135,7 +136,7 @@ def _expressions(args, source: Source, work: Path, terms: Terms) -> None:
         describe = {"annotator": "endpoint", "model": args.served_model, "sees_image": not args.blind, "prompt": asked}
     else:
         path = _given(args.expressions, "--expressions", "rules, endpoint")
-        annotator, describe = keys.given(path), {"annotator": "given", "file": content_hash(path)}
+        annotator, describe = keys.given(path), {"annotator": "given", "file": sha256_of(path)}
     filters = replace(keys.FIVL_FILTERS, whole_words=args.whole_words)
     annotate_expressions(source, args.images, annotator, work, describe=describe, filters=filters, terms=terms)
     if endpoint is not None:
@@ -166,7 +167,7 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     else:
         path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3")
         make = partial(given, path, args.images)
-        describe = {"annotator": "given", "file": content_hash(path)}
+        describe = {"annotator": "given", "file": sha256_of(path)}
 
     def run_rank(ranks: Ranks) -> JobReport:
         own = replace(terms, ranks=ranks, restart=terms.restart and ranks.world_size == 1)

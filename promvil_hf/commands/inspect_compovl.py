@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promvil_hf import pages
 from promvil_hf.commands import options
-from promvil_hf.compovl.compose import chain_of
+from promvil_hf.compovl.chains import chain_of
 
 
 HELP = """

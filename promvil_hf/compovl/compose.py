@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Composes nested expressions from a scene graph, with the boxes of every step: CompoVL's chains and their rows.
+"""Composes nested expressions from a scene graph, with the boxes of every step: CompoVL's chains.
 
 Two relations that share an object nest. "man holding camera" and "camera on table" share an object and a subject: "the
 man holding the camera on the table". "man with beard" and "man holding camera" share a subject: "the man with the beard
@@ -7,19 +7,18 @@ and holding the camera". Relations come from region graphs, in the words somebod
 themselves; boxes always come from the graph. A simple noun has the boxes of all its instances, a composed expression
 that of the one object it picks out, judged by the graph; what fits several objects is ambiguous.
 
-Composition is a bit-set search and fully deterministic: one image costs about a millisecond. Floor 2: msgspec.
+Composition is a bit-set search and fully deterministic: one image costs about a millisecond.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
-from promvil_hf.boxes import Box
+from promvil_hf.compovl.chains import Chain, Step
 from promvil_hf.compovl.relation_words import is_adjective, link_between, link_of, noun_of
 from promvil_hf.compovl.scene_graph import Corners, Region, Relation, SceneGraph
-from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, Wording, to_row
 
 
 SOURCES = ("both", "regions", "graph")
@@ -53,34 +52,6 @@ class Composing:
             raise ValueError(f"You passed sources={self.sources!r}: it is one of {', '.join(SOURCES)}.")
         if not 0 < self.same_iou <= 1:
             raise ValueError(f"You passed same_iou={self.same_iou}: it is an overlap above 0, at most 1.")
-
-
-class Step(msgspec.Struct, gc=False):
-    """One rung of a chain. `boxes[i]` is the box of `object_ids[i]`; `relation_ids` are the relations this rung adds."""
-
-    text: str
-    level: int
-    head: str
-    boxes: tuple[Corners, ...]
-    object_ids: tuple[int, ...]
-    anchors: tuple[int, ...]
-    mentions: tuple[str, ...]
-    relation_ids: tuple[int, ...]
-    ambiguous: bool
-
-
-class Chain(msgspec.Struct, gc=False):
-    """An expression with its nested parts. `given` has the phrases it was composed from, `writer` says who worded it."""
-
-    expression: str
-    level: int
-    steps: list[Step]
-    sources: str
-    distractors: int
-    ambiguous: bool
-    given: tuple[str, ...]
-    region_ids: tuple[int, ...]
-    writer: str = "grammar"
 
 
 class Composed(msgspec.Struct):
@@ -471,25 +442,3 @@ def _overlap(a: Corners, b: Corners, least: float) -> bool:
         return False
     inside = width * height
     return inside >= least * ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
-
-
-# Rows
-
-
-def chain_of(row: Mapping) -> PhraseChain:
-    """The chain of a CompoVL row, as collators and metrics take it."""
-    steps = [
-        PhraseStep(
-            GroundedPhrase(step["text"], tuple(Box(*corners) for corners in step["boxes"])),
-            tuple(step["anchors"]),
-            tuple(step["mentions"]),
-        )
-        for step in row["steps"]
-    ]
-    return PhraseChain(row["image_id"], tuple(steps))
-
-
-def promvil_row(row: Mapping, image_root: str = "", wording: Wording | None = None) -> dict:
-    """A CompoVL row as PromViL's own training row: alternating texts with and without evidence."""
-    path = f"{image_root.rstrip('/')}/{row['image_path']}" if image_root else row["image_path"]
-    return to_row(chain_of(row), path, "vg") if wording is None else to_row(chain_of(row), path, "vg", None, wording)

@@ -1,37 +1,55 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""CompoVL for the `datasets` library: a builder over the shards of a build, with the views default, steps and mixture.
+"""CompoVL for the `datasets` library: a builder over the shards of a build, and the folder that is published.
 
     builder = CompoVL(config_name="default", parts=sorted(map(str, Path("out/work").glob("part-*.jsonl"))))
     builder.download_and_prepare(file_format="parquet", num_proc=2)
 
 Images are referred to, not embedded: the photographs belong to their authors. `image_root` embeds them, which is the
-user's own decision. Floor 2: datasets.
+user's own decision.
 """
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 from datasets import Features, List, Value
 
+from promvil_hf.compovl.chains import promvil_row
+from promvil_hf.compovl.compose_images import KeptImages
+from promvil_hf.compovl.compovl_card import FOLDERS, card
+from promvil_hf.compovl.compovl_report import count
 from promvil_hf.compovl.compovl_rows import (
     SPLITS,
+    VIEWS,
+    Held,
     Splitting,
     chain_rows,
+    hold_out,
     image_rows,
-    mixture_row,
     splits_of,
     step_rows,
 )
+from promvil_hf.compovl.mixture import mix
+from promvil_hf.files import write_json
+from promvil_hf.publishing import (
+    image_to_embed,
+    parts_of,
+    read_report,
+    replacement,
+    upload,
+    write_parquet,
+)
 
 
-VERSION = "1.0.0"
-VIEWS = {
-    "default": "one row an expression, with its nested steps",
-    "steps": "one row a step, with the evidence it may lean on",
-    "mixture": "PromViL's own training rows, with VSR, LLaVA and Visual Genome questions where they were given",
-}
+if TYPE_CHECKING:
+    from promvil_hf.compovl.compovl_build import CompoVLSettings
+
+
+VERSION = datasets.Version("1.0.0")
 SPLITS_OF_VIEW = {"default": SPLITS, "steps": SPLITS, "mixture": ("train", "validation")}
 
 _BOXES = List(List(Value("float64"), length=4))
@@ -95,6 +113,7 @@ FEATURES = {
 }
 
 
+@dataclass
 class CompoVLConfig(datasets.BuilderConfig):
     """One view of a build.
 
@@ -106,21 +125,12 @@ class CompoVLConfig(datasets.BuilderConfig):
         extra: JSON Lines files of further mixture rows, by split.
     """
 
-    def __init__(
-        self,
-        parts: list[str] | None = None,
-        held_out: str | None = None,
-        splitting: dict | None = None,
-        image_root: str | None = None,
-        extra: dict[str, list[str]] | None = None,
-        **kwargs,
-    ):
-        super().__init__(version=datasets.Version(VERSION), **kwargs)
-        self.parts = parts
-        self.held_out = held_out
-        self.splitting = splitting
-        self.image_root = image_root
-        self.extra = extra
+    version: datasets.Version = VERSION
+    parts: list[str] | None = None
+    held_out: str | None = None
+    splitting: dict | None = None
+    image_root: str | None = None
+    extra: dict[str, list[str]] | None = None
 
 
 class CompoVL(datasets.GeneratorBasedBuilder):
@@ -173,24 +183,67 @@ class CompoVL(datasets.GeneratorBasedBuilder):
         if self.config.name == "default":
             if self._embeds:
                 path = row["image_path"]
-                row = row | {"image": {"bytes": embedded(self.config.image_root, path), "path": path}}
+                embedded = image_to_embed(Path(self.config.image_root) / path, "path and address")
+                row = row | {"image": {**embedded, "path": path}}
             yield row["chain_id"], row
         elif self.config.name == "steps":
             for step in step_rows(row):
                 yield step["step_id"], step
         else:
-            yield row["chain_id"], mixture_row(row)
+            yield row["chain_id"], promvil_row(row)
 
 
-def embedded(root: str, path: str) -> bytes:
-    """The bytes of an image that does open; the sentence names the file that does not."""
-    from promvil_hf.images import UnreadableImage, image_bytes
+# --- from a build to a folder that can be published -----------------------------------------------
 
-    place = Path(root) / path
-    try:
-        return image_bytes(place)[0]
-    except UnreadableImage as error:
-        raise ValueError(
-            f"The image {place} cannot be opened: {error}. Unpack or download it again, or build without --embed-images "
-            "(rows then refer to the image by path and address)."
-        ) from None
+
+def publish(out: Path, images: KeptImages, settings: "CompoVLSettings", workers: int, made_from: str) -> dict:
+    """Write rejects, Parquet, card and report of a build whose images are composed. Gives the report."""
+    with replacement(out, (*FOLDERS.values(), "rejects.jsonl", "README.md")) as draft:
+        parts = parts_of(out / "work")
+        held = _held_out(parts, settings.splitting)
+        report = {"made_from": made_from, "release": images.source.release, "writer": settings.writer_name}
+        report |= count(parts, images, settings, held, draft / "rejects.jsonl")
+        scratch = draft / "scratch"
+        scratch.mkdir()
+        mixed: dict[str, list[str]] = {}
+        if "mixture" in settings.views:
+            asked = ((image, images.source.questions(image)[0]) for image in images)
+            mixed, report["mixture"] = mix(settings.mixing, asked, images.leakage, scratch)
+        infos = _views(draft, parts, settings, held, mixed, workers)
+        report["rows"] = {
+            view: {split: own.num_examples for split, own in info.splits.items()} for view, info in infos.items()
+        }
+        (draft / "README.md").write_text(card(report, infos), encoding="utf-8")
+        write_json(draft / "report.json", report)
+    return report
+
+
+def _held_out(parts: list[str], splitting: Splitting) -> Held:
+    tested = (image for part in parts for image in image_rows(part, lambda own: splitting.part_of(own) == "test"))
+    return hold_out(tested, splitting)
+
+
+def _views(
+    draft: Path, parts: list[str], settings: "CompoVLSettings", held: Held, mixed: dict[str, list[str]], workers: int
+) -> dict[str, datasets.DatasetInfo]:
+    scratch, infos = draft / "scratch", {}
+    write_json(scratch / "held_out.json", sorted(held.chosen))
+    for view in settings.views:
+        builder = CompoVL(
+            config_name=view,
+            cache_dir=str(scratch / "cache"),
+            parts=parts,
+            held_out=str(scratch / "held_out.json"),
+            splitting=asdict(settings.splitting),
+            image_root=None if settings.embed_images is None else str(settings.embed_images),
+            extra=mixed if view == "mixture" else None,
+        )
+        infos[view] = write_parquet(builder, scratch / view, draft / FOLDERS[view], min(workers, len(parts)))
+    return infos
+
+
+def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:
+    """Upload a finished build to the Hub; `load_dataset(repo_id)` reads it. Gives the address."""
+    read_report(Path(out), "promvil build compovl")
+    files = ["report.json", "rejects.jsonl", *(f"{folder}/*.parquet" for folder in FOLDERS.values())]
+    return upload(Path(out), repo_id, files, "CompoVL, built from Visual Genome", private)

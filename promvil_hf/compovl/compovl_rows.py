@@ -2,7 +2,7 @@
 """CompoVL's rows: what a build keeps of each image, and the rows of the three views (chains, steps, mixture) made of it.
 
 Splits are drawn by image from a hash of seed and image id: no image is in two splits, and neither order nor number of
-images matters. Floor 2: msgspec; no datasets import, so that worker processes start quickly.
+images matters. `datasets` is not imported, so that worker processes start quickly.
 """
 
 import heapq
@@ -13,11 +13,17 @@ from pathlib import Path
 
 import msgspec
 
-from promvil_hf.compovl.compose import Chain, promvil_row
+from promvil_hf.compovl.chains import Chain
 from promvil_hf.compovl.scene_graph import Broken
+from promvil_hf.publishing import raw_rows
 
 
 SPLITS = ("train", "validation", "test", "hard")
+VIEWS = {
+    "default": "one row an expression, with its nested steps",
+    "steps": "one row a step, with the evidence it may lean on",
+    "mixture": "PromViL's own training rows, with VSR, LLaVA and Visual Genome questions where they were given",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +73,13 @@ class ImageRow(msgspec.Struct):
     clipped: int
 
 
-class _Line(msgspec.Struct):
-    key: str
-    row: msgspec.Raw
-
-
 def image_rows(part: str | Path, wanted: Callable[[str], bool] | None = None) -> Iterator[ImageRow]:
     """The images of one shard, or those whose id is wanted; the others are not decoded."""
-    line_of, row_of = msgspec.json.Decoder(_Line).decode, msgspec.json.Decoder(ImageRow).decode
-    with open(part, "rb") as lines:
-        for line in lines:
-            found = line_of(line)
-            if wanted is None or wanted(found.key):
-                yield row_of(found.row)
+    row_of = msgspec.json.Decoder(ImageRow).decode
+    return (row_of(raw) for key, raw in raw_rows(part) if wanted is None or wanted(key))
+
+
+_IMAGE = ("image_id", "image_path", "image_url", "width", "height")
 
 
 def chain_id(image: ImageRow, number: int) -> str:
@@ -88,18 +88,9 @@ def chain_id(image: ImageRow, number: int) -> str:
 
 def chain_rows(image: ImageRow) -> Iterator[dict]:
     """The rows of the default view: one expression with its steps."""
+    shared = {name: getattr(image, name) for name in (*_IMAGE, "coco_id")}
     for number, chain in enumerate(image.chains):
-        row = msgspec.to_builtins(chain)
-        yield {
-            "chain_id": chain_id(image, number),
-            "image_id": image.image_id,
-            "image_path": image.image_path,
-            "image_url": image.image_url,
-            "width": image.width,
-            "height": image.height,
-            "coco_id": image.coco_id,
-            **row,
-        }
+        yield {"chain_id": chain_id(image, number), **shared, **msgspec.to_builtins(chain)}
 
 
 def step_rows(row: Mapping) -> Iterator[dict]:
@@ -107,7 +98,7 @@ def step_rows(row: Mapping) -> Iterator[dict]:
     for number, step in enumerate(row["steps"]):
         yield {
             "step_id": f"{row['chain_id']}-{number}",
-            **{key: row[key] for key in ("chain_id", "image_id", "image_path", "image_url", "width", "height")},
+            **{name: row[name] for name in ("chain_id", *_IMAGE)},
             "text": step["text"],
             "level": step["level"],
             "boxes": step["boxes"],
@@ -116,11 +107,6 @@ def step_rows(row: Mapping) -> Iterator[dict]:
                 for anchor, mention in zip(step["anchors"], step["mentions"], strict=True)
             ],
         }
-
-
-def mixture_row(row: Mapping) -> dict:
-    """PromViL's own training row of a chain."""
-    return promvil_row(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,22 @@
 """The other parts of PromViL's training mix, in its own row schema: spatial relations (VSR), LLaVA, Visual Genome's questions.
 
 Each converter yields `(key, row or Rejected)`; nothing is left out in silence. Rows have the six fields that
-`promvil_hf.phrases.to_row` writes; those without boxes have `bboxes` and `box_obj_match` None. Floor 2.
+`promvil_hf.phrases.to_row` writes; those without boxes have `bboxes` and `box_obj_match` None. `mix` writes the parts that
+a build was given as JSON Lines.
 """
 
 import heapq
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from promvil_hf.boxes import Box
-from promvil_hf.compovl.leakage import coco_id_of
-from promvil_hf.compovl.visual_genome import Image, Question
+from promvil_hf.compovl.leakage import Leakage, coco_id_of
+from promvil_hf.compovl.visual_genome_records import Image, Question
+from promvil_hf.files import paths_of, read_json, read_records
 from promvil_hf.jobs import Rejected
 from promvil_hf.markup import escape
 from promvil_hf.phrases import PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, to_row
@@ -160,20 +162,60 @@ def _draw(name: str) -> float:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
 
 
-def read_rows(path) -> list[dict[str, Any]]:
-    """The rows of a JSON list or a JSON Lines file, with a sentence where it is neither."""
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"Cannot read {path}: {error.strerror}.") from None
-    try:
-        if text.lstrip().startswith("["):
-            rows = json.loads(text)
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise ValueError(f"{path} is neither a JSON list nor JSON Lines ({error}).") from None
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{path} holds something else than rows: each entry must be a JSON object.")
-    return rows
+# --- into a build ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """Other parts of PromViL's training mix. Visual Genome's questions are drawn when `vg_qa` is set."""
+
+    vg_qa: bool = False
+    vg_qa_train: int = VG_QA_TRAIN
+    vg_qa_validation: int = VG_QA_VALIDATION
+    llava: Path | None = None
+    vsr_train: Path | None = None
+    vsr_validation: Path | None = None
+    coco_instances: Path | None = None
+
+
+def mix(
+    mixing: Mixing, asked: Iterable[tuple[Image, Iterable[Question]]], leakage: Leakage, folder: Path
+) -> tuple[dict[str, list[str]], dict]:
+    """Write the other parts of the mixture to `folder`; leak lists hold for them too.
+
+    Gives the files of each split, and the rows and rejects of each part.
+    """
+    files: dict[str, list[str]] = {"train": [], "validation": []}
+    counts: dict[str, dict] = {}
+    for name, split, converted in _parts(mixing, asked):
+        rejected: Counter[str] = Counter()
+        rows, path = 0, folder / f"{name}-{split}.jsonl"
+        with open(path, "w", encoding="utf-8") as file:
+            for _, row in converted:
+                if isinstance(row, Rejected):
+                    rejected[row.reason] += 1
+                elif leakage.hits(None, coco_id_of(row["image_path"])):
+                    rejected["image is on a leakage list"] += 1
+                else:
+                    rows += 1
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        files[split].append(str(path))
+        counts[f"{name} {split}"] = {"rows": rows, "rejected": dict(sorted(rejected.items()))}
+    return files, counts
+
+
+def _parts(mixing: Mixing, asked: Iterable) -> Iterator[tuple[str, str, Converted]]:
+    statements = {"train": mixing.vsr_train, "validation": mixing.vsr_validation}
+    if any(statements.values()):
+        if mixing.coco_instances is None:
+            raise ValueError("VSR has no boxes of its own: pass COCO's instances_*.json too (--coco-instances).")
+        instances = read_json(*paths_of(mixing.coco_instances))
+        for split, path in statements.items():
+            if path is not None:
+                yield "vsr", split, vsr_rows(read_records(*paths_of(path)), instances)
+    if mixing.llava is not None:
+        yield "llava", "train", llava_rows(read_records(*paths_of(mixing.llava)))
+    if mixing.vg_qa:
+        drawn = vg_qa_rows(asked, mixing.vg_qa_train, mixing.vg_qa_validation)
+        for split, rows in zip(("train", "validation"), drawn, strict=True):
+            yield "vg_qa", split, enumerate(rows)

@@ -7,22 +7,19 @@ have. Otherwise the grammar's wording stays, and `Chain.writer` says why. Floor 
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from promvil_hf.compovl.compose import Chain
+from promvil_hf.compovl.chains import Chain
 from promvil_hf.inflection import lemma
 from promvil_hf.jobs import JobError
 
 
 if TYPE_CHECKING:
     from promvil_hf.endpoint import Endpoint
-
-PhraseWriter = Callable[[Sequence[Chain]], list[Chain]]
-"""Takes chains and returns them, in order, with the wording of their last step changed or not."""
 
 MORE_THAN_GIVEN = "says more than was given"
 HEAD_NOT_FIRST = "does not name the head noun first"
@@ -37,11 +34,6 @@ _TOKEN = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
 INSTRUCTIONS = """You combine short phrases about one image into a single noun phrase in natural English.
 Rules: the phrase is about "{head}", so that noun comes first. It contains each of these parts word for word: {parts}.
 Use only what the phrases say; add no object, property or relation. No sentence, no explanation."""
-
-
-def write_by_grammar(chains: Sequence[Chain]) -> list[Chain]:
-    """The default: the wording the chains came with."""
-    return list(chains)
 
 
 class EndpointWriter:

@@ -5,20 +5,19 @@ This is what the reference's `preprocess.py` computes, streamed: one image at a 
 dropped within the image, every row written once. `compat="reference"` gives the reference's rows to the letter, its
 defects included: `image_id` is a position in the list, and of all pairs of a group only the last survives. The chains of
 `promvil_hf.compovl.compose` need no language model; this is for those who want to repeat the paper's way.
-Floor 2: msgspec.
 """
 
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 
 import msgspec
 
-from promvil_hf.compovl.visual_genome import RELEASES, Reader, release_of, split_file
+from promvil_hf.compovl.visual_genome_files import RELEASES, MappedFiles, release_of, split_file
 from promvil_hf.files import atomic_write
 
 
@@ -78,25 +77,8 @@ class ImageRegions(msgspec.Struct):
     regions: list[Region]
 
 
-def pairs_of_image(
-    attributes: list[Attributed],
-    regions: list[Region],
-    image_id: int,
-    rng: random.Random | None = None,
-    every_pair: bool = True,
-    template: str | None = None,
-) -> Iterator[dict]:
-    """The rows of one image.
-
-    Args:
-        rng: Draws the regions where there are more than 100; None: a generator of the image's own.
-        every_pair: False keeps the last pair of a group only, as the reference does by accident.
-        template: Put around each prompt; None: none, as it is the same in every row.
-    """
-    for group, prompts in groups_of_image(attributes, regions, image_id, rng, every_pair):
-        for prompt in prompts:
-            told = prompt if template is None else template.format(phrases=prompt)
-            yield group | {"prompt": told, "image_id": image_id}
+_encode = msgspec.json.Encoder().encode
+_TEMPLATE_AROUND = tuple(_encode(text)[1:-1] for text in TEMPLATE.split("{phrases}"))
 
 
 def lines_of_image(
@@ -105,38 +87,34 @@ def lines_of_image(
     image_id: int,
     rng: random.Random | None = None,
     every_pair: bool = True,
-    template: str | None = None,
+    template: bool = False,
 ) -> Iterator[bytes]:
-    """The same rows as JSON lines. What the rows of a group share, and the template, are encoded once."""
-    before, after = _around(template)
+    """The rows of one image as JSON lines. What the rows of a group share, and the template, are encoded once.
+
+    Args:
+        rng: Draws the regions where there are more than 100; None: a generator of the image's own.
+        every_pair: False keeps the last pair of a group only, as the reference does by accident.
+        template: Put the template around each prompt, as the reference does, though it is the same in every row.
+    """
+    before, after = _TEMPLATE_AROUND if template else (b"", b"")
     tail = b'%s","image_id":%d}\n' % (after, image_id)
-    for group, prompts in groups_of_image(attributes, regions, image_id, rng, every_pair):
-        head = _encode(group)[:-1] + b',"prompt":"' + before
-        for prompt in prompts:
-            yield head + _encode(prompt)[1:-1] + tail
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-@lru_cache(maxsize=8)
-def _around(template: str | None) -> tuple[bytes, bytes]:
-    """What JSON has before and after the phrases in a template."""
-    if template is None:
-        return b"", b""
-    before, after = template.split("{phrases}")
-    return _encode(before)[1:-1], _encode(after)[1:-1]
-
-
-def groups_of_image(
-    attributes: list[Attributed],
-    regions: list[Region],
-    image_id: int,
-    rng: random.Random | None = None,
-    every_pair: bool = True,
-) -> Iterator[tuple[dict, list[str]]]:
-    """Regions that share an object, as the rows show them, and the prompts of their pairs, each once in the image."""
     boxed = {own.object_id: own for own in attributes}
+    kept = _related_regions(regions, boxed, image_id, rng)
+    told, groups = _groups(kept, boxed)
+    prompts: set[str] = set()
+    for own, (members, objects, _) in groups.items():
+        fresh = _fresh_prompts(members, told[own]["names"], every_pair, prompts)
+        if fresh:
+            shown = [told[other] for other in objects]
+            group = {"regions": members, "common_objects": told[own], "objects": shown}
+            head = _encode(group)[:-1] + b',"prompt":"' + before
+            yield from (head + _encode(prompt)[1:-1] + tail for prompt in fresh)
+
+
+def _related_regions(
+    regions: list[Region], boxed: dict[int, Attributed], image_id: int, rng: random.Random | None
+) -> list[Region]:
+    """Regions with a relation and an object that has a box, 100 at most, by the subject of their first relation."""
     kept = [
         region
         for region in regions
@@ -145,32 +123,29 @@ def groups_of_image(
         and "sky" not in region.phrase
         and any(own.object_id in boxed for own in region.objects)
     ]
-    if rng is not None or len(kept) > REGION_LIMIT:
+    if rng is not None or len(kept) > REGION_LIMIT:  # the reference draws for every image
         drawing = rng or random.Random(f"{SEED}:{image_id}")
         drawn = drawing.sample([region.region_id for region in kept], min(REGION_LIMIT, len(kept)))
         if len(kept) > REGION_LIMIT:
             chosen = set(drawn)
             kept = [region for region in kept if region.region_id in chosen]
-    seen: dict[int, int] = {}
-    for region in kept:
-        for own in {own.object_id for own in region.objects}:
-            seen[own] = seen.get(own, 0) + 1
-    kept.sort(key=lambda region: region.relationships[0].subject_id)
-    told: dict[int, dict] = {}  # object id -> how rows show it; `region_id` is the last region that has it
+    return sorted(kept, key=lambda region: region.relationships[0].subject_id)
+
+
+def _groups(
+    kept: list[Region], boxed: dict[int, Attributed]
+) -> tuple[dict[int, dict], dict[int, tuple[dict, list[int], set[int]]]]:
+    """How rows show each object, and for each object that several regions share: the regions, and all their objects."""
+    seen = Counter(own for region in kept for own in {own.object_id for own in region.objects})
+    told: dict[int, dict] = {}  # `region_id` is the last region that has the object
     groups: dict[int, tuple[dict, list[int], set[int]]] = {}
     for region in kept:
         ids = [own.object_id for own in region.objects if own.object_id in boxed]
         for own in ids:
             if own not in told:
                 thing = boxed[own]
-                told[own] = {
-                    "object_id": own,
-                    "names": thing.names,
-                    "box": [thing.x, thing.y, thing.h, thing.w],
-                    "region_id": region.region_id,
-                }
-            else:
-                told[own]["region_id"] = region.region_id
+                told[own] = {"object_id": own, "names": thing.names, "box": [thing.x, thing.y, thing.h, thing.w]}
+            told[own]["region_id"] = region.region_id
         shared: tuple[list[int], set[int]] | None = None  # groups opened by one region share their list of objects
         for own in ids:
             if seen[own] < 2 or boxed[own].names[0] not in region.phrase:
@@ -186,22 +161,22 @@ def groups_of_image(
                 group[0][region.region_id] = entry
                 group[1].extend(new)
                 group[2].update(new)
-    prompts = set()
-    for own, (members, objects, _) in groups.items():
-        phrases = [entry["phrase"] for entry in members.values()]
-        if len(set(phrases)) < 2:
-            continue
-        context = f"; (In this context: {', '.join(told[own]['names'])} refer to the same object)"
-        pairs = combinations(phrases, 2) if every_pair else [tuple(phrases[-2:])]
-        fresh = []
-        for first, second in pairs:
-            prompt = _TAIL.sub("", f"{first}; {second}{context}").lower()
-            if prompt not in prompts:
-                prompts.add(prompt)
-                fresh.append(prompt)
-        if fresh:
-            shown = [told[other] for other in objects]
-            yield {"regions": members, "common_objects": told[own], "objects": shown}, fresh
+    return told, groups
+
+
+def _fresh_prompts(members: dict[int, dict], names: list[str], every_pair: bool, prompts: set[str]) -> list[str]:
+    """The prompts of a group's pairs that are not in `prompts` yet; they are added to it."""
+    phrases = [entry["phrase"] for entry in members.values()]
+    if len(set(phrases)) < 2:
+        return []
+    context = f"; (In this context: {', '.join(names)} refer to the same object)"
+    fresh = []
+    for first, second in combinations(phrases, 2) if every_pair else [phrases[-2:]]:
+        prompt = _TAIL.sub("", f"{first}; {second}{context}").lower()
+        if prompt not in prompts:
+            prompts.add(prompt)
+            fresh.append(prompt)
+    return fresh
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,39 +199,22 @@ def build_region_pairs(
         raise ValueError(f"You passed compat={compat!r}: it is one of {', '.join(COMPAT)}.")
     if release is not None and release not in RELEASES:
         raise ValueError(f"You passed release={release!r}. This reader knows {', '.join(RELEASES)}.")
-    reader, out = Reader(vg, ("attributes", "region_graphs")), Path(out)
-    for file in reader.files:
-        if not (reader.folder / f"{file}.json").is_file():
-            raise ValueError(f"{reader.folder} has no {file}.json, and pairs of regions need it. Download {file}.json.zip.")
-    found = release_of(reader.start_of("attributes"))
-    if found == "1.0" or (release and found != release and "1.4" in (release, found)):
-        raise ValueError(f"{reader.folder / 'attributes.json'} is of release {found}: region graphs go with 1.2 and 1.4.")
+    files, out = _files(vg, release), Path(out)
+    spans, lost = _joined(files)
     exact = compat == "reference"
     rng = random.Random(SEED) if exact else None
-    attributes_of = msgspec.json.Decoder(ImageAttributes).decode
-    regions_of = msgspec.json.Decoder(ImageRegions).decode
-    rejects = []
-    ids, starts, sizes, lost = split_file(reader, "region_graphs")
-    place = {image_id: k for k, image_id in enumerate(ids)}
+    rejects: list[dict] = []
     images = rows = 0
     try:
         with atomic_write(out / "region_pairs.jsonl", "wb") as file:
-            for position, (image_id, start, size) in enumerate(zip(*split_file(reader, "attributes")[:3], strict=True)):
+            for position, (image_id, attributes, regions) in enumerate(_records(files, spans)):
                 if images == limit:
                     break
-                at = place.get(image_id)
-                if at is None:
-                    rejects.append({"image_id": image_id, "reason": "no region graph"})
-                    continue
-                try:
-                    attributes = attributes_of(reader.bytes_of("attributes", (start, size))).attributes
-                    regions = regions_of(reader.bytes_of("region_graphs", (starts[at], sizes[at]))).regions
-                except msgspec.DecodeError as error:
-                    rejects.append({"image_id": image_id, "reason": f"wrong type or missing field: {error}"})
+                if isinstance(regions, str):
+                    rejects.append({"image_id": image_id, "reason": regions})
                     continue
                 images += 1
-                shown_id = position if exact else image_id
-                for line in lines_of_image(attributes, regions, shown_id, rng, not exact, TEMPLATE if exact else None):
+                for line in lines_of_image(attributes, regions, position if exact else image_id, rng, not exact, exact):
                     file.write(line)
                     rows += 1
             (out / "rejects.jsonl").write_bytes(b"".join(_encode(row) + b"\n" for row in rejects))
@@ -264,5 +222,42 @@ def build_region_pairs(
     except OSError as error:
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
-        reader.close()
-    return Pairs(images, rows, len(rejects) + len(lost))
+        files.close()
+    return Pairs(images, rows, len(rejects) + lost)
+
+
+def _files(vg, release: str | None) -> MappedFiles:
+    files = MappedFiles(vg, ("attributes", "region_graphs"))
+    for file in files.files:
+        if not (files.folder / f"{file}.json").is_file():
+            raise ValueError(f"{files.folder} has no {file}.json, and pairs of regions need it. Download {file}.json.zip.")
+    found = release_of(files.start_of("attributes"))
+    if found == "1.0" or (release and found != release and "1.4" in (release, found)):
+        raise ValueError(f"{files.folder / 'attributes.json'} is of release {found}: region graphs go with 1.2 and 1.4.")
+    return files
+
+
+Span = tuple[int, int]
+
+
+def _joined(files: MappedFiles) -> tuple[list[tuple[int, Span, Span | None]], int]:
+    """For each image of attributes.json where its two records lie; and how many region graphs belong to no image."""
+    ids, starts, sizes, lost = split_file(files, "region_graphs")
+    graphs = dict(zip(ids, zip(starts, sizes, strict=True), strict=True))
+    own = zip(*split_file(files, "attributes")[:3], strict=True)
+    return [(image_id, (start, size), graphs.get(image_id)) for image_id, start, size in own], len(lost)
+
+
+def _records(files: MappedFiles, spans) -> Iterator[tuple[int, list[Attributed], list[Region] | str]]:
+    """Image id, attributes and regions; or, instead of the regions, why they cannot be read."""
+    attributes_of = msgspec.json.Decoder(ImageAttributes).decode
+    regions_of = msgspec.json.Decoder(ImageRegions).decode
+    for image_id, attributes, regions in spans:
+        if regions is None:
+            yield image_id, [], "no region graph"
+            continue
+        try:
+            found = attributes_of(files.bytes_of("attributes", attributes)).attributes
+            yield image_id, found, regions_of(files.bytes_of("region_graphs", regions)).regions
+        except msgspec.DecodeError as error:
+            yield image_id, [], f"wrong type or missing field: {error}"

@@ -3,10 +3,9 @@
 
 A row is named by its file's kind and its number in that file, never by the id the file gives: LLaVA's mix repeats some
 250 thousand of those. A record that holds no conversation is a row with a `fault`, so that it ends up among the
-rejects and not nowhere. Floor 2: msgspec.
+rejects and not nowhere.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from promvil_hf.evaluation.benchmarks import read
+from promvil_hf.files import sha256_of
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Turn
 
@@ -118,14 +118,8 @@ class Source:
 
     def describe(self) -> dict:
         """What a job must be given again to go on: names and contents of the files."""
-        files = {path.name: content_hash(path) for path in self.files}
+        files = {path.name: sha256_of(path) for path in self.files}
         return {"source": self.name, "files": files, "limit": self.limit}
-
-
-def content_hash(path: str | os.PathLike) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rows(records: Iterable, source: str, parsed: Callable[[dict], dict], first: int) -> Iterator[SourceRow]:

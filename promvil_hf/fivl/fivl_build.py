@@ -3,44 +3,34 @@
 
 Each stage is a resumable job in its own folder (`promvil_hf.jobs`): `expressions`, one item a turn, and `masks`, one item
 a row. Every item ends as a row or among the rejects with its reason. The mask stage divides its shards over processes
-(torchrun, `accelerate launch`) or Ray tasks; whoever does them, the result is the same. Floor 3.
+(torchrun, `accelerate launch`) or Ray tasks; whoever does them, the result is the same.
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from promvil_hf import jobs
 from promvil_hf.distributed import Ranks
-from promvil_hf.fivl.conversation_sources import Source, SourceRow, content_hash
-from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, SeenTurn, annotate, seen_turns
+from promvil_hf.files import sha256_of
+from promvil_hf.fivl.conversation_sources import Source, SourceRow
+from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, annotate, seen_turns
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file
 from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.fivl.release import Release
 from promvil_hf.images import read_image
+from promvil_hf.job_terms import TERMS, Terms
 from promvil_hf.jobs import JobReport, Rejected
 from promvil_hf.key_expressions import KeyExpression
 
 
 EXPRESSIONS, MASKS = "expressions", "masks"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How the stages are run, as opposed to what they do."""
-
-    shard_size: int = 64
-    ranks: Ranks = Ranks()
-    restart: bool = False
-    progress: bool = True
-
-    def of_job(self) -> dict:
-        """The same, as `jobs.run` takes it."""
-        terms = asdict(self)
-        return terms.pop("ranks") | terms
+SHARD = 64  # rows
 
 
 class OnFirstUse:
@@ -67,30 +57,18 @@ def annotate_expressions(
     *,
     describe: Mapping,
     filters: Filters = FIVL_FILTERS,
-    terms: Terms = Terms(),
+    terms: Terms = TERMS,
 ) -> JobReport:
     """Key expressions of every turn of `source`. `describe` says which annotator it is, with its settings."""
-    return jobs.run(
-        _Turns(source, images),
+    terms = replace(terms, shard_size=4 * (terms.shard_size or SHARD))  # a row has several turns
+    return terms.run(
+        seen_turns(source, images),
         partial(annotate, annotator=annotator, filters=filters),
         Path(out) / EXPRESSIONS,
-        key=_key_of_turn,
+        key=attrgetter("key"),
         describe={"stage": EXPRESSIONS, **source.describe(), **describe, "filters": asdict(filters)},
-        **replace(terms, shard_size=terms.shard_size * 4).of_job(),
+        shard_size=SHARD,
     )
-
-
-def _key_of_turn(seen: SeenTurn) -> str:
-    return seen.key
-
-
-@dataclass(frozen=True, slots=True)
-class _Turns:
-    source: Source
-    images: str | os.PathLike
-
-    def __iter__(self) -> Iterator[SeenTurn]:
-        return seen_turns(self.source, self.images)
 
 
 # --- stage 2: masks -------------------------------------------------------------------------------
@@ -113,7 +91,7 @@ def annotate_masks(
     out: str | os.PathLike,
     *,
     describe: Mapping,
-    terms: Terms = Terms(),
+    terms: Terms = TERMS,
 ) -> JobReport:
     """Masks for what the first stage found in `out`. Rows without any are rejected, with the reason."""
     out = Path(out)
@@ -123,77 +101,56 @@ def annotate_masks(
             f"{before} holds no finished key expressions: run that stage to its end first, in one process "
             "(--stage expressions)."
         )
-    return jobs.run(
-        Joined(source, images, before),
+    return terms.run(
+        joined(source, images, before),
         partial(locate, annotator=annotator),
         out / MASKS,
-        key=_key_of_row,
+        key=attrgetter("row.row_id"),
         describe={"stage": MASKS, **source.describe(), **describe, "expressions": _made(before)},
-        **terms.of_job(),
+        shard_size=SHARD,
     )
-
-
-def _key_of_row(item: RowPhrases) -> str:
-    return item.row.row_id
 
 
 def _made(folder: Path) -> list[str]:
     """What the shards of a finished job hash to."""
-    import msgspec
-
-    return [part["sha256"] for part in msgspec.json.decode((folder / "job.json").read_bytes())["parts"]]
+    return [part["sha256"] for part in json.loads((folder / "job.json").read_bytes())["parts"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+def joined(source: Source, images: str | os.PathLike, expressions: Path) -> Iterator[RowPhrases]:
     """The rows of a source with the key expressions that a finished first stage found for their turns."""
-
-    source: Source
-    images: str | os.PathLike
-    expressions: Path
-
-    def __iter__(self) -> Iterator[RowPhrases]:
-        rejects = dict(jobs.rejects(self.expressions))
-        found = jobs.rows(self.expressions)
-        for row in self.source:
-            faults: list[Rejected] = []
-            phrases: list[tuple[int, str, str]] = []
-            path = None
-            for seen in seen_turns([row], self.images):
-                path = seen.image
-                if seen.key in rejects:
-                    faults.append(rejects[seen.key])
-                    continue
-                key, told = next(found, (None, None))
-                if key != seen.key:
-                    raise jobs.JobError(
-                        f"{self.expressions} was made from other rows: {key} stands where {seen.key} is due."
-                    )
-                phrases += [(seen.turn.index, each["text"], each["phrase"]) for each in told["phrases"]]
-            fault = None
-            if faults and not phrases:
-                fault = faults[0]
-            elif not phrases:
-                fault = Rejected("no key expression")
-            yield RowPhrases(row, path, tuple(phrases), fault)
+    rejects = dict(jobs.rejects(expressions))
+    found = jobs.rows(expressions)
+    for row in source:
+        faults: list[Rejected] = []
+        phrases: list[tuple[int, str, str]] = []
+        path = None
+        for seen in seen_turns([row], images):
+            path = seen.image
+            if seen.key in rejects:
+                faults.append(rejects[seen.key])
+                continue
+            key, told = next(found, (None, None))
+            if key != seen.key:
+                raise jobs.JobError(f"{expressions} was made from other rows: {key} stands where {seen.key} is due.")
+            phrases += [(seen.turn.index, each["text"], each["phrase"]) for each in told["phrases"]]
+        fault = None if phrases else (faults or [Rejected("no key expression")])[0]
+        yield RowPhrases(row, path, tuple(phrases), fault)
 
 
 def locate(items: Sequence[RowPhrases], annotator: MaskAnnotator) -> list[dict | Rejected]:
     """The work of the mask stage: FiVL-Instruct rows, with the phrases that were not found counted by reason."""
     asked = [item for item in items if item.fault is None]
     shown = [ImagePhrases(item.path, tuple(dict.fromkeys(phrase for _, _, phrase in item.phrases))) for item in asked]
-    located = iter(annotator(shown) if shown else ())
-    wanted = iter(shown)
+    found = iter(zip(shown, annotator(shown) if shown else (), strict=True))
     results: list[dict | Rejected] = []
     for item in items:
         if item.fault is not None:
             results.append(item.fault)
             continue
-        places, phrases = next(located), next(wanted).phrases
-        if isinstance(places, Rejected):
-            results.append(places)
-        else:
-            results.append(_row(item, dict(zip(phrases, places, strict=True))))
+        own, places = next(found)
+        if not isinstance(places, Rejected):
+            places = _row(item, dict(zip(own.phrases, places, strict=True)))
+        results.append(places)
     return results
 
 
@@ -228,27 +185,23 @@ def import_release(
     tensors: str | os.PathLike,
     out: str | os.PathLike,
     *,
-    terms: Terms = Terms(),
+    terms: Terms = TERMS,
 ) -> JobReport:
     """Rows from the published index and tensors, joined to the conversations they were made for."""
     with Release(index, tensors) as release:
-        return jobs.run(
+        return terms.run(
             source,
             partial(_released, release=release, images=images),
             Path(out) / MASKS,
-            key=_key_of_source,
+            key=attrgetter("row_id"),
             describe={
                 "stage": "release",
                 **source.describe(),
-                "index": content_hash(index),
+                "index": sha256_of(index),
                 "tensors": [Path(tensors).name, Path(tensors).stat().st_size if Path(tensors).is_file() else None],
             },
-            **terms.of_job(),
+            shard_size=SHARD,
         )
-
-
-def _key_of_source(row: SourceRow) -> str:
-    return row.row_id
 
 
 def _released(rows: Sequence[SourceRow], release: Release, images: str | os.PathLike) -> list[dict | Rejected]:

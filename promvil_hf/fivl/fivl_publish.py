@@ -5,13 +5,14 @@
     builder.download_and_prepare(file_format="parquet", num_proc=2)
 
 Images are referred to by name, not embedded: the photographs belong to their authors. `image_root` embeds them, which is
-the user's own decision. Floor 2: datasets.
+the user's own decision.
 """
 
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -19,14 +20,21 @@ import msgspec
 from datasets import Features, List, Value
 
 from promvil_hf import jobs
-from promvil_hf.files import draft_folder, move, write_json, write_json_lines
+from promvil_hf.files import write_json, write_json_lines
 from promvil_hf.fivl.fivl_card import card
 from promvil_hf.fivl.fivl_rows import FivlRow, Statistics, image_file
-from promvil_hf.images import UnreadableImage, image_bytes
-from promvil_hf.progress import bars_on_a_terminal_only
+from promvil_hf.publishing import (
+    image_to_embed,
+    parts_of,
+    raw_rows,
+    read_report,
+    replacement,
+    upload,
+    write_parquet,
+)
 
 
-VERSION = "1.0.0"
+VERSION = datasets.Version("1.0.0")
 CONFIGS = {
     "instruct": "conversations and captions, for training with vision modeling",
     "vqav2": "VQAv2's questions, with the answers of ten people, for visual reliance",
@@ -67,6 +75,7 @@ FEATURES = Features(
 )
 
 
+@dataclass
 class FivlInstructConfig(datasets.BuilderConfig):
     """One part of the data.
 
@@ -76,13 +85,10 @@ class FivlInstructConfig(datasets.BuilderConfig):
         image_root: Folder of the photographs; given, each row embeds its image.
     """
 
-    def __init__(
-        self, parts: list[str] | None = None, split: str | None = None, image_root: str | None = None, **kwargs
-    ):
-        super().__init__(version=datasets.Version(VERSION), **kwargs)
-        self.parts = parts
-        self.split = split
-        self.image_root = image_root
+    version: datasets.Version = VERSION
+    parts: list[str] | None = None
+    split: str | None = None
+    image_root: str | None = None
 
 
 class FivlInstruct(datasets.GeneratorBasedBuilder):
@@ -112,27 +118,16 @@ class FivlInstruct(datasets.GeneratorBasedBuilder):
         for file in files:
             for row in rows_of_part(file):
                 if self.config.image_root:
-                    row["image"] = {
-                        "bytes": embedded(self.config.image_root, row["image_path"]),
-                        "path": row["image_path"],
-                    }
+                    path = image_file(self.config.image_root, row["image_path"])
+                    row["image"] = {**image_to_embed(path, "its name"), "path": row["image_path"]}
                 yield row["row_id"], row
-
-
-class _Line(msgspec.Struct):
-    key: str
-    row: msgspec.Raw = msgspec.Raw()
 
 
 def rows_of_part(path: str | os.PathLike) -> Iterator[dict]:
     """The rows of one shard of a build, in the form of `FEATURES`; rejects are passed over."""
-    decode = msgspec.json.Decoder(_Line).decode
-    with open(path, "rb") as lines:
-        for line in lines:
-            raw = decode(line).row
-            if raw:
-                row = msgspec.json.decode(raw)
-                yield {name: row[name] for name in FEATURES}
+    for _, raw in raw_rows(path):
+        row = msgspec.json.decode(raw)
+        yield {name: row[name] for name in FEATURES}
 
 
 def read_rows(folder: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
@@ -154,29 +149,6 @@ def read_rows(folder: str | os.PathLike, config: str | None = None) -> Iterator[
         yield from map(FivlRow.from_dict, split.select_columns(columns))
 
 
-def parts_of(job: Path) -> list[str]:
-    """The shards of a finished job."""
-    try:
-        listed = json.loads((job / "job.json").read_bytes())["parts"]
-    except FileNotFoundError:
-        raise ValueError(
-            f"{job} is not finished: run the same build again, and it goes on where it stopped."
-        ) from None
-    return [str(job / part["name"]) for part in listed]
-
-
-def embedded(root: str | os.PathLike, name: str) -> bytes:
-    """The bytes of an image that does open; the sentence names the file that does not."""
-    path = image_file(root, name)
-    try:
-        return image_bytes(path)[0]
-    except UnreadableImage as error:
-        raise ValueError(
-            f"The image {path} cannot be opened: {error}. Download it again, or build without --embed-images (rows then refer "
-            "to the image by its name)."
-        ) from None
-
-
 # --- from a build to a folder that can be published -----------------------------------------------
 
 
@@ -186,7 +158,6 @@ def publish(
     *,
     split: str | None = None,
     embed_images: str | os.PathLike | None = None,
-    settings: Mapping | None = None,
     processes: int = 1,
 ) -> dict:
     """Write the Parquet files of one configuration of a finished build, with statistics, rejects and the card.
@@ -196,33 +167,30 @@ def publish(
     out = Path(out)
     work = out / "work" / config
     parts = parts_of(work / "masks")
-    with draft_folder(out) as scratch:
-        report = _report(work, parts, settings)
-        info = _parquet(scratch, config, parts, split, embed_images, processes)
-        report["split"], report["features"] = next(iter(info.splits)), info.features.to_dict()
-        report["num_bytes"], report["download_size"] = (
-            info.dataset_size,
-            sum(path.stat().st_size for path in (scratch / "parquet").iterdir()),
+    with replacement(out, (config, "README.md")) as draft:
+        report = _report(work, parts)
+        builder = FivlInstruct(
+            config_name=config,
+            cache_dir=str(draft / "cache"),
+            parts=parts,
+            split=split,
+            image_root=None if embed_images is None else str(embed_images),
         )
-        folder = out / config
-        (out / "report.json").unlink(missing_ok=True)  # until the end this folder is unfinished
-        move(scratch / "parquet", folder)
-        _write_rejects(folder / "rejects.jsonl", work)
-        write_json(folder / "report.json", report)
-        reports = {
-            name: json.loads((out / name / "report.json").read_bytes())
-            for name in CONFIGS
-            if (out / name / "report.json").is_file()
-        }
-        (out / "README.md").write_text(card(reports), encoding="utf-8")
-        write_json(out / "report.json", {"configs": sorted(reports)})
-        return report
+        info = write_parquet(builder, draft / "made", draft / config, min(processes, len(parts)))
+        report["split"], report["features"] = next(iter(info.splits)), info.features.to_dict()
+        report["num_bytes"], report["download_size"] = info.dataset_size, info.download_size
+        _write_rejects(draft / config / "rejects.jsonl", work)
+        write_json(draft / config / "report.json", report)
+        places = {name: (draft if name == config else out) / name / "report.json" for name in CONFIGS}
+        reports = {name: json.loads(place.read_bytes()) for name, place in places.items() if place.is_file()}
+        (draft / "README.md").write_text(card(reports), encoding="utf-8")
+        write_json(draft / "report.json", {"configs": sorted(reports)})
+    return report
 
 
-def _report(work: Path, parts: list[str], settings: Mapping | None) -> dict:
+def _report(work: Path, parts: list[str]) -> dict:
     """Counts of both stages: what came in, what each filter and each stage dropped, and what the rows hold."""
-    statistics = Statistics()
-    expressions, not_found = Counter(), Counter()
+    statistics, not_found = Statistics(), Counter()
     for part in parts:
         for row in rows_of_part(part):
             statistics.add(FivlRow.from_dict(row))
@@ -230,53 +198,30 @@ def _report(work: Path, parts: list[str], settings: Mapping | None) -> dict:
         not_found.update(row["dropped"])
     masks = json.loads((work / "masks" / "job.json").read_bytes())
     report = {
-        "settings": dict(settings or masks["describe"]),
+        "settings": masks["describe"],
         "rows_in": masks["items"],
         "rows_rejected": masks["rejected"],
         "phrases_not_found": dict(sorted(not_found.items())),
         **statistics.to_dict(),
     }
     if (work / "expressions" / "job.json").is_file():
-        first = json.loads((work / "expressions" / "job.json").read_bytes())
-        proposed = kept = 0
-        for _, row in jobs.rows(work / "expressions"):
-            kept += len(row["phrases"])
-            proposed += len(row["phrases"]) + sum(map(len, row["dropped"].values()))
-            expressions.update({reason: len(dropped) for reason, dropped in row["dropped"].items()})
-        report |= {
-            "turns_in": first["items"],
-            "turns_rejected": first["rejected"],
-            "phrases_proposed": proposed,
-            "phrases_kept": kept,
-            "phrases_dropped": dict(sorted(expressions.items())),
-        }
+        report |= _report_of_expressions(work / "expressions")
     return report
 
 
-def _parquet(scratch: Path, config: str, parts: list[str], split, embed_images, processes: int):
-    from datasets.exceptions import DatasetGenerationError
-
-    with bars_on_a_terminal_only():
-        builder = FivlInstruct(
-            config_name=config,
-            cache_dir=str(scratch / "cache"),
-            parts=parts,
-            split=split,
-            image_root=None if embed_images is None else str(embed_images),
-        )
-        processes = min(processes, len(parts))
-        try:
-            builder.download_and_prepare(
-                str(scratch / "made"), file_format="parquet", num_proc=processes if processes > 1 else None
-            )
-        except DatasetGenerationError as error:
-            raise (error.__cause__ or error) from None
-    name = next(iter(builder.info.splits))
-    files = sorted((scratch / "made").glob("*.parquet"))
-    (scratch / "parquet").mkdir()
-    for number, path in enumerate(files):
-        move(path, scratch / "parquet" / f"{name}-{number:05d}-of-{len(files):05d}.parquet")
-    return builder.info
+def _report_of_expressions(work: Path) -> dict:
+    kept, dropped = 0, Counter()
+    for _, row in jobs.rows(work):
+        kept += len(row["phrases"])
+        dropped.update({reason: len(phrases) for reason, phrases in row["dropped"].items()})
+    job = json.loads((work / "job.json").read_bytes())
+    return {
+        "turns_in": job["items"],
+        "turns_rejected": job["rejected"],
+        "phrases_proposed": kept + dropped.total(),
+        "phrases_kept": kept,
+        "phrases_dropped": dict(sorted(dropped.items())),
+    }
 
 
 def _write_rejects(path: Path, work: Path) -> None:
@@ -288,27 +233,9 @@ def _write_rejects(path: Path, work: Path) -> None:
 
 def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:
     """Upload a published folder to the Hub; `load_dataset(repo_id, "instruct")` reads it. Gives the address."""
-    from huggingface_hub import HfApi
-
-    out = Path(out)
-    if not (out / "report.json").is_file():
-        raise ValueError(f"{out} is not a finished build: it has no report.json. Run `promvil build fivl` to its end.")
-    configs = json.loads((out / "report.json").read_bytes())["configs"]
-    api = HfApi()
-    url = api.create_repo(repo_id, repo_type="dataset", exist_ok=True, private=private)
-    api.upload_folder(
-        repo_id=repo_id,
-        repo_type="dataset",
-        folder_path=out,
-        # Never a .py: a repository that holds a script of its own name cannot be loaded any more.
-        allow_patterns=[
-            "README.md",
-            *(f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")),
-        ],
-        delete_patterns=["*.parquet"],
-        commit_message="FiVL-Instruct",
-    )
-    return str(url)
+    configs = read_report(Path(out), "promvil build fivl")["configs"]
+    files = [f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")]
+    return upload(Path(out), repo_id, files, "FiVL-Instruct", private)
 
 
 def tell(report: Mapping) -> str:

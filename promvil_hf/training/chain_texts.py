@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from promvil_hf.compovl.compose import chain_of
+from promvil_hf.compovl.chains import chain_of
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, PhraseChain, from_row
 from promvil_hf.training.curriculum import NO_LEVEL

@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from promvil_hf.files import paths_of, read_records
+
 
 def subset(rows, max_samples: int | None = None, fraction: float | None = None, seed: int = 0):
     """A random part of the rows. With one seed a smaller part lies within every larger one, as data-scaling runs need."""
@@ -39,9 +41,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
         return list(toy(count, seed))
     path = Path(source)
     if path.suffix in (".json", ".jsonl"):
-        from promvil_hf.compovl.mixture import read_rows
-
-        return read_rows(path)
+        return read_records(*paths_of(path))
     import datasets
 
     name, _, config = source.partition(":")

@@ -7,8 +7,11 @@ import pytest
 import yaml
 
 from promvil_hf.cli import main
-from promvil_hf.compovl.compovl_build import Mixing, build, push
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build
+from promvil_hf.compovl.compovl_publish import push
 from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.compovl.mixture import Mixing
+from promvil_hf.job_terms import Terms
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 
@@ -22,7 +25,8 @@ def toy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(toy, tmp_path_factory):
     out = tmp_path_factory.mktemp("built")
-    return build(toy, out, splitting=Splitting(test_share=0.3, validation_share=0.1), mixing=Mixing(vg_qa=True), progress=False)
+    settings = CompoVLSettings(splitting=Splitting(test_share=0.3, validation_share=0.1), mixing=Mixing(vg_qa=True))
+    return build(toy, out, settings, Terms(progress=False))
 
 
 def card_of(hub):
@@ -67,7 +71,9 @@ def test_a_second_push_replaces_the_first(hub, toy, built, tmp_path):
 
     push(built.out, "promvil/compovl")
     all_train = Splitting(test_share=0, validation_share=0)
-    small = build(toy, tmp_path, limit=10, splitting=all_train, progress=False, views=("default",))
+    small = build(
+        toy, tmp_path, CompoVLSettings(limit=10, splitting=all_train, views=("default",)), Terms(progress=False)
+    )
     push(small.out, "promvil/compovl", private=True)
     assert set(load_dataset("promvil/compovl")) == {"train"}
     names = [name for name in hub.files("datasets", "promvil/compovl") if name.endswith(".parquet")]

@@ -10,19 +10,24 @@ import signal
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from promvil_hf.cli import main
-from promvil_hf.compovl.compovl_build import Mixing, build, compose_only
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build, compose_only
 from promvil_hf.compovl.compovl_rows import Splitting
 from promvil_hf.compovl.leakage import LeakageList
+from promvil_hf.compovl.mixture import Mixing
+from promvil_hf.job_terms import Terms
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 
 IMAGES, SHARD = 60, 4
 SPLITTING = Splitting(test_share=0.3, validation_share=0.1, test_per_level=9)
+SETTINGS = CompoVLSettings(splitting=SPLITTING, mixing=Mixing(vg_qa=True))
+QUIET = Terms(shard_size=SHARD, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def toy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(toy, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    return build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+    return build(toy, out, SETTINGS, QUIET)
 
 
 def content(out):
@@ -58,7 +63,7 @@ def in_a_child(toy, out, told):
         os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         code = 1
         try:
-            built = build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+            built = build(toy, out, SETTINGS, QUIET)
             os.write(1, f"{built.images_reused} images reused".encode())
             code = 0
         finally:
@@ -96,7 +101,7 @@ def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_end
 
 
 def test_two_processes_compose_what_one_does(toy, whole, tmp_path):
-    compose_only(toy, tmp_path, workers=2, shard_size=SHARD, progress=False)
+    compose_only(toy, tmp_path, terms=Terms(shard_size=SHARD, progress=False, workers=2))
     for part in sorted((whole.out / "work").glob("part-*")):
         assert (tmp_path / "work" / part.name).read_bytes() == part.read_bytes()
 
@@ -105,10 +110,10 @@ def test_a_finished_build_is_not_built_again_and_other_settings_are(toy, whole, 
     out = tmp_path / "copy"
     shutil.copytree(whole.out, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
-    again = build(toy, out, splitting=SPLITTING, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+    again = build(toy, out, SETTINGS, QUIET)
     assert again.images_reused == IMAGES and before == {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")}
     all_train = Splitting(test_share=0, validation_share=0)
-    build(toy, out, splitting=all_train, mixing=Mixing(vg_qa=True), shard_size=SHARD, progress=False)
+    build(toy, out, replace(SETTINGS, splitting=all_train), QUIET)
     assert set(parquet(out)) == {"train"}
 
 
@@ -155,7 +160,7 @@ def test_leaked_images_are_left_out_before_the_split_and_counted(toy, tmp_path):
         LeakageList("refcocog test", "coco", frozenset(range(500_001, 500_011))),  # even images have a COCO id
         LeakageList("gqa val", "vg", frozenset((1, 2, 3, 999))),
     )
-    built = build(toy, tmp_path, splitting=SPLITTING, leakage=lists, shard_size=SHARD, progress=False, views=("default",))
+    built = build(toy, tmp_path, CompoVLSettings(splitting=SPLITTING, leakage=lists, views=("default",)), QUIET)
     leaked = {"1", "2", "3", "4", "6", "8", "10"}
     rows = parquet(tmp_path)
     assert not leaked & {row["image_id"] for split in rows.values() for row in split}
@@ -170,15 +175,13 @@ def test_leak_lists_hold_for_the_mixture_too(toy, tmp_path):
         {"id": k, "image": f"COCO_val2014_{k:012d}.jpg", "instruction": "What?", "output": "That."} for k in (5, 6)
     ]
     (tmp_path / "llava.json").write_text(json.dumps(llava))
-    built = build(
-        toy,
-        tmp_path / "out",
+    settings = CompoVLSettings(
         leakage=(LeakageList("held out", "coco", frozenset((6,))),),
         mixing=Mixing(llava=tmp_path / "llava.json"),
         limit=8,
         views=("mixture",),
-        progress=False,
     )
+    built = build(toy, tmp_path / "out", settings, QUIET)
     assert built.report["mixture"]["llava train"] == {"rows": 1, "rejected": {"image is on a leakage list": 1}}
 
 
@@ -256,7 +259,7 @@ def test_a_full_disk_stops_with_a_sentence_and_the_build_goes_on_later(toy, tmp_
 def test_a_full_disk_while_parquet_is_written_keeps_the_images_and_is_no_finished_build(toy, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = "--vg", toy, "--out", out, "--limit", 30, "--views", "default"
-    compose_only(toy, out, limit=30, progress=False)
+    compose_only(toy, out, CompoVLSettings(limit=30), Terms(progress=False))
     with files_no_longer_than(9_000):
         told = refused(capsys, *arguments)
     assert "Cannot write" in told and "are kept: mend that and run the same command again" in told
@@ -307,4 +310,4 @@ def test_wrong_arguments_are_refused_with_a_sentence(toy, tmp_path, capsys, argu
 def test_everything_on_the_lists_is_told(toy, tmp_path):
     everything = LeakageList("all", "vg", frozenset(range(IMAGES + 1)))
     with pytest.raises(ValueError, match=f"No image is left to compose: .* has {IMAGES}, and the lists exclude {IMAGES}"):
-        build(toy, tmp_path, leakage=(everything,), progress=False)
+        build(toy, tmp_path, CompoVLSettings(leakage=(everything,)), QUIET)

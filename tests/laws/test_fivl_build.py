@@ -18,10 +18,11 @@ from promvil_hf import jobs
 from promvil_hf.cli import main
 from promvil_hf.fivl.conversation_sources import Source
 from promvil_hf.fivl.extraction import rules
-from promvil_hf.fivl.fivl_build import Ranks, Terms, annotate_expressions, annotate_masks, image_of
+from promvil_hf.fivl.fivl_build import annotate_expressions, annotate_masks, image_of
 from promvil_hf.fivl.fivl_publish import read_rows
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.twins import KINDS, TwinSummary, all_twins
+from promvil_hf.job_terms import Ranks, Terms
 from promvil_hf.toy.world import WorldConfig, scenes, write_world
 from tests.unit.fivl.fake_model import fake_model, last_text
 

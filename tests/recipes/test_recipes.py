@@ -177,7 +177,7 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
         (["--data", "toy:x"], "You passed the data 'toy:x': write toy:200"),
         (["--data", "nowhere"], "There is no data 'nowhere': name a folder"),
-        (["--data", "rows.jsonl"], "Cannot read rows.jsonl"),
+        (["--data", "rows.jsonl"], "There is no file rows.jsonl"),
         (["--fraction", "2"], "a fraction of 2.0: it is a share"),
         (["--max_samples", "0"], "max_samples=0: train on at least one row"),
         (["--resume_from_checkpoint", "true"], "has no whole one. Leave"),

@@ -57,9 +57,10 @@ def build_rows(train: Path, test: Path, out: Path) -> Rows:
 def _build(kind: str, file: Path, world: Path, out: Path) -> str:
     from promvil_hf.fivl.conversation_sources import Source
     from promvil_hf.fivl.extraction import rules
-    from promvil_hf.fivl.fivl_build import Terms, annotate_expressions, annotate_masks
+    from promvil_hf.fivl.fivl_build import annotate_expressions, annotate_masks
     from promvil_hf.fivl.fivl_publish import CONFIG_OF
     from promvil_hf.fivl.given_masks import given
+    from promvil_hf.job_terms import Terms
 
     config, images = CONFIG_OF[kind], world / IMAGES
     source, work = Source(kind, (str(file),)), out / "work" / config

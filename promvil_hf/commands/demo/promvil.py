@@ -43,13 +43,14 @@ class Compovl:
 def build_compovl(world: Path, out: Path, tests: Sequence[Scene]) -> Compovl:
     """CompoVL through the reader of Visual Genome."""
     from promvil_hf.compovl.compose import Composing
-    from promvil_hf.compovl.compovl_build import build
+    from promvil_hf.compovl.compovl_build import CompoVLSettings, build
     from promvil_hf.compovl.leakage import LeakageList
+    from promvil_hf.job_terms import Terms
 
     held_out = LeakageList("held-out scenes", "vg", frozenset(scene.image_id for scene in tests))
-    built = build(
-        world, out, Composing(levels=max(LEVELS), per_image=PER_PICTURE), leakage=(held_out,), progress=on_a_terminal()
-    )
+    composing = Composing(levels=max(LEVELS), per_image=PER_PICTURE)
+    settings = CompoVLSettings(composing, leakage=(held_out,))
+    built = build(world, out, settings, Terms(progress=on_a_terminal()))
     levels = Counter(row["level"] for row in compovl_rows(out))
     return Compovl(str(built), dict(sorted(levels.items())), decomposed(tests))
 

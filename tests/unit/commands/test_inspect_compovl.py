@@ -5,8 +5,9 @@ import re
 import pytest
 
 from promvil_hf.cli import main
-from promvil_hf.compovl.compovl_build import build
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build
 from promvil_hf.compovl.compovl_rows import Splitting
+from promvil_hf.job_terms import Terms
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
 
@@ -20,7 +21,9 @@ def toy(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(toy, tmp_path_factory):
     out = tmp_path_factory.mktemp("built")
-    return build(toy, out, splitting=Splitting(test_share=0.6), progress=False, views=("default",)).out
+    return build(
+        toy, out, CompoVLSettings(splitting=Splitting(test_share=0.6), views=("default",)), Terms(progress=False)
+    ).out
 
 
 @pytest.fixture(autouse=True)

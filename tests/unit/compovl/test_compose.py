@@ -4,7 +4,8 @@ import json
 import msgspec
 import pytest
 
-from promvil_hf.compovl.compose import Composing, chain_of, compose, promvil_row
+from promvil_hf.compovl.chains import chain_of, promvil_row
+from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.relation_words import link_between, link_of, noun_of
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph, Thing, assembled
 from promvil_hf.compovl.visual_genome import VisualGenome

@@ -3,8 +3,10 @@ import json
 
 import pytest
 
-from promvil_hf.compovl.mixture import llava_rows, qa_row, read_rows, vg_qa_rows, vsr_rows
-from promvil_hf.compovl.visual_genome import Image, Question
+from promvil_hf.compovl.leakage import Leakage
+from promvil_hf.compovl.mixture import Mixing, llava_rows, mix, qa_row, vg_qa_rows, vsr_rows
+from promvil_hf.compovl.visual_genome_records import Image, Question
+from promvil_hf.files import read_records
 from promvil_hf.jobs import Rejected
 
 
@@ -61,7 +63,7 @@ def test_a_vsr_statement_that_cannot_be_used_says_why(change, reason):
 
 
 def test_real_vsr_rows_are_all_told(shared_data):
-    rows = read_rows(shared_data / "vsr" / "zeroshot_dev.jsonl")
+    rows = read_records(shared_data / "vsr" / "zeroshot_dev.jsonl")
     converted = list(vsr_rows(rows, {"images": [], "annotations": [], "categories": []}))
     assert len(converted) == len(rows)
     assert {found.reason for _, found in converted} == {"statement is false", "image has no instances"}
@@ -99,7 +101,7 @@ def test_a_conversation_becomes_one_row_a_turn_and_no_tag_gets_through():
 
 
 def test_real_llava_rows_convert(shared_data):
-    rows = read_rows(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl")
+    rows = read_records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl")
     assert all(isinstance(own, dict) for _, own in llava_rows(rows)) and len(list(llava_rows(rows))) == 90
 
 
@@ -120,12 +122,16 @@ def test_visual_genome_questions_are_drawn_without_an_image_in_both_parts():
 
 
 def test_files_that_are_no_rows_are_refused(tmp_path):
+    def mixed(**parts):
+        return mix(Mixing(**parts), (), Leakage(), tmp_path)
+
     path = tmp_path / "rows.json"
-    for content, sentence in (("{", "neither a JSON list nor JSON Lines"), ("[1]", "holds something else than rows")):
+    for content, sentence in (("{", "neither a JSON array nor JSON Lines"), ("[1]", "holds something else than objects")):
         path.write_text(content)
         with pytest.raises(ValueError, match=sentence):
-            read_rows(path)
-    with pytest.raises(ValueError, match="Cannot read .*: No such file"):
-        read_rows(tmp_path / "nothing")
+            mixed(llava=path)
+    with pytest.raises(FileNotFoundError, match="There is no file .*nothing"):
+        mixed(llava=tmp_path / "nothing")
+    path.write_text("{}")
     with pytest.raises(ValueError, match="You passed a file without the list `images`"):
-        list(vsr_rows([], {}))
+        mixed(vsr_train=path, coco_instances=path)

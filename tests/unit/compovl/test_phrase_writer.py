@@ -15,7 +15,6 @@ from promvil_hf.compovl.phrase_writer import (
     check,
     messages_for,
     rewritten,
-    write_by_grammar,
 )
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph, Thing
 from promvil_hf.endpoint import Endpoint
@@ -65,7 +64,6 @@ def test_a_good_answer_rewords_the_whole_and_nothing_else(chain):
 def test_a_bad_answer_leaves_the_grammar_and_the_reason(chain):
     kept = rewritten(chain, "a red bus", "a-model")
     assert kept.expression == chain.expression and kept.writer == f"grammar ({MORE_THAN_GIVEN})"
-    assert write_by_grammar([chain]) == [chain]
 
 
 def test_the_model_is_told_the_head_the_parts_and_the_phrases(chain):

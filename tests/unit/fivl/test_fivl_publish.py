@@ -10,9 +10,10 @@ import yaml
 
 from promvil_hf import jobs
 from promvil_hf.fivl.fivl_card import card
-from promvil_hf.fivl.fivl_publish import CONFIGS, FEATURES, FivlInstruct, parts_of, publish, push, read_rows, tell
+from promvil_hf.fivl.fivl_publish import CONFIGS, FEATURES, FivlInstruct, publish, push, read_rows, tell
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.jobs import Rejected
+from promvil_hf.publishing import parts_of
 from tests.unit.fivl.test_fivl_rows import fivl_row
 
 

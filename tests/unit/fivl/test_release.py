@@ -153,7 +153,8 @@ def test_bad_tensors_are_counted_and_the_others_kept(tmp_path, images):
 
 
 def test_a_release_imported_by_several_processes_equals_one(tmp_path, images):
-    from promvil_hf.fivl.fivl_build import Ranks, Terms, import_release
+    from promvil_hf.fivl.fivl_build import import_release
+    from promvil_hf.job_terms import Ranks, Terms
 
     told = export(rows(), tmp_path / "out")
     assert told.rows == 3

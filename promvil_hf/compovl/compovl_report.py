@@ -1,0 +1,113 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What a build of CompoVL holds and what it left out: the counts of `report.json`, the rejects file, a text for people."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from promvil_hf.compovl.compose_images import KeptImages
+from promvil_hf.compovl.compovl_rows import Held, ImageRow, Splitting, image_rows, splits_of
+from promvil_hf.compovl.scene_graph import Broken
+
+
+if TYPE_CHECKING:
+    from promvil_hf.compovl.compovl_build import CompoVLSettings
+
+
+class Counted:
+    """Counts over the composed images of a build."""
+
+    def __init__(self, splitting: Splitting, held: Held):
+        self.splitting, self.held = splitting, held
+        self.images, self.records, self.rejects, self.left_out = Counter(), Counter(), Counter(), Counter()
+        self.sources, self.writers, self.words, self.boxes = Counter(), Counter(), Counter(), Counter()
+        self.levels: dict[str, Counter] = {}
+        self.clipped = self.ambiguous = 0
+
+    def add(self, image: ImageRow) -> None:
+        self.images[self.splitting.part_of(image.image_id)] += 1
+        self.records.update(image.counts)
+        self.left_out.update(image.left_out)
+        self.clipped += image.clipped
+        for number, chain in enumerate(image.chains):
+            splits = splits_of(image, number, self.splitting, self.held.chosen)
+            for split in splits:
+                self.levels.setdefault(split, Counter())[chain.level] += 1
+            if splits:
+                self.sources[chain.sources] += 1
+                self.writers[chain.writer] += 1
+                self.words[len(chain.expression.split())] += 1
+                self.ambiguous += chain.ambiguous
+                self.boxes.update(len(step.boxes) for step in chain.steps if step.level == 1)
+
+
+def count(parts: Sequence[str], images: KeptImages, settings: "CompoVLSettings", held: Held, rejects: Path) -> dict:
+    """One pass over the shards of a build: the counts of everything, and a line in `rejects` for each broken record."""
+    counted = Counted(settings.splitting, held)
+    with open(rejects, "w", encoding="utf-8") as file:
+
+        def reject(records: Iterable[Broken]) -> None:
+            for broken in records:
+                counted.rejects[f"{broken.file}: {broken.reason}"] += 1
+                file.write(json.dumps(msgspec.structs.asdict(broken)) + "\n")
+
+        reject(images.source.broken)
+        for part in parts:
+            for image in image_rows(part):
+                counted.add(image)
+                reject(image.broken)
+    return {
+        "images": {"read": len(images.source), "composed": len(images), "by_part": _sorted(counted.images)},
+        "records": _sorted(counted.records),
+        "rejects": _sorted(counted.rejects),
+        "boxes_cut_to_the_image": counted.clipped,
+        "leakage": images.leakage.to_dict(),
+        "splitting": asdict(settings.splitting),
+        "composing": asdict(settings.composing),
+        "expressions_by_level": {
+            split: {str(level): times for level, times in _sorted(found).items()}
+            for split, found in _sorted(counted.levels).items()
+        },
+        "expressions_by_source": _sorted(counted.sources),
+        "expressions_by_writer": _sorted(counted.writers),
+        "ambiguous_expressions": counted.ambiguous,
+        "words_per_expression": _mean(counted.words),
+        "boxes_per_simple_noun": _mean(counted.boxes),
+        "test_candidates_beyond_the_cap": held.candidates - len(held.chosen),
+        "left_out": _sorted(counted.left_out),
+    }
+
+
+def _sorted(found: Mapping) -> dict:
+    return dict(sorted(found.items()))
+
+
+def _mean(found: Counter) -> float:
+    return round(sum(value * times for value, times in found.items()) / max(found.total(), 1), 3)
+
+
+def tell(report: dict) -> str:
+    """The report for people: rows per level, rejects, leakage."""
+    levels = sorted({level for found in report["expressions_by_level"].values() for level in found})
+    lines = [
+        f"{report['images']['composed']:,} images of Visual Genome {report['release']} composed "
+        f"({report['images']['read']:,} read, {report['leakage']['excluded']:,} excluded as leakage)",
+        "",
+        "expressions  " + "".join(f"{'level ' + level:>10}" for level in levels) + f"{'all':>10}",
+    ]
+    for split, found in report["expressions_by_level"].items():
+        numbers = [found.get(level, 0) for level in levels]
+        lines.append(f"  {split:<11}" + "".join(f"{number:>10,}" for number in (*numbers, sum(numbers))))
+    lines += ["", "rejected records"]
+    lines += [f"  {reason:<58}{count:>10,}" for reason, count in report["rejects"].items()] or ["  none"]
+    lines += ["", f"leakage: {report['leakage']['images_with_coco_id']:,} images have a COCO id"]
+    for own in report["leakage"]["lists"]:
+        lines.append(f"  {own['name']}: {own['ids']:,} {own['ids_of']} ids, {own['images_found']:,} images found and excluded")
+    if not report["leakage"]["lists"]:
+        lines.append("  no list was given: nothing was excluded, so zero-shot claims on COCO or GQA images are not safe")
+    return "\n".join(lines)

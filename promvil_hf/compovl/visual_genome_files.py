@@ -1,0 +1,141 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Finds Visual Genome's JSON files in a folder, and where in each of them the record of each image lies.
+
+A dump is several GB of JSON and is never held: one pass over a file notes the place of each record, and records are read
+from the mapped file afterwards, in any order and in any process. Damaged JSON (a download that was cut) stops with a
+sentence.
+"""
+
+import mmap
+import re
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from promvil_hf.compovl.scene_graph import Broken
+
+
+FILES = (
+    "image_data",
+    "objects",
+    "attributes",
+    "relationships",
+    "region_graphs",
+    "region_descriptions",
+    "question_answers",
+)
+RELEASES = ("1.0", "1.2", "1.4")
+GRAPH_FILES = ("objects", "attributes", "relationships", "region_graphs", "region_descriptions")
+
+
+def present(folder: Path, wanted: tuple[str, ...] | None) -> Iterator[str]:
+    if not folder.is_dir():
+        raise ValueError(f"You passed {folder} as the Visual Genome folder, and there is no such folder.")
+    for file in FILES if wanted is None else wanted:
+        there = (folder / f"{file}.json").is_file()
+        if not there and (wanted is not None or file in ("image_data", "objects")):
+            raise ValueError(
+                f"{folder} has no {file}.json. Download {file}.json.zip of Visual Genome, unpack it there, and try again."
+            )
+        if there:
+            yield file
+
+
+def graph_files(folder: Path, sources: str) -> tuple[str, ...]:
+    """The files that are read when relations come from `sources`: "both", "regions" or "graph"."""
+    there = [file for file in GRAPH_FILES if (folder / f"{file}.json").is_file()]
+    if "region_graphs" in there:
+        there = [file for file in there if file != "region_descriptions"]
+    told = {"graph": ("relationships",), "regions": ("region_graphs",)}.get(sources, ("relationships", "region_graphs"))
+    if sources == "regions" and {"relationships", "region_descriptions"} <= set(there):
+        told = ("region_descriptions",)  # region graphs are assembled from them
+    if folder.is_dir() and not any(file in there for file in told):
+        names = " or ".join(f"{file}.json" for file in told)
+        raise ValueError(f"{folder} has no {names}: expressions are composed of relations, so one of Visual Genome's is needed.")
+    return ("image_data", *dict.fromkeys(("objects", *there)))
+
+
+class MappedFiles:
+    """Some of the files of a folder, mapped when they are first read."""
+
+    def __init__(self, folder, files: tuple[str, ...]):
+        self.folder, self.files = Path(folder), files
+        self._maps: dict[str, mmap.mmap] = {}
+
+    def close(self):
+        self._maps.clear()  # records still in use keep their map; the last one closes it
+
+    def mapped(self, file: str) -> mmap.mmap:
+        if file not in self._maps:
+            path = self.folder / f"{file}.json"
+            with open(path, "rb") as handle:
+                try:
+                    self._maps[file] = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+                except ValueError:
+                    raise ValueError(f"{path} is empty: unpack or download it again.") from None
+        return self._maps[file]
+
+    def bytes_of(self, file: str, span: tuple[int, int]) -> bytes:
+        view = self.mapped(file)
+        return view[span[0] : span[0] + span[1]]
+
+    def start_of(self, file: str, size: int = 1 << 16) -> bytes:
+        return self.mapped(file)[:size]
+
+
+_GAP = re.compile(rb"[\s,]*")
+_FIRST_KEY = re.compile(rb'\{\s*"(?:image_id|id)"\s*:\s*(\d{1,18})\s*[,}]')
+_LAST_KEY = re.compile(rb'"(?:image_id|id)"\s*:\s*(\d{1,18})\s*\}\Z')
+
+
+class _Head(msgspec.Struct):
+    image_id: int | None = None
+    id: int | None = None
+
+
+def split_file(files: MappedFiles, file: str):
+    """Image id (-1: none), start and length of each element of a file's top-level array."""
+    view = files.mapped(file)
+    path = files.folder / f"{file}.json"
+    try:
+        elements = msgspec.json.decode(memoryview(view), type=list[msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{path} is not a list of images, as Visual Genome's files are ({error}).") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(
+            f"{path} is not whole JSON ({error}; the file has {len(view):,} bytes). The download was probably cut: "
+            "unpack or download it again."
+        ) from None
+    ids, starts, sizes = array("q"), array("Q"), array("I")
+    lost = []
+    head = msgspec.json.Decoder(_Head).decode
+    at = view.find(b"[") + 1
+    for element in elements:
+        at = _GAP.match(view, at).end()
+        size = memoryview(element).nbytes
+        found = _FIRST_KEY.match(view, at) or _LAST_KEY.search(view, max(at, at + size - 48), at + size)
+        image_id = int(found[1]) if found else -1
+        if not found:
+            try:
+                own = head(element)
+                image_id = own.image_id if own.image_id is not None else own.id if own.id is not None else -1
+                why = "" if image_id >= 0 else "no image id"
+            except msgspec.DecodeError as error:
+                why = f"no image record: {error}"
+            if why:
+                lost.append(Broken(file, None, None, "record without an image", f"element {len(ids)}: {why}"))
+        ids.append(image_id)
+        starts.append(at)
+        sizes.append(size)
+        at += size
+    return ids, starts, sizes, lost
+
+
+def release_of(start: bytes) -> str | None:
+    if re.search(rb'"merged_object_ids"\s*:', start):
+        return "1.4"
+    if re.search(rb'"object_id"\s*:', start):
+        return "1.2"
+    return "1.0" if re.search(rb'"names"\s*:[^{}]*"id"\s*:|"id"\s*:[^{}]*"names"\s*:', start) else None

@@ -1,0 +1,176 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""From a finished job to a folder that `datasets` loads and the Hub takes: draft folder, Parquet, card, upload.
+
+`report.json` is written last: a folder without it is not finished. `datasets`, huggingface_hub and PIL are imported when
+they are used.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from promvil_hf.files import draft_folder, move, remove_drafts
+
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder, DatasetInfo
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+@contextmanager
+def replacement(out: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A draft folder inside `out`. When the block ends well, its content replaces `names` and `report.json` of `out`.
+
+    A name that the draft does not hold is removed from `out`.
+    """
+    remove_drafts(out)
+    try:
+        with draft_folder(out) as draft:
+            yield draft
+            (out / "report.json").unlink(missing_ok=True)  # from here on the folder counts as unfinished
+            for name in names:
+                if (draft / name).exists():
+                    move(draft / name, out / name)
+                elif (out / name).is_dir():
+                    shutil.rmtree(out / name)
+                else:
+                    (out / name).unlink(missing_ok=True)
+            move(draft / "report.json", out / "report.json")
+    except OSError as error:
+        if error.filename and not str(error.filename).startswith(str(out)):
+            raise
+        raise OSError(
+            f"Cannot write {out}: {error.strerror or error}. The shards in {out / 'work'} are kept: mend that and run the "
+            "same command again."
+        ) from error
+
+
+def parts_of(job: Path) -> list[str]:
+    """The shards of a finished job."""
+    try:
+        listed = json.loads((job / "job.json").read_bytes())["parts"]
+    except FileNotFoundError:
+        raise ValueError(
+            f"{job} is not finished: run the same build again, and it goes on where it stopped."
+        ) from None
+    return [str(job / part["name"]) for part in listed]
+
+
+class _Line(msgspec.Struct):
+    key: str
+    row: msgspec.Raw = msgspec.Raw()
+
+
+def raw_rows(part: str | os.PathLike) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Key and row, not decoded, of each line of a shard; rejects are passed over."""
+    line_of = msgspec.json.Decoder(_Line).decode
+    with open(part, "rb") as lines:
+        yield from ((line.key, line.row) for line in map(line_of, lines) if line.row)
+
+
+def write_parquet(builder: "DatasetBuilder", scratch: Path, folder: Path, processes: int) -> "DatasetInfo":
+    """Let a builder write its rows, and put the files into `folder` under the names the Hub uses.
+
+    Of several splits, those without rows get no file and are dropped from the info.
+    """
+    from datasets.exceptions import DatasetGenerationError
+
+    from promvil_hf.progress import bars_on_a_terminal_only
+
+    with bars_on_a_terminal_only():
+        try:
+            builder.download_and_prepare(
+                str(scratch), file_format="parquet", num_proc=processes if processes > 1 else None
+            )
+        except DatasetGenerationError as error:
+            raise (error.__cause__ or error) from None
+    info = builder.info
+    folder.mkdir()
+    splits = list(info.splits.items())
+    for split, own in splits:
+        if len(splits) > 1 and not own.num_examples:
+            del info.splits[split]
+            continue
+        files = sorted(scratch.glob(f"*-{split}.parquet")) + sorted(scratch.glob(f"*-{split}-*-of-*.parquet"))
+        for number, path in enumerate(files):
+            move(path, folder / f"{split}-{number:05d}-of-{len(files):05d}.parquet")
+    info.download_size = sum(path.stat().st_size for path in folder.iterdir())
+    return info
+
+
+def image_to_embed(path: Path, reference: str) -> dict[str, Any]:
+    """An image as a row embeds it. One that does not open stops the build; `reference` says what rows hold otherwise."""
+    from promvil_hf.images import UnreadableImage, image_bytes
+
+    try:
+        return {"bytes": image_bytes(path)[0]}
+    except UnreadableImage as error:
+        raise ValueError(
+            f"The image {path} cannot be opened: {error}. Download it again, or build without --embed-images (rows then refer "
+            f"to the image by {reference})."
+        ) from None
+
+
+def dataset_card(
+    body: str, rows: int, infos: Mapping[str, "DatasetInfo"], folders: Mapping[str, str], default: str, **facts: Any
+) -> str:
+    """README.md of a data set: `facts` and `infos` as YAML, then `body`.
+
+    Args:
+        rows: Rows that its size class counts.
+        infos: What `datasets` knows of each configuration; none for a data set that was not built.
+        folders: Where the Parquet files of each configuration are.
+        default: The configuration that is loaded when none is named.
+    """
+    import yaml
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    data = DatasetCardData(license="cc-by-4.0", language=["en"], **facts)
+    whole = data.to_dict()
+    if infos:
+        data.size_categories = [next((name for limit, name in _SIZES if rows < limit), "1M<n<10M")]
+        DatasetInfosDict(infos).to_dataset_card_data(data)
+        whole = data.to_dict()
+        whole["configs"] = [
+            {
+                "config_name": config,
+                **({"default": True} if config == default else {}),
+                "data_files": [{"split": split, "path": f"{folders[config]}/{split}-*"} for split in info.splits],
+            }
+            for config, info in infos.items()
+        ]
+    return f"---\n{yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)}---\n\n{body}"
+
+
+def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private: bool) -> str:
+    """Push `files` (patterns) of a finished folder to the Hub. Gives the address."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    url = api.create_repo(repo_id, repo_type="dataset", exist_ok=True, private=private)
+    api.upload_folder(
+        repo_id=repo_id,
+        repo_type="dataset",
+        folder_path=out,
+        # Never a .py: a repository that holds a script of its own name cannot be loaded any more.
+        allow_patterns=["README.md", *files],
+        delete_patterns=["*.parquet"],
+        commit_message=message,
+    )
+    return str(url)
+
+
+def read_report(out: Path, command: str) -> dict:
+    """The report of a finished build; `command` is what finishes it."""
+    try:
+        return json.loads((out / "report.json").read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{out} is not a finished build: it has no report.json. Run `{command}` to its end.") from None
