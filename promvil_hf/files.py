@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Files: read as people have them (JSON, JSON Lines, Parquet, pickles that may not run code), and written whole or not at all.
+"""Files: found, read (Parquet, pickles that may not run code; `promvil_hf.records` reads JSON), and written whole or not at all.
 
 A file is written under a hidden name beside its place, `.NAME.….part`, and takes its name when all of it is on the disk: a
 kill or a power cut leaves the old file or the new one, never a part. Nothing else in the package renames. Needs the
@@ -103,34 +103,12 @@ def paths_of(files: Files) -> list[Path]:
     return paths
 
 
-def read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON ({error}).") from error
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Objects from a JSON array, JSON Lines or Parquet: the content decides, not the name."""
-    if path.suffix == ".parquet":
-        return list(read_parquet([path]))
-    text = path.read_text(encoding="utf-8")
-    if text.lstrip()[:1] == "[":
-        records = read_json(path)
-    else:
-        records = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{path} is neither a JSON array nor JSON Lines: line {number} does not parse ({error})."
-                ) from error
-    if not all(isinstance(record, dict) for record in records):
-        raise ValueError(f"{path} holds something else than objects: each row must be one, {{...}}.")
-    return records
+def one_path(files: Files, what: str) -> Path:
+    """The one existing file among `files`; `what` says in the message which file is meant."""
+    paths = paths_of(files)
+    if len(paths) != 1:
+        raise ValueError(f"You passed {', '.join(path.name for path in paths)}: pass one file, {what}.")
+    return paths[0]
 
 
 def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -165,16 +143,6 @@ def read_pickle(path: Path) -> Any:
             f"{path} is refused: a file of references holds lists, dicts, numbers and text, and this one does not ({error}). "
             "A pickle can run any code when it is opened without this check: do not open it otherwise."
         ) from error
-
-
-def text_field(record: dict, names: Sequence[str], where: str) -> str:
-    """The first of these fields that a record has, as text."""
-    for name in names:
-        if record.get(name) is not None:
-            return str(record[name])
-    raise ValueError(
-        f"{where} has none of the fields {', '.join(names)}: it holds {', '.join(map(str, record)) or 'nothing'}."
-    )
 
 
 def sha256_of(path: str | os.PathLike) -> str:

@@ -90,17 +90,6 @@ def plural(phrase: str) -> str:
     return phrase[: last.start()] + _plural_word(last.group()) + phrase[last.end() :]
 
 
-def singular(word: str) -> str:
-    """The singular of one noun; a word that is not a plural stays as it is.
-
-    >>> singular("women"), singular("gloves"), singular("grass"), singular("Buses")
-    ('woman', 'glove', 'grass', 'Bus')
-    """
-    lower = word.lower()
-    one = _singular_lower(lower)
-    return word if one == lower else _in_case_of(word, one)
-
-
 def lemma(noun: str) -> str:
     """The form two spellings of a noun are compared by: lower case, singular ("Buses" and "bus" give "bus")."""
     return _singular_lower(noun.strip().lower())

@@ -37,22 +37,34 @@ class Record:
     fields: Mapping[str, Any] = field(default_factory=dict)
     fault: str | None = None
 
+    @classmethod
+    def of(cls, where: str, value: Any) -> "Record":
+        """A value that should be an object."""
+        if isinstance(value, Mapping):
+            return cls(where, value)
+        return cls(where, fault=f"it is {shown(value)}, and it must be an object")
+
+    def whole_fields(self) -> Mapping[str, Any]:
+        """All fields as they are."""
+        if self.fault is not None:
+            raise RecordError(f"{self.where} cannot be read: {self.fault}.")
+        return self.fields
+
     def has(self, name: str) -> bool:
         """Whether a field is there and not null."""
         return self.fields.get(name) is not None
 
     def get(self, *names: str, default: Any = _MISSING) -> Any:
         """The first of these fields that is there, of any type."""
-        if self.fault is not None:
-            raise RecordError(f"{self.where} cannot be read: {self.fault}.")
+        fields = self.whole_fields()
         for name in names:
-            if self.fields.get(name) is not None:
-                return self.fields[name]
+            if fields.get(name) is not None:
+                return fields[name]
         if default is not _MISSING:
             return default
-        fields = ", ".join(map(_shown_name, self.fields)) or "nothing"
+        held = ", ".join(map(_shown_name, fields)) or "nothing"
         wanted = " or ".join(f"`{name}`" for name in names)
-        raise RecordError(f"{self.where} has no {wanted}: it holds {fields}.")
+        raise RecordError(f"{self.where} has no {wanted}: it holds {held}.")
 
     def text(self, *names: str, default: Any = _MISSING) -> str:
         value = self.get(*names, default=default)
@@ -104,16 +116,13 @@ class Record:
 
     def record(self, name: str) -> "Record":
         """An object within this one."""
-        value = self.get(name)
-        if isinstance(value, Mapping):
-            return Record(f"{self.where}, `{name}`", value)
-        raise self.wrong((name,), value, "an object")
+        return Record.of(f"{self.where}, `{name}`", self.get(name))
 
     def records(self, name: str) -> "list[Record]":
         """A list of objects within this one. An entry that is no object comes out with a fault."""
         value = self.get(name)
         if isinstance(value, list):
-            return [_record(f"{self.where}, `{name}` {number}", part) for number, part in enumerate(value, 1)]
+            return [Record.of(f"{self.where}, `{name}` {number}", part) for number, part in enumerate(value, 1)]
         raise self.wrong((name,), value, "a list of objects")
 
     def wrong(self, names: tuple[str, ...], value: Any, wanted: str) -> RecordError:
@@ -153,6 +162,11 @@ def keyed(path: str | os.PathLike) -> Iterator[tuple[str, Record]]:
         raise RecordError(f"{path} is not a JSON object: it must hold records by their ids.")
     for key, start, end in split(data, path):
         yield key, _decoded(f"{path} {_shown_name(key)}", data[start:end])
+
+
+def plain_records(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The same as plain dicts, all of them readable."""
+    return [dict(record.whole_fields()) for record in records(path)]
 
 
 def document(path: str | os.PathLike) -> Record:
@@ -256,15 +270,9 @@ def _key(quoted: bytes) -> str:
 
 def _decoded(where: str, data: bytes) -> Record:
     try:
-        return _record(where, decoded(data))
+        return Record.of(where, decoded(data))
     except RecordError as error:
         return Record(where, fault=str(error))
-
-
-def _record(where: str, value: Any) -> Record:
-    if isinstance(value, Mapping):
-        return Record(where, value)
-    return Record(where, fault=f"it is {shown(value)}, and it must be an object")
 
 
 def is_number(value: Any) -> bool:

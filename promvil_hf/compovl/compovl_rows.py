@@ -98,7 +98,7 @@ def step_rows(row: Mapping) -> Iterator[dict]:
     for number, step in enumerate(row["steps"]):
         yield {
             "step_id": f"{row['chain_id']}-{number}",
-            **{name: row[name] for name in ("chain_id", *_IMAGE)},
+            **{name: row[name] for name in ("chain_id", *_IMAGE) if name in row},
             "text": step["text"],
             "level": step["level"],
             "boxes": step["boxes"],

@@ -17,10 +17,11 @@ from pathlib import Path
 from promvil_hf.boxes import Box
 from promvil_hf.compovl.leakage import Leakage, coco_id_of
 from promvil_hf.compovl.visual_genome_records import Image, Question
-from promvil_hf.files import paths_of, read_json, read_records
+from promvil_hf.files import one_path
 from promvil_hf.jobs import Rejected
 from promvil_hf.markup import escape
 from promvil_hf.phrases import PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, to_row
+from promvil_hf.records import document, plain_records
 
 
 VG_QA_TRAIN, VG_QA_VALIDATION, VG_QA_SEED = 8_000, 500, 5020  # the reference's numbers
@@ -209,12 +210,12 @@ def _parts(mixing: Mixing, asked: Iterable) -> Iterator[tuple[str, str, Converte
     if any(statements.values()):
         if mixing.coco_instances is None:
             raise ValueError("VSR has no boxes of its own: pass COCO's instances_*.json too (--coco-instances).")
-        instances = read_json(*paths_of(mixing.coco_instances))
+        instances = document(one_path(mixing.coco_instances, "COCO's instances")).whole_fields()
         for split, path in statements.items():
             if path is not None:
-                yield "vsr", split, vsr_rows(read_records(*paths_of(path)), instances)
+                yield "vsr", split, vsr_rows(plain_records(one_path(path, "VSR's statements")), instances)
     if mixing.llava is not None:
-        yield "llava", "train", llava_rows(read_records(*paths_of(mixing.llava)))
+        yield "llava", "train", llava_rows(plain_records(one_path(mixing.llava, "LLaVA's conversations")))
     if mixing.vg_qa:
         drawn = vg_qa_rows(asked, mixing.vg_qa_train, mixing.vg_qa_validation)
         for split, rows in zip(("train", "validation"), drawn, strict=True):

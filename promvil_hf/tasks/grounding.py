@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf.boxes import Box
-from promvil_hf.evaluation.benchmarks.promvil import steps_of
+from promvil_hf.compovl.compovl_rows import step_rows
 from promvil_hf.frames import Pixels
 from promvil_hf.images import as_rgb, image_size
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
@@ -36,7 +36,7 @@ def compovl_documents(dataset):
 
     def documents(record: Mapping[str, Any]) -> Iterator[tuple]:
         size = [record["width"], record["height"]]
-        for step in steps_of(record):
+        for step in step_rows(record):
             own = [step[name] for name in ("text", "level", "boxes", "evidence")]
             yield step["step_id"], record["image"], *own, size
 

@@ -5,7 +5,8 @@ import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from promvil_hf.files import paths_of, read_records
+from promvil_hf.files import one_path
+from promvil_hf.records import plain_records
 
 
 def subset(rows, max_samples: int | None = None, fraction: float | None = None, seed: int = 0):
@@ -41,7 +42,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
         return list(toy(count, seed))
     path = Path(source)
     if path.suffix in (".json", ".jsonl"):
-        return read_records(*paths_of(path))
+        return plain_records(one_path(path, "rows as JSON or JSON Lines"))
     import datasets
 
     name, _, config = source.partition(":")

@@ -16,13 +16,13 @@ from lighteval.metrics.utils.metric_utils import SampleLevelMetricGrouping
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from promvil_hf.evaluation.benchmarks.promvil import steps_of
+from promvil_hf.compovl.compovl_rows import step_rows
 from promvil_hf.tasks import grounding
 
 
 def top_expression(line, task_name=None):
     """The last step of a chain is its whole expression."""
-    step = steps_of(line)[-1]
+    step = list(step_rows(line))[-1]
     document = {**step, "id": step["step_id"], "image_size": [line["width"], line["height"]]}
     return Doc(
         task_name=task_name,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promvil_hf.inflection import plural, singular
+from promvil_hf.inflection import lemma, plural
 
 
 PAIRS = """
@@ -24,8 +24,8 @@ TABLE = [tuple(pair.split()) for pair in PAIRS.replace("\n", "|").split("|") if 
 @pytest.mark.parametrize(("one", "many"), TABLE)
 def test_each_noun_goes_to_its_plural_and_back(one, many):
     assert plural(one) == many
-    assert singular(many) == one
-    assert singular(one) == one
+    assert lemma(many) == one
+    assert lemma(one) == one
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_plural_or_a_stuff_stays(word):
 
 @pytest.mark.parametrize("word", "tennis bus dress grass this canvas jeans pants species".split())
 def test_a_final_s_that_is_no_plural_stays(word):
-    assert singular(word) == word
+    assert lemma(word) == word
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_plural_of_a_plural_is_itself(phrase):
 
 @given(WORDS)
 def test_singular_of_a_singular_is_itself(word):
-    assert singular(singular(word)) == singular(word)
+    assert lemma(lemma(word)) == lemma(word)
 
 
 def test_a_very_long_phrase_takes_linear_time():

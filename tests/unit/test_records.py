@@ -65,7 +65,7 @@ def test_a_mark_before_utf8_and_rare_line_ends_are_no_part_of_a_record(tmp_path)
         (lambda r: r.number("big"), "and it must be a finite number."),
         (lambda r: r.numbers("box", 4), "`box` is [1, 2, 'x', 4], and it must be a list of 4 finite numbers."),
         (lambda r: r.texts("box"), "`box` is [1, 2, 'x', 4], and it must be a list of texts."),
-        (lambda r: r.record("n"), "`n` is 5, and it must be an object."),
+        (lambda r: r.record("n").text("x"), "item 1, `n` cannot be read: it is 5, and it must be an object."),
         (lambda r: r.record("inner").text("x"), "file.json item 1, `inner`: `x` is 1, and it must be text."),
         (lambda r: r.records("box")[0].text("x"), "item 1, `box` 1 cannot be read: it is 1, and it must be an object."),
         (lambda r: r.identifier("flag"), "`flag` is True, and it must be an id: text or a whole number."),

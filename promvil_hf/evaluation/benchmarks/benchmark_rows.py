@@ -8,14 +8,13 @@ from.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from promvil_hf.boxes import Box
-from promvil_hf.files import read_records
 from promvil_hf.frames import ImageSize
 from promvil_hf.phrases import GroundedPhrase
 
@@ -113,11 +112,6 @@ class Benchmark:
             "files": list(self.files),
             "warnings": list(self.warnings),
         }
-
-
-def numbered_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records of a file, each with the words that say where it stands."""
-    return ((f"{path} row {number}", record) for number, record in enumerate(read_records(path), 1))
 
 
 def left_out(reasons: Iterable[str]) -> list[str]:

@@ -1,16 +1,17 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""PromViL's own files: CompoVL rows, one row per step of each chain, and its line files of prompts. Floor 2."""
+"""PromViL's own files: CompoVL rows, one row per step of each chain, and its line files of prompts."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from promvil_hf.boxes import Box
-from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out, numbered_records
+from promvil_hf.compovl.compovl_rows import step_rows
+from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, paths_of
+from promvil_hf.files import Files, one_path, paths_of
 from promvil_hf.markup import unescape
 from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain, from_row
+from promvil_hf.records import Record, read_bytes, records
 
 
 _IMAGE, _TAB = "[image]", "<tab>"
@@ -27,35 +28,17 @@ def read_compovl(files: Files, split: str = "test") -> Benchmark:
     paths = paths_of(files)
     rows, lost = [], []
     for path in paths:
-        for number, (where, record) in enumerate(numbered_records(path)):
-            if "steps" in record:
-                rows += [_step_row(record, step) for step in steps_of(record)]
-            elif "step_id" in record:
-                rows.append(_step_row(record, record))
-            elif record.get("bboxes"):
-                chain = _chain(record, where)
+        for number, record in enumerate(records(path)):
+            if record.has("steps"):
+                rows += map(_step_row, _steps_of(record))
+            elif record.has("step_id"):
+                rows.append(_step_row(record))
+            elif record.has("bboxes"):
                 prefix = f"{number}" if len(paths) == 1 else f"{path.stem}:{number}"
-                rows += _steps(chain, str(record["image_path"]), prefix)
+                rows += _steps(_chain(record), record.text("image_path"), prefix)
             else:
                 lost.append("question-answer rows without boxes")
     return Benchmark("compovl", split, "grounding", rows, paths, left_out(lost))
-
-
-def steps_of(record: Mapping) -> list[dict]:
-    """The steps of a row of the default view as rows of the steps view have them: id, text, level, boxes, evidence."""
-    return [
-        {
-            "step_id": f"{record['chain_id']}-{number}",
-            "text": step["text"],
-            "level": step["level"],
-            "boxes": step["boxes"],
-            "evidence": [
-                {"text": mention, "boxes": record["steps"][anchor]["boxes"]}
-                for anchor, mention in zip(step["anchors"], step["mentions"], strict=True)
-            ],
-        }
-        for number, step in enumerate(record["steps"])
-    ]
 
 
 def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchmark | None = None) -> Benchmark:
@@ -64,12 +47,12 @@ def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchma
     A line's id is its number, from 1. `labelled` is the benchmark the lines were made from; a line takes the truth of
     the row with its image and text, and none where several such rows disagree.
     """
-    (path,) = paths_of(files)
+    path = one_path(files, "PromViL's lines of prompts")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_bytes(path).decode("utf-8", "replace").split("\n"), 1):
         if not line.strip():
             continue
-        head, tab, prompt = line.partition(_TAB)
+        head, tab, prompt = line.rstrip("\r").partition(_TAB)
         if not tab or not head.startswith(_IMAGE):
             raise ValueError(
                 f"{path} line {number} is {line[:80]!r}: each line reads [image]PATH<tab>PROMPT, with <tab> spelled out."
@@ -87,33 +70,47 @@ def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchma
     return Benchmark("promvil_lines", name, labelled.kind, rows, files, warnings, labelled.choices_file)
 
 
-def _step_row(record: Mapping, step: Mapping) -> BenchmarkRow:
+def _steps_of(record: Record) -> list[Record]:
+    """The steps of a row of the default view, as rows of the steps view have them."""
+    try:
+        steps = list(step_rows(record.whole_fields()))
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(f"{record.where} is no chain of CompoVL: its steps cannot be read ({error!r}).") from error
+    return [Record.of(f"{record.where}, step {number}", step) for number, step in enumerate(steps)]
+
+
+def _step_row(step: Record) -> BenchmarkRow:
     return BenchmarkRow(
-        id=step["step_id"],
-        image=record["image_path"],
-        text=step["text"],
-        boxes=tuple(Box(*corners) for corners in step["boxes"]),
-        level=step["level"],
-        evidence=tuple(
-            GroundedPhrase(known["text"], [Box(*corners) for corners in known["boxes"]]) for known in step["evidence"]
-        ),
-        image_size=(record["width"], record["height"]),
+        id=step.identifier("step_id"),
+        image=step.text("image_path"),
+        text=step.text("text"),
+        boxes=_boxes(step),
+        level=step.whole("level", least=1),
+        evidence=tuple(GroundedPhrase(known.text("text"), _boxes(known)) for known in step.records("evidence")),
+        image_size=(step.whole("width", least=1), step.whole("height", least=1)),
     )
+
+
+def _boxes(record: Record) -> tuple[Box, ...]:
+    try:
+        return tuple(Box(*corners) for corners in record.get("boxes"))
+    except (TypeError, ValueError):
+        raise record.wrong(("boxes",), record.get("boxes"), "a list of boxes in fractions: x0, y0, x1, y1") from None
 
 
 def _split_of(path: Path) -> str:
     return next((name for name in ("refcocog_test", "gqa_testdev") if name in path.stem), path.stem)
 
 
-def _chain(record: dict, where: str) -> PhraseChain:
+def _chain(record: Record) -> PhraseChain:
     """Read by the wording that wrote it: PromViL's spatial-relation rows have one of their own."""
     refused = []
     for wording in (PROMVIL, PROMVIL_VSR):
         try:
-            return from_row(record, wording)
-        except (ValueError, KeyError, TypeError) as error:
+            return from_row(record.fields, wording)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             refused.append(error)
-    raise ValueError(f"{where} is no row of nested phrases: {refused[0]}") from refused[0]
+    raise ValueError(f"{record.where} is no row of nested phrases: {refused[0]}") from refused[0]
 
 
 def _steps(chain: PhraseChain, image: str, prefix: str) -> list[BenchmarkRow]:

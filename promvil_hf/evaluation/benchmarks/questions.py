@@ -1,15 +1,16 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Questions with answers: GQA, GQA-OOD, POPE, VQAv2, TextVQA, VSR and multiple choice. Floor 2: standard library only."""
+"""Questions with answers: GQA, GQA-OOD, POPE, VQAv2, TextVQA, VSR and multiple choice."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out, numbered_records
+from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, paths_of, read_json, read_records, text_field
+from promvil_hf.files import Files, one_path, paths_of
+from promvil_hf.records import Record, document, keyed, read_bytes, records, shown
 
 
 def read_gqa(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
@@ -54,16 +55,16 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
     strategies = [_strategy(path) for path in paths]
     rows = []
     for path, strategy in zip(paths, strategies, strict=True):
-        for where, record in numbered_records(path):
-            label = text_field(record, ("label", "answer"), where).strip().lower()
+        for record in records(path):
+            label = record.text("label", "answer").strip().lower()
             if label not in ("yes", "no"):
-                raise ValueError(f"{where} has the label {label!r}: POPE's labels are yes and no.")
-            row_id = text_field(record, ("question_id", "id"), where)
+                raise record.wrong(("label", "answer"), label, "yes or no")
+            row_id = record.identifier("question_id", "id")
             rows.append(
                 BenchmarkRow(
                     id=f"{strategy}/{row_id}" if len(paths) > 1 else row_id,
-                    image=text_field(record, ("image_source", "image"), where),
-                    text=text_field(record, ("text", "question"), where),
+                    image=record.identifier("image_source", "image"),
+                    text=record.text("text", "question"),
                     answers=(label,),
                     group=strategy,
                 )
@@ -82,55 +83,61 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
 def read_vqav2(files: Files, split: str | None = None) -> Benchmark:
     """VQAv2's questions file and annotations file, in any order."""
     paths = paths_of(files)
-    loaded = {path: read_json(path) for path in paths}
-    questions = [found for found in loaded.values() if isinstance(found, dict) and "questions" in found]
-    annotations = [found for found in loaded.values() if isinstance(found, dict) and "annotations" in found]
+    loaded = [document(path) for path in paths]
+    questions = [found for found in loaded if found.has("questions")]
+    annotations = [found for found in loaded if found.has("annotations")]
     if len(questions) != 1 or len(annotations) != 1 or len(paths) != 2:
         raise ValueError(
             f"You passed {', '.join(path.name for path in paths)}: VQAv2 needs its questions file (with `questions`) and "
             "its annotations file (with `annotations`). Test splits have no annotations and cannot be scored here."
         )
-    subtype = questions[0].get("data_subtype") or annotations[0].get("data_subtype") or split or "val2014"
-    people = {annotation["question_id"]: annotation for annotation in annotations[0]["annotations"]}
+    [asked], [answered] = questions, annotations
+    subtype = asked.text("data_subtype", default=None) or answered.text("data_subtype", default=None) or split or "val2014"
+    people = {annotation.identifier("question_id"): annotation for annotation in answered.records("annotations")}
     rows, lost = [], []
-    for question in questions[0]["questions"]:
-        annotation = people.get(question["question_id"])
+    for question in asked.records("questions"):
+        question_id = question.identifier("question_id")
+        annotation = people.get(question_id)
         if annotation is None:
             lost.append("a question without answers in the annotations file")
             continue
         rows.append(
             BenchmarkRow(
-                id=str(question["question_id"]),
-                image=f"COCO_{subtype}_{question['image_id']:012d}.jpg",
-                text=question["question"],
-                answers=tuple(answer["answer"] for answer in annotation["answers"]),
-                group=annotation.get("answer_type"),
+                id=question_id,
+                image=_vqa_image(question.identifier("image_id"), subtype),
+                text=question.text("question"),
+                answers=tuple(answer.text("answer") for answer in annotation.records("answers")),
+                group=annotation.text("answer_type", default=None),
             )
         )
     warnings = [*left_out(lost), size_warning("vqav2", split or subtype, len(rows))]
     return Benchmark("vqav2", split or subtype, "vqa", rows, paths, warnings)
 
 
+def _vqa_image(image_id: str, subtype: str) -> str:
+    """The picture of an image id: COCO's name for a number; other sets in this format name their pictures."""
+    if image_id.isdecimal() and len(image_id) <= 12:
+        return f"COCO_{subtype}_{int(image_id):012d}.jpg"
+    return image_id if "." in image_id else f"{image_id}.jpg"
+
+
 def read_textvqa(files: Files, split: str | None = None) -> Benchmark:
     """TextVQA's file, such as TextVQA_0.5.1_val.json."""
-    (path,) = paths_of(files)
-    loaded = read_json(path)
-    records = loaded.get("data") if isinstance(loaded, dict) else None
-    if not isinstance(records, list):
-        raise ValueError(f"{path} is not TextVQA's: it needs a list `data`.")
-    split = split or loaded.get("dataset_type") or path.stem.rpartition("_")[2]
+    path = one_path(files, "TextVQA's, such as TextVQA_0.5.1_val.json")
+    loaded = document(path)
+    split = split or loaded.text("dataset_type", default=None) or path.stem.rpartition("_")[2]
     rows = []
-    for number, record in enumerate(records, 1):
-        if not record.get("answers"):
-            raise ValueError(f"{path} question {number} has no answers: TextVQA's test split cannot be scored here.")
-        size = (record.get("image_width"), record.get("image_height"))
+    for record in loaded.records("data"):
+        if not record.get("answers", default=None):
+            raise ValueError(f"{record.where} has no answers: TextVQA's test split cannot be scored here.")
+        size = [record.whole(side, least=1, default=None) for side in ("image_width", "image_height")]
         rows.append(
             BenchmarkRow(
-                id=str(record["question_id"]),
-                image=f"{record['image_id']}.jpg",
-                text=record["question"],
-                answers=tuple(record["answers"]),
-                image_size=size if all(size) else None,
+                id=record.identifier("question_id"),
+                image=f"{record.identifier('image_id')}.jpg",
+                text=record.text("question"),
+                answers=record.texts("answers"),
+                image_size=tuple(size) if all(size) else None,
             )
         )
     return Benchmark("textvqa", split, "vqa", rows, [path], [size_warning("textvqa", split, len(rows))])
@@ -141,14 +148,11 @@ def read_vsr(files: Files, split: str | None = None) -> Benchmark:
 
     `split` is zeroshot_ or random_ with train, dev or test; it defaults to the file's name.
     """
-    (path,) = paths_of(files)
+    path = one_path(files, "VSR's, such as zeroshot_test.jsonl")
     split = split or path.stem
     rows, seen = [], Counter()
-    for where, record in numbered_records(path):
-        image, caption = text_field(record, ("image",), where), text_field(record, ("caption",), where)
-        label = record.get("label")
-        if label not in (0, 1):
-            raise ValueError(f"{where} has the label {label!r}: VSR's labels are 0 and 1.")
+    for record in records(path):
+        image, caption = record.text("image"), record.text("caption")
         name = f"{image}|{caption}"
         seen[name] += 1
         rows.append(
@@ -156,8 +160,8 @@ def read_vsr(files: Files, split: str | None = None) -> Benchmark:
                 id=name if seen[name] == 1 else f"{name}|{seen[name]}",
                 image=image,
                 text=caption,
-                answers=("true" if label else "false",),
-                group=record.get("relation"),
+                answers=("true" if record.whole("label", least=0, most=1) else "false",),
+                group=record.text("relation", default=None),
             )
         )
     return Benchmark("vsr", split, "true_false", rows, [path], [size_warning("vsr", split, len(rows))])
@@ -168,66 +172,53 @@ def read_choices(files: Files, split: str | None = None) -> Benchmark:
 
     `answer` is the index of the choice, its letter or its words. Of ScienceQA the split must be named.
     """
-    (path,) = paths_of(files)
-    name = "choice"
-    loaded = read_json(path) if path.suffix == ".json" else None
-    if isinstance(loaded, dict) and loaded and all(isinstance(problem, dict) for problem in loaded.values()):
-        name = "scienceqa"
-        splits = sorted({problem.get("split", "") for problem in loaded.values()})
-        if split not in splits:
-            raise ValueError(f"You passed split={split!r} for {path}: it has {', '.join(splits)}.")
-        records = [
-            {**problem, "id": key, "image": f"{split}/{key}/{problem['image']}" if problem.get("image") else ""}
-            for key, problem in loaded.items()
-            if problem.get("split") == split
-        ]
+    path = one_path(files, "ScienceQA's problems.json, or rows with choices")
+    if path.suffix == ".json" and read_bytes(path).lstrip()[:1] == b"{":
+        name, listed = "scienceqa", list(_science_qa(path, split))
     else:
-        records = read_records(path)
-    rows, blind = [], 0
-    for number, record in enumerate(records, 1):
-        where = f"{path} row {number}"
-        choices = tuple(map(str, record.get("choices") or ()))
-        image = str(record.get("image") or "")
-        blind += not image
-        hint = str(record.get("hint") or "").strip()
-        question = text_field(record, ("question", "text"), where)
+        name, listed = "choice", [(record.identifier("id", "question_id"), record) for record in records(path)]
+    rows = []
+    for row_id, record in listed:
+        choices = record.texts("choices", default=())
+        image = record.text("image", default="")
+        hint, question = record.text("hint", default="").strip(), record.text("question", "text")
         rows.append(
             BenchmarkRow(
-                id=text_field(record, ("id", "question_id"), where),
-                image=image,
+                id=row_id,
+                image=f"{split}/{row_id}/{image}" if image and name == "scienceqa" else image,
                 text=f"{hint}\n{question}" if hint else question,
-                answers=(str(_choice_index(record.get("answer"), choices, where)),),
+                answers=(str(_choice_index(record, choices)),),
                 choices=choices,
-                group=record.get("subject") or record.get("category"),
+                group=record.text("subject", "category", default=None),
             )
         )
+    blind = sum(not row.image for row in rows)
     warnings = [size_warning(name, split or "", len(rows))]
     if blind:
         warnings.append(f"{blind:,} of {len(rows):,} questions have no image: say whether a number includes them.")
     return Benchmark(name, split or path.stem, "choice", rows, [path], warnings)
 
 
+def _science_qa(path: Path, split: str | None) -> Iterator[tuple[str, Record]]:
+    problems = list(keyed(path))
+    splits = sorted({problem.text("split", default="") for _, problem in problems})
+    if split not in splits:
+        raise ValueError(f"You passed split={split!r} for {path}: it has {', '.join(splits)}.")
+    return ((key, problem) for key, problem in problems if problem.text("split", default="") == split)
+
+
 def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choices: Files | None) -> Benchmark:
     rows = []
     for path, group in parts:
-        questions = read_json(path)
-        if not isinstance(questions, dict) or not all(
-            isinstance(question, dict) and {"question", "answer"} <= question.keys() for question in questions.values()
-        ):
-            raise ValueError(
-                f"{path} is not a questions file of GQA: an object of questions by id, each with `question`, `answer`, "
-                "`types`, `groups` and `semantic`. Submission splits without answers cannot be scored."
-            )
-        for question_id, question in questions.items():
-            image = str(question.get("imageId", ""))
+        for question_id, question in keyed(path):
             rows.append(
                 BenchmarkRow(
-                    id=str(question_id),
-                    image=f"{image}.jpg",
-                    text=question["question"],
-                    answers=(question["answer"],),
+                    id=question_id,
+                    image=f"{question.identifier('imageId', default='')}.jpg",
+                    text=question.text("question"),
+                    answers=(question.text("answer"),),
                     group=group,
-                    record=question,
+                    record=_checked(question),
                 )
             )
     known = split if split.endswith("balanced") or name != "gqa" else f"{split}_balanced"
@@ -236,16 +227,28 @@ def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choice
     return Benchmark(name, split, "gqa", rows, [path for path, _ in parts], warnings, _choices(choices))
 
 
+def _checked(question: Record) -> Mapping[str, Any]:
+    """GQA's own row, once the fields that its metrics read are known to be right."""
+    if not isinstance(question.get("isBalanced", default=True), bool):
+        raise question.wrong(("isBalanced",), question.get("isBalanced"), "true or false")
+    types = question.record("types")
+    for name in ("structural", "semantic", "detailed"):
+        types.text(name)
+    question.record("groups").text("global", default=None)
+    for step in question.records("semantic"):
+        step.text("operation")
+        step.text("argument")
+    question.texts("entailed", default=())
+    return question.fields
+
+
 def _choices(files: Files | None) -> Mapping[str, Mapping] | None:
     if files is None:
         return None
-    (path,) = paths_of(files)
-    found = read_json(path)
-    if not isinstance(found, dict) or not all(
-        isinstance(sets, dict) and {"valid", "plausible"} <= sets.keys() for sets in found.values()
-    ):
-        raise ValueError(f"{path} is not GQA's choices file: for each question id `valid` and `plausible` answers.")
-    return found
+    path = one_path(files, "GQA's choices file")
+    return {
+        question_id: {name: list(sets.texts(name)) for name in ("valid", "plausible")} for question_id, sets in keyed(path)
+    }
 
 
 def _unfolded(paths: list[Path], pattern: str) -> list[Path]:
@@ -259,14 +262,15 @@ def _strategy(path: Path) -> str:
     return next((name for name in ("random", "popular", "adversarial") if name in path.stem), path.stem)
 
 
-def _choice_index(answer: Any, choices: tuple[str, ...], where: str) -> int:
+def _choice_index(record: Record, choices: Sequence[str]) -> int:
+    answer = record.get("answer", default=None)
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
         return answer
     if isinstance(answer, str):
         if answer in choices:
             return choices.index(answer)
-        if len(answer) == 1 and 0 <= ord(answer.upper()) - ord("A") < len(choices):
+        if len(answer) == 1 and 0 <= ord(answer.upper()[0]) - ord("A") < len(choices):
             return ord(answer.upper()) - ord("A")
-        if answer.isdecimal() and int(answer) < len(choices):
+        if answer.isdecimal() and len(answer) < 5 and int(answer) < len(choices):
             return int(answer)
-    raise ValueError(f"{where} has the answer {answer!r} to the choices {list(choices)}: none of them is it.")
+    raise record.wrong(("answer",), answer, f"one of the choices {shown(list(choices))}")

@@ -4,16 +4,17 @@
 One row per expression, as published accuracies count; its id is the sentence's own. Floor 2.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import mixed_warning, size_warning
-from promvil_hf.files import Files, paths_of, read_json, read_parquet, read_pickle
-from promvil_hf.frames import ImageSize, Pixels
+from promvil_hf.files import Files, paths_of, read_pickle
+from promvil_hf.frames import Pixels
+from promvil_hf.images import UnreadableImage, image_size
+from promvil_hf.records import Record, decoded, document, records, shown
 
 
 NAMES = ("refcoco", "refcoco+", "refcocog")
@@ -38,7 +39,7 @@ def read_refcoco(files: Files, split: str, name: str = "refcoco") -> Benchmark:
     else:
         refs, instances = _pair(paths)
         partition = refs.stem.partition("(")[2].rstrip(")")
-        objects = _ref_objects(read_pickle(refs), read_json(instances), split, refs)
+        objects = _ref_objects(read_pickle(refs), document(instances), split, refs)
     rows, lost, count = [], [], 0
     for count, found in enumerate(objects, 1):  # noqa: B007
         box = Box.clipped(*found["corners"])
@@ -48,7 +49,7 @@ def read_refcoco(files: Files, split: str, name: str = "refcoco") -> Benchmark:
         for sentence_id, text in found["sentences"]:
             rows.append(
                 BenchmarkRow(
-                    id=str(sentence_id), image=found["image"], text=text, boxes=(box,), image_size=found["image_size"]
+                    id=sentence_id, image=found["image"], text=text, boxes=(box,), image_size=found["image_size"]
                 )
             )
     expected = {"refcocog": "umd"}.get(name, "unc")
@@ -85,77 +86,69 @@ def _pair(paths: list[Path]) -> tuple[Path, Path]:
     return refs[0], instances[0]
 
 
-def _ref_objects(refs: Any, instances: Any, split: str, path: Path) -> Iterator[dict]:
-    try:
-        images = {image["id"]: image for image in instances["images"]}
-        boxes = {annotation["id"]: annotation for annotation in instances["annotations"]}
-        splits = {ref["split"] for ref in refs}
-    except (TypeError, KeyError) as error:
-        raise ValueError(
-            f"{path} and its instances.json are not RefCOCO's: a list of references with `split`, and `images` and "
-            f"`annotations` with `id` ({error!r} is missing)."
-        ) from error
+def _ref_objects(refs: Any, instances: Record, split: str, path: Path) -> Iterator[dict]:
+    if not isinstance(refs, list | tuple):
+        raise ValueError(f"{path} holds {shown(refs)}: RefCOCO's references are a list.")
+    listed = [Record.of(f"{path} item {number}", ref) for number, ref in enumerate(refs, 1)]
+    splits = {ref.text("split") for ref in listed}
     if split not in splits:
         raise ValueError(f"{path} has no split {split!r}: it has {', '.join(sorted(splits))}.")
-    for ref in refs:
-        if ref["split"] != split:
-            continue
-        yield _annotated(images[ref["image_id"]], boxes[ref["ann_id"]], ref["sentences"])
+    images = {image.whole("id"): image for image in instances.records("images")}
+    boxes = {annotation.whole("id"): annotation for annotation in instances.records("annotations")}
+    for ref in listed:
+        if ref.text("split") == split:
+            image, annotation = images.get(ref.whole("image_id")), boxes.get(ref.whole("ann_id"))
+            if image is None or annotation is None:
+                raise ValueError(f"{ref.where} names an image or an annotation that {instances.where} does not have.")
+            yield _annotated(image, annotation, ref.records("sentences"))
 
 
 def _parquet_objects(paths: list[Path]) -> Iterator[dict]:
-    for record in read_parquet(paths):
-        if "raw_image_info" in record:
-            yield _with_raw_annotations(record)
-        elif "answer" in record and "bbox" in record:
+    for record in (record for path in paths for record in records(path)):
+        if "raw_image_info" in record.fields:
+            # The box is read from the annotation itself, whose frame is known to be COCO's; copies differ in their `bbox`.
+            image, annotation = (_inner(record, name, record.get(name)) for name in ("raw_image_info", "raw_anns"))
+            sentences = record.get("sentences")
+            if not isinstance(sentences, list):
+                raise record.wrong(("sentences",), sentences, "a list")
+            yield _annotated(image, annotation, [_inner(record, "sentences", sentence) for sentence in sentences])
+        elif {"answer", "bbox"} <= record.fields.keys():
             yield _with_answers(record)
         else:
             raise ValueError(
-                f"{paths[0]} has the columns {', '.join(record)}: known are layouts with `raw_anns`, `raw_image_info` and "
-                "`sentences`, or with `answer`, `bbox` and `image`."
+                f"{record.where} has the columns {', '.join(record.fields)}: known are layouts with `raw_anns`, "
+                "`raw_image_info` and `sentences`, or with `answer`, `bbox` and `image`."
             )
 
 
-def _with_raw_annotations(record: Mapping[str, Any]) -> dict:
-    """The box is read from the annotation itself, whose frame is known to be COCO's; copies differ in their `bbox` column."""
-    return _annotated(
-        _parsed(record["raw_image_info"]), _parsed(record["raw_anns"]), map(_parsed, record["sentences"])
-    )
-
-
-def _annotated(image: Mapping, annotation: Mapping, sentences: Iterable[Mapping]) -> dict:
+def _annotated(image: Record, annotation: Record, sentences: Iterable[Record]) -> dict:
     """An object as COCO describes it."""
-    size = (image["width"], image["height"])
+    size = (image.whole("width", least=1), image.whole("height", least=1))
     return {
-        "image": image["file_name"],
+        "image": image.text("file_name"),
         "image_size": size,
-        "corners": _XYWH.corners(annotation["bbox"], size),
-        "sentences": [(sentence["sent_id"], sentence["sent"]) for sentence in sentences],
+        "corners": _XYWH.corners(annotation.numbers("bbox", 4), size),
+        "sentences": [(sentence.identifier("sent_id"), sentence.text("sent")) for sentence in sentences],
     }
 
 
-def _with_answers(record: Mapping[str, Any]) -> dict:
-    size = _image_size(record["image"])
-    sentences = record["answer"] if isinstance(record["answer"], list) else [record["answer"]]
-    name = record.get("file_name") or f"{record['question_id']}.jpg"
-    return {
-        "image": name,
-        "image_size": size,
-        "corners": _XYWH.corners(record["bbox"], size),
-        "sentences": [(f"{record['question_id']}_{place}", text) for place, text in enumerate(sentences)],
-    }
-
-
-def _parsed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _image_size(image: Any) -> ImageSize:
-    from promvil_hf.images import UnreadableImage, image_size
-
+def _with_answers(record: Record) -> dict:
     try:
-        return image_size(image)
+        size = image_size(record.get("image", default=None))
     except UnreadableImage as error:
         raise ValueError(
-            f"The column `image` holds no picture, and its size is needed to read boxes in pixels ({error})."
+            f"{record.where}: the column `image` holds no picture, and its size is needed to read boxes in pixels ({error})."
         ) from error
+    question_id = record.identifier("question_id")
+    sentences = record.texts("answer") if isinstance(record.get("answer"), list) else (record.text("answer"),)
+    return {
+        "image": record.text("file_name", default=f"{question_id}.jpg"),
+        "image_size": size,
+        "corners": _XYWH.corners(record.numbers("bbox", 4), size),
+        "sentences": [(f"{question_id}_{place}", text) for place, text in enumerate(sentences)],
+    }
+
+
+def _inner(record: Record, name: str, value: Any) -> Record:
+    """An object of a column, which some copies hold as JSON."""
+    return Record.of(f"{record.where}, `{name}`", decoded(value) if isinstance(value, str) else value)

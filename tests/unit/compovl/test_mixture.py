@@ -6,8 +6,8 @@ import pytest
 from promvil_hf.compovl.leakage import Leakage
 from promvil_hf.compovl.mixture import Mixing, llava_rows, mix, qa_row, vg_qa_rows, vsr_rows
 from promvil_hf.compovl.visual_genome_records import Image, Question
-from promvil_hf.files import read_records
 from promvil_hf.jobs import Rejected
+from promvil_hf.records import plain_records
 
 
 INSTANCES = {
@@ -63,7 +63,7 @@ def test_a_vsr_statement_that_cannot_be_used_says_why(change, reason):
 
 
 def test_real_vsr_rows_are_all_told(shared_data):
-    rows = read_records(shared_data / "vsr" / "zeroshot_dev.jsonl")
+    rows = plain_records(shared_data / "vsr" / "zeroshot_dev.jsonl")
     converted = list(vsr_rows(rows, {"images": [], "annotations": [], "categories": []}))
     assert len(converted) == len(rows)
     assert {found.reason for _, found in converted} == {"statement is false", "image has no instances"}
@@ -101,7 +101,7 @@ def test_a_conversation_becomes_one_row_a_turn_and_no_tag_gets_through():
 
 
 def test_real_llava_rows_convert(shared_data):
-    rows = read_records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl")
+    rows = plain_records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl")
     assert all(isinstance(own, dict) for _, own in llava_rows(rows)) and len(list(llava_rows(rows))) == 90
 
 
@@ -126,7 +126,7 @@ def test_files_that_are_no_rows_are_refused(tmp_path):
         return mix(Mixing(**parts), (), Leakage(), tmp_path)
 
     path = tmp_path / "rows.json"
-    for content, sentence in (("{", "neither a JSON array nor JSON Lines"), ("[1]", "holds something else than objects")):
+    for content, sentence in (("{", "line 1 cannot be read: it is not JSON"), ("[1]", "item 1 cannot be read: it is 1")):
         path.write_text(content)
         with pytest.raises(ValueError, match=sentence):
             mixed(llava=path)

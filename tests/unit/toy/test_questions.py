@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from promvil_hf.inflection import singular
+from promvil_hf.inflection import lemma
 from promvil_hf.masks import decode
 from promvil_hf.toy.gqa import gqa_questions, visual_genome_questions
 from promvil_hf.toy.questions import POPE_KINDS, conversation, pope_questions
@@ -225,7 +225,7 @@ def test_conversations_answer_truly():
                 thing = the(view, re.search(r"(the .+)\?", question.replace("the pattern of ", ""))[1])[1]
                 assert thing.words == set(match[1].split())
             elif match := re.fullmatch(r"There (?:is|are) (\w+) (\w+)\.", answer):
-                assert len(view.named([singular(match[2])])) == NUMBERS[match[1]]
+                assert len(view.named([lemma(match[2])])) == NUMBERS[match[1]]
             elif match := re.fullmatch(r"It is holding an? (.+)\.", answer):
                 robot = the(view, re.search(r"(the .+) doing", question)[1])[0]
                 assert any(view.holds(robot, "holding", k) for k in view.denotation(match[1]))
@@ -266,7 +266,7 @@ def test_key_expressions_are_words_of_their_turn_and_fit_the_objects_they_name()
             assert key.text in talk.turns[key.turn][1]
             words = key.text.split()
             if words[0] in NUMBERS:
-                assert set(key.object_ids) == view.named([singular(words[1])])
+                assert set(key.object_ids) == view.named([lemma(words[1])])
             else:
                 assert set(key.object_ids) <= view.denotation(key.text)
         for question in gqa_questions(one):
@@ -305,7 +305,7 @@ def test_visual_genome_answers_end_with_a_period_and_are_true():
             if match := re.fullmatch(r"What color is (the .+)\?", question):
                 assert answer[:-1].lower() in the(view, match[1])[1].words
             elif match := re.fullmatch(r"How many (\w+) are there\?", question):
-                assert len(view.named([singular(match[1])])) == NUMBERS[answer[:-1].lower()]
+                assert len(view.named([lemma(match[1])])) == NUMBERS[answer[:-1].lower()]
 
 
 def test_training_questions_never_speak_of_pairs_held_out():

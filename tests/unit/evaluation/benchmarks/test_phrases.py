@@ -73,7 +73,7 @@ def test_compovl_rows_become_one_row_per_step_with_level_and_evidence(tmp_path):
     assert found.warnings == ("1 rows left out: question-answer rows without boxes.",)
     assert [row.boxes for row in found.rows[:2]] == [step.target.boxes for step in CHAIN.steps]
     assert read_compovl(parquet(tmp_path / "rows.parquet", [rows[0]])).rows == found.rows[:2]
-    with pytest.raises(ValueError, match="row 1 is no row of nested phrases"):
+    with pytest.raises(ValueError, match="line 1 is no row of nested phrases"):
         read_compovl(write(tmp_path / "bad.jsonl", lines(rows[0] | {"text": ["<grounding>nothing"] * 3})))
 
 

@@ -28,7 +28,7 @@ def test_gqa_is_read_with_choices_and_from_several_files(tmp_path):
     assert found.warnings[0].startswith("gqa testdev_balanced has 1 balanced questions here, 12,578")
     more = write(tmp_path / "more.json", {"q3": gqa_question()})
     assert [row.id for row in read("gqa", [path, more]).rows] == ["q1", "q2", "q3"]
-    with pytest.raises(ValueError, match="not GQA's choices file"):
+    with pytest.raises(ValueError, match="q1 has no `valid`"):
         read("gqa", path, choices=path)
     with pytest.raises(ValueError, match="only gqa and gqa_ood have one"):
         read("pope", path, choices=choices)
@@ -65,9 +65,9 @@ def test_pope_is_read_from_json_lines_under_a_json_name_an_array_and_parquet(tmp
     both = read("pope", tmp_path / "array")
     assert len(both.rows) == 7 and both.rows[0].id == "popular/1" and both.split == "popular+random"
     assert any("POPE is balanced" in warning for warning in both.warnings)
-    with pytest.raises(ValueError, match="row 1 has the label 'maybe'"):
+    with pytest.raises(ValueError, match="line 1: `label` is 'maybe', and it must be yes or no"):
         read("pope", write(tmp_path / "x.json", lines(rows[0] | {"label": "maybe"})))
-    with pytest.raises(ValueError, match="neither a JSON array nor JSON Lines: line 2"):
+    with pytest.raises(ValueError, match="line 2 cannot be read: it is not JSON"):
         read("pope", write(tmp_path / "y.json", json.dumps(rows[0]) + "\nnot json"))
 
 
@@ -133,5 +133,5 @@ def test_textvqa_vsr_and_choices(tmp_path):
     for answer in (1, "B", "b", "1", "b"):
         other = read("choice", write(tmp_path / "c.jsonl", lines({"id": 1, **problem, "answer": answer})))
         assert other.rows[0].answers == ("1",)
-    with pytest.raises(ValueError, match="none of them is it"):
+    with pytest.raises(ValueError, match="`answer` is 'z', and it must be one of the choices"):
         read("choice", write(tmp_path / "c.jsonl", lines({"id": 1, **problem, "answer": "z"})))
