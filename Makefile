@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+WORKERS ?= 2
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
@@ -17,8 +18,8 @@ demo: $(READY)  ## both methods on a toy world in five minutes, ending in one HT
 studies: $(READY)  ## every study of studies/, resumed where it stopped; writes its result, plot and numbers
 	$(RUN) -m studies all --workers 2
 
-test: $(READY)  ## the default suite
-	$(RUN) -m pytest
+test: $(READY)  ## the default suite, in WORKERS processes
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(READY)  ## the tests marked slow
 	$(RUN) -m pytest -m slow --timeout=3600

@@ -106,7 +106,7 @@ from pathlib import Path
 from studies.cells import Cell, run
 from tests.studies.counted import count
 
-cells = [Cell(count, {"log": sys.argv[1], "number": number, "seconds": 120}) for number in (1, 2, 3)]
+cells = [Cell(count, {"log": sys.argv[1], "number": number, "seconds": 3600}) for number in (1, 2, 3)]
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, such as a test run, ignore it
     run(cells, Path(sys.argv[2]), workers=2, progress=False)
@@ -121,11 +121,11 @@ def test_an_interrupt_that_only_the_parent_hears_ends_the_workers_too(tmp_path, 
     command = [sys.executable, str(script), str(log), str(tmp_path / "store")]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root}, stderr=subprocess.DEVNULL) as process:
         try:
-            until = time.monotonic() + 60
-            while len(lines(log)) < 2 and time.monotonic() < until:
+            while len(lines(log)) < 2:
+                assert process.poll() is None
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) not in (0, None)
+            assert process.wait() != 0
         finally:
             process.kill()
     assert len(lines(log)) == 2

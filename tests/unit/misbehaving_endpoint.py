@@ -41,6 +41,7 @@ class MisbehavingEndpoint:
         self.default: list[str] = []
         self.takes_response_format = True
         self.delay = 0.0
+        self.gate: threading.Semaphore | None = None  # as many requests are acted on as it is let
         self.usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
         self.lock = threading.Lock()
         self.requests = Counter()
@@ -113,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if told.delay:
                 time.sleep(told.delay)
+            if told.gate:
+                told.gate.acquire()
             self.act(act, prompt, body)
         except (BrokenPipeError, ConnectionResetError):
             pass

@@ -1,6 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A server on 127.0.0.1 that misbehaves on purpose, and endpoints that ask it."""
 
+import threading
+
 import pytest
 
 from promvil_hf.endpoint import Endpoint
@@ -35,3 +37,18 @@ def endpoint(server, tmp_path):
         return Endpoint(**{**given, **settings})
 
     return make
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The pauses of this thread up to 10 s, which are noted and not waited out. A longer timeout is no pause."""
+    noted, own, wait = [], threading.get_ident(), threading.Event.wait
+
+    def note(self, timeout=None):
+        if threading.get_ident() != own or not timeout or timeout > 10:
+            return wait(self, timeout)
+        noted.append(timeout)
+        return self.is_set()
+
+    monkeypatch.setattr(threading.Event, "wait", note)
+    return noted

@@ -89,10 +89,10 @@ def test_a_silent_server_is_given_up_after_the_timeout(server, endpoint):
     server.default = ["hang"] * 2
     started = time.monotonic()
     result = endpoint(timeout=0.15, attempts=2).ask([user("q")])
-    assert result.reason == "timed out"
+    assert result.reason == "timed out" and result.requests == 2
     assert "0.15 s" in result.detail
-    assert 0.3 <= time.monotonic() - started < 2
-    assert endpoint(timeout=2.0).ask([user("q")]).text == misbehaving.GOOD
+    assert time.monotonic() - started >= 0.3
+    assert endpoint(timeout=60.0).ask([user("q")]).text == misbehaving.GOOD
 
 
 def test_a_closed_port_is_a_failed_connection(endpoint):
@@ -166,9 +166,9 @@ def test_an_object_inside_an_unfinished_or_unfitting_one_is_no_answer():
     "text", ["[" * 100_000, "{" * 100_000, '{"a":' * 50_000, '["' * 50_000, "[]" * 50_000, '{"' + '\\"' * 90_000]
 )
 def test_brackets_without_end_are_read_in_linear_time(text):
-    started = time.monotonic()
+    started = time.thread_time()
     assert isinstance(read_structured(text, Phrases), Rejected)
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 10  # squared, it would be minutes
 
 
 def test_a_schema_complaint_names_the_fields():

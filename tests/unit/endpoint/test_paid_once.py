@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -131,19 +132,20 @@ class Phrases(BaseModel):
     phrases: list[str]
     count: int
 
-endpoint = Endpoint(sys.argv[1], "tiny", cache_dir=sys.argv[2], concurrency=3, first_wait=0.01, timeout=5)
+endpoint = Endpoint(sys.argv[1], "tiny", cache_dir=sys.argv[2], concurrency=3, first_wait=0.01, timeout=60)
 for key, result in endpoint.ask_all(Request(i, [user(f"q{i}")], Phrases) for i in range(60)):
     print(key, result.value.count, flush=True)
 """
 
 
 def test_a_killed_run_resumes_and_buys_nothing_twice(server, tmp_path):
-    server.delay = 0.01
+    server.gate = threading.Semaphore(0)  # so that no run is at its end before it is killed
     server.default = ["half json"]
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     cache = tmp_path / "answers"
     command = [sys.executable, "-c", CHILD, server.url, str(cache)]
-    for enough in (20, 50):
+    for enough, let in ((20, 20), (50, 30)):
+        server.gate.release(let)
         child = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE)
         while sum(server.answered.values()) < enough:
             assert child.poll() is None
@@ -152,6 +154,7 @@ def test_a_killed_run_resumes_and_buys_nothing_twice(server, tmp_path):
         child.communicate()
         kept = sum(len(json.loads(path.read_text())["answers"]) for path in cache.rglob("*.json"))
         assert kept >= enough - 6  # at most the requests under way are lost, and no file is half written
+    server.gate.release(1000)
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{i} 2" for i in range(60)]
     bought = sum(len(json.loads(path.read_text())["answers"]) for path in cache.rglob("*.json"))
