@@ -3,6 +3,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,13 @@ def no_request_leaves_this_machine(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def threads_of_torch_stay():
+    """A command may set them for its whole process, which here goes on with other tests."""
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_num_threads()
+    yield
+    if torch and torch.get_num_threads() != before:
+        torch.set_num_threads(before)

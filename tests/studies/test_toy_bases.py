@@ -315,5 +315,5 @@ def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, few_s
 
 
 def test_a_folder_without_a_tower_is_refused(tmp_path, capsys):
-    assert main(["llava", "--out", str(tmp_path / "none"), "--tower", str(tmp_path / "nothing")]) == 2
+    assert main(["llava", "--out", str(tmp_path / "none"), "--tower", str(tmp_path / "nothing"), "--threads", "1"]) == 2
     assert "pass the --out folder of a run that trained a tower" in capsys.readouterr().err
