@@ -211,6 +211,8 @@ def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choice
     rows = []
     for path, group in parts:
         for question_id, question in keyed(path):
+            if not question.get("answer", default=None):
+                raise ValueError(f"{question.where} has no `answer`. Submission splits without answers cannot be scored.")
             rows.append(
                 BenchmarkRow(
                     id=question_id,
