@@ -7,8 +7,6 @@ makes tens of millions of them and these are some five times cheaper. Floor 2: m
 
 import msgspec
 
-from promvil_hf.boxes import Box
-
 
 Corners = tuple[float, float, float, float]
 
@@ -20,10 +18,6 @@ class Thing(msgspec.Struct, frozen=True, gc=False):
     names: tuple[str, ...]
     xyxy: Corners
     attributes: tuple[str, ...] = ()
-
-    @property
-    def box(self) -> Box:
-        return Box(*self.xyxy)
 
 
 class Relation(msgspec.Struct, frozen=True, gc=False):

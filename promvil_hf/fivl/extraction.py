@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from promvil_hf.fivl.conversation_sources import SourceRow
 from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.images import UnreadableImage
@@ -26,6 +24,7 @@ from promvil_hf.nesting.chunks import STARTS_CHUNK, read_chunk
 from promvil_hf.nesting.lexicon import DETERMINERS, IMAGE_WORDS, NUMBERS, POSSESSIVES
 from promvil_hf.nesting.tags import NOUN, tag
 from promvil_hf.nesting.tokens import tokenize
+from promvil_hf.records import plain_records
 
 
 if TYPE_CHECKING:
@@ -337,16 +336,14 @@ def given(path: str | os.PathLike, separator: str = ":::") -> Annotator:
     """Read proposals from a file: FiVL's own records of `id`, `question`, `answer` and `prompts` joined by `:::`, or
     records with a list `prompts`. Turns are matched by the exact question and answer, since ids repeat.
     """
-    data = Path(path).read_bytes()
+    by_turn: dict[tuple[str, str], list[str]] = {}
     try:
-        records = msgspec.json.decode(data) if data.lstrip()[:1] == b"[" else list(map(_decoded, data.splitlines()))
-        by_turn: dict[tuple[str, str], list[str]] = {}
-        for record in filter(None, records):
+        for record in plain_records(path):
             prompts = record["prompts"]
             prompts = prompts.split(separator) if isinstance(prompts, str) else prompts
             turn = (record["question"].replace("<image>", "").strip(), record["answer"])
             by_turn.setdefault(turn, []).extend(map(str, prompts))
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         told = f"a record lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
             f"You passed {path} as given key expressions, and it cannot be read ({told}): it holds records of question, "
@@ -359,7 +356,3 @@ def given(path: str | os.PathLike, separator: str = ":::") -> Annotator:
         return [missing if proposals is None else tuple(dict.fromkeys(proposals)) for proposals in found]
 
     return annotator
-
-
-def _decoded(line: bytes) -> dict | None:
-    return msgspec.json.decode(line) if line.strip() else None

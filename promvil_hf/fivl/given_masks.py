@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from PIL import Image
 
 from promvil_hf import masks
@@ -16,6 +15,7 @@ from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Rle
+from promvil_hf.records import plain_records
 
 
 def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> MaskAnnotator:
@@ -25,40 +25,33 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
     suffix. Texts are compared without case, articles and surplus blanks; records of one picture and text are joined.
     """
     places: dict[tuple[str, str], list[dict]] = {}
-    for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, record in enumerate(plain_records(path), 1):
         try:
-            record = msgspec.json.decode(line)
             name = str(record["image"]) if "image" in record else str(record["image_id"])
             places.setdefault((name, _plain(record["text"])), []).append(
                 {"mask": record.get("mask"), "boxes": record.get("boxes", ())}
             )
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        except (KeyError, AttributeError) as error:
             told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(
-                f"You passed {path} as given masks, and line {number} cannot be read ({told}): a record has image or "
+                f"You passed {path} as given masks, and record {number} cannot be read ({told}): a record has image or "
                 "image_id, text, and mask or boxes."
             ) from error
 
-    def annotator(items: Sequence[ImagePhrases]) -> list[tuple[Located | Rejected, ...] | Rejected]:
-        results: list[tuple[Located | Rejected, ...] | Rejected] = []
-        for item in items:
-            try:
-                size = image_size(item.image)
-            except UnreadableImage as error:
-                results.append(rejected_image(item.image, error))
-                continue
-            names = list(_names(item.image, images))
-            located = []
-            for phrase in item.phrases:
-                keys = ((name, _plain(phrase)) for name in names)
-                records = next((places[key] for key in keys if key in places), None)
-                located.append(Rejected("not given", phrase) if records is None else _joined(records, size))
-            results.append(tuple(located))
-        return results
+    def located(item: ImagePhrases) -> tuple[Located | Rejected, ...] | Rejected:
+        try:
+            size = image_size(item.image)
+        except UnreadableImage as error:
+            return rejected_image(item.image, error)
+        names = list(_names(item.image, images))
+        found = []
+        for phrase in item.phrases:
+            keys = ((name, _plain(phrase)) for name in names)
+            records = next((places[key] for key in keys if key in places), None)
+            found.append(Rejected("not given", phrase) if records is None else _joined(records, size))
+        return tuple(found)
 
-    return annotator
+    return lambda items: [located(item) for item in items]
 
 
 def _joined(records: Sequence[dict], size: tuple[int, int]) -> Located | Rejected:
