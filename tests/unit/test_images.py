@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from promvil_hf.compovl.compovl_publish import embedded as embedded_in_compovl
 from promvil_hf.endpoint.messages import image_part
-from promvil_hf.evaluation.benchmarks.refcoco import _image_size
+from promvil_hf.evaluation.benchmarks.refcoco import _with_answers
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.fivl import given_masks, masking
 from promvil_hf.fivl.fivl_build import image_of
-from promvil_hf.fivl.fivl_publish import embedded as embedded_in_fivl
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
 from promvil_hf.images import UnreadableImage, as_rgb, image_bytes, image_size, read_image, upright_size
 from promvil_hf.pages.figures import figure
+from promvil_hf.publishing import image_to_embed
+from promvil_hf.records import Record
 from promvil_hf.tasks.grounding import picture as shown_in_tasks
 
 
@@ -93,8 +93,7 @@ READERS = {
     "tasks": lambda path: shown_in_tasks({"image": Image.open(path)})[0],
     "messages": in_message,
     "pages": on_page,
-    "embedded in FiVL": lambda path: decoded(embedded_in_fivl(path.parent, path.name)),
-    "embedded in CompoVL": lambda path: decoded(embedded_in_compovl(path.parent, path.name)),
+    "embedded in rows": lambda path: decoded(image_to_embed(path, "its name")["bytes"]),
     "models": lambda path: as_rgb(Image.open(path)),
 }
 
@@ -123,12 +122,13 @@ def test_every_size_is_that_of_the_upright_picture(name, tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(STORED[name])
     expected = read_image(path).size
+    of_refcoco = {"image": {"bytes": STORED[name]}, "question_id": 1, "answer": "cup", "bbox": [0, 0, 9, 9]}
     sizes = {
         "file": image_size(path),
         "bytes": image_size(STORED[name]),
         "open": upright_size(Image.open(path)),
         "evaluation": Pictures(tmp_path).size(path.name),
-        "RefCOCO": _image_size({"bytes": STORED[name]}),
+        "RefCOCO": _with_answers(Record("a row", of_refcoco))["image_size"],
     }
     assert sizes == dict.fromkeys(sizes, expected)
     given = tmp_path / "given.jsonl"

@@ -3,7 +3,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promvil_hf.records import RecordError, decoded, document, keyed, lines, records, shown, split
@@ -111,16 +111,18 @@ def test_a_document_is_one_object(tmp_path):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(JSON), st.sampled_from([None, 1]), st.booleans())
 def test_splitting_a_list_gives_its_elements(values, indent, ascii_only):
     data = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     assert [json.loads(data[start:end]) for _, start, end in split(data)] == values
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON))
 def test_splitting_an_object_gives_its_elements_by_key(values):
     data = json.dumps(values).encode()
