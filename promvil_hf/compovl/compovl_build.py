@@ -20,51 +20,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from promvil_hf import __version__
-from promvil_hf.compovl.compose import DEFAULT, Composing
-from promvil_hf.compovl.compose_images import KeptImages, Writer, compose_images, describe, hash_of
+from promvil_hf.compovl.compose_images import KeptImages, compose_images, describe, hash_of
 from promvil_hf.compovl.compovl_report import tell
-from promvil_hf.compovl.compovl_rows import VIEWS, Splitting
-from promvil_hf.compovl.leakage import LeakageList
-from promvil_hf.compovl.mixture import Mixing
+from promvil_hf.compovl.compovl_settings import USUAL, CompoVLSettings
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.compovl.visual_genome_files import graph_files
 from promvil_hf.job_terms import TERMS, Terms
 from promvil_hf.jobs import JobReport
-
-
-@dataclass(frozen=True, slots=True)
-class CompoVLSettings:
-    """What a build makes.
-
-    Args:
-        composing: How expressions are composed.
-        splitting: How images are divided into splits.
-        mixing: Other parts of PromViL's training data.
-        release: Refuse Visual Genome files of another release.
-        leakage: Lists of images that are left out before the splits are drawn.
-        limit: Only the first images.
-        writer: Words the expressions; None keeps the grammar's wording.
-        writer_name: What the report calls the writer.
-        embed_images: Folder of the photographs; None: rows refer to them.
-        views: Which of the three views are written.
-    """
-
-    composing: Composing = DEFAULT
-    splitting: Splitting = Splitting()
-    mixing: Mixing = Mixing()
-    release: str | None = None
-    leakage: tuple[LeakageList, ...] = ()
-    limit: int | None = None
-    writer: Writer | None = None
-    writer_name: str = "grammar"
-    embed_images: str | os.PathLike | None = None
-    views: tuple[str, ...] = tuple(VIEWS)
-
-    def __post_init__(self):
-        if not self.views or set(self.views) - set(VIEWS):
-            raise ValueError(f"You passed views={self.views}: choose from {', '.join(VIEWS)}.")
-        if self.embed_images is not None and not Path(self.embed_images).is_dir():
-            raise ValueError(f"You asked to embed the images of {self.embed_images}, and there is no such folder.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +44,7 @@ class Built:
 def build(
     vg: str | os.PathLike,
     out: str | os.PathLike,
-    settings: CompoVLSettings = CompoVLSettings(),
+    settings: CompoVLSettings = USUAL,
     terms: Terms = TERMS,
 ) -> Built:
     """Compose every image of the Visual Genome folder `vg` into `out`, split it, and write it as Parquet.
@@ -104,7 +66,7 @@ def build(
 def compose_only(
     vg: str | os.PathLike,
     out: str | os.PathLike,
-    settings: CompoVLSettings = CompoVLSettings(),
+    settings: CompoVLSettings = USUAL,
     terms: Terms = TERMS,
 ) -> JobReport:
     """The first half of `build`: the composed images in `out/work`, without splits and Parquet."""

@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import datasets
 from datasets import Features, List, Value
@@ -33,6 +32,7 @@ from promvil_hf.compovl.compovl_rows import (
     splits_of,
     step_rows,
 )
+from promvil_hf.compovl.compovl_settings import CompoVLSettings
 from promvil_hf.compovl.mixture import mix
 from promvil_hf.files import write_json
 from promvil_hf.publishing import (
@@ -43,10 +43,6 @@ from promvil_hf.publishing import (
     upload,
     write_parquet,
 )
-
-
-if TYPE_CHECKING:
-    from promvil_hf.compovl.compovl_build import CompoVLSettings
 
 
 VERSION = datasets.Version("1.0.0")
@@ -196,7 +192,7 @@ class CompoVL(datasets.GeneratorBasedBuilder):
 # --- from a build to a folder that can be published -----------------------------------------------
 
 
-def publish(out: Path, images: KeptImages, settings: "CompoVLSettings", workers: int, made_from: str) -> dict:
+def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: int, made_from: str) -> dict:
     """Write rejects, Parquet, card and report of a build whose images are composed. Gives the report."""
     with replacement(out, (*FOLDERS.values(), "rejects.jsonl", "README.md")) as draft:
         parts = parts_of(out / "work")
@@ -224,7 +220,7 @@ def _held_out(parts: list[str], splitting: Splitting) -> Held:
 
 
 def _views(
-    draft: Path, parts: list[str], settings: "CompoVLSettings", held: Held, mixed: dict[str, list[str]], workers: int
+    draft: Path, parts: list[str], settings: CompoVLSettings, held: Held, mixed: dict[str, list[str]], workers: int
 ) -> dict[str, datasets.DatasetInfo]:
     scratch, infos = draft / "scratch", {}
     write_json(scratch / "held_out.json", sorted(held.chosen))

@@ -6,17 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from promvil_hf.compovl.compose_images import KeptImages
 from promvil_hf.compovl.compovl_rows import Held, ImageRow, Splitting, image_rows, splits_of
+from promvil_hf.compovl.compovl_settings import CompoVLSettings
 from promvil_hf.compovl.scene_graph import Broken
-
-
-if TYPE_CHECKING:
-    from promvil_hf.compovl.compovl_build import CompoVLSettings
 
 
 class Counted:
@@ -46,7 +42,7 @@ class Counted:
                 self.boxes.update(len(step.boxes) for step in chain.steps if step.level == 1)
 
 
-def count(parts: Sequence[str], images: KeptImages, settings: "CompoVLSettings", held: Held, rejects: Path) -> dict:
+def count(parts: Sequence[str], images: KeptImages, settings: CompoVLSettings, held: Held, rejects: Path) -> dict:
     """One pass over the shards of a build: the counts of everything, and a line in `rejects` for each broken record."""
     counted = Counted(settings.splitting, held)
     with open(rejects, "w", encoding="utf-8") as file:
