@@ -46,8 +46,7 @@ def fine_tune(
     """A checkpoint in `folder`, whole or a LoRA adapter, by the trainer that trains real ones. Goes on where it was cut."""
     from promvil_hf.backends.lora_scopes import WITH_PROJECTOR
     from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
-    from promvil_hf.training.adapters import frozen_vision, lora
-    from promvil_hf.training.arguments import AdapterArguments
+    from promvil_hf.training.adapters import AdapterArguments, frozen_vision, lora
     from promvil_hf.training.fivl_config import FiVLConfig
     from promvil_hf.training.fivl_trainer import FiVLTrainer
 

@@ -64,7 +64,8 @@ class GroundingBackend(Protocol):
 
 
 def unwrapped(model: Any) -> Any:
-    """The model inside a PEFT wrapper, adapter layers included; any other model as it is."""
+    """The model inside DDP and PEFT, adapter layers included; any other model as it is."""
+    model = getattr(model, "module", model)
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

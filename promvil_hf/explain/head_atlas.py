@@ -1,9 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The head atlas as a value: scores of all heads, the null they are held against, and which of them pass.
 
-A head's own p-value counts shuffles in which that head does as well; `p_family` counts those in which *any* head does
-(maximum statistic, each head in units of its own null), so that at level 0.05 one atlas in twenty names a head that
-looks at nothing. Floor 4, though it needs numpy only: an atlas is read without torch.
+A head's own p-value counts shuffles in which that head does as well; `p_family` counts those in which *any* head does, so
+that at level 0.05 one atlas in twenty names a head that looks at nothing (`promvil_hf.metrics.significance`). An atlas is
+read without torch.
 """
 
 from collections.abc import Mapping
@@ -81,34 +81,6 @@ class HeadAtlas:
             settings=record["settings"],
             image_ids=tuple(record["image_ids"]),
         )
-
-
-def p_values(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One-sided p-values of heads (heads,) against shuffles (shuffles, heads): of each head alone, and of the family.
-
-    The observed row counts as one more shuffle everywhere, as it would if nothing were to be found: so no p-value is 0,
-    and the family's error is exact. A head without a score, or one that no shuffle moves, has p = 1.
-    """
-    rows = np.concatenate([observed[None], null])
-    known = np.isfinite(rows).all(0)
-    safe = np.where(known, rows, 0.0)
-    spread = safe.std(0)
-    moving = known & (spread > 1e-12)
-    units = np.divide(safe - safe.mean(0), spread, out=np.full(rows.shape, -np.inf), where=moving)
-    most = units.max(1)
-    slack = 1e-9
-    alone = np.where(moving, (units >= units[0] - slack).mean(0), 1.0)
-    family = np.where(moving, (most[:, None] >= units[0] - slack).mean(0), 1.0)
-    return alone, family
-
-
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """q-values: the false discovery rate at which each of these p-values would just be let through."""
-    order = np.argsort(p)
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q
 
 
 def _plain(values: np.ndarray):

@@ -25,11 +25,12 @@ from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
 from promvil_hf.explain.attention_rows import Wanted, stream_attention_rows
-from promvil_hf.explain.head_atlas import HeadAtlas, benjamini_hochberg, p_values
+from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.frames import ImageSize
 from promvil_hf.key_expressions import KeyExpression, Rle
 from promvil_hf.metrics.rank_correlation import Ranked
+from promvil_hf.metrics.significance import benjamini_hochberg, p_values
 
 
 NULLS = {

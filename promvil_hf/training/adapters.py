@@ -1,13 +1,40 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Adapters of models that are trained: configured, put on, taken off, counted. peft is imported when it is needed."""
+"""Adapters of models that are trained: their arguments, put on, counted. peft is imported when it is needed."""
 
 import re
+from dataclasses import dataclass
 
 from torch import nn
 
 from promvil_hf.backends.families import PROJECTORS
-from promvil_hf.backends.lora_scopes import WITH_PROJECTOR, lora_config, tower_of, trainable_by_tower
-from promvil_hf.training.arguments import AdapterArguments
+from promvil_hf.backends.lora_scopes import SCOPES, WITH_PROJECTOR, lora_config, tower_of, trainable_by_tower
+from promvil_hf.training.option import one_of, option
+
+
+TUNED = ("lora", "full")
+
+
+@dataclass
+class AdapterArguments:
+    """What of the model is trained."""
+
+    tune: str = option("lora", "lora: adapters in the layers of lora_scope; full: all of the model.", TUNED)
+    tune_vision: bool = option(False, "full: also train the vision tower (FiVL: frozen).")
+    lora_scope: str = option(
+        "reference",
+        f"Which layers LoRA adapts: {', '.join(SCOPES)}. PromViL: reference, in both towers. LLaVA's own recipe: "
+        "text_and_projector, the projector trained whole, or by LoRA if it is quantised.",
+    )
+    lora_targets: str | None = option(
+        None, "Regular expression of the adapted layers' names, in place of those of lora_scope."
+    )
+    lora_r: int = option(64, "Rank (PromViL: 64; LLaVA's own LoRA recipe: 128).")
+    lora_alpha: float = option(32.0, "Scaling (PromViL: 32; LLaVA: 256).")
+    lora_dropout: float = option(0.1, "Dropout before the adapter (PromViL: 0.1; LLaVA: 0.05).")
+
+    def __post_init__(self):
+        one_of("tune", self.tune, TUNED)
+        one_of("lora_scope", self.lora_scope, tuple(SCOPES))
 
 
 def lora(arguments: AdapterArguments, model, **options):
@@ -32,12 +59,6 @@ def lora(arguments: AdapterArguments, model, **options):
         else:
             config.modules_to_save = sorted({name.rpartition(".")[2] for name in projector}) or None
     return config
-
-
-def unwrapped(model):
-    """The model itself inside DDP and PEFT."""
-    model = getattr(model, "module", model)
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def with_lora(model, config):

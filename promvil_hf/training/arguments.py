@@ -1,5 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What a training command is told about model, adapter, rows and run, beside the options of its trainer; and the parser.
+"""What a training command is told about model, rows and run, beside the options of its trainer; and the parser.
+
+What it is told about the adapter stands in `promvil_hf.training.adapters`.
 
 Defaults of a method are given to `parse`. trl is used for its parser alone.
 """
@@ -13,14 +15,12 @@ from typing import Any
 import yaml
 
 from promvil_hf.backends.loading import QUANTIZATIONS
-from promvil_hf.backends.lora_scopes import SCOPES
 from promvil_hf.spelling import unknown_option
-from promvil_hf.training.option import option
+from promvil_hf.training.option import one_of, option
 from promvil_hf.training.row_sources import subset
 
 
 DTYPES = ("float32", "bfloat16", "float16", "auto")
-TUNED = ("lora", "full")
 TRACKERS = ("trackio", "tensorboard", "wandb", "mlflow", "comet_ml", "clearml", "swanlab", "codecarbon", "dvclive")  # pip's names
 
 
@@ -36,31 +36,8 @@ class ModelArguments:
     pad_images: bool = option(False, "LLaVA-1.5 alone: pad pictures to a square as its training code, in place of cropping.")
 
     def __post_init__(self):
-        _one_of("dtype", self.dtype, DTYPES)
-        _one_of("quantize", self.quantize, (None, *QUANTIZATIONS))
-
-
-@dataclass
-class AdapterArguments:
-    """What of the model is trained."""
-
-    tune: str = option("lora", "lora: adapters in the layers of lora_scope; full: all of the model.", TUNED)
-    tune_vision: bool = option(False, "full: also train the vision tower (FiVL: frozen).")
-    lora_scope: str = option(
-        "reference",
-        f"Which layers LoRA adapts: {', '.join(SCOPES)}. PromViL: reference, in both towers. LLaVA's own recipe: "
-        "text_and_projector, the projector trained whole, or by LoRA if it is quantised.",
-    )
-    lora_targets: str | None = option(
-        None, "Regular expression of the adapted layers' names, in place of those of lora_scope."
-    )
-    lora_r: int = option(64, "Rank (PromViL: 64; LLaVA's own LoRA recipe: 128).")
-    lora_alpha: float = option(32.0, "Scaling (PromViL: 32; LLaVA: 256).")
-    lora_dropout: float = option(0.1, "Dropout before the adapter (PromViL: 0.1; LLaVA: 0.05).")
-
-    def __post_init__(self):
-        _one_of("tune", self.tune, TUNED)
-        _one_of("lora_scope", self.lora_scope, tuple(SCOPES))
+        one_of("dtype", self.dtype, DTYPES)
+        one_of("quantize", self.quantize, (None, *QUANTIZATIONS))
 
 
 @dataclass
@@ -157,8 +134,3 @@ def _check_trackers(settings: Sequence) -> None:
             f"You passed report_to={', '.join(missing)}, which is not installed: pip install {' '.join(missing)}, or leave "
             "report_to out."
         )
-
-
-def _one_of(name: str, value, known: Sequence) -> None:
-    if value not in known:
-        raise ValueError(f"You passed {name}={value!r}: it is one of {', '.join(own for own in known if own)}.")

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from promvil_hf.training.adapters import unwrapped
+from promvil_hf.backends.base import unwrapped
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_levels
 from promvil_hf.training.losses import UNLABELLED, LossSums, gather, likely_tokens, shares, token_losses
 from promvil_hf.training.shown_batches import shown_conversations

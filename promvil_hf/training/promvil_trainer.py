@@ -16,12 +16,12 @@ from dataclasses import replace
 import torch
 from accelerate.utils import gather_object
 
+from promvil_hf.backends.base import unwrapped
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.kosmos2_prefix import encode_images, tree_mask
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.metrics.grounding import grounding_table
 from promvil_hf.phrases import PhraseChain
-from promvil_hf.training.adapters import unwrapped
 from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.chain_texts import Texts, chain_in, row_levels
 from promvil_hf.training.curriculum import NO_LEVEL

@@ -21,8 +21,8 @@ from promvil_hf.backends.loading import load
 from promvil_hf.distributed import is_main_process
 from promvil_hf.files import write_json
 from promvil_hf.training.adapter_card import CardFacts
-from promvil_hf.training.adapters import adapted, frozen_vision, lora
-from promvil_hf.training.arguments import AdapterArguments, DataArguments, ModelArguments, RunArguments, parse
+from promvil_hf.training.adapters import AdapterArguments, adapted, frozen_vision, lora
+from promvil_hf.training.arguments import DataArguments, ModelArguments, RunArguments, parse
 from promvil_hf.training.checkpoints import check_adapter
 from promvil_hf.training.curriculum import NO_LEVEL, times_trained, whole
 from promvil_hf.training.shown_batches import ShownText, write_batches

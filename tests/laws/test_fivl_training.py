@@ -318,8 +318,7 @@ def test_a_qlora_step_of_the_joint_loss_runs_on_a_cpu(tmp_path):
     pytest.importorskip("bitsandbytes")
     import transformers
 
-    from promvil_hf.training.adapters import lora
-    from promvil_hf.training.arguments import AdapterArguments
+    from promvil_hf.training.adapters import AdapterArguments, lora
 
     tiny = models.tiny_llava(width=64)
     tiny.model.save_pretrained(tmp_path / "base")

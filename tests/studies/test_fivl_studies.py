@@ -126,8 +126,7 @@ def test_heads_are_left_out_with_an_adapter_too_and_come_back(base):
 
     from promvil_hf.backends.base import Request
     from promvil_hf.backends.loading import load
-    from promvil_hf.training.adapters import lora, with_lora
-    from promvil_hf.training.arguments import AdapterArguments
+    from promvil_hf.training.adapters import AdapterArguments, lora, with_lora
 
     backend = load(base, device="cpu")
     drawn = held_out(WORLD, 1)[0]

@@ -12,9 +12,10 @@ from scipy.stats import spearmanr
 from promvil_hf import masks
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.explain.answered import answer_tokens
-from promvil_hf.explain.head_atlas import HeadAtlas, benjamini_hochberg, p_values
+from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell, turns_of
 from promvil_hf.key_expressions import KeyExpression
+from promvil_hf.metrics.significance import benjamini_hochberg, p_values
 from tests.unit.explain import wired
 
 

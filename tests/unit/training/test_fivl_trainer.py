@@ -15,8 +15,8 @@ from promvil_hf.commands import train_fivl
 from promvil_hf.commands.train_fivl import FiVLDataArguments, toy_rows
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
-from promvil_hf.training.adapters import adapted, lora, with_lora
-from promvil_hf.training.arguments import AdapterArguments, ModelArguments
+from promvil_hf.training.adapters import AdapterArguments, adapted, lora, with_lora
+from promvil_hf.training.arguments import ModelArguments
 from promvil_hf.training.curriculum import nothing
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_level
 from promvil_hf.training.fivl_config import FiVLConfig
