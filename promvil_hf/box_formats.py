@@ -7,7 +7,7 @@ count: `LlavaBrackets()` for fractions of the padded square, `QwenJson()` for th
 phrases, and the same boxes within the frame's `resolution`.
 
 What is wrong with one row or one box comes back as `Rejected` with the reason, and the rest goes on; a file or an argument
-that cannot be right raises. None of these formats holds nesting: a chain leaves as its phrases. Floor 2, no dependency.
+that cannot be right raises. None of these formats holds nesting: a chain leaves as its phrases.
 """
 
 import math

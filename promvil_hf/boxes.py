@@ -2,7 +2,6 @@
 """The one box of this package: fractions of the ORIGINAL image, x to the right, y down, x0 < x1 and y0 < y1.
 
 Every other way to write a box (pixels, a padded square, thousandths, grid cells) is a frame: see `promvil_hf.frames`.
-Floor 0: standard library only.
 """
 
 import math

@@ -8,7 +8,7 @@ A frame is a small value with three methods:
     resolution(image_size)       the largest shift (in x, in y) that encode and back can cause, in the same fractions
 
 `decode(frame, numbers, image_size)` gives a `Box` and refuses numbers that lie outside the image by more than the
-frame's resolution. Image sizes are `(width, height)` in pixels, as Pillow has them. Floor 0: standard library only.
+frame's resolution. Image sizes are `(width, height)` in pixels, as Pillow has them.
 """
 
 import math

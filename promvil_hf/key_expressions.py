@@ -2,7 +2,7 @@
 """Key expressions: the phrases of a conversation turn that cannot be said without the image (FiVL).
 
 A mask is kept as COCO run lengths in ORIGINAL image coordinates; `promvil_hf.masks` turns it into pixels or into the
-coverage of a model's image tokens. Floor 0: standard library only.
+coverage of a model's image tokens.
 """
 
 from dataclasses import dataclass

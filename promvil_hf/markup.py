@@ -3,7 +3,6 @@
 
 Tokenizers turn `<object>`, `<image>` or `<|im_start|>` into control tokens wherever they stand. `escape` puts a
 backslash behind the `<` of everything that looks like a tag; `unescape` takes exactly that one away again.
-Floor 0: standard library only.
 """
 
 import re

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Masks: pixels, polygons and run lengths into `Rle` and back, their areas and boxes, without a loop over pixels.
 
-Everything is in original image coordinates and goes through pycocotools, so areas agree with COCO's own. Floor 1.
+Everything is in original image coordinates and goes through pycocotools, so areas agree with COCO's own.
 """
 
 from collections.abc import Sequence

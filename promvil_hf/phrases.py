@@ -3,7 +3,7 @@
 
 A chain holds each phrase once, simple to complex, and says which earlier phrases describe it. PromViL's rows spell the
 same thing out as alternating texts ("beards.", then "We can see in the image: beard. Base on that, we can detect: man
-with beard."); `to_row` writes them and `from_row` reads them back. Floor 0: standard library only.
+with beard."); `to_row` writes them and `from_row` reads them back.
 """
 
 import re

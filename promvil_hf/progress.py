@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The progress bars of the `datasets` library: on a terminal only. Floor 2: datasets."""
+"""The progress bars of the `datasets` library: on a terminal only."""
 
 import sys
 from contextlib import contextmanager

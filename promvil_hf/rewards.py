@@ -5,7 +5,7 @@
 
 Columns of the data set arrive by name: `boxes` (gold boxes in fractions of the image), `steps` for chains, and
 `image_size` where a dialect needs it. A row whose column is None gets no reward (None), so that data sets can be mixed.
-Only the first box of an answer counts: listing many gains nothing. No torch. Floor 5.
+Only the first box of an answer counts: listing many gains nothing. No torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence

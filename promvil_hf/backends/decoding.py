@@ -3,7 +3,7 @@
 
 Special: a row gets the answer it would get alone. Prompts may be padded on either side, sampling draws each row's random
 numbers from a generator of its own, and a row that is done waits without being changed. Of a step's scores only one
-number a row is kept. Floor 3: torch and transformers.
+number a row is kept.
 """
 
 import hashlib

@@ -3,7 +3,7 @@
 
 Special: a server shows text, no tokens. So answers come without tokens and log-probabilities, image tokens have no
 places, and a stop rule, which looks at tokens, is refused. A prompt without an answer is a value with a reason, as
-everywhere: an empty text that `ended` with a word of `promvil_hf.endpoint.REASONS`. Floor 3, without torch.
+everywhere: an empty text that `ended` with a word of `promvil_hf.endpoint.REASONS`. No torch.
 """
 
 import copy

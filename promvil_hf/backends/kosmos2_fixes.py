@@ -2,7 +2,7 @@
 """Faults of Kosmos-2 in transformers 5.0 to 5.23, mended on one model instance; the library's classes stay as they are.
 
 Two modules of the instance get a subclass of their own class. Each method below says what is wrong upstream and when it
-can go; `tests/unit/backends/test_kosmos2_fixes.py` fails with that same sentence once upstream is right. Floor 3.
+can go; `tests/unit/backends/test_kosmos2_fixes.py` fails with that same sentence once upstream is right.
 """
 
 import functools

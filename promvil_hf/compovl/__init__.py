@@ -1,2 +1,2 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Data: readers, builders and converters of the rows this package trains and evaluates on. Floor 2: no torch."""
+"""CompoVL: Visual Genome read, scene graphs composed into nested phrases, mixed with other data, and published. No torch."""

@@ -3,7 +3,7 @@
 
 Half of Visual Genome's images are COCO images, RefCOCO's test images among them, and GQA's images are Visual Genome's.
 A list is read from whatever the benchmark ships: its questions, its refs (JSON or pickle), COCO instances, or a text
-file with ids or file names. Floor 2: standard library and msgspec; reads the files it is given.
+file with ids or file names.
 """
 
 import re

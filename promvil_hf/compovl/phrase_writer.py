@@ -3,7 +3,7 @@
 
 A model may only rearrange what it was given. Its phrase is taken when it names the head noun first, quotes every part it
 leans on word for word (articles aside), and has no content word that neither the given phrases nor the grammar's wording
-have. Otherwise the grammar's wording stays, and `Chain.writer` says why. Floor 3: pydantic, when a model is asked.
+have. Otherwise the grammar's wording stays, and `Chain.writer` says why.
 """
 
 import re

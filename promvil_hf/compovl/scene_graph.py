@@ -2,7 +2,7 @@
 """A scene graph: the objects of one image, what they are like, how they relate, and phrases that people wrote about them.
 
 Boxes are fractions of the image, already cut to it. The values are msgspec structs, not dataclasses, because a build
-makes tens of millions of them and these are some five times cheaper. Floor 2: msgspec.
+makes tens of millions of them and these are some five times cheaper.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Messages of a chat, pictures included, and the ways to ask for an answer that fits a pydantic schema.
 
-Pictures and schemas are imported only when used. Floor 2: PIL, pydantic.
+Pictures and schemas are imported only when used.
 """
 
 import base64

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""When the next request may leave: a rate limit and `Retry-After`, shared by all threads. Floor 2: standard library."""
+"""When the next request may leave: a rate limit and `Retry-After`, shared by all threads."""
 
 import threading
 import time

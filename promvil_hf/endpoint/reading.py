@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Reads the JSON a model was asked for through whatever it wrote around it, or says why there is none.
 
-Linear in the length of the answer, without recursion: answers are hostile. Floor 2: pydantic, imported when used.
+Linear in the length of the answer, without recursion: answers are hostile.
 """
 
 import re

@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What an endpoint says back: `Answer`, or `Unanswered` with a reason word, and the totals `Spent`.
-
-Floor 2: standard library and `promvil_hf.jobs`.
-"""
+"""What an endpoint says back: `Answer`, or `Unanswered` with a reason word, and the totals `Spent`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

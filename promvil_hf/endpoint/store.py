@@ -2,7 +2,7 @@
 """Paid answers on disk, and the threads that wait for one another so that none is bought twice.
 
 Two processes that ask the same prompt at the same moment do not see each other: give each its own part of the work.
-Touches its folder only. Floor 2: standard library.
+Touches its folder only.
 """
 
 import json

@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A report as `.eval_results/*.yaml` of a model repository, from which the Hub fills model pages and leaderboards.
-
-Floor 5: huggingface_hub and yaml, imported when they are needed.
-"""
+"""A report as `.eval_results/*.yaml` of a model repository, from which the Hub fills model pages and leaderboards."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Finds the picture of a row in a folder, wherever the benchmark's own path would put it, and whatever its ending.
 
-Pillow, no torch. Floor 5.
+Pillow, no torch.
 """
 
 import os

@@ -2,7 +2,7 @@
 """A benchmark and its answers -> `Report`; two reports -> `Comparison`, a paired test on the same rows.
 
 A report holds the number, what makes it comparable, the environment, and every row with its score, so that it can be
-compared later without the files it was made from. It is the same whatever the order of the answers. No torch. Floor 5.
+compared later without the files it was made from. It is the same whatever the order of the answers. No torch.
 """
 
 import os

@@ -4,7 +4,7 @@
 Special: the model runs its usual fused attention. Beside it, each text layer computes softmax(QK') for the wanted
 queries only, so the full (heads, L, L) maps of `output_attentions=True` never exist; what is handed over equals their
 rows. Masks are taken from the model itself, so padding, sliding windows, grouped keys and prefixes that see both ways
-need no case of their own. Floor 4: torch and transformers.
+need no case of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

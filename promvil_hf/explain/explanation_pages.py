@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Explanations and head atlases as parts of static pages, made of values alone: no model and no torch. Floor 4."""
+"""Explanations and head atlases as parts of static pages, made of values alone: no model and no torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -2,7 +2,7 @@
 """From image tokens back to the picture: values per token become a map over the original image.
 
 A token paints its box. Where several see one place (LLaVA-NeXT shows the whole and its tiles), numbers are averaged and
-labels are taken from the smallest box. Floor 4, though it needs numpy only.
+labels are taken from the smallest box. Needs numpy only.
 """
 
 from collections.abc import Sequence

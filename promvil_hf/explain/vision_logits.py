@@ -3,8 +3,7 @@
 
 The reference's rule: of each token the likeliest word of the whole vocabulary; tokens that agree are one segment, shown
 if its word has more than one character and no "<". Where the image comes before the question and attention is causal
-(LLaVA), this does not depend on the question. Logits are made some hundred positions at a time and never kept. Floor 4:
-torch and transformers.
+(LLaVA), this does not depend on the question. Logits are made some hundred positions at a time and never kept.
 """
 
 from collections.abc import Mapping, Sequence

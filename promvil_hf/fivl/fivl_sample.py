@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A random sample of key expressions to be judged, the same for people and for a model, and what verdicts add up to.
-
-Floor 2: numpy.
-"""
+"""A random sample of key expressions to be judged, the same for people and for a model, and what verdicts add up to."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

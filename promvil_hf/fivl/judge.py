@@ -3,7 +3,7 @@
 
 Importance: would the answer need the image at all for these words (0 to 10)? Crop: with everything but the mask black,
 is the thing still there? Inverse crop: with the mask black, is any part of it left? Each is one prompt; an expression
-with one prompt unanswered is rejected with its reason. The words of the prompts are our own. Floor 3: PIL, pydantic.
+with one prompt unanswered is rejected with its reason. The words of the prompts are our own.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 """Masks made worse on purpose, for studies of how good masks must be: rows in, the same rows with noisier masks out.
 
 Special: the noise of a mask hangs on the seed, its row, turn and expression alone, so it is the same in every epoch, on
-every rank and after a resume. Floor 2: numpy, scipy.
+every rank and after a resume.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,6 @@
 
 Its ids are LLaVA's, which are not unique, so one entry may belong to several conversations about one image. A phrase is
 taken into a row only where its turn's answer holds it, by the pipeline's own rule; what fits nowhere is counted.
-Floor 2: numpy; torch only to write tensors.
 """
 
 import io

@@ -3,7 +3,7 @@
 
 `to_grid` is exact. `from_grid` cannot know which pixels a cell's share meant, so it takes the likeliest ones, those
 towards the neighbours that are covered more, and as many as make the share right: turned back into a grid, the result
-differs from what came in by less than a pixel's worth of each cell. Floor 2: numpy, only.
+differs from what came in by less than a pixel's worth of each cell.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 
 FiVL hides the bounding boxes of the key expressions. That some accuracy is lost proves little, since hiding anything
 costs some; so each row also gets its silhouettes hidden, as many boxes of the same sizes hidden elsewhere, the whole
-image hidden, and no image at all. Everything is drawn in original pixels, before any processor. Floor 2: PIL, numpy.
+image hidden, and no image at all. Everything is drawn in original pixels, before any processor.
 """
 
 import hashlib

@@ -6,7 +6,7 @@
 Special: exact and fast at once. Each picture is read once, prompts about it share its prefix, all steps of a level run
 together; the answers are those of asking one by one. Rooms: `trace` holds the values, `options` the modes, `planning`
 who is told about whom, `images` reads pictures, `sharing` keeps what prompts share, `writing` decodes, `constrained`
-chooses tokens, `engine` puts them together, `drawing` makes pictures. Floor 4.
+chooses tokens, `engine` puts them together, `drawing` makes pictures.
 """
 
 from promvil_hf.grounding.engine import ProgressiveGrounder

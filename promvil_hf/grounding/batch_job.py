@@ -3,7 +3,7 @@
 
 A line is `{"image": path, "expression": words}` or `{"image": path, "question": words}`, with an `id` if it has one;
 paths count from the file's own folder. The job is one of `promvil_hf.jobs`: a trace for each line in order, a reason for
-each query that could not be asked. Lines about one picture should stand together. Floor 4.
+each query that could not be asked. Lines about one picture should stand together.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@
 Special: no number changes. A prompt sees its prefix and its own tokens, counts its own positions, and stops by its own
 rule; a mask hides the rest. Where the prefix is long beside the prompts (576 image tokens and a short question), several
 prompts stand in one row behind one copy of it. Keys and values lie in buffers that are filled in place, so a step copies
-nothing, and rows that are done leave the batch. Floor 4: torch and transformers.
+nothing, and rows that are done leave the batch.
 """
 
 from collections import Counter

@@ -2,7 +2,7 @@
 """A trace as a picture, level by level, to save as PNG. For a page, see `promvil_hf.pages.chain_strip`.
 
 Special: the boxes are drawn by supervision where it is installed (extra `viz`), else by Pillow; words stand below the
-picture, where they hide nothing. Floor 4: Pillow.
+picture, where they hide nothing.
 """
 
 import textwrap

@@ -4,7 +4,7 @@
 Special: the answers are those of asking one phrase after the other about one picture, token for token; only the order of
 the work differs. A picture is read once, all steps of a level run together across expressions and pictures, a prompt
 that was asked about a picture is never asked again, and what is held at a time stays within a token budget. Results
-stream. Floor 4: torch and transformers.
+stream.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 """How an expression is grounded: which lower phrases a prompt is told about, and what the published code does besides.
 
 Special: the defaults mend what is known to be wrong in the published code; `GroundingOptions.reference()` brings all of
-it back by name. Floor 4, without torch.
+it back by name. No torch.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 """From a query to its steps, and from the steps that are done to the prompt of the next one.
 
 Special: text only. Which phrases an expression has comes from `promvil_hf.nesting`, how a prompt is worded from the
-dialect; here stands who is told about whom. Floor 4, without torch.
+dialect; here stands who is told about whom. No torch.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
 
 Special: a trace holds everything that was asked and answered, so a picture, a table or a correction needs no second run.
 Whatever goes wrong (a broken picture, a blank expression, an answer without a box) is a `reason`, never an exception and
-never a missing trace. Floor 4, without torch.
+never a missing trace. No torch.
 """
 
 import os

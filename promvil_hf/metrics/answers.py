@@ -3,7 +3,7 @@
 
 A malformed answer is a row without a box plus a reason, never an exception and never a row that is missing. Kosmos-2
 answers are read in bulk: one regular expression over all of them, then fixed-width digits in numpy; whatever is not
-written in the regular form goes to the dialect's own `parse`, so both readers agree. Floor 1: numpy and the dialects.
+written in the regular form goes to the dialect's own `parse`, so both readers agree.
 """
 
 import re

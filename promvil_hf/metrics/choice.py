@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Answers that pick one of several: a letter, the words of a choice, or true and false. With a class for neither.
-
-Floor 1: standard library only.
-"""
+"""Answers that pick one of several: a letter, the words of a choice, or true and false. With a class for neither."""
 
 import re
 from collections.abc import Sequence

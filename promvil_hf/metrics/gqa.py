@@ -4,7 +4,6 @@
 `validity` is the official one: the share of answers that could in principle answer the question (a colour to a
 colour question), from the choices file. It is not the share of well-formed box answers, which is `parse_rate`.
 Validity, plausibility and consistency are None where their inputs are not given. Inputs are GQA's own JSON forms.
-Floor 1: numpy.
 """
 
 from collections import Counter, defaultdict

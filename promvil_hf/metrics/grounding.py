@@ -11,7 +11,7 @@ Published numbers disagree because nobody says which of several boxes counts. He
 Under `first` a model that always prints the same long list of boxes scores exactly what its first box scores alone, in
 whatever order it prints them; under `any` it scores without looking. An answer without a well-formed box has IoU 0 and
 counts. Where several gold boxes are right, `gold_policy="any"` takes the best of them for each box and "merged" the
-smallest box around all. Floor 1: numpy.
+smallest box around all.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

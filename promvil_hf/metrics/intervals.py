@@ -5,7 +5,7 @@ Every score here is a function of column sums over rows (hits and rows; true and
 after masking). So an image enters only by its own sums, and a resample is a vector of how often each image was
 drawn. Images with the same sums are interchangeable: one multinomial draw over the few distinct kinds replaces one
 draw per image, with exactly the same distribution. Where kinds are many (real-valued scores), images are drawn one
-by one. Floor 1: numpy, scipy.
+by one.
 """
 
 import math

@@ -4,7 +4,7 @@
 The rule that turns an answer into yes, no or unknown is an argument, because it decides the number: LLaVA's own
 rule calls everything that is not a no a yes, even an empty answer; a comparison of whole strings calls "Yes."
 wrong. An unknown answer is wrong in the accuracy and, where the truth is yes, missed in the recall; its rate stands
-beside them. Floor 1: numpy.
+beside them.
 """
 
 from collections.abc import Callable, Sequence

@@ -6,8 +6,7 @@
 The relative drop alone proves little, since masking anything hurts. So beside it always stand the absolute drop,
 the same score under controls (random boxes of the same size, the whole image, no image at all), the difference to
 each control, and intervals over images. Rows are paired: the same questions in the same order, scored by the data
-set's own accuracy (0 or 1, or VQAv2's soft one). Where the score is undefined it is NaN with the reason. Floor 1:
-numpy.
+set's own accuracy (0 or 1, or VQAv2's soft one). Where the score is undefined it is NaN with the reason.
 """
 
 import math

@@ -4,7 +4,7 @@
 An answer is compared with ten people's: in each of the ten sets that leave one person out it scores min(matches /
 3, 1), and the mean of the ten counts. The official script normalises punctuation, articles, number words and
 contractions **only where the people disagree**: where all ten gave the same answer, "Frisbee." against "frisbee"
-scores 0. That is `normalise="official"`, the default; `"always"` is what most people expect. Floor 1: numpy.
+scores 0. That is `normalise="official"`, the default; `"always"` is what most people expect.
 """
 
 import re

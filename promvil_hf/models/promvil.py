@@ -4,7 +4,7 @@
     LMMS_EVAL_PLUGINS=promvil_hf python -m lmms_eval --model promvil \\
         --model_args pretrained=microsoft/kosmos-2-patch14-224,adapter=runs/promvil --tasks promvil_compovl
 
-Imports lmms-eval, which is no dependency of this package. Floor 5.
+Imports lmms-eval, which is no dependency of this package.
 """
 
 from lmms_eval.api.model import lmms

@@ -4,7 +4,7 @@
     write("report.html", page("Report", section("Scores", table(rows, header))))
 
 Functions return `Html`; whatever else is put into a page is escaped. Pass generators where there is much to show: they
-are read while the page is written. Floor 2: PIL and numpy, never torch.
+are read while the page is written.
 """
 
 from promvil_hf.pages.blocks import (

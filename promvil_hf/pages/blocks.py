@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The plain blocks of a page: text, tables, tiles, notes, code, folded parts and galleries.
-
-Floor 2: standard library only.
-"""
+"""The plain blocks of a page: text, tables, tiles, notes, code, folded parts and galleries."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

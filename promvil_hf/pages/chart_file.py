@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Line charts as one SVG file that stands by itself: in a README, in a paper, in any browser. Floor 2.
+"""Line charts as one SVG file that stands by itself: in a README, in a paper, in any browser.
 
 The curves are those of `line_chart`; here they get their names, their title and their colours along. Equal panels give equal
 bytes.

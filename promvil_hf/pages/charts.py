@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Small charts drawn as SVG and plain boxes: curves, bars and heat maps of a table, each with intervals where given.
 
-Their numbers stand in the page as text too, so that a chart is never the only way to read them. Floor 2: numpy.
+Their numbers stand in the page as text too, so that a chart is never the only way to read them.
 """
 
 import math

@@ -2,7 +2,7 @@
 """Colours that stay apart for colour-blind readers, and colour maps whose lightness follows the value.
 
 Series colours exist twice, for light and dark pages; marks on photographs always use the bright set with a dark
-casing. The maps are computed in OKLCH, not copied from a plotting library. Floor 2: numpy.
+casing. The maps are computed in OKLCH, not copied from a plotting library.
 """
 
 from functools import cache

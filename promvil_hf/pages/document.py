@@ -3,7 +3,6 @@
 
 The content security policy lets in data: pictures, the page's own style and one known script (by its hash). Were a
 script ever to slip through the escaping, the browser would still refuse to run it and to fetch anything.
-Floor 2: standard library only.
 """
 
 import base64

@@ -2,7 +2,7 @@
 """Markup that is safe by construction: whatever is not an `Html` is escaped, so text can only ever show as text.
 
 An `Html` may hold generators. It is then made piece by piece while it is written, so a page of a thousand pictures
-never sits in memory. Floor 2: standard library only.
+never sits in memory.
 """
 
 import html

@@ -2,7 +2,7 @@
 """Forms on which a person judges items one by one, and the verdict files they save.
 
 The page works from a file, without a server: the browser hands the verdicts over as a download, keeps a copy in its
-own storage where it may, and opens a saved file again. Floor 2: standard library only.
+own storage where it may, and opens a saved file again.
 """
 
 import hashlib

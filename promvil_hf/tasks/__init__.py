@@ -3,5 +3,5 @@
 
 The YAML files beside this one are the tasks; `grounding` and `yes_no` are what they call. Boxes are read in the dialect
 of `PROMVIL_DIALECT` (default qwen_json), or of the model where that is the plug-in's own, `--model promvil`. Nothing here
-imports lmms-eval. Floor 5.
+imports lmms-eval.
 """

@@ -2,7 +2,7 @@
 """Prints where the tasks lie: `--include_path "$(python -m promvil_hf.tasks)"`.
 
 lmms-eval 0.7.3 builds its list of tasks before it looks at LMMS_EVAL_PLUGINS, and so finds none of a plug-in's. Remove
-this from the documents when it looks first. Floor 5.
+this from the documents when it looks first.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 """Grounding tasks for harnesses: documents with one phrase each, its prompt, and a score that no list of boxes can inflate.
 
 The first box of an answer counts, in the one frame its dialect declares. A harness that takes the best of all boxes in
-whichever frame fits gives 0.92 to one constant answer that never saw an image. Floor 5.
+whichever frame fits gives 0.92 to one constant answer that never saw an image.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""POPE for harnesses, with a third class for answers that are neither yes nor no. Floor 5.
+"""POPE for harnesses, with a third class for answers that are neither yes nor no.
 
 A comparison of whole strings calls "Yes." wrong and gives some models 0; here the first word decides, and the share of
 unknown answers stands beside the score.

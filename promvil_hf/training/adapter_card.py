@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The model card of a trained adapter: where it comes from, how it was made, what it scores, what it may be used for.
-
-Floor 4.
-"""
+"""The model card of a trained adapter: where it comes from, how it was made, what it scores, what it may be used for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ The texts about a picture share what they begin with, the picture above all. The
 that beginning; `branch` says which token belongs to which text, so that a tree mask keeps them blind to each other, and
 positions restart with each. Special: losses and gradients equal those of one padded row a text with the picture encoded
 for each (the reference), at a quarter of the work for four texts. Targets are flat lists, because the last shared token
-predicts the first token of every text. Floor 3.
+predicts the first token of every text.
 
 In: rows (`promvil_hf.training.chain_texts.chain_in` says which) with `image` or `image_path`, and `cut` (what of it is trained;
 everything without). Out, for U pictures, R rows of L tokens and T targets:

@@ -3,7 +3,7 @@
 
 A chain becomes PromViL's texts: a step with its evidence, and alone where nothing describes it or a higher step leans on
 it. Special: the characters that are supervised are known because the text is laid out here, never found again by looking
-for token ids. Floor 3 by its place; needs neither torch nor transformers.
+for token ids. Needs neither torch nor transformers.
 """
 
 import re

@@ -3,7 +3,7 @@
 
 Special: a checkpoint counts once a small file beside its parts, written last and in one move, lists them with their
 sizes. A run that is killed while it saves leaves a folder that looks like a checkpoint; nothing here ever takes it for
-one. Floor 4; imports neither torch nor transformers by itself.
+one. Imports neither torch nor transformers by itself.
 """
 
 import json

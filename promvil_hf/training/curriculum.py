@@ -6,7 +6,7 @@ levels of it that are trained now; lower steps of the chain serve as evidence on
 One epoch is one list of cuts that depends on the seed and the epoch alone, the same on every rank. Special: the list is
 filled up to whole batches with cuts that train nothing, because accelerate would fill it with the first, easiest rows a
 second time; and the epoch comes from the caller (the trainer's state), because `set_epoch` does not reach a sampler that
-skips batches after a resume. Floor 3: torch's Sampler.
+skips batches after a resume.
 """
 
 import random

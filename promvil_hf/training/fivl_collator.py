@@ -10,7 +10,7 @@ messages. Out, for B rows of L tokens, beside `input_ids`, `attention_mask` and 
                            (B, L, K) where words of several tokens are labelled whole
 
 Special: what is trained is known from the characters laid out here, never found again by looking for token ids, and a
-picture is never cut. Floor 3.
+picture is never cut.
 """
 
 import os

@@ -4,7 +4,7 @@
 A key expression gives one of its nouns to the patches its mask touches. Special: masks stay in original image coordinates
 and are held against the box of each image token in that image, so crops, paddings, tiles and newlines come out right
 for every family; and the token is the one the tokenizer writes inside a sentence, whatever its kind. The defaults are
-the rules of FiVL's published code. Floor 3: numpy.
+the rules of FiVL's published code.
 """
 
 from collections import Counter

@@ -9,6 +9,4 @@
     stages    the trainings of a base, one after another, with their curves
     measure   accuracies on held-out scenes, with intervals
     saving    a base as a checkpoint folder with its card
-
-Floor 5: it stands on the trainers.
 """

@@ -4,7 +4,7 @@
     python -m studies.toy_bases kosmos2 --out runs/toy_kosmos2
     python -m studies.toy_bases llava --out runs/toy_llava --tower runs/toy_kosmos2
 
-Killed, the same command with --resume goes on from the last checkpoint. Floor 5.
+Killed, the same command with --resume goes on from the last checkpoint.
 """
 
 import argparse

@@ -4,7 +4,6 @@
 It stands for the alignment stage of the real models (LLaVA's first one trains the projector alone). Special: the answers
 are read off by the language model's own word embeddings, so a red circle looks like "red" and "circle" from the first step
 on; and keys begin equal to queries, so attention begins as likeness. Without both, tiny models stay at chance for long.
-Floor 5: torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping

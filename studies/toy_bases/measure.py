@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""How well a toy base does on held-out scenes, with intervals over scenes. Floor 5: torch by way of a backend."""
+"""How well a toy base does on held-out scenes, with intervals over scenes."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A toy base as a folder that `from_pretrained` loads: config, processor, model.safetensors, and a card that tells all.
-
-Floor 5.
-"""
+"""A toy base as a folder that `from_pretrained` loads: config, processor, model.safetensors, and a card that tells all."""
 
 import json
 from collections.abc import Mapping, Sequence

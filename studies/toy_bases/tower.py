@@ -2,7 +2,7 @@
 """Dense pre-training of a toy vision tower: each patch names the shape, color, size and box of what it shows.
 
 It stands for the CLIP pre-training of the real towers. Special: four of the seven answers are the object's own cells in
-Kosmos-2's grid, so a patch knows where its object begins and ends before any language model asks. Floor 5: torch.
+Kosmos-2's grid, so a patch knows where its object begins and ends before any language model asks.
 """
 
 import time

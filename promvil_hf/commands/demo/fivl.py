@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Chapters 5 to 8, FiVL: rows with masks, training with and without vision modeling, visual reliance, the head atlas.
-
-Floor 5: everything it calls is what serves LLaVA and the published data.
-"""
+"""Chapters 5 to 8, FiVL: rows with masks, training with and without vision modeling, visual reliance, the head atlas."""
 
 import json
 from collections.abc import Sequence

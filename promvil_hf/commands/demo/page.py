@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The page of the demo: what each chapter found, in pictures and figures of this run alone. Floor 5."""
+"""The page of the demo: what each chapter found, in pictures and figures of this run alone."""
 
 import json
 from pathlib import Path

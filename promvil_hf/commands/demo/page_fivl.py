@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""FiVL's part of the demo's page: rows, joint training, reliance, heads. Floor 5."""
+"""FiVL's part of the demo's page: rows, joint training, reliance, heads."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""PromViL's part of the demo's page: chains, training, one-shot against progressive grounding. Floor 5."""
+"""PromViL's part of the demo's page: chains, training, one-shot against progressive grounding."""
 
 import json
 from pathlib import Path

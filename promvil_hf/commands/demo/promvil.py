@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Chapters 2 to 4, PromViL: CompoVL out of a world, LoRA with a curriculum on it, one-shot against progressive grounding.
-
-Floor 5: everything it calls is what serves Visual Genome and the published Kosmos-2.
-"""
+"""Chapters 2 to 4, PromViL: CompoVL out of a world, LoRA with a curriculum on it, one-shot against progressive grounding."""
 
 import json
 from collections import Counter

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What both trainings of the demo share: quiet settings, a progress bar, the curve. Floor 5: transformers."""
+"""What both trainings of the demo share: quiet settings, a progress bar, the curve."""
 
 import sys
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Chapter 1: four toy worlds on disk, in Visual Genome's own schema. Scenes are 64 x 64 pixels, as the toy bases see.
-
-Floor 5. No torch.
-"""
+"""Chapter 1: four toy worlds on disk, in Visual Genome's own schema. Scenes are 64 x 64 pixels, as the toy bases see."""
 
 import json
 from dataclasses import dataclass

@@ -5,7 +5,7 @@
 
     read("pope", "coco_pope_popular.json").describe()
 
-Floor 2; images are not opened, except where a Parquet file says a box's size in no other way.
+Images are not opened, except where a Parquet file says a box's size in no other way.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 """Flickr30k Entities: Annotations/*.xml with boxes per entity, Sentences/*.txt with phrases in brackets.
 
 A row is one phrase of one sentence that has boxes; phrases of the whole scene, of nothing visible or without a box are
-counted, not asked. Boxes of this data set count pixels from 1 and hold their last pixel. Floor 2: standard library.
+counted, not asked. Boxes of this data set count pixels from 1 and hold their last pixel.
 """
 
 import re

@@ -1,8 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""How many rows each split has when it is whole, and the wrong numbers that circulate, with where they come from.
-
-Floor 2: standard library only.
-"""
+"""How many rows each split has when it is whole, and the wrong numbers that circulate, with where they come from."""
 
 # Expressions for RefCOCO, RefCOCO+ and RefCOCOg, phrases with a box for Flickr30k Entities, else questions. RefCOCO and
 # RefCOCO+ by UNC's partition, RefCOCOg by UMD's.

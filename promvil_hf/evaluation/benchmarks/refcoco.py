@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """RefCOCO, RefCOCO+ and RefCOCOg: the authors' refs pickle with instances.json, or Parquet as it lies on the Hub.
 
-One row per expression, as published accuracies count; its id is the sentence's own. Floor 2.
+One row per expression, as published accuracies count; its id is the sentence's own.
 """
 
 from collections.abc import Iterable, Iterator

@@ -5,9 +5,7 @@ One function a family. Each returns a `TinyModel` whose processor and model are 
 test and, with more width and layers, large enough to learn the toy world. The same arguments give the same weights in
 every process, and the caller's random state is left as it was. Sizes may be chosen; what makes a family itself (its
 special tokens, its way with pictures, its order of image tokens) is as in the published checkpoints. Models come in
-evaluation mode.
-
-Floor 3: torch and transformers. transformers is used through its lazy names, so a family costs its import only when
+evaluation mode. transformers is used through its lazy names, so a family costs its import only when
 it is asked for.
 """
 

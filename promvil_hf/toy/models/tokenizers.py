@@ -4,7 +4,6 @@
 Three shapes, one for each kind of tokenizer the tiny models need: sentencepiece-like pieces (Kosmos-2), byte-level BPE
 (LLaVA, Qwen, Gemma ...) and WordPiece (Grounding DINO). Each falls back to single characters or bytes, so text outside
 the sentences is spelled out rather than lost: byte-level BPE keeps every text, the other two keep printable ASCII.
-Floor 3: imports transformers, not torch.
 """
 
 import math
