@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """For every test: no network beyond this machine, one quiet tokenizer, and the real data where it lies beside the checkout."""
 
+import gc
 import os
 import socket
 import sys
@@ -16,6 +17,16 @@ os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = ("127.", "::1", "localhost")
+
+
+gc.disable()  # while libraries are loaded there is nothing to collect
+
+
+def pytest_collection_finish():
+    """What they loaded stays until the end: the garbage collector need not look through it time and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
