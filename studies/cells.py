@@ -14,6 +14,7 @@ A function gets a folder of its own (kept after an interruption, so a training c
 needs by name, and its settings; it returns a JSON object.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -192,9 +193,7 @@ def _finished(missing: dict[str, Cell], store: Path, workers: int) -> Iterator[C
 
 
 def _use_one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # torch reads them when it is loaded
 
 
 def _do(cell: Cell, store: Path) -> None:

@@ -34,7 +34,7 @@ def resumed(folder: Path, curriculum: str, which: str) -> dict:
     """Two epochs, then from one checkpoint on again, or from each."""
     options = {
         "curriculum": curriculum, "num_train_epochs": 2, "gradient_accumulation_steps": 1, "save_strategy": "steps",
-        "save_steps": 1, "dropout": 0.2,
+        "save_steps": 1 if which == "every" else 0.55, "dropout": 0.2,
     }  # fmt: skip
     few = rows(4, 1)
     whole = trainer(folder / curriculum, few, **options)
@@ -42,8 +42,8 @@ def resumed(folder: Path, curriculum: str, which: str) -> dict:
     whole.train()
     expected = weights(whole)
     orders, apart = [], []
-    steps = whole.state.max_steps
-    for step in range(1, steps) if which == "every" else (steps // 2 + 1,):
+    saved = sorted(int(path.name.rpartition("-")[2]) for path in (folder / curriculum).glob("checkpoint-*"))
+    for step in saved[:-1]:
         again = trainer(folder / "again", few, **{**options, "save_strategy": "no"})
         seen = consumed(again)
         again.train(resume_from_checkpoint=str(folder / curriculum / f"checkpoint-{step}"))

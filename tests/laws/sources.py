@@ -2,7 +2,8 @@
 """What laws about the code share: the modules of the repository, and which names a module imports, calls and mentions."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 
@@ -17,10 +18,16 @@ def modules(*folders: str) -> Iterator[tuple[str, str]]:
             yield path.relative_to(TOP).as_posix(), path.read_text(encoding="utf-8")
 
 
-def names_of(tree: ast.AST) -> dict[str, str]:
+@cache
+def parsed(source: str) -> list[ast.AST]:
+    """All nodes of a module, which every law looks through."""
+    return list(ast.walk(ast.parse(source)))
+
+
+def names_of(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """The name that each imported thing has in a module -> what it is: {"Image": "PIL.Image"}."""
     names = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 names[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
@@ -32,9 +39,8 @@ def names_of(tree: ast.AST) -> dict[str, str]:
 
 def used(source: str) -> Iterator[tuple[int, str]]:
     """(line, full name) of each imported thing that a module imports from elsewhere or reaches by dots: `PIL.Image.open`."""
-    tree = ast.parse(source)
-    names = names_of(tree)
-    for node in ast.walk(tree):
+    names = names_of(parsed(source))
+    for node in parsed(source):
         if isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Attribute):
@@ -48,13 +54,13 @@ def used(source: str) -> Iterator[tuple[int, str]]:
 
 def methods(source: str) -> Iterator[tuple[int, str, ast.Call]]:
     """(line, name, call) of each call of a method or of a function reached by a dot."""
-    for node in ast.walk(ast.parse(source)):
+    for node in parsed(source):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             yield node.lineno, node.func.attr, node
 
 
 def texts(source: str) -> Iterator[tuple[int, str]]:
     """(line, text) of each text that is written down as such."""
-    for node in ast.walk(ast.parse(source)):
+    for node in parsed(source):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value

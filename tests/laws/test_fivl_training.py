@@ -293,7 +293,8 @@ def check_reloaded(own):
 
 
 def test_a_short_smoke_run_learns_where_words_are_and_its_adapter_reloads_equal(tmp_path):
-    check_smoke(tmp_path, 0.06, "--data", "toy:60", "--num_train_epochs", "8", "--eval_strategy", "no", "--logging_steps", "5")
+    check_smoke(tmp_path, 0.06, "--data", "toy:40", "--eval_data", "toy:8:1000", "--num_train_epochs", "6",
+                "--eval_strategy", "no", "--logging_steps", "5")  # fmt: skip
 
 
 @pytest.mark.slow

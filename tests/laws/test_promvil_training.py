@@ -186,8 +186,8 @@ def check_resuming(folder, curriculum, every, **others):
     """Two epochs with dropout; checkpoints in turn are gone on from."""
     options = {
         "curriculum": curriculum, "num_train_epochs": 2, "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": 2, "save_strategy": "steps", "save_steps": 1, "dropout": 0.2, "logging_steps": 3,
-        **others,
+        "gradient_accumulation_steps": 2, "save_strategy": "steps", "save_steps": 1 if every else 0.55, "dropout": 0.2,
+        "logging_steps": 3, **others,
     }  # fmt: skip
     few = rows(4, 1)
     whole = trainer(folder / "whole", few, **options)
@@ -195,7 +195,9 @@ def check_resuming(folder, curriculum, every, **others):
     whole.train()
     steps = whole.state.max_steps
     assert steps >= 4 and order[: len(order) // 2] != order[len(order) // 2 :]
-    for step in range(1, steps) if every else (steps // 2 + 1,):  # the middle of the second epoch
+    saved = sorted(int(path.name.rpartition("-")[2]) for path in (folder / "whole").glob("checkpoint-*"))
+    assert saved[0] == 1 if every else steps // 2 < saved[0] < steps  # within the second epoch
+    for step in saved[:-1]:
         again = trainer(folder / "again", few, **{**options, "save_strategy": "no"})
         seen = consumed(again)
         again.train(resume_from_checkpoint=str(folder / "whole" / f"checkpoint-{step}"))

@@ -22,7 +22,7 @@ NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 @cache
 def drawn():
-    return tuple((one, View(one)) for one in scenes(WorldConfig(), 300, seed=9))
+    return tuple((one, View(one)) for one in scenes(WorldConfig(), 150, seed=9))
 
 
 def the(view, phrase):

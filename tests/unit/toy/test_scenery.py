@@ -161,7 +161,8 @@ def test_a_config_that_cannot_work_says_so(change, message):
         replace(DEFAULT, **change)
 
 
-def test_a_world_too_tight_says_what_to_loosen():
+def test_a_world_too_tight_says_what_to_loosen(monkeypatch):
+    monkeypatch.setattr("promvil_hf.toy.scenery.MAX_DRAWS", 100)
     config = WorldConfig(objects=(20, 20), object_scale=3.0)
     with pytest.raises(ValueError, match="The world is too tight: pass fewer objects"):
         scene(config, 0, 0)

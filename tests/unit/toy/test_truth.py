@@ -20,7 +20,7 @@ WORLDS = {
 
 @cache
 def drawn(name: str) -> tuple[tuple[Scene, View], ...]:
-    return tuple((scene, View(scene)) for scene in scenes(WORLDS[name], 40, seed=5))
+    return tuple((scene, View(scene)) for scene in scenes(WORLDS[name], 25, seed=5))
 
 
 @pytest.fixture(params=WORLDS)
