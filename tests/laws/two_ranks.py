@@ -4,6 +4,7 @@
 `python -m tests.laws.two_ranks FOLDER MODULE[:WORD] ...` calls `main(FOLDER/MODULE[, WORD])` of each module in turn.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -43,6 +44,7 @@ def main(folder: str, *modules: str) -> int:
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True",
         "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
     }  # fmt: skip
+    gc.freeze()  # as in conftest.py
     ranks = {begin(rank, calls) for rank in (0, 1)}
     ended, status = os.wait()
     (other,) = ranks - {ended}
