@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Files: found, read (Parquet, pickles that may not run code; `promvil_hf.records` reads JSON), and written whole or not at all.
+"""Files: found, read where they are Parquet or pickles (JSON: `promvil_hf.json_records`), and written whole or not at all.
 
 A file is written under a hidden name beside its place, `.NAME.….part`, and takes its name when all of it is on the disk: a
 kill or a power cut leaves the old file or the new one, never a part. Nothing else in the package renames. Needs the

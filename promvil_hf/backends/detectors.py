@@ -15,6 +15,7 @@ from promvil_hf.distributed import local_device
 
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
+BOX_THRESHOLD = 0.2  # least score of a box: the setting of the FiVL release, whose code has 0.3 as its default
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ Detector = Callable[[Sequence[tuple[Image.Image, str]]], list[list[Detection]]]
 """Finds a phrase in a picture: for each pair the boxes in fractions of that picture, in the model's own order."""
 
 
-def load_grounding_dino(name: str = GROUNDING_DINO, box_threshold: float = 0.2, batch_size: int = 8, **where) -> Detector:
+def load_grounding_dino(
+    name: str = GROUNDING_DINO, box_threshold: float = BOX_THRESHOLD, batch_size: int = 8, **where
+) -> Detector:
     """`grounding_dino` with a checkpoint from the Hub or from a folder; `where` as in `pretrained`."""
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
@@ -40,7 +43,7 @@ def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
     return kind.from_pretrained(name, dtype=dtype).to(local_device() if device == "auto" else device).eval()
 
 
-def grounding_dino(model, processor, box_threshold: float = 0.2, batch_size: int = 8) -> Detector:
+def grounding_dino(model, processor, box_threshold: float = BOX_THRESHOLD, batch_size: int = 8) -> Detector:
     """One forward pass for each pair, `batch_size` pairs at a time. A box counts when the best of its words' scores is
     above `box_threshold`; there is no text threshold.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import Any
 
-from promvil_hf.backends import geometry
-from promvil_hf.backends.geometry import TokenBoxes
+from promvil_hf.backends import token_boxes
+from promvil_hf.backends.token_boxes import TokenBoxes
 from promvil_hf.dialects import GroundingDialect, Kosmos2, LlavaBrackets, PaliGemmaLoc, QwenJson
 from promvil_hf.frames import Fractions, ImageSize, Pixels, ResizedPixels
 
@@ -109,31 +109,31 @@ def _llava(shown: Shown) -> TokenBoxes:
     processor = shown.processor
     # Towers with a CLS token keep it as the first image token under the strategy "full".
     extra = processor.num_additional_image_tokens - (processor.vision_feature_select_strategy == "default")
-    return [None] * extra + geometry.single_view(shown.settings, shown.image_size, processor.patch_size)
+    return [None] * extra + token_boxes.single_view(shown.settings, shown.image_size, processor.patch_size)
 
 
 def _llava_next(shown: Shown) -> TokenBoxes:
-    return geometry.best_grid_with_newlines(shown.settings, shown.image_size, shown.processor.patch_size)
+    return token_boxes.best_grid_with_newlines(shown.settings, shown.image_size, shown.processor.patch_size)
 
 
 def _paligemma(shown: Shown) -> TokenBoxes:
-    return geometry.single_view(shown.settings, shown.image_size, shown.patch)
+    return token_boxes.single_view(shown.settings, shown.image_size, shown.patch)
 
 
 def _idefics3(shown: Shown) -> TokenBoxes:
     words = shown.processor.tokenizer.convert_ids_to_tokens(shown.input_ids)
-    return geometry.tiles_and_whole(words, shown.processor.image_seq_len)
+    return token_boxes.tiles_and_whole(words, shown.processor.image_seq_len)
 
 
 def _qwen(shown: Shown) -> TokenBoxes:
     _, rows, columns = shown.grid
     merge = shown.settings["merge_size"]
-    return geometry.raster(geometry.WHOLE, rows // merge, columns // merge)
+    return token_boxes.raster(token_boxes.WHOLE, rows // merge, columns // merge)
 
 
 def _gemma3(shown: Shown) -> TokenBoxes:
     each = shown.processor.image_seq_length
-    return geometry.whole_and_crops(shown.image_size, shown.image_tokens // each - 1, each)
+    return token_boxes.whole_and_crops(shown.image_size, shown.image_tokens // each - 1, each)
 
 
 def _stretched_pixels(settings: Mapping[str, Any]) -> GroundingDialect:

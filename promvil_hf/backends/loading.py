@@ -1,14 +1,11 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """From a folder or a Hub id to a backend, with an adapter and 4 bits if asked for; and back to a plain checkpoint.
 
-An adapter whose keys do not match the model is refused. The libraries below only warn, or say nothing, and the
-model then answers as if it had never been trained (transformers #38627, peft #2574). peft and bitsandbytes are imported
-when they are needed.
+bitsandbytes is imported when it is needed.
 """
 
 import copy
 import os
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
@@ -16,6 +13,7 @@ from pkgutil import resolve_name
 import torch
 import transformers
 
+from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.backends.base import GroundingBackend
 from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
@@ -70,34 +68,6 @@ def load(
     return resolve_name(family.backend)(model.eval(), processor, **chosen)
 
 
-def with_adapter(model, adapter: str | os.PathLike):
-    """The model wrapped by PEFT, if each tensor of the adapter found its place and each place its tensor."""
-    from peft import PeftConfig, get_peft_model
-
-    config = PeftConfig.from_pretrained(adapter)
-    config.inference_mode = True
-    trained_on, config.base_model_name_or_path = (
-        config.base_model_name_or_path,
-        None,
-    )  # peft puts this model's name there
-    try:
-        wrapped = get_peft_model(model, config)
-    except ValueError as error:  # no layer has a name that the adapter targets
-        raise ValueError(_misfit(adapter, trained_on, model, str(error))) from error
-    try:
-        result = wrapped.load_adapter(adapter, "default", torch_device=str(model.device))
-    except (RuntimeError, KeyError) as error:  # sizes differ, or a module that was saved whole is not there
-        raise ValueError(_misfit(adapter, trained_on, model, str(error))) from error
-    if result.missing_keys or result.unexpected_keys:
-        found = "; ".join(
-            f"{len(keys)} {kind} ({_some(keys)})"
-            for kind, keys in (("missing", result.missing_keys), ("unexpected", result.unexpected_keys))
-            if keys
-        )
-        raise ValueError(_misfit(adapter, trained_on, model, f"keys {found}"))
-    return wrapped
-
-
 def export_merged(backend: GroundingBackend, folder: str | os.PathLike) -> Path:
     """Write model and processor as a plain checkpoint, the adapter merged into the weights.
 
@@ -141,16 +111,3 @@ def _quantization(name: str) -> transformers.BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-
-
-def _misfit(adapter, trained_on: str | None, model, what: str) -> str:
-    return (
-        f"The adapter {adapter} does not fit this {model.config.model_type} model: {what}. Check that `base` is the "
-        f"checkpoint it was trained on ({trained_on or 'its config does not say which'}), and that it was saved by "
-        "`PeftModel.save_pretrained` with a peft and a transformers that name layers alike; without this check the "
-        "model would answer untrained."
-    )
-
-
-def _some(keys: Sequence[str], show: int = 3) -> str:
-    return ", ".join(keys[:show]) + (", …" if len(keys) > show else "")

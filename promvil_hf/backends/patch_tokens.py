@@ -2,7 +2,7 @@
 """One backend for every family whose image tokens are patches of the picture: LLaVA, PaliGemma, Qwen-VL and others.
 
 What differs between families stands in `promvil_hf.backends.families`, where tokens lie in
-`promvil_hf.backends.geometry`.
+`promvil_hf.backends.token_boxes`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ import torch
 from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import PATCH_FAMILIES, Family, Shown, family_of
-from promvil_hf.backends.geometry import TokenBoxes
+from promvil_hf.backends.token_boxes import TokenBoxes
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb

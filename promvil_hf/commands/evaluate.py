@@ -10,11 +10,12 @@ from promvil_hf.commands import options
 from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
+from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.report import table_text, write_page
-from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, compare, evaluate
+from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
 from promvil_hf.metrics.vqa import NORMALISATIONS

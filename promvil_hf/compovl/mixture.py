@@ -19,9 +19,9 @@ from promvil_hf.compovl.leakage import Leakage, coco_id_of
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.files import one_path
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import document, plain_records
 from promvil_hf.markup import escape
 from promvil_hf.phrases import PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, to_row
-from promvil_hf.records import document, plain_records
 
 
 VG_QA_TRAIN, VG_QA_VALIDATION, VG_QA_SEED = 8_000, 500, 5020  # the reference's numbers

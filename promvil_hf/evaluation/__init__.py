@@ -5,7 +5,8 @@
     predictions     files of answers, matched to the benchmark by id, every fault counted and named
     answering       a model's answers to a benchmark, resumable, by one process or several
     scores          one score for each kind of task, with what makes it comparable
-    results         a benchmark and its answers -> `Report`; two reports -> `Comparison`
+    results         a benchmark and its answers -> `Report`
+    comparison      two reports -> `Comparison`
     report          a `Report` as text and as a page
     twin_answers    a model's answers to twins, in which parts of the picture are hidden
     reliance        answers to twins -> `RelianceReport`, the Visual Reliance Score with its controls

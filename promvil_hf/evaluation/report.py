@@ -11,9 +11,10 @@ from typing import Any
 
 from promvil_hf import pages
 from promvil_hf.boxes import Box
+from promvil_hf.evaluation.comparison import Comparison
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.report_text import fault_lines, listed, nested_lines, shown, text_table
-from promvil_hf.evaluation.results import Comparison, Report
+from promvil_hf.evaluation.results import Report
 from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.intervals import PairedTest
 

@@ -19,12 +19,12 @@ from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.images import UnreadableImage
 from promvil_hf.inflection import lemma
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import plain_records
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting.chunks import STARTS_CHUNK, read_chunk
 from promvil_hf.nesting.lexicon import DETERMINERS, IMAGE_WORDS, NUMBERS, POSSESSIVES
 from promvil_hf.nesting.tags import NOUN, tag
 from promvil_hf.nesting.tokens import tokenize
-from promvil_hf.records import plain_records
 
 
 if TYPE_CHECKING:

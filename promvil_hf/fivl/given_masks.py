@@ -14,8 +14,8 @@ from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import plain_records
 from promvil_hf.key_expressions import Rle
-from promvil_hf.records import plain_records
 
 
 def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> MaskAnnotator:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from promvil_hf import masks
 from promvil_hf.backends import segmenters
-from promvil_hf.backends.detectors import GROUNDING_DINO, Detection, Detector, load_grounding_dino
+from promvil_hf.backends.detectors import BOX_THRESHOLD, GROUNDING_DINO, Detection, Detector, load_grounding_dino
 from promvil_hf.backends.segmenters import SAM, SAM3, PhraseSegmenter, Segmenter, load_sam, refined
 from promvil_hf.boxes import Box, iou
 from promvil_hf.fivl.fivl_rows import rejected_image
@@ -74,7 +74,7 @@ class MaskSettings:
         boxes_at_once, batch_size: Bounds on memory.
     """
 
-    box_threshold: float = 0.2
+    box_threshold: float = BOX_THRESHOLD
     sam_masks: str = "best"
     refine: bool = True
     least_part: float = 0.1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from promvil_hf.files import one_path
-from promvil_hf.records import plain_records
+from promvil_hf.json_records import plain_records
 
 
 def subset(rows, max_samples: int | None = None, fraction: float | None = None, seed: int = 0):

@@ -278,7 +278,7 @@ def check_smoke(folder, iou, *words):
 def check_reloaded(own):
     from peft import PeftModel
 
-    from promvil_hf.backends.loading import with_adapter
+    from promvil_hf.backends.adapter_loading import with_adapter
     from promvil_hf.commands.train_fivl import toy_base
 
     batch = own.data_collator([own.train_dataset[0]])

@@ -17,9 +17,9 @@ from promvil_hf.fivl.fivl_build import image_of
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
 from promvil_hf.images import UnreadableImage, as_rgb, image_bytes, image_size, read_image, upright_size
+from promvil_hf.json_records import Record
 from promvil_hf.pages.figures import figure
 from promvil_hf.publishing import image_to_embed
-from promvil_hf.records import Record
 from promvil_hf.tasks.grounding import picture as shown_in_tasks
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.predictions import Answer, Predictions
-from promvil_hf.evaluation.results import compare, evaluate
+from promvil_hf.evaluation.results import evaluate
 from promvil_hf.metrics.intervals import Interval
 from promvil_hf.nesting import decompose
 from promvil_hf.phrases import PhraseChain, PhraseStep

@@ -9,9 +9,9 @@ from promvil_hf.compovl.compovl_rows import step_rows
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
+from promvil_hf.json_records import Record, read_bytes, records
 from promvil_hf.markup import unescape
 from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain, from_row
-from promvil_hf.records import Record, read_bytes, records
 
 
 _IMAGE, _TAB = "[image]", "<tab>"

@@ -10,7 +10,7 @@ from typing import Any
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
-from promvil_hf.records import Record, document, keyed, read_bytes, records, shown
+from promvil_hf.json_records import Record, document, keyed, read_bytes, records, shown
 
 
 def read_gqa(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:

@@ -14,7 +14,7 @@ from promvil_hf.evaluation.benchmarks.known_sizes import mixed_warning, size_war
 from promvil_hf.files import Files, paths_of, read_pickle
 from promvil_hf.frames import Pixels
 from promvil_hf.images import UnreadableImage, image_size
-from promvil_hf.records import Record, decoded, document, records, shown
+from promvil_hf.json_records import Record, decoded, document, records, shown
 
 
 NAMES = ("refcoco", "refcoco+", "refcocog")

@@ -7,7 +7,7 @@ from promvil_hf.compovl.leakage import Leakage
 from promvil_hf.compovl.mixture import Mixing, llava_rows, mix, qa_row, vg_qa_rows, vsr_rows
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.jobs import Rejected
-from promvil_hf.records import plain_records
+from promvil_hf.json_records import plain_records
 
 
 INSTANCES = {

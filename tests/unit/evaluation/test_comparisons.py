@@ -5,7 +5,8 @@ import dataclasses
 
 import pytest
 
-from promvil_hf.evaluation.results import Report, compare
+from promvil_hf.evaluation.comparison import compare
+from promvil_hf.evaluation.results import Report
 from tests.unit.evaluation.answer_files import FEW, lines, scored
 
 

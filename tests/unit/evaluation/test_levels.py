@@ -13,10 +13,11 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2, LlavaBrackets
 from promvil_hf.evaluation.answering import Asking, answer
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.report import report_page
-from promvil_hf.evaluation.results import Settings, compare, evaluate
+from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
 
 

@@ -10,10 +10,11 @@ from PIL import Image
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.report import CASES, report_page, table_text, write_page
-from promvil_hf.evaluation.results import Settings, compare, evaluate
+from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
 from tests.harnesses import dump_of_boxes
 

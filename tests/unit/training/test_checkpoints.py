@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from promvil_hf.backends.loading import with_adapter
+from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training import window_trainer

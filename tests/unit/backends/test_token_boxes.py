@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from promvil_hf import masks
-from promvil_hf.backends import geometry
+from promvil_hf.backends import token_boxes
 from promvil_hf.boxes import Box
 from tests.unit.backends.pushed_through import Case, by_token, padding_colour, pixels, pixels_per_token, push, ramp
 
@@ -127,7 +127,7 @@ def test_a_token_that_only_touches_the_picture_is_no_sliver():
     settings = {"do_pad": True, "size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
     for token in range(1, 60, 3):
         for rows in range(2, 24, 2):
-            boxes = geometry.single_view(settings, (24 * token, rows * token), 14)
+            boxes = token_boxes.single_view(settings, (24 * token, rows * token), 14)
             assert sum(box is not None for box in boxes) == 24 * rows
             assert all(box.area == pytest.approx(1 / (24 * rows)) for box in boxes if box)
 
@@ -136,12 +136,12 @@ def test_image_processors_of_unknown_ways_are_refused():
     with pytest.raises(
         ValueError, match="has size={'longest_edge': 84}: token boxes are known for a height and width"
     ):
-        geometry.single_view({"size": {"longest_edge": 84}}, (60, 40), 14)
+        token_boxes.single_view({"size": {"longest_edge": 84}}, (60, 40), 14)
     tiles = {"size": {"shortest_edge": 24}, "crop_size": {"height": 28}, "image_grid_pinpoints": [[28, 56]]}
     with pytest.raises(
         ValueError, match="cuts tiles of 28 pixels and then resizes them by size={'shortest_edge': 24}"
     ):
-        geometry.best_grid_with_newlines(tiles, (60, 40), 7)
+        token_boxes.best_grid_with_newlines(tiles, (60, 40), 7)
 
 
 def shapes(generator, width: int, height: int) -> np.ndarray:

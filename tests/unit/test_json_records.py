@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promvil_hf.records import RecordError, decoded, document, keyed, lines, records, shown, split
+from promvil_hf.json_records import RecordError, decoded, document, keyed, lines, records, shown, split
 
 
 def written(tmp_path, content, name="file.json"):
