@@ -43,6 +43,7 @@ EXTRAS = {
         "hypothesis>=6.120",
         "supervision>=0.31",
         "bitsandbytes>=0.49",
+        "setuptools>=77",  # the wheel is built and tried without a download
     ],
 }
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.14", "build>=1.2"]
