@@ -5,9 +5,9 @@
 # ///
 """Fine-tune a patch-token model with FiVL's joint loss; `--help` lists every option.
 
-    accelerate launch recipes/train_fivl.py --config recipes/llava/lora.yaml --data fivl --image_root images
+    accelerate launch recipes/train_fivl.py --config recipes/llava/lora.yaml --rows fivl --images images
 
-Precondition: rows that `promvil build fivl` wrote and the pictures they name under --image_root.
+Precondition: rows that `promvil build fivl` wrote and the pictures they name under --images.
 Expected: an adapter, or with `tune: full` a whole checkpoint, in output_dir. Killed, `--resume_from_checkpoint true` goes on
 from the last whole checkpoint.
 """

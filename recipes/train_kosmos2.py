@@ -5,9 +5,9 @@
 # ///
 """Fine-tune Kosmos-2 with LoRA on nested phrases; `--help` lists every option.
 
-    accelerate launch recipes/train_kosmos2.py --config recipes/kosmos2/lora.yaml --data compovl --image_root visual_genome
+    accelerate launch recipes/train_kosmos2.py --config recipes/kosmos2/lora.yaml --rows compovl --images visual_genome
 
-Precondition: rows of CompoVL or of PromViL's mixture (docs/data_formats.md) and the pictures they name under --image_root.
+Precondition: rows of CompoVL or of PromViL's mixture (docs/data_formats.md) and the pictures they name under --images.
 Expected: a plain PEFT adapter with a filled model card in output_dir. Killed, `--resume_from_checkpoint true` goes on from the
 last whole checkpoint.
 """

@@ -24,7 +24,7 @@ from promvil_hf.training.run_training import Objective, run_as_script, run_train
 HELP = """
 Fine-tune a model whose image tokens are patches with FiVL's joint loss: answers, and patches that predict key words.
 
-    accelerate launch recipes/train_fivl.py --config recipes/llava/lora.yaml --data fivl --image_root images
+    accelerate launch recipes/train_fivl.py --config recipes/llava/lora.yaml --rows fivl --images images
     promvil recipe run llava/smoke
     promvil recipe run llava/smoke --sweep vision_loss_weight=0,0.1,0.3 mask_noise=perfect,random
 
@@ -114,7 +114,7 @@ OBJECTIVE = Objective(
     data=FiVLDataArguments,
     defaults={
         "model": "llava-hf/llava-1.5-7b-hf",
-        "data": "promvil/fivl-instruct:instruct",
+        "rows": "promvil/fivl-instruct:instruct",
         "lora_scope": WITH_PROJECTOR,
         "lora_r": 128,
         "lora_alpha": 256.0,

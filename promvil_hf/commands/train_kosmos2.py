@@ -16,7 +16,7 @@ from promvil_hf.training.run_training import Objective, run_as_script, run_train
 HELP = """
 Fine-tune Kosmos-2 on nested phrases (PromViL).
 
-    accelerate launch recipes/train_kosmos2.py --config recipes/kosmos2/lora.yaml --data compovl --image_root vg
+    accelerate launch recipes/train_kosmos2.py --config recipes/kosmos2/lora.yaml --rows compovl --images vg
     promvil recipe run kosmos2/smoke
     promvil recipe run kosmos2/smoke --sweep lora_r=4,16 curriculum=none,levels
 
@@ -74,5 +74,5 @@ OBJECTIVE = Objective(
     check_family=check_family,
     read_rows=lambda source, split: read_source(source, split, toy_rows),
     toy_base=toy_base,
-    defaults={"model": "microsoft/kosmos-2-patch14-224", "data": "promvil/compovl:mixture", "licence": "mit"},
+    defaults={"model": "microsoft/kosmos-2-patch14-224", "rows": "promvil/compovl:mixture", "licence": "mit"},
 )

@@ -44,26 +44,26 @@ class ModelArguments:
 class DataArguments:
     """Which rows to train on, and which to evaluate on."""
 
-    data: str = option(
+    rows: str = option(
         "toy:200",
-        "Rows: a folder that `promvil build` wrote, a Hub id (with :configuration), a .json or .jsonl file, or "
+        "What to train on: a folder that `promvil build` wrote, a Hub id (with :configuration), a .json or .jsonl file, or "
         "toy:200 for drawn scenes.",
     )
-    data_split: str = option("train", "Split to train on.")
-    eval_data: str | None = option(None, "Rows to evaluate on; by default another split of `data`.")
+    split: str = option("train", "Split to train on.")
+    eval_rows: str | None = option(None, "Rows to evaluate on; by default another split of `rows`.")
     eval_split: str | None = option(None, "Split to evaluate on, e.g. validation.")
-    image_root: str = option("", "Folder that relative image paths start from.")
+    images: str = option("", "Folder that the names of pictures are relative to.")
     max_samples: int | None = option(None, "Train on at most so many rows, drawn at random.")
     fraction: float | None = option(None, "Train on this share of the rows, drawn at random.")
     max_eval_samples: int | None = option(None, "Evaluate on at most so many rows.")
 
     def training_rows(self, read: Callable[[str, str], Any], seed: int):
-        return subset(read(self.data, self.data_split), self.max_samples, self.fraction, seed)
+        return subset(read(self.rows, self.split), self.max_samples, self.fraction, seed)
 
     def evaluation_rows(self, read: Callable[[str, str], Any], seed: int):
-        if not self.eval_data and not self.eval_split:
+        if not self.eval_rows and not self.eval_split:
             return None
-        rows = read(self.eval_data or self.data, self.eval_split or "validation")
+        rows = read(self.eval_rows or self.rows, self.eval_split or "validation")
         return subset(rows, self.max_eval_samples, None, seed)
 
 

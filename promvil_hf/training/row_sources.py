@@ -38,7 +38,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
         try:
             count, seed = (int(number) for number in (*source.split(":")[1:], "0")[:2])
         except ValueError:
-            raise ValueError(f"You passed the data {source!r}: write toy:200, or toy:200:7 with a seed.") from None
+            raise ValueError(f"You passed the rows {source!r}: write toy:200, or toy:200:7 with a seed.") from None
         return list(toy(count, seed))
     path = Path(source)
     if path.suffix in (".json", ".jsonl"):
@@ -48,7 +48,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
     name, _, config = source.partition(":")
     if not Path(name).is_dir() and (name.count("/") != 1 or name.startswith((".", "/"))):
         raise ValueError(
-            f"There is no data {source!r}: name a folder of Parquet files, a .json or .jsonl file of rows, a data set of the "
+            f"There are no rows {source!r}: name a folder of Parquet files, a .json or .jsonl file of rows, a data set of the "
             "Hub (owner/name, owner/name:configuration), or toy:200."
         )
     try:

@@ -164,7 +164,7 @@ def make_trainer(objective: Objective, settings: Settings) -> WindowTrainer:
         train_dataset=rows,
         eval_dataset=evaluated,
         peft_config=lora(adapter, model, revision=model_arguments.revision) if adapter.tune == "lora" else None,
-        image_root=data.image_root,
+        image_root=data.images,
         callbacks=[] if run.early_stopping is None else [EarlyStoppingCallback(run.early_stopping)],
     )
     if adapter.tune == "lora":
@@ -260,15 +260,15 @@ def finish(trainer: WindowTrainer) -> None:
 def card_facts(objective: Objective, settings: Settings, rows: int) -> CardFacts:
     """What the adapter's card says."""
     model, adapter, data, run, config = settings
-    on_the_hub = data.data.count("/") == 1 and not Path(data.data).exists()
+    on_the_hub = data.rows.count("/") == 1 and not Path(data.rows).exists()
     parents = {own.name for own in fields(TrainingArguments)}
     names = [own.name for own in fields(config) if own.name not in parents] + list(CARD_SETTINGS)
     return CardFacts(
         base_model=model.model,
         title=f"{objective.method} on {model.model} ({how(settings)})",
         about=objective.about,
-        data=f"{rows:,} rows of `{data.data}`, split `{data.data_split}`.",
-        datasets=[data.data.partition(":")[0]] if on_the_hub else [],
+        data=f"{rows:,} rows of `{data.rows}`, split `{data.split}`.",
+        datasets=[data.rows.partition(":")[0]] if on_the_hub else [],
         licence=run.licence,
         licence_note=objective.licence_note,
         settings={

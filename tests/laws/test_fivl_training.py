@@ -293,7 +293,7 @@ def check_reloaded(own):
 
 
 def test_a_short_smoke_run_learns_where_words_are_and_its_adapter_reloads_equal(tmp_path):
-    check_smoke(tmp_path, 0.06, "--data", "toy:40", "--eval_data", "toy:8:1000", "--num_train_epochs", "6",
+    check_smoke(tmp_path, 0.06, "--rows", "toy:40", "--eval_rows", "toy:8:1000", "--num_train_epochs", "6",
                 "--eval_strategy", "no", "--logging_steps", "5")  # fmt: skip
 
 
@@ -305,7 +305,7 @@ def test_the_smoke_recipe_learns_where_words_are_and_its_adapter_reloads_equal(t
 @pytest.mark.slow
 def test_a_sweep_runs_each_combination_and_writes_a_table(tmp_path):
     table = smoke(
-        tmp_path, "--data", "toy:16", "--eval_data", "toy:4:1000", "--num_train_epochs", "1", "--eval_strategy", "no",
+        tmp_path, "--rows", "toy:16", "--eval_rows", "toy:4:1000", "--num_train_epochs", "1", "--eval_strategy", "no",
         "--sweep", "vision_loss_weight=0,0.3", "mask_noise=perfect,random",
     )  # fmt: skip
     assert json.loads((tmp_path / "sweep.json").read_text()) == table

@@ -50,7 +50,7 @@ def test_the_installed_command_works_outside_the_checkout(wheel, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(target)}
     for words in (["--help"], ["env", "--no-devices"], ["decompose", "the man wearing a jacket"],
                   ["recipe", "list"], ["recipe", "copy", "kosmos2/lora", "mine.yaml"],
-                  ["recipe", "run", "kosmos2/smoke", "--max_steps", "2", "--data", "toy:1", "--eval_strategy", "no"]):
+                  ["recipe", "run", "kosmos2/smoke", "--max_steps", "2", "--rows", "toy:1", "--eval_strategy", "no"]):
         done = subprocess.run(
             [sys.executable, "-c", "import sys, promvil_hf; print(promvil_hf.__file__); "
              f"from promvil_hf.cli import main; sys.exit(main({words!r}))"],

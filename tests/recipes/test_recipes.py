@@ -115,7 +115,7 @@ def test_accelerate_reads_its_configurations(path):
 
 
 def smoke(tmp_path, *words):
-    short = ["--max_steps", "20", "--data", "toy:6", "--eval_data", "toy:2:1000", "--output_dir", str(tmp_path)]
+    short = ["--max_steps", "20", "--rows", "toy:6", "--eval_rows", "toy:2:1000", "--output_dir", str(tmp_path)]
     return train_kosmos2.train(["--config", str(SMOKE), *short, "--disable_tqdm", "true", *words])
 
 
@@ -175,16 +175,16 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--early_stopping", "2", "--eval_strategy", "no"], "Pass eval_strategy=steps or epoch, or leave early_stopping out"),
         (["--system_prompt", "Be kind."], "system_prompt, which the texts of Kosmos-2 have no place for"),
         (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
-        (["--data", "toy:x"], "You passed the data 'toy:x': write toy:200"),
-        (["--data", "nowhere"], "There is no data 'nowhere': name a folder"),
-        (["--data", "rows.jsonl"], "There is no file rows.jsonl"),
+        (["--rows", "toy:x"], "You passed the rows 'toy:x': write toy:200"),
+        (["--rows", "nowhere"], "There are no rows 'nowhere': name a folder"),
+        (["--rows", "rows.jsonl"], "There is no file rows.jsonl"),
         (["--fraction", "2"], "a fraction of 2.0: it is a share"),
         (["--max_samples", "0"], "max_samples=0: train on at least one row"),
         (["--resume_from_checkpoint", "true"], "has no whole one. Leave"),
     ],
 )
 def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, told):
-    words = ["--config", str(SMOKE), "--data", "toy:1", "--eval_strategy", "no", "--output_dir", str(tmp_path), *words]
+    words = ["--config", str(SMOKE), "--rows", "toy:1", "--eval_strategy", "no", "--output_dir", str(tmp_path), *words]
     with pytest.raises(SystemExit) as left:
         run_as_script(train_kosmos2.train, words)
     shown = capsys.readouterr()
@@ -194,14 +194,14 @@ def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, t
 def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(tmp_path, capsys):
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
     with pytest.raises(SystemExit):
-        run_as_script(train_kosmos2.train, ["--config", str(SMOKE), "--data", "toy:1", "--model", str(tmp_path)])
+        run_as_script(train_kosmos2.train, ["--config", str(SMOKE), "--rows", "toy:1", "--model", str(tmp_path)])
     assert f"You passed the model {tmp_path}, which is of the type 'llava'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [train_kosmos2, train_fivl])
 def test_a_tracker_that_is_not_installed_is_named_before_anything_is_loaded(tmp_path, capsys, monkeypatch, command):
     monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", lambda: ["wandb"])
-    words = ["--model", "toy", "--data", "toy:1", "--output_dir", str(tmp_path), "--use_cpu", "true"]
+    words = ["--model", "toy", "--rows", "toy:1", "--output_dir", str(tmp_path), "--use_cpu", "true"]
     with pytest.raises(SystemExit):
         run_as_script(command.train, [*words, "--report_to", "trackio"])
     assert "report_to=trackio, which is not installed: pip install trackio, or leave" in capsys.readouterr().err

@@ -62,9 +62,9 @@ def run(args):
         "\nTry next, with real checkpoints (the first call downloads them):\n"
         '  promvil ground photo.jpg "the man next to the woman holding an umbrella" --html trace.html\n'
         "  promvil build compovl --vg VISUAL_GENOME_DIR --out compovl        (docs/real_data.md)\n"
-        "  promvil recipe run kosmos2/lora --data compovl --image_root VISUAL_GENOME_DIR\n"
+        "  promvil recipe run kosmos2/lora --rows compovl --images VISUAL_GENOME_DIR\n"
         "  promvil build fivl --help                                         (docs/fivl_instruct.md)\n"
-        "  promvil recipe run llava/lora --data fivl --image_root IMAGES\n"
+        "  promvil recipe run llava/lora --rows fivl --images IMAGES\n"
         "  promvil reliance --rows fivl --config gqa --images IMAGES --model llava-hf/llava-1.5-7b-hf --out runs/llava\n"
         '  promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf'
     )
