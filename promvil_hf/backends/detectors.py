@@ -35,12 +35,13 @@ def load_grounding_dino(
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
     model = pretrained(AutoModelForZeroShotObjectDetection, name, **where)
-    return grounding_dino(model, AutoProcessor.from_pretrained(name), box_threshold, batch_size)
+    return grounding_dino(model, AutoProcessor.from_pretrained(name, trust_remote_code=False), box_threshold, batch_size)
 
 
 def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
     """A model in evaluation mode on a device; "auto" is the GPU of this process, or the CPU."""
-    return kind.from_pretrained(name, dtype=dtype).to(local_device() if device == "auto" else device).eval()
+    model = kind.from_pretrained(name, dtype=dtype, trust_remote_code=False)
+    return model.to(local_device() if device == "auto" else device).eval()
 
 
 def grounding_dino(model, processor, box_threshold: float = BOX_THRESHOLD, batch_size: int = 8) -> Detector:

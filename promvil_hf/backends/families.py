@@ -244,4 +244,4 @@ def family_of(model: Any) -> Family | None:
 
 def load_processor(source: str, family: Family, **options: Any):
     """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
-    return resolve_name(family.processor).from_pretrained(source, **options)
+    return resolve_name(family.processor).from_pretrained(source, trust_remote_code=False, **options)

@@ -46,7 +46,7 @@ def load(
     quantization = None if quantize is None else _quantization(quantize)
     device = device or local_device()
     base = located(base)
-    config = transformers.AutoConfig.from_pretrained(base, revision=revision)
+    config = read_config(base, revision)
     family = family_of(config)
     if family is None:
         raise ValueError(
@@ -57,15 +57,41 @@ def load(
         base,
         revision=revision,
         dtype=dtype,
+        trust_remote_code=False,
         **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
     )
     if quantization is None:
         model = model.to(device)
     if adapter is not None:
         model = with_adapter(model, adapter)
+    _check_finite(model, base, adapter)
     processor = load_processor(base, family, revision=revision)
     chosen = {} if dialect is None else {"dialect": dialect}
     return resolve_name(family.backend)(model.eval(), processor, **chosen)
+
+
+def read_config(base: str | os.PathLike, revision: str | None = None) -> transformers.PretrainedConfig:
+    """The configuration of a checkpoint. Code that a checkpoint brings along is never run."""
+    try:
+        return transformers.AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise ValueError(
+            f"The checkpoint {base} can only be loaded by running code that comes with it, which this package never does. Use "
+            f"one of a family that transformers knows, such as {', '.join(sorted(FAMILIES)[:3])}."
+        ) from error
+
+
+def _check_finite(model, base, adapter) -> None:
+    """Refuse weights that are NaN or infinite: the model would still answer, with a box of nothing."""
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            whose = adapter if adapter is not None and (".lora_" in name or "modules_to_save" in name) else base
+            raise ValueError(
+                f"The weights in {whose} are NaN or infinite in {name}: it was saved by a training that failed, or is damaged. "
+                "Take an earlier checkpoint, or get it again."
+            )
 
 
 def export_merged(backend: GroundingBackend, folder: str | os.PathLike) -> Path:

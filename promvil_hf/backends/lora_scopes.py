@@ -5,7 +5,6 @@ PromViL adapts six kinds of layers by their bare names, and those names also mat
 between the towers; that, and not the text model alone, is its 4.9 % of trainable parameters.
 """
 
-import torch
 
 from promvil_hf.backends.families import LANGUAGE_LAYERS, PROJECTORS
 
@@ -53,11 +52,3 @@ def tower_of(name: str) -> str:
     if any(projector in name for projector in PROJECTORS):
         return "projection"
     return "vision" if "vision" in name or ".visual." in name else "text"
-
-
-def full_size_without_memory():
-    """The published size of Kosmos-2 (1,664,485,376 parameters) on torch's meta device: shapes only, to count with."""
-    from transformers import Kosmos2Config, Kosmos2ForConditionalGeneration
-
-    with torch.device("meta"):
-        return Kosmos2ForConditionalGeneration(Kosmos2Config())

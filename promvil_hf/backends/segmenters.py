@@ -32,14 +32,15 @@ def load_sam(name: str = SAM, pick: str = "best", boxes_at_once: int = 150, **wh
     from transformers import AutoModelForMaskGeneration, AutoProcessor
 
     model = pretrained(AutoModelForMaskGeneration, name, **where)
-    return sam(model, AutoProcessor.from_pretrained(name), pick, boxes_at_once=boxes_at_once)
+    return sam(model, AutoProcessor.from_pretrained(name, trust_remote_code=False), pick, boxes_at_once=boxes_at_once)
 
 
 def load_sam3(name: str = SAM3, batch_size: int = 8, **where) -> PhraseSegmenter:
     """`sam3` with a checkpoint; `where` as in `promvil_hf.backends.detectors.pretrained`."""
     from transformers import Sam3Model, Sam3Processor
 
-    return sam3(pretrained(Sam3Model, name, **where), Sam3Processor.from_pretrained(name), batch_size=batch_size)
+    processor = Sam3Processor.from_pretrained(name, trust_remote_code=False)
+    return sam3(pretrained(Sam3Model, name, **where), processor, batch_size=batch_size)
 
 
 def sam(

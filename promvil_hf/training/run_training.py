@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import transformers
 from transformers import EarlyStoppingCallback, TrainingArguments
 
-from promvil_hf.backends.loading import load
+from promvil_hf.backends.loading import load, read_config
 from promvil_hf.distributed import is_main_process
 from promvil_hf.files import write_json
 from promvil_hf.training.adapter_card import CardFacts
@@ -177,7 +177,7 @@ def load_base(objective: Objective, arguments: ModelArguments) -> tuple[Any, Any
     if arguments.model == TOY:
         model, processor = objective.toy_base()
     else:
-        objective.check_family(transformers.AutoConfig.from_pretrained(arguments.model, revision=arguments.revision))
+        objective.check_family(read_config(arguments.model, arguments.revision))
         backend = load(
             arguments.model,
             dtype=arguments.dtype,

@@ -246,3 +246,37 @@ def test_an_unknown_family_is_refused_by_naming_the_known_ones(tmp_path):
     GPT2Config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"of the type 'gpt2'.*kosmos-2, .*llava.*docs/extending.md"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("where", ["base", "adapter"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_naming_the_tensor(folder, adapter, tmp_path, where, number):
+    spoilt = adapter[0] if where == "adapter" else shutil.copytree(folder / "base", tmp_path / "base")
+    path = spoilt / ("adapter_model.safetensors" if where == "adapter" else "model.safetensors")
+    tensors = load_file(path)
+    name = sorted(tensors)[-1]
+    tensors[name].view(-1)[0] = number
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"The weights in {spoilt} are NaN or infinite in .*weight: it was saved"):
+        load(folder / "base" if where == "adapter" else spoilt, adapter[0] if where == "adapter" else None)
+
+
+def test_code_that_comes_with_a_checkpoint_is_never_run(folder, tmp_path, monkeypatch):
+    base = shutil.copytree(folder / "base", tmp_path / "base")
+    (base / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Theirs: pass\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # as a person at a terminal might answer
+    for file, changes in {
+        "config.json": {"model_type": "theirs", "auto_map": {"AutoConfig": "theirs.Theirs"}},
+        "tokenizer_config.json": {"auto_map": {"AutoTokenizer": ["theirs.Theirs", None]}},
+        "processor_config.json": {"auto_map": {"AutoProcessor": "theirs.Theirs"}},
+    }.items():
+        path = base / file
+        before = path.read_text()
+        path.write_text(json.dumps(json.loads(before) | changes))
+        if file == "config.json":
+            with pytest.raises(ValueError, match="only be loaded by running code that comes with it, which this package"):
+                load(base)
+        else:
+            load(base)  # transformers' own class does
+        path.write_text(before)
+    assert not (tmp_path / "ran").exists()

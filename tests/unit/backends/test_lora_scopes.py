@@ -5,8 +5,9 @@ import pytest
 import torch
 from peft import get_peft_model
 
-from promvil_hf.backends.lora_scopes import SCOPES, full_size_without_memory, lora_config, trainable_by_tower
+from promvil_hf.backends.lora_scopes import SCOPES, lora_config, trainable_by_tower
 from promvil_hf.toy.models import tiny_kosmos2
+from tests.reference.full_size import full_size_without_memory
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it

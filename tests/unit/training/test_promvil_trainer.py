@@ -11,7 +11,7 @@ from transformers import TrainingArguments
 
 from promvil_hf.backends.base import Decoding, Generated, Request
 from promvil_hf.backends.loading import load
-from promvil_hf.backends.lora_scopes import full_size_without_memory, lora_config
+from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.backends.stops import complete_object
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.metrics.grounding import grounding_table
@@ -28,6 +28,7 @@ from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer, ground
 from promvil_hf.training.window_trainer import WindowTrainer
 from tests.laws.promvil_rows import rows, trainer
+from tests.reference.full_size import full_size_without_memory
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
