@@ -6,16 +6,15 @@ A file is JSON Lines or a JSON array of objects with an id and an answer, in the
 """
 
 import json
-import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from promvil_hf.evaluation.benchmarks import Benchmark
-from promvil_hf.files import write_json_lines
+from promvil_hf.files import sha256_of, write_json_lines
+from promvil_hf.json_records import RecordError, records
 
 
 ID_FIELDS = ("id", "question_id", "questionId", "sent_id")
@@ -84,15 +83,15 @@ class Predictions:
 def read_predictions(path: str | os.PathLike) -> Predictions:
     """The answers of a file. Faulty lines are counted; a file in which nothing can be read raises."""
     path, faults = Path(path), Faults()
-    content = path.read_bytes()
     given: dict[str, Answer] = {}
     contested: set[str] = set()
-    for where, record in _records(content, faults):
-        row_id = next((record[name] for name in ID_FIELDS if record.get(name) is not None), None)
-        if row_id is None or isinstance(row_id, (dict, list, bool)):
-            faults.add(NO_ID, where)
+    for record in records(path):
+        where = record.where.removeprefix(f"{path} ")
+        try:
+            answer, row_id = _answer(record.whole_fields()), record.identifier(*ID_FIELDS)
+        except RecordError:
+            faults.add(NOT_JSON if record.fault else NO_ID, where)
             continue
-        row_id, answer = _id_text(row_id), _answer(record)
         if answer is None:
             faults.add(NO_ANSWER, f"{where} ({row_id})")
         elif row_id not in given:
@@ -109,7 +108,7 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
             f"an answer ({', '.join(TEXT_FIELDS)}, or {', '.join(BOX_FIELDS)})."
         )
     answers = {row_id: answer for row_id, answer in given.items() if row_id not in contested}
-    source = {"file": str(path), "sha256": sha256(content).hexdigest()}
+    source = {"file": str(path), "sha256": sha256_of(path)}
     return Predictions(answers, faults.found(), source, frozenset(contested))
 
 
@@ -158,37 +157,6 @@ def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answ
         for row_id, answer in answers
     )
     return write_json_lines(path, ({"id": row_id, **own} for row_id, own in said))
-
-
-def _records(content: bytes, faults: Faults) -> Iterator[tuple[str, dict]]:
-    """The objects of a JSON array or of JSON Lines, each with its place."""
-    text = content.decode("utf-8", "replace")
-    if text.lstrip()[:1] == "[":
-        listed = _parsed(text)
-        found = [(f"item {number}", record) for number, record in enumerate(listed or (), 1)]
-    else:
-        lines = [(f"line {number}", line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        found = ((where, _parsed(line)) for where, line in lines)
-    for where, record in found:
-        if isinstance(record, dict):
-            yield where, record
-        else:
-            faults.add(NOT_JSON, where)
-
-
-def _parsed(text: str) -> Any:
-    """None for what is no JSON."""
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        return None
-
-
-def _id_text(row_id: object) -> str:
-    """201 and 201.0 (as table programs write it) name the same row as "201"."""
-    if isinstance(row_id, float) and math.isfinite(row_id) and row_id == int(row_id):
-        return str(int(row_id))
-    return str(row_id)
 
 
 def _answer(record: Mapping[str, Any]) -> Answer | None:

@@ -134,3 +134,15 @@ def test_a_file_of_nothing_or_of_another_benchmark_is_refused_with_both_kinds_of
 def test_answers_written_are_read_back(tmp_path):
     answers = {"1": Answer(text="a\nb ÿ"), "2": Answer(boxes=[[0.0, 0.0, 1.0, 1.0]])}
     assert read_predictions(write_predictions(tmp_path / "p.jsonl", answers.items())).answers == answers
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"id": 1, "text": "\\ud800"}', b'{"id": 1, "text": ' + b"9" * 5_000 + b"}",
+             b'{"id": 1, "text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", b'{"id": 1, "text": "\xff"}'],
+)  # fmt: skip
+def test_a_line_that_no_program_should_write_costs_itself_alone(line, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"id": 0, "text": "a\xe2\x80\xa8b"}\n' + line + b"\n" + b'{"id": 2.0, "text": "yes"}\n')
+    found = read_predictions(path)
+    assert {row_id: answer.text for row_id, answer in found.answers.items()} == {"0": "a\u2028b", "2": "yes"}
+    assert [(name, fault.examples) for name, fault in found.faults.items()] == [(faults.NOT_JSON, ("line 2",))]
