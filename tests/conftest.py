@@ -27,10 +27,6 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.enable()
-    torch = sys.modules.get("torch")
-    if torch and os.environ.get("ATEN_CPU_CAPABILITY") in ("default", "avx2"):
-        # Held to these kernels on a processor with AVX-512, torch 2.13 packs bfloat16 for AVX-512 and then raises.
-        torch.backends.cuda.enable_flash_sdp(False)
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +58,15 @@ def threads_of_torch_stay():
     yield
     if torch and torch.get_num_threads() != before:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def half_precision():
+    """Attention in bfloat16 works. Held to plain or AVX2 kernels on a processor with AVX-512, torch 2.13 packs for AVX-512
+    in its flash attention, and then raises."""
+    import torch
+
+    before = torch.backends.cuda.flash_sdp_enabled()
+    torch.backends.cuda.enable_flash_sdp(before and os.environ.get("ATEN_CPU_CAPABILITY") not in ("default", "avx2"))
+    yield
+    torch.backends.cuda.enable_flash_sdp(before)

@@ -367,6 +367,7 @@ def test_an_adapter_begins_with_the_same_weights_whenever_it_is_made(tmp_path):
     assert apart(again, first) == 0 < apart(other, first)
 
 
+@pytest.mark.usefixtures("half_precision")
 def test_bf16_trains_as_full_precision_up_to_its_rounding(whole, tmp_path):
     own = trainer(tmp_path, vision_loss_weight=0.1, bf16=True)
     own.train()

@@ -97,6 +97,7 @@ def test_patch_token_families_are_loaded_too(family, tmp_path):
     assert_same(backend.generate(asked, GREEDY), expected)
 
 
+@pytest.mark.usefixtures("half_precision")
 def test_dtype_and_dialect_are_the_callers_choice(folder, tmp_path):
     dialect = Kosmos2(wording=Wording(), force_object=False)
     backend = load(folder / "base", dtype=torch.bfloat16, dialect=dialect)

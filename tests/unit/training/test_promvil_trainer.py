@@ -115,6 +115,7 @@ def test_several_gpus_in_one_process_are_refused(tmp_path, monkeypatch):
 # Training and evaluation
 
 
+@pytest.mark.usefixtures("half_precision")
 def test_the_loss_is_that_of_mixed_precision_too(tmp_path):
     found = {}
     for bf16 in (False, True):
@@ -124,6 +125,7 @@ def test_the_loss_is_that_of_mixed_precision_too(tmp_path):
     assert found[True] == pytest.approx(found[False], abs=0.05) and found[True] != found[False]
 
 
+@pytest.mark.usefixtures("half_precision")
 def test_a_frozen_base_in_half_precision_is_trained(tmp_path):
     tiny = tiny_kosmos2(latent_query_num=8, gain=1)
     config = PromViLConfig(str(tmp_path), use_cpu=True, max_steps=1, save_strategy="no", disable_tqdm=True)
