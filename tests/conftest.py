@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+
+# How long an example takes is a matter of the machine, and no law of ours.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models run faster on one thread, and xdist uses the other core
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
