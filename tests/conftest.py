@@ -31,6 +31,7 @@ def pytest_collection_finish():
     """What they loaded stays until the end: the garbage collector need not look through it time and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     gc.enable()
 
 

@@ -16,7 +16,7 @@ from studies.toy_bases.measure import answering, grounding
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.bases
-SCENES = 40  # those of the cards are the first of 200
+SCENES = 24  # those of the cards are the first of 200
 
 
 def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones():

@@ -4,8 +4,8 @@ from benchmarks import grounding_metrics
 
 def test_the_benchmark_finds_identical_counts_and_says_what_it_compared():
     result = grounding_metrics.main(
-        "--samples 600 --naive-samples 100 --predictions 3000 --module-samples 300 "
-        "--resamples 1999 --naive-resamples 20 --repeats 1".split()
+        "--samples 200 --naive-samples 50 --predictions 600 --module-samples 60 "
+        "--resamples 499 --naive-resamples 5 --repeats 1".split()
     )
     assert {"naive", "ours", "floor", "ratio", "equal"} <= set(result)
     assert result["equal"] is True
