@@ -2,7 +2,7 @@
 """How a relation is worded after a noun: `ON` becomes "on", `wears` "that wears", `has a` "with".
 
 Two sources: the predicate of the graph, and the words that somebody put between the two nouns in a region's phrase. Only
-words that are there are used. Special: closed word lists and spelling, no model.
+words that are there are used. It works with closed word lists and spelling, without a model.
 """
 
 import re

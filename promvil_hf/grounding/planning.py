@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """From a query to its steps, and from the steps that are done to the prompt of the next one.
 
-Special: text only. Which phrases an expression has comes from `promvil_hf.nesting`, how a prompt is worded from the
-dialect; here stands who is told about whom. No torch.
+This module decides which earlier phrases go into which prompt. Which phrases an expression has comes from
+`promvil_hf.nesting`, how a prompt is worded from the dialect. It handles text only and does not load torch.
 """
 
 import dataclasses
