@@ -243,7 +243,7 @@ class _Reading:
         self.wording = wording
         self.steps: list[PhraseStep] = []
         self.alone: list[str | None] = []  # the words each step was first seen with, until a mention gives its own
-        self.evidence_for: set[int] = set()  # steps that a later one leans on
+        self.evidence_for: set[int] = set()  # steps that serve as evidence for a later one
         self.stands_alone: set[int] = set()  # steps with a text of their own, which mentions may mean
 
     def add(self, evidence: Sequence[GroundedPhrase], target: GroundedPhrase, later: Sequence[GroundedPhrase]) -> None:
@@ -284,7 +284,7 @@ class _Reading:
                 f"You passed a row whose evidence {mention.text!r} has boxes that no earlier text gives: each phrase must "
                 "stand by itself in the row before it serves as evidence."
             )
-        # A composed phrase stands alone only because something leans on it, so those come first.
+        # A composed phrase stands alone only because a later text has it as evidence, so those come first.
         owed = (index for index in found if self.steps[index].anchors and index not in self.evidence_for)
         index = next(owed, found[0])
         self.evidence_for.add(index)

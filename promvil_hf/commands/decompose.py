@@ -9,7 +9,7 @@ from promvil_hf.nesting import decompose
 
 
 HELP = """
-Show the nested phrases of an expression, simple to complex, with what each leans on.
+Show the nested phrases of an expression, simple to complex, and which earlier phrases each one contains.
 
     promvil decompose "the car behind the person next to the man wearing a jacket"
     promvil decompose --json < expressions.txt
