@@ -20,12 +20,12 @@ from importlib import import_module
 from pathlib import Path
 
 from studies.cells import Given, everything, run, versions
+from studies.overview import conducts, corrected, overview_faults, write_overview
 from studies.pages import FOLDER, check, plot, publish, with_numbers
 from studies.results import HOW, Base, Result, read
 from studies.terms import Study, Terms
 
 
-SEEDS = (0, 1, 2)
 SHOWN_VERSIONS = ("promvil_hf", "python", "torch", "transformers", "peft", "accelerate", "numpy", "scipy")
 
 
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 def do(own: Study, options: argparse.Namespace, command: str) -> Result:
     """Run what is missing of a study and publish it."""
     started = time.perf_counter()
-    terms = Terms(Given(_base(own, options.base)), tuple(options.seeds), options.quick)
+    terms = Terms(Given(_base(own, options.base)), tuple(options.seeds or own.seeds), options.quick)
     cells = own.plan(terms)
     print(f"{own.name}: {own.question}", file=sys.stderr)
     before = everything(cells.values(), options.store).keys()
@@ -94,6 +94,7 @@ def do(own: Study, options: argparse.Namespace, command: str) -> Result:
             "this_run": round(time.perf_counter() - started, 1),
         },
         cells={"all": len(work), "used_again": 0 if options.restart else len(before & work.keys())},
+        conduct=findings.conduct,
     )
     folder = options.out / own.name if options.out else FOLDER / own.name
     if options.quick and not options.out:
@@ -118,12 +119,15 @@ def _check_names(options: argparse.Namespace) -> None:
     for name in asked:
         if name != "all" and name not in names():
             raise ValueError(f"You asked for the study {name!r}: there are {', '.join(names())}.")
-    if len(set(options.seeds)) < len(options.seeds):
+    if options.seeds and len(set(options.seeds)) < len(options.seeds):
         raise ValueError(f"You passed the seeds {options.seeds}: each of them once.")
 
 
 def _tell_faults(asked: list[str]) -> int:
-    found = [fault for name in asked for fault in check(study(name), FOLDER / name)]
+    studies = {name: study(name) for name in names()}
+    p = corrected(conducts(studies, FOLDER), studies)
+    found = [fault for name in asked for fault in check(studies[name], FOLDER / name, p.get(name))]
+    found += overview_faults(studies, FOLDER)
     print("\n".join(found) if found else f"{len(asked)} studies are complete, and README, plot and result agree.")
     return 1 if found else 0
 
@@ -135,6 +139,7 @@ def _write_again(asked: list[str]) -> int:
         readme = folder / "README.md"
         readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), result, readme), encoding="utf-8")
         (folder / "plot.svg").write_text(plot(study(name), result), encoding="utf-8")
+    write_overview({name: study(name) for name in names()}, FOLDER)
     return 0
 
 
@@ -157,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="STUDY", help="for check and write: which (default: each)")
     parser.add_argument("--base", type=Path, help="checkpoint folder to start from (default: the package's toy base)")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="default: 0 1 2")
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: as many as the protocol asks for, from 0 on")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything runs")
     parser.add_argument("--restart", action="store_true", help="do every cell again")
     store = "folder of finished cells (default: %(default)s)"

@@ -10,12 +10,15 @@ import msgspec
 
 from promvil_hf.pages.blocks import interval, number
 from promvil_hf.pages.chart_file import chart_file
+from studies.protocol import EQUAL, Conduct, verdict
+from studies.protocol import faults as faults_of
 from studies.results import Difference, Result, Score, faults, read, write
 from studies.terms import Study
 
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- numbers: written by the study -->", "<!-- end of numbers -->"
+BEFORE = "\nMade before [the protocol](../protocol.md): exploratory, and its differences are not corrected for being many."
 SECTIONS = ("Question", "Setting", "Command", "What we conclude")
 TO_WRITE = "TO WRITE"  # stands in a conclusion until somebody has read the numbers
 
@@ -35,11 +38,16 @@ def plot(study: Study, result: Result) -> str:
 
 
 def with_numbers(text: str, result: Result, path: Path) -> str:
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no place for numbers: put the lines {BEGIN!r} and {END!r} where they shall stand.")
-    return f"{before}{BEGIN}\n{numbers(result)}\n{END}{after}"
+    return filled(path, BEGIN, END, numbers(result), text)
+
+
+def filled(path: Path, begin: str, end: str, inside: str, text: str | None = None) -> str:
+    """The text of a page with something else between its two marks."""
+    before, opened, rest = (path.read_text(encoding="utf-8") if text is None else text).partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise ValueError(f"{path} has no place for numbers: put the lines {begin!r} and {end!r} where they shall stand.")
+    return f"{before}{begin}\n{inside}\n{end}{after}"
 
 
 def numbers(result: Result) -> str:
@@ -55,6 +63,7 @@ def numbers(result: Result) -> str:
             "\n| difference | estimate [over scenes] | each seed | interval over seeds |\n|---|---|---|---|",
             *(_difference(own) for own in result.differences),
         ]
+    lines += [BEFORE] if result.conduct is None else _conduct(result.conduct)
     lines += [
         f"\n{result.machine['processor']}, {result.machine['cores']} cores, {result.machine['workers']} workers: "
         f"{result.seconds['cells'] / 60:.0f} minutes of work in {result.cells['all']} cells.",
@@ -84,6 +93,21 @@ def _difference(own: Difference) -> str:
     return f"| {own.what} | {_told(own)} | {each} | {interval(*map(_plain, own.over_seeds))} |"
 
 
+def _conduct(done: Conduct) -> list[str]:
+    """What each arm did, and the primary outcome."""
+    found = done.outcome
+    return [
+        "\n| arm | updates | FLOPs | texts | settings tried | updates to the threshold, each seed |\n|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {arm.updates:,} | {arm.flops:.4g} | {arm.texts:,} | {arm.trials} | "
+            f"{', '.join('not reached' if own is None else f'{own:,}' for own in arm.onset.values())} |"
+            for name, arm in done.arms.items()
+        ),
+        f"\nPrimary outcome: {number(found.estimate)} {interval(found.low, found.high)}, scenes and seeds crossed. Its corrected "
+        f"p and the verdict stand in [the overview](../README.md). Protocol {done.version}, `{done.hash}`.",
+    ]
+
+
 def _told(own: Score | Difference) -> str:
     return f"{number(own.estimate)} {interval(_plain(own.low), _plain(own.high))}"
 
@@ -95,8 +119,8 @@ def _plain(value: float | None) -> float:
 # Checks
 
 
-def check(study: Study, folder: Path) -> list[str]:
-    """What is wrong with a study's folder, in words; nothing for a good one."""
+def check(study: Study, folder: Path, corrected: float | None = None) -> list[str]:
+    """What is wrong with a study's folder, in words; nothing for a good one. `corrected` is the p of its primary outcome."""
     readme, path, drawn = folder / "README.md", folder / "result.json", folder / "plot.svg"
     if not readme.is_file():
         return [f"{study.name}: there is no README.md"]
@@ -113,6 +137,7 @@ def check(study: Study, folder: Path) -> list[str]:
     except ValueError as error:
         return [f"{study.name}: {fault}" for fault in [*found, str(error)]]
     found += faults(result)
+    found += _faults_of_conduct(study, result, text, corrected)
     if result.study != study.name or result.question != study.question:
         found.append("result.json answers another question than study.py asks")
     if TO_WRITE in text:
@@ -125,13 +150,43 @@ def check(study: Study, folder: Path) -> list[str]:
     return [f"{study.name}: {fault}" for fault in found]
 
 
-def stray(text: str, result: Result) -> list[str]:
-    """Numbers with decimals in the words of a README that no number of the result rounds to."""
+def _faults_of_conduct(study: Study, result: Result, text: str, corrected: float | None) -> list[str]:
+    """Promises that were not kept, and words that say more than the primary outcome does."""
+    if study.design is None or result.conduct is None:
+        return [] if result.conduct is None else ["it has a conduct, but study.py promises nothing"]
+    found = faults_of(study.design, result.conduct, result.seeds)
+    said = words_of(text)
+    for p in re.findall(r"\bp\s*[=<≤]\s*(\d*\.\d+)", said):
+        if corrected is None or f"{corrected:.{len(p.partition('.')[2])}f}" != p:
+            known = "not known" if corrected is None else f"{corrected:.2g}"
+            found.append(f"README.md says p = {p}: the corrected one is {known}")
+    if re.search(r"no difference|do(es)? not differ|equally (good|well)", said):
+        if corrected is None or verdict(result.conduct.outcome, corrected) != EQUAL:
+            found.append("README.md speaks of no difference, which the test of equivalence does not bear out")
+    return found
+
+
+def words_of(text: str) -> str:
+    """The words of a README: without its numbers' block, its code, and what stands in backticks."""
     before, _, rest = text.partition(BEGIN)
-    words = re.sub(r"```.*?```|`[^`]*`", "", before + rest.partition(END)[2], flags=re.DOTALL)
-    known = set(_all_numbers(msgspec.to_builtins([result.scores, result.differences, result.settings, result.seconds])))
-    said = re.findall(r"(?<![\w.])(\d+\.\d+)(?![\w.]*\d)", words)
-    return [own for own in said if not any(f"{abs(one):.{len(own.partition('.')[2])}f}" == own for one in known)]
+    return re.sub(r"```.*?```|`[^`]*`", "", before + rest.partition(END)[2], flags=re.DOTALL)
+
+
+def stray(text: str, result: Result) -> list[str]:
+    """Numbers in the words of a README that no number of the result rounds to; whole ones below ten are not looked at."""
+    arms = {} if result.conduct is None else result.conduct.arms
+    told = [result.scores, result.differences, result.settings, result.seconds, result.seeds, arms]
+    known = {abs(value) for value in _all_numbers(msgspec.to_builtins(told))}
+    known |= {95.0, 0.5}  # of intervals, and of what counts as a hit
+    found = []
+    for own, percent in re.findall(r"(?<![\w.\-])(\d+(?:,\d{3})*(?:\.\d+)?)( ?%)?(?![\w.]*\d)", words_of(text)):
+        plain = own.replace(",", "")
+        digits = len(plain.partition(".")[2])
+        scale = 100 if percent else 1
+        skipped = not percent and not digits and float(plain) < 10
+        if not skipped and not any(f"{one * scale:.{digits}f}" == plain for one in known) and float(plain) not in known:
+            found.append(own + percent)
+    return found
 
 
 def _all_numbers(value: Any) -> Iterable[float]:

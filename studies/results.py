@@ -18,6 +18,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from promvil_hf.metrics.intervals import bootstrap_interval
+from studies.crossed import Crossed, crossed
+from studies.protocol import Conduct
 
 
 CONFIDENCE = 0.95
@@ -77,6 +79,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     machine: dict[str, str]
     seconds: dict[str, float]
     cells: dict[str, int]
+    conduct: Conduct | None = None  # how the protocol was kept; None: made before there was one
 
     def score(self, measure: str, **setting: str) -> Score:
         """The score of this measure whose setting has these values."""
@@ -139,9 +142,7 @@ def scored(samples: Mapping[tuple, Sample], *names: str) -> list[Score]:
 
 def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
     """Mean of a less mean of b. Their scenes are drawn together, whether or not the rows are the same."""
-    nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)
-    columns = np.concatenate([np.hstack([a.columns, nothing_a]), np.hstack([nothing_b, b.columns])])
-    found = bootstrap_interval(columns, clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
+    found = bootstrap_interval(_beside(a, b), clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
     means_a, means_b = a.means(), b.means()
     by_seed = {
         seed: None if None in (means_a[seed], means_b.get(seed)) else rounded(means_a[seed] - means_b[seed])
@@ -151,6 +152,18 @@ def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: M
         what, dict(of_a), dict(of_b), rounded(found.estimate), rounded(found.low), rounded(found.high),
         _student(by_seed.values()), by_seed, found.clusters,
     )  # fmt: skip
+
+
+def outcome(a: Sample, b: Sample) -> Crossed:
+    """Mean of a less mean of b, for a primary outcome: every seed of both was measured on the same scenes."""
+    scenes = [scene.partition("/")[2] for scene in a.scenes + b.scenes]
+    return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _less)
+
+
+def _beside(a: Sample, b: Sample) -> np.ndarray:
+    """Rows of both with four columns: value and weight of a, value and weight of b."""
+    nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)
+    return np.concatenate([np.hstack([a.columns, nothing_a]), np.hstack([nothing_b, b.columns])])
 
 
 def _less(totals: np.ndarray) -> np.ndarray:

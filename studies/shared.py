@@ -132,9 +132,9 @@ def training_settings(seed: int, scenes: int, passes: float, batch: int, learnin
     }
 
 
-def train(trainer_class: type, config, model, processor, rows, adapter=None):
+def train(trainer_class: type, config, model, processor, rows, adapter=None, watch=None):
     """Train with Muon in the config's folder, on from its last whole checkpoint, and keep the model or adapter alone; the
-    trainer."""
+    trainer. `watch` is a `studies.watching.Watch`, for a study under the protocol."""
     from transformers import PrinterCallback
 
     from promvil_hf.toy.muon import Muon
@@ -150,6 +150,8 @@ def train(trainer_class: type, config, model, processor, rows, adapter=None):
         make_optimizer=lambda trained: Muon(trained.named_parameters(), config.learning_rate),
     )
     trainer.remove_callback(PrinterCallback)  # the study shows one bar of its own
+    if watch is not None:
+        trainer.add_callback(watch)
     trainer.train(resume_from_checkpoint=last_whole(folder)[0])
     trainer.save_model()
     for path in folder.glob("checkpoint-*"):

@@ -13,7 +13,8 @@ from typing import Any
 
 from promvil_hf.pages.chart_file import Panel
 from studies.cells import Cell, Given
-from studies.results import Difference, Result, Score
+from studies.protocol import Conduct, Design
+from studies.results import FEWEST_SEEDS, Difference, Result, Score
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Findings:
     scores: Sequence[Score]
     differences: Sequence[Difference] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    conduct: Conduct | None = None  # of a study with a design
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,8 @@ class Study:
     plan: Callable[[Terms], Mapping[Hashable, Cell]]
     read: Callable[[Terms, Mapping[Hashable, Mapping[str, Any]]], Findings]
     draw: Callable[[Result], Sequence[Panel]]
+    design: Design | None = None  # what it promises under the protocol; None: it is exploratory
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.design.fewest_seeds if self.design else FEWEST_SEEDS))
