@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Only `promvil_hf/backends/families.py` knows a family: elsewhere no model type is read, compared or collected."""
+"""Only `promvil_hf/backends/families/` knows a family: elsewhere no model type is read, compared or collected."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ from promvil_hf.toy import models
 
 TOP = Path(__file__).resolve().parents[2]
 FOLDERS = ("promvil_hf", "recipes", "studies", "benchmarks", "evaluate_metrics")
-MAY = ("promvil_hf/backends/families.py", "promvil_hf/toy/models/")  # the second builds configurations of these types
+MAY = ("promvil_hf/backends/families/", "promvil_hf/toy/models/")  # the second builds configurations of these types
 ALSO_OTHER_THINGS = {"llava"}  # a data set and a toy base: counts only beside another model type
 
 

@@ -1,0 +1,54 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The families of models that are served here: all that differs between them, as one `Family` each.
+
+Nothing else in the package compares a `config.model_type`: it asks `family_of(model)` and reads a field. `FAMILIES` has
+a value for each model type; families that are alike share a module. `docs/extending.md` shows how to make another. No
+torch and no transformers on import.
+"""
+
+from pkgutil import resolve_name
+from typing import Any
+
+from promvil_hf.backends.families import gemma, idefics, kosmos2, llava, qwen
+from promvil_hf.backends.families.family import Family, Shown
+from promvil_hf.backends.families.kosmos2 import KOSMOS2
+from promvil_hf.backends.families.qwen import StretchedPixels
+
+
+__all__ = [
+    "FAMILIES",
+    "KOSMOS2",
+    "LANGUAGE_LAYERS",
+    "PATCH_FAMILIES",
+    "PROJECTORS",
+    "Family",
+    "Shown",
+    "StretchedPixels",
+    "family_of",
+    "load_processor",
+]
+
+FAMILIES: dict[str, Family] = {
+    **kosmos2.FAMILIES,
+    **llava.FAMILIES,
+    **idefics.FAMILIES,
+    **qwen.FAMILIES,
+    **gemma.FAMILIES,
+}
+PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
+PROJECTORS = tuple(sorted({family.projector for family in FAMILIES.values()}))
+# The linear layers of the language model alone, by their names in every family; vision towers have neither of the first two.
+LANGUAGE_LAYERS = (
+    r"(.*\.)?(language_model|text_model)\.(.*\.)?layers\.\d+\.(.*\.)?"
+    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)"
+)
+
+
+def family_of(model: Any) -> Family | None:
+    """The family of a model, plain or wrapped, or of a model's configuration; None if `FAMILIES` has no such type."""
+    return FAMILIES.get(getattr(getattr(model, "config", model), "model_type", None))
+
+
+def load_processor(source: str, family: Family, **options: Any):
+    """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
+    return resolve_name(family.processor).from_pretrained(source, trust_remote_code=False, **options)

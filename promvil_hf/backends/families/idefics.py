@@ -1,0 +1,28 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Idefics3 and SmolVLM."""
+
+from dataclasses import replace
+
+from promvil_hf.backends import token_boxes
+from promvil_hf.backends.families.family import FRACTIONS, Family, Shown
+from promvil_hf.backends.token_boxes import TokenBoxes
+
+
+def _idefics3(shown: Shown) -> TokenBoxes:
+    words = shown.processor.tokenizer.convert_ids_to_tokens(shown.input_ids)
+    return token_boxes.tiles_and_whole(words, shown.processor.image_seq_len)
+
+
+_IDEFICS3 = Family(
+    dialect=lambda _: FRACTIONS,
+    token_boxes=_idefics3,
+    prompt="User:{picture}{prompt}<end_of_utterance>\nAssistant:",
+    causal=True,
+    behind_picture=("<fake_token_around_image>",),
+    projector="connector",
+)
+FAMILIES = {
+    "idefics3": _IDEFICS3,
+    # Its own processor asks for num2words and, through its videos, for torchvision.
+    "smolvlm": replace(_IDEFICS3, processor="transformers:Idefics3Processor"),
+}

@@ -1,0 +1,74 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The vision-language models of Qwen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promvil_hf.backends import token_boxes
+from promvil_hf.backends.families.family import Family, Shown
+from promvil_hf.backends.token_boxes import TokenBoxes
+from promvil_hf.dialects import GroundingDialect, QwenJson
+from promvil_hf.frames import ImageSize, Pixels, ResizedPixels
+
+
+@dataclass(frozen=True, slots=True)
+class StretchedPixels:
+    """The frame of Qwen2.5-VL: whole pixels of the image as its processor stretched it, to a size of its own per image.
+
+    Sides are multiples of `multiple` pixels, their product lies between `least` and `most`.
+    """
+
+    multiple: int
+    least: int
+    most: int
+
+    def of(self, image_size: ImageSize) -> ResizedPixels:
+        """The frame of one image."""
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+        width, height = (int(side) for side in Pixels().limits(image_size)[:2])  # refuses what is no image size
+        height, width = smart_resize(height, width, self.multiple, self.least, self.most)
+        return ResizedPixels((width, height))
+
+    def encode(self, box, image_size):
+        return self.of(image_size).encode(box)
+
+    def corners(self, numbers, image_size):
+        return self.of(image_size).corners(numbers)
+
+    def resolution(self, image_size):
+        return self.of(image_size).resolution()
+
+    def limits(self, image_size):
+        return self.of(image_size).limits()
+
+
+def _qwen(shown: Shown) -> TokenBoxes:
+    _, rows, columns = shown.grid
+    merge = shown.settings["merge_size"]
+    return token_boxes.raster(token_boxes.WHOLE, rows // merge, columns // merge)
+
+
+def _stretched_pixels(settings: Mapping[str, Any]) -> GroundingDialect:
+    size = settings["size"]
+    multiple = settings["patch_size"] * settings["merge_size"]
+    return QwenJson(frame=StretchedPixels(multiple, size["shortest_edge"], size["longest_edge"]))
+
+
+_OURS = "promvil_hf.backends.image_text_processors"
+_QWEN3 = Family(
+    dialect=lambda _: QwenJson(),
+    token_boxes=_qwen,
+    processor=f"{_OURS}:Qwen3VLImageTextProcessor",
+    mark="<|vision_start|><|image_pad|><|vision_end|>",
+    prompt="<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n",
+    grid="image_grid_thw",
+    causal=True,
+    rotary_axes=3,
+    projector="merger",
+)
+FAMILIES = {
+    "qwen2_5_vl": replace(_QWEN3, dialect=_stretched_pixels, processor=f"{_OURS}:Qwen2_5_VLImageTextProcessor"),
+    "qwen3_vl": _QWEN3,
+}
