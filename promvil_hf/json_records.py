@@ -7,26 +7,37 @@
 A fault is a `RecordError` that names file, record and field. One unreadable record does not end a file: it comes out as a
 `Record` whose `fault` says what is wrong, and whose fields raise. Only a file that is no JSON at all is refused whole.
 NaN and Infinity, which Python writes into JSON, are read; `number` refuses them. Lines end at a line feed and nowhere else.
+No other module decodes the JSON of users' files by itself; a few decode single records with types of their own, for speed,
+and come here with those that fail.
 """
 
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNREADABLE = (ValueError, RecursionError)  # what decoders of JSON raise
 _MISSING: Any = object()
 
 
 class RecordError(ValueError):
     """A record or a field that is not what it must be. The message names file, record and field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Stands where a part of a file cannot be decoded, and says why."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Record:
         """A value that should be an object."""
         if isinstance(value, Mapping):
             return cls(where, value)
+        if isinstance(value, Damaged):
+            return cls(where, fault=value.why)
         return cls(where, fault=f"it is {shown(value)}, and it must be an object")
 
     def whole_fields(self) -> Mapping[str, Any]:
@@ -58,8 +71,11 @@ class Record:
         """The first of these fields that is there, of any type."""
         fields = self.whole_fields()
         for name in names:
-            if fields.get(name) is not None:
-                return fields[name]
+            value = fields.get(name)
+            if isinstance(value, Damaged):
+                raise RecordError(f"{self.where}: `{name}` cannot be read: {value.why}.")
+            if value is not None:
+                return value
         if default is not _MISSING:
             return default
         held = ", ".join(map(_shown_name, fields)) or "nothing"
@@ -68,14 +84,14 @@ class Record:
 
     def text(self, *names: str, default: Any = _MISSING) -> str:
         value = self.get(*names, default=default)
-        if value is default or isinstance(value, str):
+        if value is default or _is_text(value):
             return value
         raise self.wrong(names, value, "text")
 
     def identifier(self, *names: str, default: Any = _MISSING) -> str:
         """An id: text, or a whole number, which is written out. 201.0, as table programs write it, is 201."""
         value = self.get(*names, default=default)
-        if value is default or isinstance(value, str):
+        if value is default or _is_text(value):
             return value
         if isinstance(value, float) and math.isfinite(value) and value == int(value):
             return str(int(value))
@@ -110,7 +126,7 @@ class Record:
 
     def texts(self, name: str, default: Any = _MISSING) -> tuple[str, ...]:
         value = self.get(name, default=default)
-        if value is default or isinstance(value, list) and all(isinstance(part, str) for part in value):
+        if value is default or isinstance(value, list) and all(map(_is_text, value)):
             return value if value is default else tuple(value)
         raise self.wrong((name,), value, "a list of texts")
 
@@ -140,19 +156,29 @@ def records(path: str | os.PathLike) -> Iterator[Record]:
         for number, row in enumerate(read_parquet([path]), 1):
             yield Record(f"{path} row {number}", row)
         return
-    data = read_bytes(path)
-    if data.lstrip()[:1] == b"[":
-        for number, (_, start, end) in enumerate(split(data, path), 1):
-            yield _decoded(f"{path} item {number}", data[start:end])
-    else:
-        yield from lines(data, path)
+    with open(path, "rb") as file:
+        if _first_byte(file) == b"[":
+            data = file.read()
+            for number, (_, start, end) in enumerate(split(data, path), 1):
+                yield _decoded(f"{path} item {number}", data[start:end])
+        else:
+            yield from lines(file, path)
 
 
-def lines(data: bytes, path: str | os.PathLike) -> Iterator[Record]:
-    """One object a line; blank lines are passed over."""
-    for number, line in enumerate(data.split(b"\n"), 1):
+def lines(file: Iterable[bytes], path: str | os.PathLike) -> Iterator[Record]:
+    """One object a line of a file opened in binary mode; blank lines are passed over."""
+    for number, line in enumerate(file, 1):
+        if number == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if line.strip():
             yield _decoded(f"{path} line {number}", line)
+
+
+def _first_byte(file: IO[bytes]) -> bytes:
+    """The first byte of what a file holds; blanks and a mark before them do not count. It is then read from its start."""
+    start = file.read(1 << 16)
+    file.seek(0)
+    return start.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
 
 
 def keyed(path: str | os.PathLike) -> Iterator[tuple[str, Record]]:
@@ -170,11 +196,10 @@ def plain_records(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def document(path: str | os.PathLike) -> Record:
-    """A file that is one JSON object, such as COCO's instances. Damaged JSON refuses it whole."""
-    try:
-        value = decoded(read_bytes(path))
-    except RecordError as error:
-        raise RecordError(f"{path} is not JSON: {error}.") from None
+    """A file that is one JSON object, such as COCO's instances. What is damaged in one of its lists costs itself only."""
+    value = salvaged(read_bytes(path))
+    if isinstance(value, Damaged):
+        raise RecordError(f"{path} is not JSON: {value.why}.")
     if not isinstance(value, dict):
         raise RecordError(f"{path} holds {shown(value)}: it must be a JSON object.")
     return Record(str(path), value)
@@ -212,51 +237,85 @@ def decoded(data: bytes | str) -> Any:
     return value
 
 
-# A string, or a character that opens, closes or separates. Possessive, so that no text makes it slow.
-_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]', re.DOTALL)
+def salvaged(data: bytes, depth: int = 2) -> Any:
+    """The value of a JSON text, with a `Damaged` where a part of it cannot be decoded.
+
+    Parts are the elements of an object or list and, while `depth` lasts, their elements in turn.
+
+    >>> salvaged(b'{"images": [{"id": 1}, {"id": "\\\\ud800"}]}')["images"]
+    [{'id': 1}, Damaged(why='its text is not Unicode: it holds half a surrogate pair')]
+    """
+    try:
+        return decoded(data)
+    except RecordError as error:
+        whole = Damaged(str(error))
+    try:
+        parts = list(split(data)) if depth else []
+    except RecordError:
+        return whole
+    if not parts:
+        return whole
+    found = [salvaged(data[start:end], depth - 1) for _, start, end in parts]
+    keys = [key for key, _, _ in parts]
+    return found if keys[0] is None else dict(zip(keys, found, strict=True))
 
 
-def split(data: bytes, path: str | os.PathLike = "the text") -> Iterator[tuple[str | None, int, int]]:
+# Possessive, so that no text makes them slow.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT = rb'[^"\[\]{}]*+(?:' + _STRING + rb'[^"\[\]{}]*+)*+'
+_OPENING = re.compile(rb"(?:" + BYTE_ORDER_MARK + rb")?\s*+[\[{]")
+_STRUCTURE = re.compile(_STRING + rb"|[\[\]{},:]", re.DOTALL)
+_NEXT_BRACKET = re.compile(_FLAT + rb"(?:[\[{]" + _FLAT + rb"[\]}]" + _FLAT + rb")*+[\[\]{}]", re.DOTALL)
+_BLANKS = re.compile(rb"\s*+")
+
+
+def split(data: bytes | mmap, path: str | os.PathLike = "the text") -> Iterator[tuple[str | None, int, int]]:
     """Key (None in a list), start and end of each element of a top-level list or object.
 
     Elements are not looked into, so that one which is damaged in itself does not hide the others.
     """
-    depth, key, start, pending = 0, None, 0, None
-    opened = ended = False
-    for token in _STRUCTURE.finditer(data):
-        if ended:
-            raise RecordError(f"{path} is not JSON: something follows its end.")
+    opening = _OPENING.match(data)
+    if opening is None:
+        raise RecordError(f"{path} is not JSON: it must be a list or an object.")
+    cut = RecordError(f"{path} ends in the middle of its JSON: it was probably cut. Get it again.")
+    start = at = opening.end()
+    named = data[at - 1 : at] == b"{"
+    key = pending = None
+    mark = b""
+    while mark not in (b"]", b"}"):
+        token = _STRUCTURE.search(data, at)
+        if token is None:
+            raise cut
+        at = token.end()
         mark = data[token.start() : token.start() + 1]
         if mark == b'"':
-            if depth == 1 and pending is None and key is None:
+            if pending is None and key is None:
                 pending = token.group()
-        elif mark in b"[{":
-            depth += 1
-            if depth == 1:
-                if opened or data[: token.start()].strip():
-                    break
-                opened, start = True, token.end()
         elif mark == b":":
-            if depth == 1 and key is None and pending is not None:
-                key, start = _key(pending), token.end()
-        elif depth == 1:  # the end of an element
-            if data[start : token.start()].strip():
+            if pending is not None and key is None:
+                key, start = _key(pending), at
+        elif mark in b"[{":
+            depth = 1
+            while depth:
+                bracket = _NEXT_BRACKET.match(data, at)
+                if bracket is None:
+                    raise cut
+                at = bracket.end()
+                depth += 1 if data[at - 1 : at] in b"[{" else -1
+        else:  # the end of an element
+            if key is not None or data[start : token.start()].strip():
+                if key is None and named:
+                    raise RecordError(f"{path} is not JSON: an element of its object has no name.")
                 yield key, *_trimmed(data, start, token.start())
-            key, pending, start = None, None, token.end()
-            if mark != b",":
-                depth, ended = 0, True
-        elif mark in b"]}":
-            depth -= 1
-    if not opened:
-        raise RecordError(f"{path} is not JSON: it must be a list or an object.")
-    if not ended:
-        raise RecordError(f"{path} ends in the middle of its JSON: it was probably cut. Get it again.")
+            key, pending, start = None, None, at
+    if _BLANKS.match(data, at).end() < len(data):
+        raise RecordError(f"{path} is not JSON: something follows its end.")
 
 
 def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int]:
-    while data[start : start + 1].isspace():
+    while start < end and data[start : start + 1].isspace():
         start += 1
-    while data[end - 1 : end].isspace():
+    while start < end and data[end - 1 : end].isspace():
         end -= 1
     return start, end
 
@@ -285,8 +344,8 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def shown(value: Any, longest: int = 60) -> str:
-    """A value for a message: short, on one line, with nothing that a terminal would obey.
+def shown(value: Any, longest: int = 60, inner: int = 2) -> str:
+    """A value for a message: short, on one line, with nothing that a terminal would obey. `inner` lists are looked into.
 
     >>> shown([1, 2]), shown(None)
     ('[1, 2]', 'null')
@@ -297,21 +356,27 @@ def shown(value: Any, longest: int = 60) -> str:
         return f"a whole number of more than {longest} digits"
     if isinstance(value, str):
         return repr(value if len(value) <= longest else value[:longest] + "…")
-    if isinstance(value, list | tuple) and len(value) > 8:
-        return f"a list of {len(value):,}"
+    if isinstance(value, list | tuple):
+        if len(value) > 8 or not inner:
+            return f"a list of {len(value):,}"
+        told = f"[{', '.join(shown(part, longest, inner - 1) for part in value)}]"
+        return told if len(told) <= longest else told[:longest] + "…"
     if isinstance(value, Mapping):
         return f"an object with {', '.join(_shown_name(name) for name in list(value)[:5]) or 'nothing'}"
-    try:
-        told = repr(value)
-    except (RecursionError, ValueError):
-        return f"a {type(value).__name__}"
-    return told if len(told) <= longest else told[:longest] + "…"
+    if isinstance(value, int | float):
+        return repr(value)
+    return f"a {type(value).__name__}"
 
 
 def _shown_name(name: Any) -> str:
     """A field's name as it is, unless it holds something that cannot be printed."""
-    name = str(name)
+    name = name if isinstance(name, str) else shown(name)
     return (name if name.isprintable() else repr(name))[:60]
+
+
+def _is_text(value: Any) -> bool:
+    """Whether this is text that can be written: a pickle may hold half a surrogate pair."""
+    return isinstance(value, str) and (value.isascii() or not _not_unicode(value))
 
 
 def _not_unicode(value: Any) -> bool:
@@ -320,7 +385,9 @@ def _not_unicode(value: Any) -> bool:
     while waiting:
         found = waiting.pop()
         if isinstance(found, str):
-            if not found.isascii() and any("\ud800" <= character <= "\udfff" for character in found):
+            try:
+                found.encode()
+            except UnicodeEncodeError:
                 return True
         elif isinstance(found, dict):
             waiting += found.keys()

@@ -1,12 +1,27 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+import io
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promvil_hf.json_records import RecordError, decoded, document, keyed, lines, records, shown, split
+from promvil_hf.files import read_pickle
+from promvil_hf.json_records import (
+    Damaged,
+    Record,
+    RecordError,
+    decoded,
+    document,
+    keyed,
+    lines,
+    records,
+    salvaged,
+    shown,
+    split,
+)
 
 
 def written(tmp_path, content, name="file.json"):
@@ -108,6 +123,48 @@ def test_a_document_is_one_object(tmp_path):
         document(written(tmp_path, "images"))
 
 
+@pytest.mark.parametrize("reason", [reason for reason in BAD if reason != "must be an object"])
+def test_a_damaged_entry_of_a_document_costs_itself(tmp_path, reason):
+    content = b'{"info": ' + BAD[reason] + b', "images": [{"id": 1}, ' + BAD[reason] + b', {"id": 3}]}'
+    found = document(written(tmp_path, content))
+    assert [image.fault is None for image in found.records("images")] == [True, False, True]
+    assert reason in found.records("images")[1].fault
+    with pytest.raises(RecordError, match=f"file.json, `info`: `text` cannot be read: .*{reason}"):
+        found.record("info").text("text")
+
+
+def test_what_is_salvaged_is_all_that_can_be_decoded():
+    assert salvaged(b'[1, {"a": [tru, 2]}, "b"]') == [1, {"a": Damaged("it is not JSON (JSON is malformed: "
+                                                                        "invalid character (byte 5))")}, "b"]  # fmt: skip
+    assert isinstance(salvaged(b"[1, 2"), Damaged)
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1, junk}', b'{"a": 1} 2', b"\xff", b'{"a": [}'])
+def test_an_object_that_is_no_json_is_refused_whole(tmp_path, content):
+    with pytest.raises(RecordError, match="file.json .*JSON"):
+        list(keyed(written(tmp_path, content)))
+
+
+def test_a_name_without_a_value_is_a_record_with_a_fault(tmp_path):
+    found = dict(keyed(written(tmp_path, b'{"a": , "b": {}}')))
+    assert found["a"].fault and not found["b"].fault
+
+
+def test_a_value_that_would_fill_the_memory_when_written_out_is_named_briefly(tmp_path):
+    nested = ["x"]
+    for _ in range(40):
+        nested = [nested, nested]  # 2^40 elements in a pickle of some hundred bytes
+    path = tmp_path / "refs.p"
+    path.write_bytes(pickle.dumps({"sent": nested, "half": "\ud800", (1, 2): 3}))
+    record = Record("refs.p item 1", read_pickle(path))
+    with pytest.raises(RecordError, match=r"`sent` is \[\[a list of 2, a list of 2\], .*, and it must be text"):
+        record.text("sent")
+    with pytest.raises(RecordError, match=r"`half` is '\\ud800', and it must be text"):
+        record.text("half")
+    with pytest.raises(RecordError, match="it holds sent, half, "):
+        record.text("gone")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -131,7 +188,7 @@ def test_splitting_an_object_gives_its_elements_by_key(values):
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_records_or_a_sentence(data):
-    found = list(lines(data, "file"))
+    found = list(lines(io.BytesIO(data), "file"))
     assert all(record.fault is None or isinstance(record.fault, str) for record in found)
     for read in (decoded, lambda data: list(split(data))):
         try:
