@@ -167,11 +167,16 @@ def records(path: str | os.PathLike) -> Iterator[Record]:
 
 def lines(file: Iterable[bytes], path: str | os.PathLike) -> Iterator[Record]:
     """One object a line of a file opened in binary mode; blank lines are passed over."""
+    return (record for _, record in numbered(file, path))
+
+
+def numbered(file: Iterable[bytes], path: str | os.PathLike) -> Iterator[tuple[int, Record]]:
+    """The same with the numbers of the lines."""
     for number, line in enumerate(file, 1):
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         if line.strip():
-            yield _decoded(f"{path} line {number}", line)
+            yield number, _decoded(f"{path} line {number}", line)
 
 
 def _first_byte(file: IO[bytes]) -> bytes:

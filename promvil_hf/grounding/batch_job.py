@@ -7,16 +7,17 @@ each query that could not be asked. Lines about one picture should stand togethe
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
-from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 
 from promvil_hf import jobs
+from promvil_hf.files import sha256_of
 from promvil_hf.grounding.engine import ProgressiveGrounder
-from promvil_hf.grounding.trace import Query
+from promvil_hf.grounding.trace import GroundingTrace, Query
+from promvil_hf.json_records import Record, RecordError, numbered, shown
 
 
 def ground_file(
@@ -33,21 +34,17 @@ def ground_file(
     `GroundingTrace.from_dict`, what has none with `jobs.rejects`. `describe` names the model: another one is then not
     mixed in."""
     queries = Path(queries)
-    content = sha256()
-    with open(queries, "rb") as file:
-        while block := file.read(1 << 20):
-            content.update(block)
     plan = {
         **(describe or {}),
-        "queries": content.hexdigest(),
+        "queries": sha256_of(queries),
         "options": dataclasses.asdict(grounder.options),
         "dialect": repr(grounder.backend.dialect),
     }
     return jobs.run(
         _lines(queries),
-        partial(_grounded, grounder, queries.parent),
+        partial(_grounded, grounder),
         out,
-        key=lambda line: line["key"],
+        key=attrgetter("key"),
         describe=plan,
         shard_size=shard_size,
         restart=restart,
@@ -55,41 +52,56 @@ def ground_file(
     )
 
 
-def _lines(path: Path) -> Iterator[dict]:
-    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                fault = None if isinstance(row, dict) else "not a JSON object"
-            except ValueError as error:
-                row, fault = {}, str(error)
-            identity = row.get("id") if fault is None else None
-            key = f"line {number}" if identity in (None, "") else str(identity)
-            yield {"key": key, "row": row, "fault": fault}
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the file: what it asks, or why it cannot be asked. `where` names it in messages."""
+
+    key: str
+    where: str
+    asked: Query | jobs.Rejected
 
 
-def _grounded(grounder: ProgressiveGrounder, folder: Path, lines: list[dict]) -> list[dict | jobs.Rejected]:
-    results: list[dict | jobs.Rejected | None] = [None] * len(lines)
-    asked: list[tuple[int, Query]] = []
-    for place, line in enumerate(lines):
-        row, fault = line["row"], line["fault"]
-        tasks = [name for name in ("expression", "question") if name in row]
-        if fault is not None:
-            results[place] = jobs.Rejected("line is not JSON", fault)
-        elif len(tasks) != 1 or not isinstance(row.get("image"), str):
-            results[place] = jobs.Rejected(
-                "line has not the keys", 'give "image" and one of "expression" and "question"'
-            )
-        else:
-            task = "ground" if tasks == ["expression"] else "answer"
-            asked.append((place, Query(folder / row["image"], row[tasks[0]], task, line["key"])))
-    traces = grounder.ground_all([query for _, query in asked], progress=False)
-    for (place, _), trace in zip(asked, traces, strict=True):
-        if trace.steps:
-            results[place] = trace.to_dict(times=False)
-        else:
-            reason, _, detail = (trace.reason or "").partition(": ")
-            results[place] = jobs.Rejected(reason, detail)
-    return results
+def _lines(path: Path) -> Iterator[_Line]:
+    taken: dict[str, int] = {}  # key -> number of its line
+    with open(path, "rb") as file:
+        for number, record in numbered(file, path):
+            key, asked = _asked(record, path.parent)
+            if key in taken:
+                told = f"{record.where}: `id` is {shown(key)}, and line {taken[key]} has it already."
+                key, asked = None, jobs.Rejected("id is not unique", told)
+            if key is None:
+                key = f"line {number}"
+                while key in taken:
+                    key += " (again)"
+            taken[key] = number
+            yield _Line(key, record.where, asked)
+
+
+def _asked(record: Record, folder: Path) -> tuple[str | None, Query | jobs.Rejected]:
+    """The id of a line, if it has one that can be read, and what it asks."""
+    if record.fault is not None:
+        return None, jobs.Rejected("line is not JSON", f"{record.where}: {record.fault}")
+    key = None
+    try:
+        key = record.identifier("id", default=None) or None
+        tasks = [name for name in ("expression", "question") if record.has(name)]
+        if len(tasks) != 1:
+            told = f'{record.where}: give "image" and one of "expression" and "question".'
+            return key, jobs.Rejected("line has not the keys", told)
+        task = "ground" if tasks == ["expression"] else "answer"
+        return key, Query(folder / record.text("image"), record.text(tasks[0]), task)
+    except RecordError as error:
+        return key, jobs.Rejected("wrong type or missing field", str(error))
+
+
+def _grounded(grounder: ProgressiveGrounder, lines: list[_Line]) -> list[dict | jobs.Rejected]:
+    queries = [dataclasses.replace(line.asked, id=line.key) for line in lines if isinstance(line.asked, Query)]
+    traces = iter(grounder.ground_all(queries, progress=False))
+    return [line.asked if isinstance(line.asked, jobs.Rejected) else _row(next(traces), line.where) for line in lines]
+
+
+def _row(trace: GroundingTrace, where: str) -> dict | jobs.Rejected:
+    if trace.steps:
+        return trace.to_dict(times=False)
+    reason, _, detail = (trace.reason or "").partition(": ")
+    return jobs.Rejected(reason, f"{where}: {detail or reason}")
