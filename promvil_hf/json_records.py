@@ -15,7 +15,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
 from pathlib import Path
@@ -78,7 +78,7 @@ class Record:
                 return value
         if default is not _MISSING:
             return default
-        held = ", ".join(map(_shown_name, fields)) or "nothing"
+        held = ", ".join(map(_shown_name, list(fields)[:20])) or "nothing"
         wanted = " or ".join(f"`{name}`" for name in names)
         raise RecordError(f"{self.where} has no {wanted}: it holds {held}.")
 
@@ -193,6 +193,23 @@ def keyed(path: str | os.PathLike) -> Iterator[tuple[str, Record]]:
         raise RecordError(f"{path} is not a JSON object: it must hold records by their ids.")
     for key, start, end in split(data, path):
         yield key, _decoded(f"{path} {_shown_name(key)}", data[start:end])
+
+
+def each_record(path: str | os.PathLike, take: Callable[[Record], None], form: str) -> str:
+    """Call `take` with every record. Gives a sentence about those that it cannot use, or "".
+
+    A file without a record that can be used is refused; `form` then says what a record has.
+    """
+    used, bad = 0, []
+    for record in records(path):
+        try:
+            take(record)
+            used += 1
+        except RecordError as error:
+            bad.append(error)
+    if bad and not used:
+        raise RecordError(f"No record of {path} can be used. The first: {bad[0]} A record has {form}.")
+    return f"{len(bad):,} records of {path} cannot be used; the first: {bad[0]}" if bad else ""
 
 
 def plain_records(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -6,18 +6,17 @@ A row is named by its file's kind and its number in that file, never by the id t
 rejects and not nowhere.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-
-import msgspec
 
 from promvil_hf.evaluation.benchmarks import read
 from promvil_hf.files import sha256_of
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import Record, RecordError, document, records, shown
 from promvil_hf.key_expressions import Turn
 
 
@@ -44,30 +43,51 @@ Reader = Callable[..., Iterator[SourceRow]]
 def read_llava(path: str | os.PathLike, source: str = "llava", first: int = 0) -> Iterator[SourceRow]:
     """LLaVA's instruction files: `conversations` of human and gpt, or single pairs of `instruction` and `output`."""
 
-    def parsed(record: dict) -> dict:
-        if "conversations" in record:
-            turns = _turns(record["conversations"])
+    def parsed(record: Record) -> SourceRow:
+        if record.has("conversations"):
+            turns = _turns(record)
         else:
-            turns = (Turn(0, _without_tag(record["instruction"]), record["output"]),)
-        return {"source_id": str(record["id"]), "image": record.get("image"), "turns": turns}
+            turns = (Turn(0, _without_tag(record.text("instruction")), record.text("output")),)
+        return SourceRow("", source, record.identifier("id"), record.text("image", default=None), turns)
 
-    return _rows(_records(path), source, parsed, first)
+    return _rows(records(path), source, parsed, first)
 
 
 def read_captions(path: str | os.PathLike, source: str = "captions", first: int = 0) -> Iterator[SourceRow]:
     """COCO's caption file, or records of `image` and `caption`; each caption answers "What does the image show?"."""
-    names: dict = {}
+    coco = _coco(path)
+    names = _file_names(coco) if coco else {}
 
-    def parsed(record: dict) -> dict:
-        image = names[record["image_id"]] if "image_id" in record else record["image"]
-        turn = Turn(0, CAPTION_QUESTION, record["caption"].strip())
-        return {"source_id": str(record.get("id", image)), "image": image, "turns": (turn,)}
+    def parsed(record: Record) -> SourceRow:
+        if record.has("image") or not coco:
+            image = record.text("image")
+        else:
+            image_id = record.identifier("image_id")
+            image = names.get(image_id)
+            if image is None:
+                raise RecordError(f"{record.where}: `images` has no image {shown(image_id)} with a file_name.")
+        turn = Turn(0, CAPTION_QUESTION, record.text("caption").strip())
+        return SourceRow("", source, record.identifier("id", default=image), image, (turn,))
 
-    records = _records(path, "annotations")
-    if isinstance(records, dict):
-        names = {image["id"]: image["file_name"] for image in records["images"]}
-        records = records["annotations"]
-    return _rows(records, source, parsed, first)
+    return _rows(coco.records("annotations") if coco else records(path), source, parsed, first)
+
+
+def _coco(path: str | os.PathLike) -> Record | None:
+    """The one object with `annotations` that COCO's caption file is; None for a file of records."""
+    try:
+        found = document(path)
+    except RecordError:
+        return None
+    return found if found.has("annotations") else None
+
+
+def _file_names(coco: Record) -> dict[str, str]:
+    """Names of images by id. One that cannot be read is missing here, and its captions say so."""
+    names = {}
+    for image in coco.records("images") if isinstance(coco.get("images", default=None), list) else ():
+        with suppress(RecordError):
+            names[image.identifier("id")] = image.text("file_name")
+    return names
 
 
 def read_benchmark(name: str, files: Sequence[str | os.PathLike]) -> Iterator[SourceRow]:
@@ -122,63 +142,35 @@ class Source:
         return {"source": self.name, "files": files, "limit": self.limit}
 
 
-def _rows(records: Iterable, source: str, parsed: Callable[[dict], dict], first: int) -> Iterator[SourceRow]:
-    for number, record in enumerate(records, first):
-        row_id = f"{source}-{number:08d}"
+def _rows(
+    found: Iterable[Record], source: str, parsed: Callable[[Record], SourceRow], first: int
+) -> Iterator[SourceRow]:
+    for number, record in enumerate(found, first):
         try:
-            if isinstance(record, msgspec.Raw):
-                record = msgspec.json.decode(record)
-            row = SourceRow(row_id, source, **parsed(record))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            name = record.get("id") if isinstance(record, dict) else None
-            yield SourceRow(row_id, source, str(name or ""), None, (), (), Rejected("unreadable record", told[:300]))
-            continue
-        if row.image is None:
-            yield SourceRow(row_id, source, row.source_id, None, row.turns, (), Rejected("no image"))
-        else:
-            yield row
+            row = parsed(record)
+        except RecordError as error:
+            row = SourceRow("", source, _id_of(record), None, (), (), Rejected("unreadable record", str(error)))
+        if row.fault is None and not row.image:
+            row = replace(row, fault=Rejected("no image", f"{record.where}: it names no image."))
+        yield replace(row, row_id=f"{source}-{number:08d}")
 
 
-def _turns(spoken: list[dict]) -> tuple[Turn, ...]:
+def _id_of(record: Record) -> str:
+    try:
+        return record.identifier("id", default="")
+    except RecordError:
+        return ""
+
+
+def _turns(record: Record) -> tuple[Turn, ...]:
     """Pairs of a question and its answer. Two of one speaker in a row are no conversation."""
-    sides = [said["from"] for said in spoken]
-    if len(spoken) % 2 or sides != ["human", "gpt"] * (len(spoken) // 2):
-        raise ValueError("the turns are not human and gpt by turns")
-    texts = [said["value"] for said in spoken]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a turn holds something that is no text")
+    said = [(turn.text("from"), turn.text("value")) for turn in record.records("conversations")]
+    if [side for side, _ in said] != ["human", "gpt"] * (len(said) // 2):
+        raise RecordError(f"{record.where}: the turns of `conversations` are not human and gpt by turns.")
+    texts = [text for _, text in said]
     pairs = zip(texts[::2], texts[1::2], strict=True)
     return tuple(Turn(index, _without_tag(question), answer) for index, (question, answer) in enumerate(pairs))
 
 
 def _without_tag(question: str) -> str:
     return question.replace(IMAGE_TAG, "").strip()
-
-
-def _records(path: str | os.PathLike, key: str = "") -> Iterable:
-    """The records of a JSON array or of JSON Lines, each decoded only when it is needed; or an object that has `key`."""
-    data = Path(path).read_bytes()
-    start = data[:64].lstrip()[:1]
-    try:
-        if start == b"[":
-            return msgspec.json.decode(data, type=list[msgspec.Raw])
-        if key and start == b"{":
-            try:
-                found = msgspec.json.decode(data)
-            except msgspec.DecodeError:
-                found = {}  # JSON Lines, then
-            if key in found:
-                return found
-    except msgspec.DecodeError as error:
-        raise ValueError(f"You passed {path}, which is not JSON ({error}).") from error
-    return _lines(data)
-
-
-def _lines(data: bytes) -> Iterator[object]:
-    for line in data.splitlines():
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                yield line.decode("utf-8", "replace")  # no record: the row gets a fault

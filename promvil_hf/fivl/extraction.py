@@ -19,7 +19,7 @@ from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.images import UnreadableImage
 from promvil_hf.inflection import lemma
 from promvil_hf.jobs import Rejected
-from promvil_hf.json_records import plain_records
+from promvil_hf.json_records import Record, each_record
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting.chunks import STARTS_CHUNK, read_chunk
 from promvil_hf.nesting.lexicon import DETERMINERS, IMAGE_WORDS, NUMBERS, POSSESSIVES
@@ -337,21 +337,19 @@ def given(path: str | os.PathLike, separator: str = ":::") -> Annotator:
     records with a list `prompts`. Turns are matched by the exact question and answer, since ids repeat.
     """
     by_turn: dict[tuple[str, str], list[str]] = {}
-    try:
-        for record in plain_records(path):
-            prompts = record["prompts"]
-            prompts = prompts.split(separator) if isinstance(prompts, str) else prompts
-            turn = (record["question"].replace("<image>", "").strip(), record["answer"])
-            by_turn.setdefault(turn, []).extend(map(str, prompts))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        told = f"a record lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(
-            f"You passed {path} as given key expressions, and it cannot be read ({told}): it holds records of question, "
-            'answer and prompts, where prompts is a list or a text joined by ":::".'
-        ) from error
+
+    def take(record: Record) -> None:
+        prompts = record.get("prompts")
+        prompts = prompts.split(separator) if isinstance(prompts, str) else record.texts("prompts")
+        turn = (record.text("question").replace("<image>", "").strip(), record.text("answer"))
+        by_turn.setdefault(turn, []).extend(prompts)
+
+    form = 'question, answer and prompts, which are a list or a text joined by ":::"'
+    lost = each_record(path, take, form)
+    told = f"{path} has no record of this question and answer" + (f"; {lost}" if lost else "")
 
     def annotator(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
-        missing = Rejected("no such turn", f"{path} has no record of this question and answer")
+        missing = Rejected("no such turn", told)
         found = (by_turn.get((seen.turn.question, seen.turn.answer)) for seen in turns)
         return [missing if proposals is None else tuple(dict.fromkeys(proposals)) for proposals in found]
 

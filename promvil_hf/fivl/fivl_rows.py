@@ -120,9 +120,9 @@ def image_file(folder: str | os.PathLike, name: str) -> Path:
     if relative.is_absolute() or ".." in relative.parts:
         raise ValueError(f"The image name {name!r} leads out of the image folder: names are relative to it.")
     path = Path(folder) / relative
-    if not path.exists():
+    if not os.path.exists(path):  # `Path.exists` raises where a name is too long
         others = (path.with_suffix(suffix) for suffix in (".jpg", ".png", ".jpeg", ".webp") if suffix != path.suffix)
-        return next((other for other in others if other.exists()), path)
+        return next((other for other in others if os.path.exists(other)), path)
     return path
 
 

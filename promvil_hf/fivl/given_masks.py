@@ -14,7 +14,7 @@ from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
-from promvil_hf.json_records import plain_records
+from promvil_hf.json_records import Record, RecordError, each_record
 from promvil_hf.key_expressions import Rle
 
 
@@ -24,19 +24,13 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
     A record names its picture by `image`, the file's name below `images`, or by `image_id`, the name without folder and
     suffix. Texts are compared without case, articles and surplus blanks; records of one picture and text are joined.
     """
-    places: dict[tuple[str, str], list[dict]] = {}
-    for number, record in enumerate(plain_records(path), 1):
-        try:
-            name = str(record["image"]) if "image" in record else str(record["image_id"])
-            places.setdefault((name, _plain(record["text"])), []).append(
-                {"mask": record.get("mask"), "boxes": record.get("boxes", ())}
-            )
-        except (KeyError, AttributeError) as error:
-            told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(
-                f"You passed {path} as given masks, and record {number} cannot be read ({told}): a record has image or "
-                "image_id, text, and mask or boxes."
-            ) from error
+    places: dict[tuple[str, str], list[_Place]] = {}
+
+    def take(record: Record) -> None:
+        key, place = (record.identifier("image", "image_id"), _plain(record.text("text"))), _place(record)
+        places.setdefault(key, []).append(place)
+
+    lost = each_record(path, take, "image or image_id, text, and mask or boxes")
 
     def located(item: ImagePhrases) -> tuple[Located | Rejected, ...] | Rejected:
         try:
@@ -48,15 +42,42 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
         for phrase in item.phrases:
             keys = ((name, _plain(phrase)) for name in names)
             records = next((places[key] for key in keys if key in places), None)
-            found.append(Rejected("not given", phrase) if records is None else _joined(records, size))
+            if records is None:
+                found.append(Rejected("not given", f"{phrase}; {lost}" if lost else phrase))
+            else:
+                found.append(_joined(records, size))
         return tuple(found)
 
     return lambda items: [located(item) for item in items]
 
 
-def _joined(records: Sequence[dict], size: tuple[int, int]) -> Located | Rejected:
-    boxes = tuple(dict.fromkeys(Box(*corners) for record in records for corners in record["boxes"]))
-    parts = [Rle.from_dict(record["mask"]) for record in records if record["mask"]]
+_Place = tuple[Rle | None, tuple[Box, ...]]
+
+
+def _place(record: Record) -> _Place:
+    boxes = record.get("boxes", default=[])
+    if not isinstance(boxes, list) or not all(isinstance(box, list) and len(box) == 4 for box in boxes):
+        raise record.wrong(("boxes",), boxes, "a list of boxes of four numbers")
+    try:
+        mask = None
+        if record.has("mask"):
+            told = record.record("mask")
+            mask = Rle(told.numbers("size", 2), told.text("counts"))
+            masks.area(mask)  # refuses run lengths that do not fit the size
+        elif not boxes:
+            raise RecordError(f"{record.where} has neither `mask` nor `boxes`.")
+        return mask, tuple(Box(*corners) for corners in boxes)
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise RecordError(f"{record.where}: {error}") from None
+
+
+def _joined(found: Sequence[_Place], size: tuple[int, int]) -> Located | Rejected:
+    boxes = tuple(dict.fromkeys(box for _, own in found for box in own))
+    parts = [mask for mask, _ in found if mask is not None]
+    if len({mask.size for mask in parts}) > 1:
+        return Rejected("wrong size", "the given masks are of several sizes")
     mask = masks.union(parts) if parts else masks.from_boxes(boxes, size)
     if mask.image_size != size:
         return Rejected("wrong size", f"the given mask is of {mask.image_size}, the picture of {size}")

@@ -28,6 +28,7 @@ from promvil_hf.fivl.release_geometry import SIDE, from_grid, to_grid
 from promvil_hf.frames import PaddedSquare
 from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import RecordError, decoded, read_bytes, shown, split
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -45,13 +46,17 @@ class Release:
     """An opened release: the index in memory, the tensors read when a row needs them."""
 
     def __init__(self, index: str | os.PathLike, tensors: str | os.PathLike):
+        data = read_bytes(index)
         try:
-            entries = msgspec.json.decode(Path(index).read_bytes(), type=dict[str, msgspec.Raw])
-        except msgspec.DecodeError as error:
+            if data.lstrip()[:1] != b"{":
+                raise RecordError("it is no object")
+            entries = {key: data[start:end] for key, start, end in split(data, index)}
+        except RecordError as error:
             raise ValueError(
                 f"You passed {index}, which is not the index of the release ({error}): it is one JSON object, sample id "
                 "to segments."
             ) from error
+        self.index = index
         self.entries = entries
         self.tensors = TensorArchive(tensors)
 
@@ -76,9 +81,9 @@ class Release:
         dropped: Counter = Counter()
         keys: dict[tuple[int, str], Key] = {}
         try:
-            segments = msgspec.json.decode(self.entries[source.source_id], type=list[_Segment])
-        except msgspec.ValidationError as error:
-            return Rejected("unreadable record", str(error))
+            segments = msgspec.convert(decoded(self.entries[source.source_id]), list[_Segment])
+        except ValueError as error:
+            return Rejected("unreadable record", f"{self.index} {shown(source.source_id)}: {error}")
         for segment in segments:
             turn = source.turns[segment.turn - 1] if 0 < segment.turn <= len(source.turns) else None
             for prompt in segment.prompts:
@@ -132,7 +137,7 @@ class _Prompt(msgspec.Struct):
 
     @property
     def text(self) -> str:
-        return (self.prompt if isinstance(self.prompt, str) else str(self.prompt[-1])).strip()
+        return (self.prompt if isinstance(self.prompt, str) else "".join(map(str, self.prompt[-1:]))).strip()
 
 
 class _Segment(msgspec.Struct):

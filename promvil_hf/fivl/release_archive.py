@@ -70,13 +70,13 @@ class TensorArchive:
         return len(self._members)
 
     def __contains__(self, name: str) -> bool:
-        return self._place(name) is not None if self._file else self._under(name).is_file()
+        return self._place(name) is not None if self._file else os.path.isfile(self._under(name))
 
     def read(self, name: str) -> np.ndarray:
         """The tensor called `name`; KeyError where there is none, `UnsafeArchive` where it is no plain tensor."""
         if self._file is None:
             path = self._under(name)
-            if not path.is_file():
+            if not os.path.isfile(path):  # `Path.is_file` raises where a name is too long
                 raise KeyError(name)
             with open(path, "rb") as file:
                 return _read(file, 0, path.stat().st_size, str(path))

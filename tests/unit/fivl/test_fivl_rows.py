@@ -48,20 +48,21 @@ def test_rows_are_named_by_their_number_because_ids_repeat(tmp_path):
     ("record", "reason", "told"),
     [
         (conversation("1", ("Hi", "Ho"), image=None), "no image", ""),
-        ({"id": "1", "image": "x"}, "unreadable record", "it lacks 'instruction'"),
+        ({"id": "1", "image": "x"}, "unreadable record", "mix.json "),
         (
             {"id": "1", "image": "x", "conversations": [{"from": "gpt", "value": "a"}]},
             "unreadable record",
-            "not human and",
+            "the turns of `conversations` are not human and gpt",
         ),
         (
             {"id": "1", "image": "x", "conversations": [{"from": "human"}, {"from": "gpt"}]},
             "unreadable record",
-            "'value'",
+            "`conversations` 1 has no `value`: it holds from.",
         ),
-        ({"id": "1", "image": "x", "conversations": 3}, "unreadable record", ""),
-        ("text", "unreadable record", ""),
-        (3, "unreadable record", ""),
+        ({"id": "1", "image": "x", "conversations": 3}, "unreadable record", "`conversations` is 3"),
+        ({"id": "1", "image": 5, "instruction": "a", "output": "b"}, "unreadable record", "`image` is 5, and it must be text"),
+        ("text", "unreadable record", "it is 'text', and it must be an object"),
+        (3, "unreadable record", "it is 3"),
     ],
 )
 def test_what_is_no_conversation_is_a_row_with_a_fault_and_its_neighbours_are_read(tmp_path, record, reason, told):
@@ -118,7 +119,7 @@ def test_a_wrong_source_or_file_says_what_there_is(tmp_path):
     with pytest.raises(ValueError, match="as a file of llava, and there is no such file"):
         Source("llava", (tmp_path / "x.json",))
     (tmp_path / "x.json").write_text("[1, ")
-    with pytest.raises(ValueError, match="which is not JSON"):
+    with pytest.raises(ValueError, match="ends in the middle of its JSON"):
         list(Source("llava", (tmp_path / "x.json",)))
 
 

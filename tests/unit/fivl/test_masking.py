@@ -409,7 +409,7 @@ def test_given_places_are_matched_by_picture_and_words(tmp_path):
     assert "the given mask is of (10, 6), the picture of (100, 60)" in small.detail
     path.write_text('{"text": "x"}\n')
     with pytest.raises(
-        ValueError, match=r"record 1 cannot be read \(it lacks 'image_id'\): a record has image or image_id"
+        ValueError, match="line 1 has no `image` or `image_id`: it holds text. A record has image or image_id"
     ):
         given(path)
 

@@ -152,6 +152,22 @@ def test_bad_tensors_are_counted_and_the_others_kept(tmp_path, images):
     assert set(found["dropped"]) <= set(REASONS)
 
 
+@pytest.mark.parametrize("damage", [b"5", b'[{"turn": "1"}]', b'["\\ud800"]', b"[NaN, tru]", b"[" * 9_000 + b"]" * 9_000])
+def test_a_damaged_entry_costs_its_row_and_a_name_that_is_no_file_its_mask(tmp_path, images, damage):
+    export(rows(), tmp_path / "out")
+    index = json.loads((tmp_path / "out" / "fivl_instruct.json").read_text())
+    index["001"] = "HERE"
+    index["000"][0]["prompts"][0] |= {"mask_rel": "a" * 5_000}
+    index["000"][0]["prompts"][1] |= {"prompt": []}
+    (tmp_path / "index.json").write_bytes(json.dumps(index).encode().replace(b'"HERE"', damage))
+    with tarfile.open(tmp_path / "out" / "dataset_grounded.tar") as tar:
+        tar.extractall(tmp_path / "folder", filter="data")
+    with Release(tmp_path / "index.json", tmp_path / "folder") as release:
+        first, second, third = (release.row(source_of(row), images) for row in rows())
+    assert (second.reason, "index.json '001': " in second.detail) == ("unreadable record", True)
+    assert {"not in this answer", "tensor missing"} <= set(first["dropped"]) and third["key_expressions"]
+
+
 def test_a_release_imported_by_several_processes_equals_one(tmp_path, images):
     from promvil_hf.fivl.fivl_build import import_release
     from promvil_hf.job_terms import Ranks, Terms
