@@ -259,6 +259,15 @@ def decoded(data: bytes | str) -> Any:
     return value
 
 
+def fault_of(data: bytes) -> str:
+    """Why a JSON text has no value; "" for one that has."""
+    try:
+        decoded(data)
+    except RecordError as error:
+        return str(error)
+    return ""
+
+
 def salvaged(data: bytes, depth: int = 2) -> Any:
     """The value of a JSON text, with a `Damaged` where a part of it cannot be decoded.
 

@@ -57,6 +57,9 @@ def count(parts: Sequence[str], images: KeptImages, settings: CompoVLSettings, h
             for image in image_rows(part):
                 counted.add(image)
                 reject(image.broken)
+        if settings.mixing.vg_qa:
+            for image in images:
+                reject(images.source.questions(image)[1])
     return {
         "images": {"read": len(images.source), "composed": len(images), "by_part": _sorted(counted.images)},
         "records": _sorted(counted.records),

@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from promvil_hf.compovl.visual_genome_files import RELEASES, MappedFiles, release_of, split_file
+from promvil_hf.compovl.scene_graph import Broken
+from promvil_hf.compovl.visual_genome_files import RELEASES, Id, MappedFiles, entries, release_of, split_file
 from promvil_hf.files import atomic_write
+from promvil_hf.json_records import RecordError
 
 
 SEED, REGION_LIMIT = 52, 100
@@ -42,8 +45,8 @@ Use only what the phrases say and connect nothing they do not connect. Write as 
 
 
 class Attributed(msgspec.Struct, gc=False):
-    object_id: int
-    names: list[str]
+    object_id: Id
+    names: Annotated[list[str], msgspec.Meta(min_length=1)]
     x: int | float
     y: int | float
     w: int | float
@@ -51,15 +54,15 @@ class Attributed(msgspec.Struct, gc=False):
 
 
 class RegionObject(msgspec.Struct, gc=False):
-    object_id: int
+    object_id: Id
 
 
 class RegionRelation(msgspec.Struct, gc=False):
-    subject_id: int
+    subject_id: Id
 
 
 class Region(msgspec.Struct, gc=False):
-    region_id: int
+    region_id: Id
     phrase: str
     x: int | float
     y: int | float
@@ -200,18 +203,19 @@ def build_region_pairs(
     if release is not None and release not in RELEASES:
         raise ValueError(f"You passed release={release!r}. This reader knows {', '.join(RELEASES)}.")
     files, out = _files(vg, release), Path(out)
-    spans, lost = _joined(files)
+    spans, rejects = _joined(files)
+    lost = len(rejects)
     exact = compat == "reference"
     rng = random.Random(SEED) if exact else None
-    rejects: list[dict] = []
-    images = rows = 0
+    images = rows = unreadable = 0
     try:
         with atomic_write(out / "region_pairs.jsonl", "wb") as file:
-            for position, (image_id, attributes, regions) in enumerate(_records(files, spans)):
+            for position, (image_id, attributes, regions, broken) in enumerate(_records(files, spans)):
                 if images == limit:
                     break
-                if isinstance(regions, str):
-                    rejects.append({"image_id": image_id, "reason": regions})
+                rejects += broken
+                if regions is None:
+                    unreadable += 1
                     continue
                 images += 1
                 for line in lines_of_image(attributes, regions, position if exact else image_id, rng, not exact, exact):
@@ -223,7 +227,7 @@ def build_region_pairs(
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
         files.close()
-    return Pairs(images, rows, len(rejects) + lost)
+    return Pairs(images, rows, unreadable + lost)
 
 
 def _files(vg, release: str | None) -> MappedFiles:
@@ -231,7 +235,7 @@ def _files(vg, release: str | None) -> MappedFiles:
     for file in files.files:
         if not (files.folder / f"{file}.json").is_file():
             raise ValueError(f"{files.folder} has no {file}.json, and pairs of regions need it. Download {file}.json.zip.")
-    found = release_of(files.start_of("attributes"))
+    found = next(filter(None, map(release_of, files.windows_of("attributes"))), None)
     if found == "1.0" or (release and found != release and "1.4" in (release, found)):
         raise ValueError(f"{files.folder / 'attributes.json'} is of release {found}: region graphs go with 1.2 and 1.4.")
     return files
@@ -240,24 +244,37 @@ def _files(vg, release: str | None) -> MappedFiles:
 Span = tuple[int, int]
 
 
-def _joined(files: MappedFiles) -> tuple[list[tuple[int, Span, Span | None]], int]:
-    """For each image of attributes.json where its two records lie; and how many region graphs belong to no image."""
+def _joined(files: MappedFiles) -> tuple[list[tuple[int, Span, Span | None]], list[Broken]]:
+    """For each image of attributes.json where its two records lie; and the records that belong to no image."""
     ids, starts, sizes, lost = split_file(files, "region_graphs")
     graphs = dict(zip(ids, zip(starts, sizes, strict=True), strict=True))
-    own = zip(*split_file(files, "attributes")[:3], strict=True)
-    return [(image_id, (start, size), graphs.get(image_id)) for image_id, start, size in own], len(lost)
+    own, starts, sizes, also_lost = split_file(files, "attributes")
+    spans = [
+        (image_id, (start, size), graphs.get(image_id))
+        for image_id, start, size in zip(own, starts, sizes, strict=True)
+        if image_id >= 0
+    ]
+    return spans, [*lost, *also_lost]
 
 
-def _records(files: MappedFiles, spans) -> Iterator[tuple[int, list[Attributed], list[Region] | str]]:
-    """Image id, attributes and regions; or, instead of the regions, why they cannot be read."""
-    attributes_of = msgspec.json.Decoder(ImageAttributes).decode
-    regions_of = msgspec.json.Decoder(ImageRegions).decode
+def _records(files: MappedFiles, spans) -> Iterator[tuple[int, list[Attributed], list[Region] | None, list[Broken]]]:
+    """Image id, attributes and regions (None: it has none to read), and what of them cannot be read."""
+    decoders = msgspec.json.Decoder(ImageAttributes), msgspec.json.Decoder(ImageRegions)
     for image_id, attributes, regions in spans:
         if regions is None:
-            yield image_id, [], "no region graph"
+            yield image_id, [], None, [Broken("region_graphs", image_id, None, "no region graph")]
             continue
-        try:
-            found = attributes_of(files.bytes_of("attributes", attributes)).attributes
-            yield image_id, found, regions_of(files.bytes_of("region_graphs", regions)).regions
-        except msgspec.DecodeError as error:
-            yield image_id, [], f"wrong type or missing field: {error}"
+        broken: list[Broken] = []
+        found = []
+        for file, key, decoder, entry, span in (
+            ("attributes", "attributes", decoders[0], Attributed, attributes),
+            ("region_graphs", "regions", decoders[1], Region, regions),
+        ):
+            try:
+                good, bad = entries(files.bytes_of(file, span), key, decoder, entry)
+            except RecordError as error:
+                good, bad = None, []
+                broken.append(Broken(file, image_id, None, "unreadable record of the image", str(error)))
+            found.append(good)
+            broken += [Broken(file, image_id, None, "wrong type or missing field", why) for _, why in bad]
+        yield image_id, found[0] or [], None if None in found else found[1], broken

@@ -8,14 +8,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from promvil_hf.compovl.scene_graph import Broken, SceneGraph
-from promvil_hf.compovl.visual_genome_files import RELEASES, present, release_of, split_file
+from promvil_hf.compovl.visual_genome_files import RELEASES, Id, present, release_of, split_file
 from promvil_hf.compovl.visual_genome_records import Image, Question, Reader
 from promvil_hf.files import sha256_of
+from promvil_hf.json_records import UNREADABLE, fault_of
 
 
 class VisualGenome:
@@ -53,7 +55,7 @@ class VisualGenome:
                 if sizes[rank]:
                     spans[file] = (int(starts[rank]), int(sizes[rank]))
             line = decode(self._reader.bytes_of("image_data", spans.pop("image_data")))
-            yield Image(line.id_, line.width, line.height, line.url or "", line.coco_id, spans)
+            yield Image(int(self._ids[rank]), line.width, line.height, line.url or "", line.coco_id, spans)
 
     def graph(self, image: Image) -> SceneGraph:
         return self._reader.graph(image)
@@ -68,7 +70,7 @@ class VisualGenome:
     def _release(self, wanted: str | None) -> str:
         if wanted is not None and wanted not in RELEASES:
             raise ValueError(f"You passed release={wanted!r}. This reader knows {', '.join(RELEASES)}.")
-        found = release_of(self._reader.start_of("objects"))
+        found = next(filter(None, map(release_of, self._reader.windows_of("objects"))), None)
         if found is None:
             raise ValueError(
                 f"{self.folder / 'objects.json'} is of no Visual Genome release this reader knows ({', '.join(RELEASES)}): "
@@ -86,11 +88,13 @@ class VisualGenome:
         good, seen = [], set()
         decode = msgspec.json.Decoder(_ImageData).decode
         for rank, image_id in enumerate(ids):
+            if image_id < 0:
+                continue  # it is among the lost
             reason, detail = _problem_of_image(self._reader, decode, starts[rank], sizes[rank])
             if not reason and image_id in seen:
                 reason = "second line of the image"
             if reason:
-                self.broken.append(Broken("image_data", image_id if image_id >= 0 else None, None, reason, detail))
+                self.broken.append(Broken("image_data", image_id, None, reason, detail))
             else:
                 good.append(rank)
                 seen.add(image_id)
@@ -147,23 +151,18 @@ class VisualGenome:
 
 
 class _ImageData(msgspec.Struct, gc=False):
-    width: int
-    height: int
-    image_id: int | None = None
-    id: int | None = None
+    width: Annotated[int, msgspec.Meta(le=2**31 - 1)]  # what Parquet's column holds
+    height: Annotated[int, msgspec.Meta(le=2**31 - 1)]
     url: str | None = None
-    coco_id: int | None = None
-
-    @property
-    def id_(self) -> int:
-        return self.id if self.image_id is None else self.image_id
+    coco_id: Id | None = None
 
 
 def _problem_of_image(reader, decode, start, size) -> tuple[str, str]:
+    data = reader.bytes_of("image_data", (start, size))
     try:
-        line = decode(reader.bytes_of("image_data", (start, size)))
-    except msgspec.DecodeError as error:
-        return "wrong type or missing field", str(error)
+        line = decode(data)
+    except UNREADABLE as error:
+        return "wrong type or missing field", fault_of(data) or str(error)
     if line.width < 1 or line.height < 1:
         return "image without a size", f"{line.width} x {line.height}"
     return "", ""

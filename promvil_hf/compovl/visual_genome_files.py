@@ -2,8 +2,8 @@
 """Finds Visual Genome's JSON files in a folder, and where in each of them the record of each image lies.
 
 A dump is several GB of JSON and is never held: one pass over a file notes the place of each record, and records are read
-from the mapped file afterwards, in any order and in any process. Damaged JSON (a download that was cut) stops with a
-sentence.
+from the mapped file afterwards, in any order and in any process. What is damaged costs itself: an entry of a record, or the
+record. A file that is no JSON (a download that was cut) stops with a sentence.
 """
 
 import mmap
@@ -11,10 +11,16 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 
 from promvil_hf.compovl.scene_graph import Broken
+from promvil_hf.json_records import UNREADABLE, Damaged, Record, RecordError, salvaged, shown, split
+
+
+LARGEST = 2**63 - 1  # what Parquet holds
+Id = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 
 
 FILES = (
@@ -81,8 +87,10 @@ class MappedFiles:
         view = self.mapped(file)
         return view[span[0] : span[0] + span[1]]
 
-    def start_of(self, file: str, size: int = 1 << 16) -> bytes:
-        return self.mapped(file)[:size]
+    def windows_of(self, file: str, size: int = 1 << 16, overlap: int = 1 << 10) -> Iterator[bytes]:
+        """The content piece by piece, each with the start of the next."""
+        view = self.mapped(file)
+        return (view[at : at + size + overlap] for at in range(0, len(view), size))
 
 
 _GAP = re.compile(rb"[\s,]*")
@@ -91,46 +99,97 @@ _LAST_KEY = re.compile(rb'"(?:image_id|id)"\s*:\s*(\d{1,18})\s*\}\Z')
 
 
 class _Head(msgspec.Struct):
-    image_id: int | None = None
-    id: int | None = None
+    image_id: Id | None = None
+    id: Id | None = None
 
 
 def split_file(files: MappedFiles, file: str):
     """Image id (-1: none), start and length of each element of a file's top-level array."""
     view = files.mapped(file)
-    path = files.folder / f"{file}.json"
-    try:
-        elements = msgspec.json.decode(memoryview(view), type=list[msgspec.Raw])
-    except msgspec.ValidationError as error:
-        raise ValueError(f"{path} is not a list of images, as Visual Genome's files are ({error}).") from None
-    except msgspec.DecodeError as error:
-        raise ValueError(
-            f"{path} is not whole JSON ({error}; the file has {len(view):,} bytes). The download was probably cut: "
-            "unpack or download it again."
-        ) from None
     ids, starts, sizes = array("q"), array("Q"), array("I")
     lost = []
-    head = msgspec.json.Decoder(_Head).decode
-    at = view.find(b"[") + 1
-    for element in elements:
-        at = _GAP.match(view, at).end()
-        size = memoryview(element).nbytes
+    for at, size in _elements(view, files.folder / f"{file}.json"):
         found = _FIRST_KEY.match(view, at) or _LAST_KEY.search(view, max(at, at + size - 48), at + size)
-        image_id = int(found[1]) if found else -1
-        if not found:
-            try:
-                own = head(element)
-                image_id = own.image_id if own.image_id is not None else own.id if own.id is not None else -1
-                why = "" if image_id >= 0 else "no image id"
-            except msgspec.DecodeError as error:
-                why = f"no image record: {error}"
+        if found:
+            image_id = int(found[1])
+        else:
+            image_id, why = _image_id(view[at : at + size])
             if why:
                 lost.append(Broken(file, None, None, "record without an image", f"element {len(ids)}: {why}"))
         ids.append(image_id)
         starts.append(at)
         sizes.append(size)
-        at += size
     return ids, starts, sizes, lost
+
+
+def _elements(view: mmap.mmap, path: Path) -> Iterator[tuple[int, int]]:
+    """Start and length of each element. One that is no valid JSON fails the quick way; then they are only taken apart."""
+    at = view.find(b"[") + 1
+    try:
+        elements = msgspec.json.decode(memoryview(view), type=list[msgspec.Raw])
+    except UNREADABLE as error:
+        strict = error
+    else:
+        for element in elements:
+            at = _GAP.match(view, at).end()
+            size = memoryview(element).nbytes
+            yield at, size
+            at += size
+        return
+    try:
+        if view[-64:].strip()[-1:] not in (b"]", b"}", b""):
+            raise RecordError("it is cut")
+        for key, start, end in split(view, path):
+            if key is not None:
+                raise ValueError(f"{path} is not a list of images, as Visual Genome's files are.")
+            yield start, end - start
+    except RecordError:
+        raise ValueError(
+            f"{path} is not whole JSON ({strict}; the file has {len(view):,} bytes). The download was probably cut: "
+            "unpack or download it again."
+        ) from None
+
+
+_head = msgspec.json.Decoder(_Head).decode
+
+
+def _image_id(element: bytes) -> tuple[int, str]:
+    """The image id of a record in which it does not stand first or last; -1 with the reason where there is none."""
+    try:
+        own = _head(element)
+        image_id = own.image_id if own.image_id is not None else own.id
+        if image_id is not None and image_id >= 0:
+            return image_id, ""
+    except UNREADABLE:
+        pass
+    try:
+        return Record.of("the record", salvaged(element)).whole("image_id", "id", least=0), ""
+    except RecordError as error:
+        return -1, str(error)
+
+
+def entries(data: bytes, key: str, of_image: msgspec.json.Decoder, entry: type) -> tuple[list, list[tuple[Any, str]]]:
+    """The typed entries of an image's record, and those that do not fit, each with the reason.
+
+    `of_image` decodes the whole record. Where it fails, entries are decoded one by one. A `RecordError` says why there are
+    none at all.
+    """
+    try:
+        return getattr(of_image.decode(data), key), []
+    except UNREADABLE:
+        pass
+    loose = Record.of("the record", salvaged(data)).get(key)
+    if not isinstance(loose, list):
+        raise RecordError(f"`{key}` is {shown(loose)}, and it must be a list")
+    good, bad = [], []
+    for number, value in enumerate(loose, 1):
+        try:
+            if isinstance(value, Damaged):
+                raise RecordError(value.why)
+            good.append(msgspec.convert(value, entry))
+        except ValueError as error:
+            bad.append((value, f"`{key}` {number}: {error}"))
+    return good, bad
 
 
 def release_of(start: bytes) -> str | None:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from promvil_hf.compovl.scene_graph import Broken, Corners, Region, Relation, SceneGraph, Thing
-from promvil_hf.compovl.visual_genome_files import MappedFiles
+from promvil_hf.compovl.visual_genome_files import LARGEST, Id, MappedFiles, entries
+from promvil_hf.json_records import RecordError
 
 
 class Image(NamedTuple):
@@ -45,31 +46,31 @@ class _Object(msgspec.Struct, gc=False):
     y: float
     w: float
     h: float
-    object_id: int | None = None
-    id: int | None = None
+    object_id: Id | None = None
+    id: Id | None = None
     names: list[str] | None = None
     name: str | None = None
-    merged_object_ids: list[int] | None = None
+    merged_object_ids: list[Id] | None = None
 
 
 class _Attributed(msgspec.Struct, gc=False):
-    object_id: int | None = None
-    id: int | None = None
+    object_id: Id | None = None
+    id: Id | None = None
     attributes: list[str] | None = None
 
 
 class _End(msgspec.Struct, gc=False):
-    object_id: int | None = None
-    id: int | None = None
-    merged_object_ids: list[int] | None = None
+    object_id: Id | None = None
+    id: Id | None = None
+    merged_object_ids: list[Id] | None = None
 
 
 class _Relationship(msgspec.Struct, gc=False):
     predicate: str
     subject: _End
     object: _End
-    relationship_id: int | None = None
-    id: int | None = None
+    relationship_id: Id | None = None
+    id: Id | None = None
 
 
 # Release 1.0 gives an object a new id nearly wherever it is mentioned; its name and box stay the same, and join it.
@@ -100,10 +101,10 @@ class _PlacedAttributed(_Attributed, gc=False):
 
 class _RegionRelation(msgspec.Struct, gc=False):
     predicate: str
-    subject_id: int
-    object_id: int
-    relationship_id: int | None = None
-    id: int | None = None
+    subject_id: Id
+    object_id: Id
+    relationship_id: Id | None = None
+    id: Id | None = None
 
 
 class _Region(msgspec.Struct, gc=False):
@@ -112,8 +113,8 @@ class _Region(msgspec.Struct, gc=False):
     y: float
     width: float
     height: float
-    region_id: int | None = None
-    id: int | None = None
+    region_id: Id | None = None
+    id: Id | None = None
     objects: list[_End] = []
     relationships: list[_RegionRelation] = []
 
@@ -121,8 +122,8 @@ class _Region(msgspec.Struct, gc=False):
 class _Qa(msgspec.Struct, gc=False):
     question: str
     answer: str
-    qa_id: int | None = None
-    id: int | None = None
+    qa_id: Id | None = None
+    id: Id | None = None
 
 
 def _image_record(file: str, key: str, record: type) -> tuple[str, msgspec.json.Decoder, type]:
@@ -161,25 +162,12 @@ class Reader(MappedFiles):
         key, decoder, record = (_RECORDS_1_0 if self.release == "1.0" else _RECORDS)[file]
         data = self.bytes_of(file, image.spans[file])
         try:
-            return getattr(decoder.decode(data), key)
-        except msgspec.DecodeError as error:
-            why = str(error)
-        try:
-            loose = msgspec.json.decode(data).get(key)
-        except (msgspec.DecodeError, UnicodeDecodeError, AttributeError) as error:
+            good, bad = entries(data, key, decoder, record)
+        except RecordError as error:
             broken.append(Broken(file, image.image_id, None, "unreadable record of the image", str(error)))
             return []
-        if not isinstance(loose, list):
-            broken.append(Broken(file, image.image_id, None, "unreadable record of the image", why))
-            return []
-        good = []
-        for entry in loose:
-            try:
-                good.append(msgspec.convert(entry, record))
-            except msgspec.ValidationError as error:
-                broken.append(
-                    Broken(file, image.image_id, _loose_id(entry), "wrong type or missing field", str(error))
-                )
+        for entry, why in bad:
+            broken.append(Broken(file, image.image_id, _loose_id(entry), "wrong type or missing field", why))
         return good
 
     def questions(self, image: Image) -> tuple[tuple[Question, ...], tuple[Broken, ...]]:
@@ -203,8 +191,9 @@ def _loose_id(entry) -> int | None:
     if not isinstance(entry, dict):
         return None
     for key in ("object_id", "relationship_id", "region_id", "qa_id", "id"):
-        if isinstance(entry.get(key), int):
-            return entry[key]
+        own = entry.get(key)
+        if isinstance(own, int) and not isinstance(own, bool) and abs(own) <= LARGEST:
+            return own
     return None
 
 

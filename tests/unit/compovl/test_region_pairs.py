@@ -80,7 +80,7 @@ def test_damage_is_told(data, tmp_path):
     for name, content in (("attributes", attributes), ("region_graphs", graphs)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     told = build_region_pairs(tmp_path, tmp_path / "out")
-    assert (told.images, told.broken) == (10, 2)
+    assert (told.images, told.broken) == (11, 1)
     assert {row["reason"].split(":")[0] for row in lines(tmp_path / "out" / "rejects.jsonl")} == {
         "no region graph",
         "wrong type or missing field",
