@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`Endpoint`: an OpenAI-compatible server, the terms on which it is asked, and what asking it has cost.
 
-May read and write `cache_dir` and talk to `base_url`, nothing else. huggingface_hub is imported when used.
+May read and write `cache_dir` and talk to `base_url`, nothing else.
 """
 
 import dataclasses
@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from promvil_hf.endpoint.completions import Completion, complaint, completions_url, read_completion
 from promvil_hf.endpoint.messages import json_schema, response_format, with_schema_in_words, without_images
 from promvil_hf.endpoint.pace import Pace, retry_after
-from promvil_hf.endpoint.reading import judged
+from promvil_hf.endpoint.reading import judged, whole_characters
 from promvil_hf.endpoint.results import FINAL_ANSWERS, Answer, Request, Spent, Unanswered
 from promvil_hf.endpoint.secret import API_KEY_VARIABLE, Secret
 from promvil_hf.endpoint.store import SingleFlight, Store
+from promvil_hf.endpoint.transport import Reply, TooLong, Unreadable, post
 from promvil_hf.jobs import Rejected
 
 
@@ -32,18 +34,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 logger = logging.getLogger("promvil_hf.endpoint")
-
-
-class _AsWritten(dict):
-    """A `response_format` that reaches the server as written.
-
-    With a `base_url`, huggingface_hub 2.4 turns OpenAI's `json_schema` format into the older dialect of
-    text-generation-inference (`json_object` with `value`), which other servers refuse or, worse, take for "any JSON".
-    It looks with `.get("type")`. Remove this class when the Hub client passes the format on unchanged.
-    """
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return default
 
 
 class _State:
@@ -76,7 +66,7 @@ _REFUSALS = {
     401: "unauthorized", 402: "unauthorized", 408: "timed out", 409: "server error", 425: "server error",
     429: "rate limited",
 }  # fmt: skip
-_NEVER_AGAIN = {"unauthorized", "refused"}
+_NEVER_AGAIN = {"unauthorized", "refused", "too long"}
 _JUST_WAIT = threading.Event()  # never set: `ask` outside `ask_all` cannot be stopped
 
 
@@ -94,7 +84,7 @@ class Endpoint:
             a Hugging Face token of this machine least of all.
         temperature, max_tokens, seed, extra: sampling; None leaves a field out of the request, and `extra` is merged
             into its body. Several samples of one prompt differ by their seed.
-        timeout: seconds of silence after which a request counts as lost.
+        timeout: seconds after which a request without its whole answer counts as lost.
         concurrency: threads of `ask_all`.
         requests_per_minute: evenly spaced limit over all threads, repeats included; None for no limit.
         attempts: requests per prompt and call.
@@ -143,8 +133,8 @@ class Endpoint:
                 raise ValueError(f"You passed {name}={getattr(self, name)}. It must be 1 or more.")
         if not 1 <= self.concurrency <= 100:
             raise ValueError(
-                f"You passed concurrency={self.concurrency}. It must lie between 1 and 100, the connections that "
-                "huggingface_hub keeps open; run several processes on parts of the work for more."
+                f"You passed concurrency={self.concurrency}. It must lie between 1 and 100; run several processes on parts "
+                "of the work for more."
             )
         if self.requests_per_minute is not None and not self.requests_per_minute > 0:
             raise ValueError(
@@ -223,7 +213,7 @@ class Endpoint:
         state, store = self._state, self._state.store
         try:
             bought = store.read(key)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             return Unanswered(
                 "cache damaged", f"{store.path(key)} cannot be used ({type(error).__name__})", cached=True
             )
@@ -285,7 +275,8 @@ class Endpoint:
         if isinstance(value, Rejected):
             result = Unanswered(value.reason, self.api_key.hide(value.detail), requests=requests, cached=cached)
         else:
-            result = Answer(value, bought[index]["text"], bought[index]["finish_reason"], 0, 0, 0.0, requests, cached)
+            text, finish = whole_characters(bought[index]["text"]), bought[index]["finish_reason"]
+            result = Answer(value, text, finish, 0, 0, 0.0, requests, cached)
         return self._priced(result, bought)
 
     def _priced(self, result: Answer | Unanswered, bought: list[dict]) -> Answer | Unanswered:
@@ -303,81 +294,56 @@ class Endpoint:
 
     def _send(self, messages: list[dict], schema: "type[BaseModel] | None", in_words: bool) -> dict | Failure:
         """Post one request: the answer as it will be stored, or why there is none."""
-        from huggingface_hub import InferenceClient
-        from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
-
-        asked_format = None
+        asked = {**self._sampling(), "stream": False}
         if schema is not None and in_words:
             messages = with_schema_in_words(messages, json_schema(schema))
         elif schema is not None:
-            asked_format = _AsWritten(response_format(schema))
-        client = InferenceClient(
-            base_url=self.base_url,
-            api_key=self.api_key.reveal(),
-            timeout=self.timeout,
-            # Without a key the Hub client would send this machine's Hugging Face token to a stranger.
-            headers=None if self.api_key.reveal() else {"authorization": None},
-        )
+            asked["response_format"] = response_format(schema)
+        asked = {name: value for name, value in asked.items() if value is not None}
+        body = json.dumps({"messages": messages, **asked, **(self.extra or {})}).encode()
+        headers = {"Content-Type": "application/json", "User-Agent": "promvil_hf"}
+        if key := self.api_key.reveal():
+            headers["Authorization"] = f"Bearer {key}"
         with self._state.lock:
             self._state.counts["requests"] += 1
         try:
-            extra = dict(self.extra) if self.extra else None
-            output = client.chat_completion(
-                messages, **self._sampling(), response_format=asked_format, extra_body=extra
-            )
-            return self._to_store(output)
-        except OfflineModeIsEnabled:
-            raise RuntimeError(
-                "HF_HUB_OFFLINE=1 is set, and huggingface_hub sends nothing while it is, not even to "
-                f"{urlsplit(self.base_url).hostname}. Unset it for this process; only prompts whose answers are in "
-                f"{self.cache_dir} can be asked with it."
-            ) from None
-        except HfHubHTTPError as error:
-            return self._refusal(error.response, error.server_message or "")
+            # A character is at most 12 bytes of JSON; the rest is for what else stands in an answer.
+            reply = post(completions_url(self.base_url), body, headers, self.timeout, most=2**22 + 12 * self.max_chars)
+            if not 200 <= reply.status < 300:
+                return self._refusal(reply)
+            return self._to_store(read_completion(reply.body))
         except TimeoutError:
-            return Failure("timed out", f"no answer within {self.timeout:g} s of silence")
-        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: another thread closed the shared client
+            return Failure("timed out", f"no whole answer within {self.timeout:g} s")
+        except TooLong as error:
+            return Failure("too long", f"the server sent {error}")
+        except OSError as error:
             return Failure("connection failed", self.api_key.hide(f"{type(error).__name__}: {error}"))
-        except (ValueError, TypeError, AttributeError, KeyError) as error:  # the Hub client trips over odd bodies,
-            if (response := getattr(error.__context__, "response", None)) is not None:  # those of refusals too
-                return self._refusal(response, "")
-            return Failure("bad response", self.api_key.hide(f"no chat completion: {type(error).__name__}: {error}"))
+        except (Unreadable, ValueError) as error:
+            return Failure("bad response", self.api_key.hide(f"no chat completion: {error}"))
 
-    def _to_store(self, output: Any) -> dict:
-        """The fields worth keeping of a chat completion, or ValueError when it is none."""
-        choices = getattr(output, "choices", None)
-        if not isinstance(choices, list):
-            told = output.get("error") if isinstance(output, dict) else None
-            raise ValueError(f"there are no choices in it; error: {json.dumps(told, default=str)}")
-        message = getattr(choices[0], "message", None) if choices else None
-        text = getattr(message, "content", None)
-        if isinstance(text, list):  # some servers answer in parts
-            text = "".join(part.get("text") or "" for part in text)
-        if not isinstance(text, str | None):
-            raise ValueError(f"its content is of type {type(text).__name__}")
-        text = self.api_key.hide(text or "", limit=None)
-        refusal = message.get("refusal") if isinstance(message, dict) else None
-        finish = getattr(choices[0], "finish_reason", None) if choices else None
-        prompt, completion = (
-            getattr(getattr(output, "usage", None), name, None) for name in ("prompt_tokens", "completion_tokens")
-        )
-        counted = all(isinstance(tokens, int) and tokens >= 0 for tokens in (prompt, completion))
+    def _to_store(self, said: Completion) -> dict:
+        hide = self.api_key.hide
+        text = hide(said.text, limit=None)
         return {
             "text": text[: self.max_chars],
             "chars": len(text),
-            "finish_reason": self.api_key.hide(finish) if isinstance(finish, str) else None,
-            "refusal": self.api_key.hide(refusal) if isinstance(refusal, str) else None,
-            "prompt_tokens": prompt if counted else None,
-            "completion_tokens": completion if counted else None,
+            "finish_reason": said.finish_reason and hide(said.finish_reason),
+            "refusal": said.refusal and hide(said.refusal),
+            "prompt_tokens": said.prompt_tokens,
+            "completion_tokens": said.completion_tokens,
             "bought": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": urlsplit(self.base_url).netloc,
         }
 
-    def _refusal(self, response: Any, told: str) -> Failure:
-        status = response.status_code
-        detail = self.api_key.hide(f"the server answered {status}" + (f": {' '.join(told.split())}" if told else ""))
-        wait = retry_after(response.headers.get("Retry-After"))
-        return Failure(_REFUSALS.get(status, "server error" if status >= 500 else "refused"), detail, wait, status)
+    def _refusal(self, reply: Reply) -> Failure:
+        status = reply.status
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        told = complaint(reply.body)
+        if 300 <= status < 400:
+            told = f"a redirect to {headers.get('location')}, which is not followed: pass that address if you trust it"
+        detail = self.api_key.hide(f"the server answered {status}" + (f": {told}" if told else ""))
+        reason = _REFUSALS.get(status, "server error" if status >= 500 else "refused")
+        return Failure(reason, detail, retry_after(headers.get("retry-after")), status)
 
     # -- what is written down
 

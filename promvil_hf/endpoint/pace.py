@@ -5,6 +5,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isnan
 
 
 class Pace:
@@ -32,15 +33,17 @@ class Pace:
             self._silent_until = max(self._silent_until, time.monotonic() + seconds)
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds in a `Retry-After` header, which is a number or a date."""
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Seconds in a `Retry-After` header, which is a number or a date; None where it is neither."""
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        try:
+            date = parsedate_to_datetime(value)
+            date = date if date.tzinfo else date.replace(tzinfo=UTC)
+            seconds = (date - (now or datetime.now(UTC))).total_seconds()
+        except (ValueError, TypeError, OverflowError):  # no date, or one beyond the calendar
+            return None
+    return None if isnan(seconds) else max(0.0, seconds)

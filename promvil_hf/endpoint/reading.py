@@ -72,8 +72,13 @@ def judged(bought: dict, schema: "type[BaseModel] | None", max_chars: int) -> An
     if not text.strip():
         return Rejected("cut off" if cut else "empty answer", f"finish_reason is {bought['finish_reason']!r}")
     if schema is None:
-        return text
+        return whole_characters(text)
     value = read_structured(text, schema)
     if isinstance(value, Rejected) and cut:
         return Rejected("cut off", f"max_tokens was reached: {value.detail}")
     return value
+
+
+def whole_characters(text: str) -> str:
+    """The text with a replacement character for each half of a surrogate pair, which no file could hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -14,6 +14,11 @@ class Secret:
 
     def __init__(self, key: str | None):
         self._value = (key if key is not None else os.environ.get(API_KEY_VARIABLE)) or None
+        if self._value and not (self._value.isascii() and self._value.isprintable()):
+            raise ValueError(
+                "The key holds a character that no web request can carry, such as a line break or a letter beyond ASCII. "
+                f"Copy it again into api_key=... or {API_KEY_VARIABLE}."
+            )
 
     def __repr__(self) -> str:
         return "<key>"

@@ -10,14 +10,27 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from promvil_hf.files import atomic_write
 
 
 T = TypeVar("T")
 
-FIELDS = {"text", "chars", "finish_reason", "refusal", "prompt_tokens", "completion_tokens"}
+_FIELDS = {  # of a stored answer, and what each may be
+    "text": (str,),
+    "chars": (int,),
+    "finish_reason": (str, type(None)),
+    "refusal": (str, type(None)),
+    "prompt_tokens": (int, type(None)),
+    "completion_tokens": (int, type(None)),
+}
+MOST_TOKENS = 10**12  # of one answer; a larger number is no count
+
+
+def tokens(value: Any) -> int | None:
+    """A number of tokens as a server reports it; None where it is none."""
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None
 
 
 class Store:
@@ -34,13 +47,22 @@ class Store:
             answers = json.loads(self.path(key).read_bytes())["answers"]
         except FileNotFoundError:
             return []
-        if not isinstance(answers, list) or not all(isinstance(a, dict) and FIELDS <= a.keys() for a in answers):
+        except (RecursionError, TypeError, KeyError) as error:
+            raise ValueError("it holds no list of answers") from error
+        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
             raise ValueError("it holds no list of answers")
         return answers
 
     def write(self, key: str, record: dict) -> None:
         with atomic_write(self.path(key), "wb") as file:
             file.write(json.dumps(record, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace"))
+
+
+def _is_answer(value: Any) -> bool:
+    if not isinstance(value, dict) or any(type(value.get(name, ...)) not in kinds for name, kinds in _FIELDS.items()):
+        return False
+    counts = [value["prompt_tokens"], value["completion_tokens"]]
+    return counts == [None, None] or None not in map(tokens, counts)
 
 
 class SingleFlight:

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,7 @@ ANSWERS = {
     "huge": '{"phrases": ["' + "x" * 3_000_000 + '"], "count": 1}',
     "lone surrogate": '{"phrases": ["\ud800"], "count": 1}',
 }
+BOMB_BYTES = 64_000_000  # unpacked; 62 kB on the wire
 STATUSES = {"400": 400, "401": 401, "403": 403, "429": 429, "500": 500, "503": 503}
 
 
@@ -155,6 +157,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif name == "half body":
             self.reply(200, b'{"choices": [{"index": 0, "mess')
+        elif name == "redirect":
+            answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": GOOD}}]}
+            self.reply_json(int(detail[:3]), answer, Location=detail[4:])
+        elif name == "gzip":
+            choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": GOOD}}
+            self.reply(200, zip_of([json.dumps({"choices": [choice]}).encode()]), Content_Encoding="gzip")
+        elif name == "gzip bomb":
+            bomb = zip_of([b'{"choices": [{"a": "', *[b"0" * 1_000_000] * (BOMB_BYTES // 1_000_000), b'"}]}'])
+            self.reply(200, bomb, Content_Encoding="gzip")
+        elif name == "unknown encoding":
+            self.reply(200, b"\x1b\x00", Content_Encoding="br")
+        elif name in ("endless body", "endless header"):
+            self.connection.sendall(b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if name == "endless body" else b"X-Long: "))
+            self.close_connection = True
+            while True:  # until the client closes the connection
+                self.connection.sendall(b" " * 65_536)
+        elif name == "json":
+            self.reply(200, detail.encode())
         elif name == "html":
             self.reply(200, b"<html><body>Gateway is warming up</body></html>", "text/html")
         elif name == "error in 200":
@@ -179,6 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.complete(prompt, "", finish_reason="content_filter")
         else:
             raise ValueError(f"no act is called {act!r}")
+
+
+def zip_of(pieces: list[bytes]) -> bytes:
+    press = zlib.compressobj(1, wbits=31)
+    return b"".join([*map(press.compress, pieces), press.flush()])
 
 
 @contextmanager
