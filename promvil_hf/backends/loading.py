@@ -6,9 +6,13 @@ bitsandbytes is imported when it is needed.
 
 import copy
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import torch
 import transformers
@@ -19,6 +23,7 @@ from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
 from promvil_hf.files import draft_folder, move
+from promvil_hf.json_records import shown
 from promvil_hf.toy.bases import located
 
 
@@ -53,34 +58,75 @@ def load(
             f"This checkpoint is of the type {config.model_type!r}, for which there is no backend. There are backends for "
             f"{', '.join(sorted(FAMILIES))}; docs/extending.md shows how to add one."
         )
-    model = transformers.AutoModelForImageTextToText.from_pretrained(
-        base,
-        revision=revision,
-        dtype=dtype,
-        trust_remote_code=False,
-        **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
-    )
+    with _readable(base):
+        model = transformers.AutoModelForImageTextToText.from_pretrained(
+            base,
+            revision=revision,
+            dtype=dtype,
+            trust_remote_code=False,
+            **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
+        )
     if quantization is None:
         model = model.to(device)
     if adapter is not None:
         model = with_adapter(model, adapter)
     _check_finite(model, base, adapter)
-    processor = load_processor(base, family, revision=revision)
     chosen = {} if dialect is None else {"dialect": dialect}
-    return resolve_name(family.backend)(model.eval(), processor, **chosen)
+    with _readable(base):
+        processor = load_processor(base, family, revision=revision)
+        return resolve_name(family.backend)(model.eval(), processor, **chosen)
 
 
 def read_config(base: str | os.PathLike, revision: str | None = None) -> transformers.PretrainedConfig:
     """The configuration of a checkpoint. Code that a checkpoint brings along is never run."""
+    with _readable(base):
+        fields, _ = transformers.PretrainedConfig.get_config_dict(base, revision=revision)
+        _check_sizes(fields, base)
+        try:
+            return transformers.AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            raise ValueError(
+                f"The checkpoint {base} can only be loaded by running code that comes with it, which this package never does. "
+                f"Use one of a family that transformers knows, such as {', '.join(sorted(FAMILIES)[:3])}."
+            ) from error
+
+
+@contextmanager
+def _readable(base: str | os.PathLike) -> Iterator[None]:
+    """What transformers raises for damaged files is of any type: a ValueError that names the checkpoint."""
     try:
-        return transformers.AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
-    except ValueError as error:
-        if "trust_remote_code" not in str(error):
+        yield
+    except (OSError, ImportError, MemoryError, torch.OutOfMemoryError):  # these say what to do
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(base) in str(error):
             raise
+        told = str(error).strip().partition("\n")[0][:300]
         raise ValueError(
-            f"The checkpoint {base} can only be loaded by running code that comes with it, which this package never does. Use "
-            f"one of a family that transformers knows, such as {', '.join(sorted(FAMILIES)[:3])}."
+            f"The checkpoint {base} cannot be loaded ({type(error).__name__}: {told}). If that does not say what to mend, "
+            "one of its files is damaged, cut short or of another version of transformers: get it again."
         ) from error
+
+
+_SIZES = {  # what a configuration counts, by words in the names of its fields, and the most that a model could have
+    "a number of layers": (re.compile("layers|depth"), 10_000),
+    "a size": (re.compile("size|dim|heads|positions"), 10**8),
+}
+
+
+def _check_sizes(fields: Any, base: str | os.PathLike) -> None:
+    """Refuse sizes that no model has, before room is made for them."""
+    for name, value in fields.items() if isinstance(fields, dict) else ():
+        for what, (pattern, most) in _SIZES.items():
+            if isinstance(value, int) and value > most and pattern.search(name):
+                raise ValueError(
+                    f"The checkpoint {base} gives {shown(value)} as `{name}`, {what} that no model has: its config.json is "
+                    "damaged. Get it again."
+                )
+        for inner in value if isinstance(value, list) else (value,):
+            _check_sizes(inner, base)
 
 
 def _check_finite(model, base, adapter) -> None:
