@@ -12,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from promvil_hf import __version__
 from promvil_hf.commands.parsers import command_parser
+from promvil_hf.shown_text import shown_streams
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,7 +25,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    return _run(args)
+    with shown_streams():
+        return _run(args)
 
 
 def _run(args: argparse.Namespace) -> int:

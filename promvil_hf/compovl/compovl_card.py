@@ -8,6 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from promvil_hf.publishing import dataset_card
+from promvil_hf.shown_text import in_markdown
 
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _leakage(report: dict) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {own['name']} | {own['ids']:,} | {own['ids_of']} | {own['images_found']:,} | {own['names_that_are_no_id']:,} |"
+            f"| {in_markdown(own['name'])} | {own['ids']:,} | {own['ids_of']} | {own['images_found']:,} | "
+            f"{own['names_that_are_no_id']:,} |"
             for own in leakage["lists"]
         ]
         lines += ["", "Nothing is claimed about benchmarks that are not in this table."]

@@ -17,6 +17,7 @@ from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import Explanation, read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.pages.elements import escape
 
 
 CHANGED = ("all", "changed when hidden", "the same when hidden", "changed by random boxes too")
@@ -99,7 +100,7 @@ def app(runs: Sequence[Run], images: str | os.PathLike):
             if one is None:
                 pages.append("<p>Nothing passes the filters.</p>")
             elif path is None:
-                pages.append(f"<p>{html.escape(one.image)} is not in the folder of images.</p>")
+                pages.append(f"<p>{escape(one.image)} is not in the folder of images.</p>")
             else:
                 pages.append(frame(explanation_page(one, path, run.atlas)))
         return pages

@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 
 from promvil_hf.publishing import dataset_card
+from promvil_hf.shown_text import in_markdown
 
 
 TEMPLATE = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
@@ -58,13 +59,14 @@ def _statistics(reports: Mapping[str, Mapping]) -> str:
     for config, report in reports.items():
         numbers = " | ".join(f"{report[name]:,}" for name in ("rows", "images", "turns", "key_expressions", "masks"))
         area = report["mask_area"]["mean"]
-        lines.append(f"| {config} | {report['split']} | {numbers} | {report['key_expressions_per_turn']} | {area} |")
+        names = f"{in_markdown(config)} | {in_markdown(report['split'])}"
+        lines.append(f"| {names} | {numbers} | {report['key_expressions_per_turn']} | {area} |")
     lines += ["", "What was left out, and why (`rejects.jsonl` names each):", ""]
     for config, report in reports.items():
-        told = [f"{count:,} rows {reason}" for reason, count in report["rows_rejected"].items()]
-        told += [f"{count:,} phrases {reason}" for reason, count in report.get("phrases_dropped", {}).items()]
-        told += [f"{count:,} phrases {reason}" for reason, count in report["phrases_not_found"].items()]
-        lines.append(f"- {config}, of {report['rows_in']:,} rows: {'; '.join(told) or 'nothing'}.")
+        told = [f"{count:,} rows {in_markdown(reason)}" for reason, count in report["rows_rejected"].items()]
+        told += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report.get("phrases_dropped", {}).items()]
+        told += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report["phrases_not_found"].items()]
+        lines.append(f"- {in_markdown(config)}, of {report['rows_in']:,} rows: {'; '.join(told) or 'nothing'}.")
     return "\n".join(lines) + "\n"
 
 

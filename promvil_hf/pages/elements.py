@@ -9,9 +9,13 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
+from promvil_hf.shown_text import TURNING
+
 
 # Characters HTML cannot hold, or that a terminal or an editor would obey: shown as their symbols, never passed on.
+# Marks that turn the direction of writing, by which a text may look like another one, show as their numbers.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_TURNING = re.compile(f"[{TURNING}]")
 _VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
 _SCHEME = re.compile(r"[\s\x00-\x20]*[A-Za-z][A-Za-z0-9+.\-\s]*:")
 
@@ -73,8 +77,12 @@ class _Once:
 
 
 def escape(value: object) -> str:
-    """Text as markup: angle brackets, ampersands and quotes escaped, control characters shown as symbols."""
-    return html.escape(_UNSHOWABLE.sub(_symbol, str(value)), quote=True)
+    """Text as markup: angle brackets, ampersands and quotes escaped, control characters shown and not obeyed."""
+    return _escape(_TURNING.sub(lambda mark: f"[U+{ord(mark[0]):04X}]", str(value)))
+
+
+def _escape(text: str) -> str:
+    return html.escape(_UNSHOWABLE.sub(_symbol, text), quote=True)
 
 
 def described(alt: str) -> str:
@@ -169,7 +177,8 @@ def _attributes(name: str, attributes: dict[str, object]) -> str:
             raise ValueError(
                 f"You passed src={str(value)[:80]!r} to <{name}>: a page carries its pictures inside. Use `figure`."
             )
-        written.append(f" {key}" if value is True else f' {key}="{escape(value)}"')
+        text = _escape(str(value)) if key.startswith("data-") else escape(value)  # data are read back and not shown
+        written.append(f" {key}" if value is True else f' {key}="{text}"')
     return "".join(written)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The model card of a trained adapter: where it comes from, how it was made, what it scores, what it may be used for."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 import promvil_hf
 from promvil_hf.environment import environment
+from promvil_hf.shown_text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,17 @@ def write_card(folder, facts: CardFacts, metrics: Mapping[str, float], trained: 
     """Write README.md. `trained` says what was adapted."""
     installed = environment(devices=False)["packages"]
     versions = {name: installed[name] for name in ("torch", "transformers", "peft", "accelerate", "datasets")}
+    base = one_line(facts.base_model)
     data = ModelCardData(
-        base_model=facts.base_model,
+        base_model=base,
         library_name="peft",
         pipeline_tag="image-text-to-text",
         license=facts.licence,
         datasets=list(facts.datasets) or None,
-        tags=[*facts.tags, "lora", f"base_model:adapter:{facts.base_model}"],
+        tags=[*facts.tags, "lora", f"base_model:adapter:{base}"],
     )
     scores = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(metrics.items()))
-    settings = "\n".join(f"{name}: {value}" for name, value in sorted(dict(facts.settings).items()))
+    settings = "\n".join(f"{name}: {one_line(value)}" for name, value in sorted(dict(facts.settings).items()))
     text = f"""---
 {data.to_yaml()}
 ---
@@ -53,7 +56,7 @@ def write_card(folder, facts: CardFacts, metrics: Mapping[str, float], trained: 
 ```python
 from promvil_hf import load
 
-backend = load("{facts.base_model}", adapter="<this repository>")
+backend = load({json.dumps(facts.base_model)}, adapter="<this repository>")
 ```
 
 It is a plain PEFT checkpoint: `PeftModel.from_pretrained(base, "<this repository>")` works too.

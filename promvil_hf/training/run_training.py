@@ -20,6 +20,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 from promvil_hf.backends.loading import load, read_config
 from promvil_hf.distributed import is_main_process
 from promvil_hf.files import write_json
+from promvil_hf.shown_text import in_markdown, shown_streams
 from promvil_hf.training.adapter_card import CardFacts
 from promvil_hf.training.adapters import AdapterArguments, adapted, frozen_vision, lora
 from promvil_hf.training.arguments import DataArguments, ModelArguments, RunArguments, parse
@@ -86,13 +87,14 @@ def run_as_script(run: Callable[[Sequence[str]], object], argv: Sequence[str] | 
     """Leave with a sentence instead of a traceback where the user can mend what is wrong (`--debug` shows both)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
-    try:
-        run([word for word in argv if word != "--debug"])
-    except (ValueError, OSError, ImportError) as error:
-        if debug:
-            raise
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        sys.exit(2)
+    with shown_streams():
+        try:
+            run([word for word in argv if word != "--debug"])
+        except (ValueError, OSError, ImportError) as error:
+            if debug:
+                raise
+            print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+            sys.exit(2)
 
 
 def say(*words) -> None:
@@ -265,9 +267,9 @@ def card_facts(objective: Objective, settings: Settings, rows: int) -> CardFacts
     names = [own.name for own in fields(config) if own.name not in parents] + list(CARD_SETTINGS)
     return CardFacts(
         base_model=model.model,
-        title=f"{objective.method} on {model.model} ({how(settings)})",
+        title=f"{objective.method} on {in_markdown(model.model)} ({how(settings)})",
         about=objective.about,
-        data=f"{rows:,} rows of `{data.rows}`, split `{data.split}`.",
+        data=f"{rows:,} rows of {in_markdown(data.rows)}, split {in_markdown(data.split)}.",
         datasets=[data.rows.partition(":")[0]] if on_the_hub else [],
         licence=run.licence,
         licence_note=objective.licence_note,

@@ -31,7 +31,7 @@ class Reader(HTMLParser):
 def test_any_text_stays_text_in_content_and_in_attributes(text):
     read = Reader(str(tag("p", text, title=text)))
     assert [name for name, _ in read.tags] == ["p"]
-    shown = re.sub(r"\r\n?", "\n", read.text)
+    shown = re.sub(r"\r\n?", "\n", re.sub(r"\[U\+\w{4}\]", "?", read.text))
     assert len(shown) == len(re.sub(r"\r\n?", "\n", text))
     assert set(read.tags[0][1]) == {"title"}
     str(tag("p", text)).encode("utf-8")  # can be written whatever it holds
@@ -47,6 +47,12 @@ def test_hostile_text_reads_back_as_it_was(text):
 
 def test_characters_html_cannot_hold_show_as_symbols():
     assert escape("a\x00b\x1b[31m\x7f\ud800\ufffe\n") == "a\u2400b\u241b[31m\u2421\ufffd\ufffd\n"
+
+
+def test_marks_that_turn_the_direction_of_writing_are_shown_and_not_obeyed():
+    assert escape("a \u202egnp.exe \u2067\u200f") == "a [U+202E]gnp.exe [U+2067][U+200F]"
+    written = str(tag("img", alt="\u202e", data_item="\u202e\x1b"))
+    assert written == '<img alt="[U+202E]" data-item="\u202e\u241b">'  # data are read back, and not shown
 
 
 def test_a_string_made_from_markup_is_text_again():
