@@ -6,10 +6,10 @@ Pillow, no torch.
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from msgspec.structs import replace
 from PIL import Image
 
 from promvil_hf.evaluation.benchmarks import BenchmarkRow

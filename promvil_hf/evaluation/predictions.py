@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +87,13 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     given: dict[str, Answer] = {}
     contested: set[str] = set()
     for record in records(path):
-        where = record.where.removeprefix(f"{path} ")
         try:
             answer, row_id = _answer(record.whole_fields()), record.identifier(*ID_FIELDS)
         except RecordError:
-            faults.add(NOT_JSON if record.fault else NO_ID, where)
+            faults.add(NOT_JSON if record.fault else NO_ID, record.where.removeprefix(f"{path} "))
             continue
         if answer is None:
-            faults.add(NO_ANSWER, f"{where} ({row_id})")
+            faults.add(NO_ANSWER, f"{record.where.removeprefix(f'{path} ')} ({row_id})")
         elif row_id not in given:
             given[row_id] = answer
         elif given[row_id].same(answer):
@@ -160,8 +160,7 @@ def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answ
 
 
 def _answer(record: Mapping[str, Any]) -> Answer | None:
-    text = next((record[name] for name in TEXT_FIELDS if record.get(name) is not None), None)
-    boxes = next((record[name] for name in BOX_FIELDS if record.get(name) is not None), None)
+    text, boxes = _first(record, TEXT_FIELDS), _first(record, BOX_FIELDS)
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         text = str(text)
     if isinstance(text, list) and boxes is None:
@@ -170,4 +169,16 @@ def _answer(record: Mapping[str, Any]) -> Answer | None:
         text, boxes = boxes, None
     if text is not None and not isinstance(text, str):
         text = None
-    return None if text is None and boxes is None else Answer(text, boxes)
+    if boxes is None:
+        return None if text is None else _text_answer(text)
+    return Answer(text, boxes)
+
+
+def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
+        if record.get(name) is not None:
+            return record[name]
+    return None
+
+
+_text_answer = lru_cache(4_096)(Answer)  # many answers are the same few words: they share one value

@@ -9,9 +9,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 
-from promvil_hf.files import write_text
+from promvil_hf.files import atomic_write
 
 
 T = TypeVar("T")
@@ -20,6 +21,8 @@ FORMAT = 1
 
 def plain(value: Any) -> Any:
     """Values that JSON knows. It has no NaN: what is not defined is null."""
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -34,8 +37,13 @@ def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
     *names, last = (field.name for field in fields(report))
     head = {"format": FORMAT, "kind": kind, **{name: getattr(report, name) for name in names}}
     lines = json.dumps(plain(head), indent=1, ensure_ascii=False)[:-2]
-    rows = ",\n".join("  " + json.dumps(plain(row), ensure_ascii=False) for row in getattr(report, last))
-    return write_text(path, f'{lines},\n "{last}": [\n{rows}\n ]\n}}\n')
+    encode = msgspec.json.Encoder(enc_hook=plain).encode  # NaN is null here too
+    with atomic_write(path, "wb") as file:
+        file.write(f'{lines},\n "{last}": ['.encode())
+        for number, row in enumerate(getattr(report, last)):
+            file.write((b",\n  " if number else b"\n  ") + encode(row))
+        file.write(b"\n ]\n}\n")
+    return Path(path)
 
 
 def load(report_type: type[T], path: str | os.PathLike, kind: str) -> T:

@@ -8,6 +8,7 @@ compared later without the files it was made from. It is the same whatever the o
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Report:
     scores: dict[str, Any]
     faults: dict[str, dict[str, Any]]  # name -> {"count", "examples"}
     environment: dict[str, Any]
-    rows: list[dict[str, Any]]  # {"id", "image", "text", "level", "group", "gold", "said", "score", "note"}
+    rows: Sequence[dict[str, Any]]  # {"id", "image", "text", "level", "group", "gold", "said", "score", "note"}
 
     def save(self, path: str | os.PathLike) -> Path:
         return report_files.save(self, path, "evaluate")
@@ -82,6 +83,34 @@ class Report:
     @property
     def title(self) -> str:
         return f"{self.benchmark['name']} {self.benchmark['split']}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredRows(Sequence):
+    """The rows of a report, each made when it is asked for, so that they take no memory of their own."""
+
+    benchmark: Benchmark
+    answers: Sequence[Answer | None]
+    said: Sequence[Any]
+    scores: Scores
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        row, score = self.benchmark.rows[place], self.scores.row_scores.item(place)
+        return {
+            "id": row.id, "image": row.image, "text": row.text, "level": row.level, "group": row.group,
+            "gold": _gold_of(row, self.benchmark.kind), "said": self.said[place],
+            "score": score if score == score else None,
+            "note": self.scores.row_notes.get(place) if self.answers[place] is not None else "no answer",
+        }  # fmt: skip
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
 
 
 class FaultyAnswers(ValueError):
@@ -111,23 +140,13 @@ def evaluate(
             + "; ".join(f"{fault.count:,} × {name} (e.g. {fault.examples[0]})" for name, fault in found.items())
             + ". Mend the file, or leave strict mode out to score the rest with these counts in the report."
         )
-    rows = [
-        {
-            "id": row.id, "image": row.image, "text": row.text, "level": row.level, "group": row.group,
-            "gold": _gold_of(row, benchmark.kind), "said": told, "score": score,
-            "note": scores.row_notes.get(place) if answer is not None else "no answer",
-        }
-        for place, (row, told, score, answer) in enumerate(
-            zip(benchmark.rows, said, scores.row_scores.tolist(), answers, strict=True)
-        )
-    ]  # fmt: skip
     return Report(
         benchmark=plain(benchmark.describe()),
         answers={**plain(predictions.source), "rows_answered": sum(answer is not None for answer in answers)},
         scores=plain(scores.to_dict()),
         faults={name: plain(asdict(fault)) for name, fault in found.items()},
         environment=environment(devices=False),
-        rows=[plain(row) for row in rows],
+        rows=ScoredRows(benchmark, answers, said, scores),
     )
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -257,22 +258,18 @@ def pope_scores(
     rule: Callable[[str], bool | None] = pope.strict_yes_no,
 ) -> Scores:
     """F1 of yes. A missing answer is unknown under every rule: wrong, and missed where the truth is yes."""
-
-    def read(answer: str | None) -> bool | None:
-        return None if answer is None else rule(answer)
-
-    read.__name__ = getattr(rule, "__name__", str(rule))
-    score = pope.pope_score(answers, labels, read)
+    read = lru_cache(4_096)(rule)  # many answers are the same few words
+    said = [None if answer is None else read(answer) for answer in answers]
+    score = pope.pope_score(said, labels, _as_it_is)
     truth = pope.truths(labels)
-    said = [read(answer) for answer in answers]
     yes = np.array([answer is True for answer in said], bool)
     columns = np.stack([yes & truth, yes & ~truth, ~yes & truth], 1).astype(float)
     table: Table = {}
     for group in dict.fromkeys(grouping.labels().get("group", ())):
         part = [place for place, own in enumerate(grouping.groups) if own == group]
-        own = pope.pope_score([answers[place] for place in part], [labels[place] for place in part], read)
+        own = pope.pope_score([said[place] for place in part], [labels[place] for place in part], _as_it_is)
         table[str(group)] = {"f1": own.f1, "accuracy": own.accuracy, "yes_rate": own.yes_rate, "rows": own.rows}
-    numbers = dataclasses.asdict(score)
+    numbers = dataclasses.asdict(score) | {"rule": getattr(rule, "__name__", str(rule))}
     scores = Scores(
         metric="f1",
         value=score.f1,
@@ -374,6 +371,10 @@ def _best_constant_box(boxes: np.ndarray, gold: Answers, threshold: float) -> fl
         alone = Answers(gold.rows, np.arange(gold.rows), np.repeat(box[None], gold.rows, 0), {})
         best = max(best, float(np.mean(answer_iou(alone, gold) >= threshold)))
     return best
+
+
+def _as_it_is(said: bool | None) -> bool | None:
+    return said
 
 
 def _f1(totals: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 _ALONE = re.compile(r"\(?([A-Za-z])(?:\)|[).:,].*)?", re.DOTALL)
 _NAMED = re.compile(r"(?i:\b(?:answer|option|choice)(?:\s+is)?)\W*\b([A-Z])\b(?!(?<=A)\s+[a-z])")
+_SENTENCE = re.compile(r"[^.!?\n]*")
+_WORD = re.compile(r"[^\W_]+")
 
 
 def picked(answer: str, choices: Sequence[str]) -> int | None:
@@ -37,10 +39,11 @@ def true_or_false(answer: str) -> bool | None:
 
 def first_word(answer: str, yes: set[str], no: set[str]) -> bool | None:
     """Which of two sets the first word is in; None if in neither, or if the first sentence has words of both."""
-    sentence = re.split(r"[.!?\n]", answer.strip().lower(), maxsplit=1)[0]
-    words = re.findall(r"[^\W_]+", sentence)
-    said = {*words} & (yes | no)
-    return words[0] in yes if words and words[0] in said and not (said & yes and said & no) else None
+    words = _WORD.findall(_SENTENCE.match(answer.strip().lower())[0])
+    if not words or words[0] not in yes | no:
+        return None
+    other = no if words[0] in yes else yes
+    return None if other.intersection(words) else words[0] in yes
 
 
 def _plain(text: str) -> str:

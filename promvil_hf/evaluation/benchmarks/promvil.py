@@ -1,8 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """PromViL's own files: CompoVL rows, one row per step of each chain, and its line files of prompts."""
 
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from promvil_hf.boxes import Box
 from promvil_hf.compovl.compovl_rows import step_rows

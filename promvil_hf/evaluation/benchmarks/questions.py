@@ -4,6 +4,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, Benchmark
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
 from promvil_hf.json_records import Record, document, keyed, read_bytes, records, shown
+
+
+_YES_OR_NO = {"yes": ("yes",), "no": ("no",)}
+_shared = lru_cache(4_096)(str)  # a text that rows have in common is held once
 
 
 def read_gqa(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
@@ -57,15 +62,15 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
     for path, strategy in zip(paths, strategies, strict=True):
         for record in records(path):
             label = record.text("label", "answer").strip().lower()
-            if label not in ("yes", "no"):
+            if label not in _YES_OR_NO:
                 raise record.wrong(("label", "answer"), label, "yes or no")
             row_id = record.identifier("question_id", "id")
             rows.append(
                 BenchmarkRow(
                     id=f"{strategy}/{row_id}" if len(paths) > 1 else row_id,
-                    image=record.identifier("image_source", "image"),
-                    text=record.text("text", "question"),
-                    answers=(label,),
+                    image=_shared(record.identifier("image_source", "image")),
+                    text=_shared(record.text("text", "question")),
+                    answers=_YES_OR_NO[label],
                     group=strategy,
                 )
             )

@@ -3,6 +3,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -54,7 +55,7 @@ def asked(benchmark, out, backend=None, **options):
 def many(benchmark, times=5):
     return dataclasses.replace(
         benchmark,
-        rows=tuple(dataclasses.replace(row, id=f"{row.id}-{k}") for k in range(times) for row in benchmark.rows),
+        rows=tuple(msgspec.structs.replace(row, id=f"{row.id}-{k}") for k in range(times) for row in benchmark.rows),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -98,7 +99,7 @@ def test_raw_texts_are_read_by_their_dialect_and_the_grids_ceiling_stands_beside
     assert report.scores["settings"]["dialect"] == "kosmos2"
     with pytest.raises(ValueError, match="no dialect was named"):
         scored(benchmark, path)
-    rows = tuple(dataclasses.replace(row, image_size=None) for row in benchmark.rows)
+    rows = tuple(msgspec.structs.replace(row, image_size=None) for row in benchmark.rows)
     unsized = dataclasses.replace(benchmark, rows=rows)
     as_boxes = lines(tmp_path / "b.jsonl", *({"id": row_id, "boxes": [box]} for row_id, box in said.items()))
     with pytest.raises(ValueError, match=r"The frame pixels counts in .* the size of the image"):

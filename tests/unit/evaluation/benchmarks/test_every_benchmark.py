@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation import benchmarks
@@ -22,7 +23,7 @@ def test_the_content_hash_ignores_order_and_file_and_notices_any_change_of_quest
         {"id": "9"},
         {"answers": ("a",)},
     ):
-        from dataclasses import replace
+
 
         changed = (replace(rows[0], **change), *rows[1:])
         assert Benchmark("a", "test", "grounding", changed).content_hash != one.content_hash
