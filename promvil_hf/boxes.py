@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The one box of this package: fractions of the ORIGINAL image, x to the right, y down, x0 < x1 and y0 < y1.
+"""The one box of this package: fractions of the ORIGINAL image, x to the right, y down, x0 < x1 and y0 < y1. And its point.
 
 Every other way to write a box (pixels, a padded square, thousandths, grid cells) is a frame: see `promvil_hf.frames`.
 """
@@ -61,6 +61,28 @@ class Box:
     @property
     def area(self) -> float:
         return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place inside the image, in fractions of it. The constructor refuses anything else."""
+
+    x: float
+    y: float
+
+    def __post_init__(self):
+        if not all(isinstance(value, int | float) and 0.0 <= value <= 1.0 for value in (self.x, self.y)):
+            raise ValueError(
+                f"You passed ({self.x!r}, {self.y!r}) to Point: both are fractions of the original image, from 0 to 1."
+            )
+
+    @property
+    def xy(self) -> tuple[float, float]:
+        return self.x, self.y
+
+    def is_in(self, box: Box) -> bool:
+        """Edges belong to the box."""
+        return box.x0 <= self.x <= box.x1 and box.y0 <= self.y <= box.y1
 
 
 def iou(a: Box, b: Box) -> float:

@@ -10,8 +10,34 @@ from typing import Any
 
 import numpy as np
 
-from promvil_hf.dialects import GroundingDialect, Kosmos2, LlavaBrackets, PaliGemmaLoc, QwenJson
-from promvil_hf.frames import Fractions, Frame, ImageSize, LocationBins, PaddedSquare, Pixels, Thousandths
+from promvil_hf.dialects import (
+    DeepSeekTags,
+    FlorenceLoc,
+    GeminiJson,
+    GeminiPoints,
+    GlmBoxes,
+    GroundingDialect,
+    InternVLTags,
+    Kosmos2,
+    LlavaBrackets,
+    MolmoPoints,
+    PaliGemmaLoc,
+    QwenJson,
+    QwenPoints,
+    QwenTags,
+    RefSpatialPoints,
+    RexTags,
+)
+from promvil_hf.frames import (
+    Fractions,
+    Frame,
+    ImageSize,
+    LocationBins,
+    PaddedSquare,
+    Pixels,
+    StretchedPixels,
+    Thousandths,
+)
 from promvil_hf.metrics.answers import Answers, read_boxes
 
 
@@ -21,12 +47,24 @@ DIALECTS: dict[str, GroundingDialect] = {
     "llava_brackets": LlavaBrackets(),
     "ferret_brackets": LlavaBrackets(frame=Fractions(decimals=3)),
     "paligemma_loc": PaliGemmaLoc(),
+    "gemini_json": GeminiJson(),
+    "glm_boxes": GlmBoxes(),
+    "internvl_tags": InternVLTags(),
+    "qwen_tags": QwenTags(),
+    "deepseek_tags": DeepSeekTags(),
+    "rex_tags": RexTags(),
+    "florence_loc": FlorenceLoc(),
+    "molmo_points": MolmoPoints(),
+    "refspatial_points": RefSpatialPoints(),
+    "qwen_points": QwenPoints(),
+    "gemini_points": GeminiPoints(),
 }
 FRAMES: dict[str, Frame] = {
     "fractions": Fractions(),
     "pixels": Pixels(),
     "pixels_xywh": Pixels(wh=True),
     "thousandths": Thousandths(),
+    "resized": StretchedPixels(),
     "padded_square": PaddedSquare(),
     "location_bins": LocationBins(),
 }

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from promvil_hf.boxes import Box
+from promvil_hf.boxes import Box, Point
 
 
 ImageSize = tuple[int, int]  # width, height
@@ -124,6 +124,46 @@ class ResizedPixels:
 
     def limits(self, image_size=None):
         return Pixels().limits(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class StretchedPixels:
+    """The frame of Qwen2.5-VL: whole pixels of the image as its processor stretched it, to a size of its own per image.
+
+    Sides are multiples of `multiple` pixels, their product lies between `least` and `most`. The defaults are those of the
+    published checkpoints; a server may run with other limits (`min_pixels`, `max_pixels`).
+    """
+
+    multiple: int = 28
+    least: int = 56 * 56
+    most: int = 12_845_056
+
+    def of(self, image_size: ImageSize) -> ResizedPixels:
+        """The frame of one image."""
+        width, height = _checked(image_size)
+        shape = [self._whole(round, side) for side in (width, height)]
+        if shape[0] * shape[1] > self.most:
+            scale = math.sqrt(width * height / self.most)
+            shape = [max(self.multiple, self._whole(math.floor, side / scale)) for side in (width, height)]
+        elif shape[0] * shape[1] < self.least:
+            scale = math.sqrt(self.least / (width * height))
+            shape = [self._whole(math.ceil, side * scale) for side in (width, height)]
+        return ResizedPixels((shape[0], shape[1]))
+
+    def _whole(self, rounded, side: float) -> int:
+        return rounded(side / self.multiple) * self.multiple
+
+    def encode(self, box, image_size):
+        return self.of(image_size).encode(box)
+
+    def corners(self, numbers, image_size):
+        return self.of(image_size).corners(numbers)
+
+    def resolution(self, image_size):
+        return self.of(image_size).resolution()
+
+    def limits(self, image_size):
+        return self.of(image_size).limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +276,32 @@ class LocationBins:
 
 
 @dataclass(frozen=True, slots=True)
+class CentredBins:
+    """Florence-2's whole numbers 0 .. `bins` - 1, x first; a number means the middle of its bin."""
+
+    bins: int = 1000
+
+    def encode(self, box, image_size=None):
+        numbers = []
+        for low, high in ((box.x0, box.x1), (box.y0, box.y1)):
+            first, last = (min(math.floor(edge * self.bins), self.bins - 1) for edge in (low, high))
+            if first == last:
+                first, last = (first, last + 1) if first == 0 else (first - 1, last)
+            numbers.append((first, last))
+        (x0, x1), (y0, y1) = numbers
+        return x0, y0, x1, y1
+
+    def corners(self, numbers, image_size=None):
+        return tuple((number + 0.5) / self.bins for number in numbers)
+
+    def resolution(self, image_size=None):
+        return 1.5 / self.bins, 1.5 / self.bins  # half a bin, and one more where a box lies inside one bin
+
+    def limits(self, image_size=None):
+        return (float(self.bins - 1),) * 4
+
+
+@dataclass(frozen=True, slots=True)
 class PatchGrid:
     """Kosmos-2's pair (upper-left cell, lower-right cell) of a `side` x `side` grid, cells counted row by row.
 
@@ -262,6 +328,14 @@ class PatchGrid:
 
     def limits(self, image_size=None):
         return (float(self.side**2 - 1),) * 2
+
+
+def encode_point(frame: Frame, point: Point, image_size: ImageSize) -> tuple[float, float]:
+    """A point in the numbers of a frame that counts x first and in even steps: all but Kosmos-2's grid and the y-first ones."""
+    ends = frame.limits(image_size)
+    x0, y0, *_ = frame.corners((0.0,) * 4, image_size)
+    x1, y1, *_ = frame.corners((ends[0], ends[1], *ends[:2]), image_size)
+    return (point.x - x0) / (x1 - x0) * ends[0], (point.y - y0) / (y1 - y0) * ends[1]
 
 
 def _checked(image_size: ImageSize) -> ImageSize:

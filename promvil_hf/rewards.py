@@ -3,9 +3,10 @@
 
     GRPOTrainer(model, reward_funcs=[iou_reward("qwen_json"), parse_reward("qwen_json")], train_dataset=rows, ...)
 
-Columns of the data set arrive by name: `boxes` (gold boxes in fractions of the image), `steps` for chains, and
-`image_size` where a dialect needs it. A row whose column is None gets no reward (None), so that data sets can be mixed.
-Only the first box of an answer counts: listing many gains nothing. No torch.
+Columns of the data set arrive by name: `boxes` (gold boxes in fractions of the image; an empty list says that what is asked
+for is not there), `steps` for chains, and `image_size` where a dialect needs it. A row whose column is None gets no reward
+(None), so that data sets can be mixed. Only the first box of an answer counts, and none in its thinking: listing many gains
+nothing. Where nothing is there a refusal earns all, and an answer without a box that is no refusal earns nothing. No torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from promvil_hf.boxes import Box
 from promvil_hf.conventions import dialect as named_dialect
-from promvil_hf.dialects import GroundingDialect, Parsed
+from promvil_hf.dialects import GroundingDialect, Parsed, PointDialect
 from promvil_hf.metrics.answers import read_boxes
 from promvil_hf.metrics.grounding import iou_matrix
 
@@ -26,6 +28,7 @@ def iou_reward(
     dialect: str | GroundingDialect, *, threshold: float | None = None, tokenizer: Any = None, name: str = "iou_reward"
 ) -> Reward:
     """IoU of the answer's first box with the best gold box, 0 without a box; with a `threshold`, 1 from there on, else 0.
+    Without gold boxes 1 for a refusal, else 0.
 
     `tokenizer` decodes the answers again from their ids, for families whose boxes are special tokens that TRL drops.
     """
@@ -33,19 +36,40 @@ def iou_reward(
     def score(parsed: Parsed, gold: Any) -> float | None:
         if gold is None:
             return None
+        if len(gold) == 0:
+            return float(parsed.refused)
         iou = _best_iou(parsed.boxes[:1], gold)
         return iou if threshold is None else float(iou >= threshold)
 
     return _reward(score, "boxes", dialect, tokenizer, name)
 
 
+def point_reward(dialect: str | GroundingDialect, *, tokenizer: Any = None, name: str = "point_reward") -> Reward:
+    """For dialects that point: 1 if the answer's first point lies in a gold box, else 0; without gold boxes 1 for a
+    refusal."""
+
+    def score(parsed: Parsed, gold: Any) -> float | None:
+        if gold is None:
+            return None
+        if len(gold) == 0:
+            return float(parsed.refused)
+        truth = _gold_boxes(gold)
+        return float(any(point.is_in(Box(*row)) for point in parsed.points[:1] for row in truth.tolist()))
+
+    return _reward(score, "boxes", dialect, tokenizer, name, points=True)
+
+
 def parse_reward(dialect: str | GroundingDialect, *, tokenizer: Any = None, name: str = "parse_reward") -> Reward:
-    """1 for exactly one well-formed box and nothing malformed, 0 without a well-formed box, 1/2 for all in between."""
+    """1 for exactly one well-formed box or point and nothing malformed, 0 without any, 1/2 for all in between. A refusal is
+    well-formed where the row's `boxes` are empty, and counts 0 where they are not known."""
 
-    def score(parsed: Parsed, _) -> float:
-        return 0.0 if not parsed.ok else 1.0 if len(parsed.boxes) == 1 and not parsed.problems else 0.5
+    def score(parsed: Parsed, gold: Any) -> float:
+        if parsed.refused:
+            return float(gold is not None and len(gold) == 0)
+        count = len(parsed.boxes or parsed.points)
+        return 0.0 if not count else 1.0 if count == 1 and not parsed.problems else 0.5
 
-    return _reward(score, None, dialect, tokenizer, name)
+    return _reward(score, "boxes", dialect, tokenizer, name, points=None)
 
 
 def chain_reward(
@@ -77,14 +101,24 @@ def chain_reward(
     return _reward(score, "steps", dialect, tokenizer, name)
 
 
-def _reward(score: Callable, column: str | None, dialect: str | GroundingDialect, tokenizer: Any, name: str) -> Reward:
-    """The function that TRL calls: `score` of each parsed answer and the row's value of `column`."""
+def _reward(
+    score: Callable, column: str, dialect: str | GroundingDialect, tokenizer: Any, name: str, points: bool | None = False
+) -> Reward:
+    """The function that TRL calls: `score` of each parsed answer and the row's value of `column`. `points` says whether the
+    dialect must point; None: it may do either, and the column may be missing."""
     spoken = named_dialect(dialect)
+    if points is not None and points is not isinstance(spoken, PointDialect):
+        kind = type(spoken).__name__
+        raise ValueError(
+            f"{kind} writes boxes: use `iou_reward`."
+            if points
+            else f"{kind} writes points, which have no IoU: use `point_reward`."
+        )
 
     def reward(completions, image_size=None, completion_ids=None, **columns) -> list[float | None]:
         texts = _texts(completions, completion_ids, tokenizer)
         sizes = [None] * len(texts) if image_size is None else image_size
-        values = [None] * len(texts) if column is None else columns[column]
+        values = columns[column] if points is not None or column in columns else [None] * len(texts)
         return [
             score(spoken.parse(text, image_size=None if size is None else tuple(size)), value)
             for text, size, value in zip(texts, sizes, values, strict=True)
@@ -95,15 +129,20 @@ def _reward(score: Callable, column: str | None, dialect: str | GroundingDialect
 
 
 def _best_iou(said: Sequence, gold: Any) -> float:
+    truth = _gold_boxes(gold)
+    if not said:
+        return 0.0
+    return float(iou_matrix(np.array([box.xyxy for box in said]), truth).max())
+
+
+def _gold_boxes(gold: Any) -> np.ndarray:
     truth = read_boxes([gold])
     if truth.problems:
         raise ValueError(
             f"You passed gold boxes {gold!r}: each must be x0, y0, x1, y1 with x0 < x1 and y0 < y1, in fractions of the "
             "image. Rows without gold boxes hold None."
         )
-    if not said:
-        return 0.0
-    return float(iou_matrix(np.array([box.xyxy for box in said]), truth.xyxy).max())
+    return truth.xyxy
 
 
 def _texts(completions: Sequence, completion_ids: Sequence | None, tokenizer: Any) -> list[str]:

@@ -3,16 +3,21 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from promvil_hf.boxes import Box
+from promvil_hf.boxes import Box, Point
+from promvil_hf.dialects.reasoning import answer_of
+from promvil_hf.dialects.refusals import is_refusal
 from promvil_hf.frames import Frame, ImageSize
 from promvil_hf.markup import escape
-from promvil_hf.phrases import GroundedPhrase, Wording
+from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
 
 
+REFUSED = "refused"
 NO_BOX = "no box"
+NO_ANSWER = "no answer"  # there is not even a text
+OTHER_DIALECT = "box of another dialect"
 OUT_OF_RANGE = "out of range"
 EMPTY_BOX = "empty box"
 TRUNCATED = "truncated"
@@ -21,26 +26,30 @@ MALFORMED = "malformed"
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A model's answer, read. Either `boxes`, or the `reason` why there is none.
+    """A model's answer, read. Either `boxes` (`points` in dialects that point), or the `reason` why there is none.
 
-    `problems` names, one by one, what was dropped on the way even if boxes remain. `phrases` are all phrases the answer
-    grounds, where the family names them; `boxes` answers the phrase that was asked for.
+    An answer without any is one of three: it is `refused` because it says that there is no such thing, it holds "no box",
+    or it is unreadable, and the reason names the problem. `problems` names, one by one, what was dropped on the way even if
+    boxes remain. `phrases` are all phrases the answer grounds, where the family names them; `boxes` answers the phrase
+    that was asked for.
     """
 
     boxes: tuple[Box, ...] = ()
     problems: tuple[str, ...] = ()
     phrases: tuple[GroundedPhrase, ...] = ()
+    points: tuple[Point, ...] = ()
+    refused: bool = False
 
     @property
     def reason(self) -> str | None:
-        if self.boxes:
+        if self.ok:
             return None
-        return self.problems[0] if self.problems else NO_BOX
+        return REFUSED if self.refused else self.problems[0] if self.problems else NO_BOX
 
     @property
     def ok(self) -> bool:
-        """Counts towards `parse_rate`: at least one well-formed box."""
-        return bool(self.boxes)
+        """Counts towards `parse_rate`: at least one well-formed box or point."""
+        return bool(self.boxes or self.points)
 
 
 class GroundingDialect(Protocol):
@@ -66,14 +75,17 @@ class GroundingDialect(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoxDialect:
-    """Prompts and targets of a dialect whose class says how it asks for words (`_question`) and writes boxes (`_answer`).
+    """Prompts and targets of a dialect whose class says how it asks for words (`_question`), writes boxes (`_answer`) and
+    reads an answer without its thinking (`_parse`).
 
-    A phrase that is asked for without evidence may be put in the plural by the dialect's `wording`.
+    A phrase that is asked for without evidence may be put in the plural by the dialect's `wording`. `also_refuses` are whole
+    answers that refuse, beside those of `promvil_hf.dialects.refusals`.
     """
 
-    __slots__ = ()
-    wording: Wording
+    wording: Wording = PROMVIL
+    also_refuses: tuple[str, ...] = ()
 
     def prompt(
         self,
@@ -96,10 +108,30 @@ class BoxDialect:
             )
         return self._answer(phrase, image_size)
 
+    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+        """As `GroundingDialect.parse`. What a model thought before its answer does not count."""
+        said, is_cut = answer_of(text)
+        if is_cut:
+            return Parsed(problems=(TRUNCATED,))
+        parsed = self._parse(said, image_size)
+        if parsed.ok or not (parsed.refused or is_refusal(said, self.also_refuses)):
+            return parsed if not parsed.refused else replace(parsed, refused=False)
+        return Parsed(refused=True)
+
     def _with_evidence(self, told: Sequence[str], question: str) -> str:
         """For families that take a sentence: what is known, then the question."""
         lead, joint = self.wording.evidence_lead, self.wording.evidence_joint
         return f"{lead}{joint.join(told)}. {question}" if told else question
+
+
+def read_point(frame: Frame, x: float, y: float, image_size: ImageSize | None) -> Point | str:
+    """The point, or the problem with these numbers. In a padded frame it may lie beside the image."""
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return OUT_OF_RANGE
+    if not 0 <= x <= frame.limits(image_size)[0] or not 0 <= y <= frame.limits(image_size)[1]:
+        return OUT_OF_RANGE
+    x, y = frame.corners((x, y, x, y), image_size)[:2]
+    return Point(x, y) if 0 <= x <= 1 and 0 <= y <= 1 else OUT_OF_RANGE
 
 
 def read_box(frame: Frame, numbers: Sequence[float], image_size: ImageSize | None) -> Box | str:

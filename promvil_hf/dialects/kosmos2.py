@@ -15,7 +15,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, read_box
 from promvil_hf.frames import ImageSize, PatchGrid
 from promvil_hf.markup import escape, unescape
-from promvil_hf.phrases import PROMVIL, GroundedPhrase, GroundedSpan, GroundedText, Wording
+from promvil_hf.phrases import GroundedPhrase, GroundedSpan, GroundedText
 
 
 DELIMITER = "</delimiter_of_multi_objects/>"
@@ -38,7 +38,6 @@ _TAG = re.compile(
 class Kosmos2(BoxDialect):
     """Prompts, targets and answers of Kosmos-2 and of PromViL's fine-tuned ones."""
 
-    wording: Wording = PROMVIL
     force_object: bool = True  # end the prompt in <object>, so that the next token is a cell
     grid: PatchGrid = PatchGrid()
 
@@ -54,7 +53,7 @@ class Kosmos2(BoxDialect):
         written = self._object(phrase.boxes)
         return (written.removeprefix("<object>") if self.force_object else written) + self.wording.ending
 
-    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+    def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         """The boxes of the first complete object. One that the answer breaks off in gives the pairs it completed."""
         if text.lstrip().startswith("<patch_index_"):
             text = "<object>" + text.lstrip()  # the opening tag stood in the prompt

@@ -14,7 +14,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, gather, read_box
 from promvil_hf.frames import Fractions, ImageSize, PaddedSquare
 from promvil_hf.markup import escape, unescape
-from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
+from promvil_hf.phrases import GroundedPhrase
 
 
 _BRACKET = re.compile(r"\[([-+0-9.,eE\s]+)\]")
@@ -27,14 +27,13 @@ class LlavaBrackets(BoxDialect):
 
     frame: PaddedSquare | Fractions = PaddedSquare(decimals=2)
     question: str = "Please provide the bounding box coordinate of the region this sentence describes: {phrase}"
-    wording: Wording = PROMVIL
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         told = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
         question = self.question.replace("{phrase}", phrase)
         return self._with_evidence(told, question + self.wording.ending)
 
-    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+    def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         return gather(self._read(text, image_size), (TRUNCATED,) if _CUT_TAIL.search(text) else ())
 
     def _read(self, text: str, image_size: ImageSize | None) -> Iterator[tuple[str, Box | str]]:

@@ -12,7 +12,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects.base import MALFORMED, TRUNCATED, BoxDialect, Parsed, gather, read_box
 from promvil_hf.frames import ImageSize, LocationBins
 from promvil_hf.markup import escape, unescape
-from promvil_hf.phrases import PROMVIL, GroundedPhrase, Wording
+from promvil_hf.phrases import GroundedPhrase
 
 
 _LOC = re.compile(r"<loc([0-9]{4})>")
@@ -25,14 +25,13 @@ class PaliGemmaLoc(BoxDialect):
     """Prompts, targets and answers of PaliGemma's `detect` task."""
 
     frame: LocationBins = LocationBins()
-    wording: Wording = PROMVIL
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         told = [self._answer(known, image_size) or _label(known.text) for known in evidence]
         question = f"detect {_separable(phrase)}\n"
         return self._with_evidence(told, question)
 
-    def parse(self, text: str, *, image_size: ImageSize | None = None) -> Parsed:
+    def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         return gather(self._read(text, image_size))
 
     def _read(self, text: str, image_size: ImageSize | None) -> Iterator[tuple[str, Box | str]]:

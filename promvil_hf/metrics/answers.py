@@ -14,9 +14,23 @@ from itertools import chain
 import numpy as np
 
 from promvil_hf.boxes import Box
-from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, NO_BOX, OUT_OF_RANGE, GroundingDialect
+from promvil_hf.dialects.base import (
+    EMPTY_BOX,
+    MALFORMED,
+    NO_ANSWER,
+    NO_BOX,
+    OUT_OF_RANGE,
+    REFUSED,
+    GroundingDialect,
+    Parsed,
+)
 from promvil_hf.dialects.kosmos2 import DELIMITER, Kosmos2
+from promvil_hf.dialects.reasoning import may_think
+from promvil_hf.dialects.refusals import is_refusal
 from promvil_hf.frames import ImageSize
+
+
+OUTCOMES = ("box", REFUSED, NO_BOX, NO_ANSWER, "unreadable")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +47,23 @@ class Answers:
         """Boxes per answer, (rows,)."""
         return np.bincount(self.row, minlength=self.rows)
 
+    @property
+    def outcomes(self) -> np.ndarray:
+        """What came of each answer, (rows,), as a place in `OUTCOMES`. Every answer is in one of them."""
+        found = np.full(self.rows, OUTCOMES.index(NO_BOX))
+        for reason in (NO_ANSWER, REFUSED):
+            found[self.problems.get(reason, [])] = OUTCOMES.index(reason)
+        for reason, where in self.problems.items():
+            if reason not in OUTCOMES:
+                found[where] = OUTCOMES.index("unreadable")
+        found[self.row] = OUTCOMES.index("box")
+        return found
+
 
 def read_boxes(answers: Iterable) -> Answers:
-    """Boxes at hand -> `Answers`. An answer is one box, a sequence of boxes, an (n, 4) array or None; a box is a `Box`
-    or four numbers. One (n, 4) array alone means one box for each of n answers.
+    """Boxes at hand -> `Answers`. An answer is one box, a sequence of boxes or an (n, 4) array; a box is a `Box` or four
+    numbers. An empty sequence refuses: there is no such thing. None is no answer at all. One (n, 4) array alone means one
+    box for each of n answers.
 
     Any one frame will do, as long as the gold boxes are in the same. Numbers that are not finite, boxes without an
     area and things that are no boxes become problems of their answer.
@@ -45,12 +72,13 @@ def read_boxes(answers: Iterable) -> Answers:
         answers = list(answers)
     flat = _plain_lists(answers)
     if isinstance(answers, np.ndarray) and answers.dtype.kind in "fiu" and answers.shape[1:] == (4,):
-        rows, xyxy, malformed = len(answers), answers.astype(float), []
+        rows, xyxy, malformed, missing = len(answers), answers.astype(float), [], []
         row = np.arange(rows)
     elif flat is not None:
-        rows, malformed = len(answers), []
+        rows, malformed, missing = len(answers), [], []
         row, xyxy = flat
     else:
+        missing = [index for index, boxes in enumerate(answers) if boxes is None]
         parts = [_numbers(boxes) for boxes in answers]
         malformed = [index for index, part in enumerate(parts) if part is None]
         parts = [np.empty((0, 4)) if part is None else part for part in parts]
@@ -58,30 +86,39 @@ def read_boxes(answers: Iterable) -> Answers:
         row = np.repeat(np.arange(rows), [len(part) for part in parts])
     finite = np.isfinite(xyxy).all(1)
     area = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
+    refused = np.setdiff1d(np.setdiff1d(np.arange(rows), row), [*malformed, *missing])
     found = {MALFORMED: malformed, OUT_OF_RANGE: row[~finite], EMPTY_BOX: row[finite & ~area]}
+    found |= {REFUSED: refused, NO_ANSWER: missing}
     return _answers(rows, row[finite & area], xyxy[finite & area], found)
 
 
 def read_texts(
-    texts: Iterable[str], dialect: GroundingDialect, image_sizes: Iterable[ImageSize | None] | None = None
+    texts: Iterable[str | None], dialect: GroundingDialect, image_sizes: Iterable[ImageSize | None] | None = None
 ) -> Answers:
-    """Raw answers -> `Answers` by any dialect. `image_sizes`: for dialects whose frame depends on the image."""
+    """Raw answers -> `Answers` by any dialect; None where there is none. `image_sizes`: for dialects whose frame depends on
+    the image."""
     if isinstance(dialect, Kosmos2):
         return kosmos2_boxes(texts, dialect)
     texts = _texts(texts)
     sizes = [None] * len(texts) if image_sizes is None else list(image_sizes)
     if len(sizes) != len(texts):
         raise ValueError(f"You passed {len(texts)} answers and {len(sizes)} image sizes: pass one size per answer.")
-    reading = ((index, dialect.parse(text, image_size=sizes[index])) for index, text in enumerate(texts))
+    reading = (
+        (index, _NOT_THERE if text is None else dialect.parse(text, image_size=sizes[index]))
+        for index, text in enumerate(texts)
+    )
     row, xyxy, found = _gather(reading)
     return _answers(len(texts), row, xyxy, found)
 
 
-def kosmos2_boxes(texts: Iterable[str], dialect: Kosmos2 | None = None) -> Answers:
+def kosmos2_boxes(texts: Iterable[str | None], dialect: Kosmos2 | None = None) -> Answers:
     """`read_texts` for Kosmos-2 at about a microsecond an answer. Same boxes and problems as `Kosmos2.parse`."""
-    dialect, texts = dialect or Kosmos2(), _texts(texts)
-    if not texts:
+    dialect, given = dialect or Kosmos2(), _texts(texts)
+    if not given:
         return _answers(0, np.empty(0, int), np.empty((0, 4)), {})
+    texts = [text or "" for text in given]
+    if may_think("\0".join(texts)):  # a NUL ends no thought, so those with one are read alone
+        texts = ["" if may_think(text) else text for text in texts]
     pairs = _REGULAR_ANSWER.findall("\0".join(["", *texts]))
     if len(pairs) != len(texts):  # a NUL inside an answer: any other plain character reads the same
         pairs = _REGULAR_ANSWER.findall("\0".join(["", *(text.replace("\0", "\ufffd") for text in texts)]))
@@ -100,8 +137,8 @@ def kosmos2_boxes(texts: Iterable[str], dialect: Kosmos2 | None = None) -> Answe
 
     rest = np.flatnonzero(regular == 0)
     if rest.size:
-        odd = (index for index in rest.tolist() if "<object>" in texts[index] or "<patch_index_" in texts[index])
-        reading = ((index, dialect.parse(texts[index])) for index in odd)
+        odd = (index for index in rest.tolist() if _is_odd(given[index], dialect))
+        reading = ((index, _NOT_THERE if given[index] is None else dialect.parse(given[index])) for index in odd)
         other_row, other_xyxy, other = _gather(reading)
         if other_row.size:
             order = np.argsort(np.concatenate([row, other_row]), kind="stable")
@@ -109,6 +146,12 @@ def kosmos2_boxes(texts: Iterable[str], dialect: Kosmos2 | None = None) -> Answe
         for reason, where in other.items():
             found[reason] = np.sort(np.concatenate([found.get(reason, np.empty(0, int)), where]))
     return _answers(len(texts), row, xyxy, found)
+
+
+def _is_odd(text: str | None, dialect: Kosmos2) -> bool:
+    """Whether an answer that is not written in the regular form can be anything but one without a box."""
+    tagged = text is None or "<object>" in text or "<patch_index_" in text
+    return tagged or may_think(text) or is_refusal(text, dialect.also_refuses)
 
 
 def grid_cells(xyxy: np.ndarray, side: int = 32) -> np.ndarray:
@@ -136,13 +179,16 @@ _STRIDE = len("<patch_index_0000><patch_index_0000>" + DELIMITER)
 _DIGITS = np.r_[13:17, 31:35]  # where the digits stand in a pair of cells
 
 
-def _texts(texts: Iterable[str]) -> list[str]:
+_NOT_THERE = Parsed(problems=(NO_ANSWER,))
+
+
+def _texts(texts: Iterable[str | None]) -> list[str | None]:
     texts = list(texts)
     for index, text in enumerate(texts):
-        if not isinstance(text, str):
+        if not (text is None or isinstance(text, str)):
             raise TypeError(
                 f"Answer {index} is {text!r}, not text: pass the model's raw answers as strings, an empty one where "
-                "it said nothing. Boxes go to `read_boxes`."
+                "it said nothing and None where there is none. Boxes go to `read_boxes`."
             )
     return texts
 
@@ -188,7 +234,7 @@ def _gather(reading) -> tuple[np.ndarray, np.ndarray, dict[str, list[int]]]:
         for box in parsed.boxes:
             row.append(index)
             xyxy.append(box.xyxy)
-        for reason in parsed.problems:
+        for reason in (REFUSED,) if parsed.refused else parsed.problems:
             found.setdefault(reason, []).append(index)
     return np.array(row, int), np.array(xyxy, float).reshape(-1, 4), found
 

@@ -20,7 +20,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from promvil_hf.metrics.answers import Answers, grid_boxes, grid_cells, read_boxes
+from promvil_hf.dialects.base import NO_ANSWER, NO_BOX, REFUSED
+from promvil_hf.metrics.answers import OUTCOMES, Answers, grid_boxes, grid_cells, read_boxes
 
 
 POLICIES = ("first", "mean", "all", "any")
@@ -39,6 +40,10 @@ class GroundingScore:
     gold_policy: str
     rows: int
     parse_rate: float  # share of answers with a well-formed box
+    refused_rate: float  # share that says there is no such thing
+    no_box_rate: float  # share in which there is neither a box nor a refusal
+    unreadable_rate: float  # share in which what should be a box cannot be read
+    missing_rate: float  # share of rows that have no answer; the five sum to 1
     boxes_per_answer: float  # over all answers, those without a box included
     most_boxes: int
     box_precision: float  # share of all boxes that are right on their own, at the first threshold
@@ -131,8 +136,9 @@ def grounding_table(
     np.maximum.at(most, group, counts)
     with np.errstate(invalid="ignore"):  # no rows, or no boxes: NaN
         hits = np.stack([total(iou >= threshold) for threshold in thresholds], 1) / rows[:, None]
-        mean_iou, parsed, per_answer = total(iou) / rows, total(counts > 0) / rows, boxes / rows
+        mean_iou, per_answer = total(iou) / rows, boxes / rows
         precise = total(right, box_group) / boxes
+        outcomes = {name: total(answers.outcomes == place) / rows for place, name in enumerate(OUTCOMES)}
     problems = {
         reason: np.bincount(group[where], minlength=len(names)) for reason, where in sorted(answers.problems.items())
     }
@@ -144,7 +150,11 @@ def grounding_table(
             policy=policy,
             gold_policy=gold_policy,
             rows=int(rows[k]),
-            parse_rate=float(parsed[k]),
+            parse_rate=float(outcomes["box"][k]),
+            refused_rate=float(outcomes[REFUSED][k]),
+            no_box_rate=float(outcomes[NO_BOX][k]),
+            unreadable_rate=float(outcomes["unreadable"][k]),
+            missing_rate=float(outcomes[NO_ANSWER][k]),
             boxes_per_answer=float(per_answer[k]),
             most_boxes=int(most[k]),
             box_precision=float(precise[k]),
@@ -232,6 +242,7 @@ def _gold(gold: Answers | Iterable) -> Answers:
     gold = gold if isinstance(gold, Answers) else read_boxes(gold)
     if gold.problems:
         reason, where = next(iter(gold.problems.items()))
+        reason = NO_BOX if reason in (REFUSED, NO_ANSWER) else reason
         raise ValueError(
             f"Row {where[0]} has no good gold box ({reason}): every row needs gold boxes as x0, y0, x1, y1 with x0 < "
             "x1 and y0 < y1. Leave rows without them out of answers and gold alike."

@@ -6,18 +6,21 @@ import random
 
 import pytest
 
-from promvil_hf.boxes import Box
+from promvil_hf.boxes import Box, Point
 from promvil_hf.frames import (
     CenterCrop,
+    CentredBins,
     Fractions,
     LocationBins,
     PaddedSquare,
     PatchGrid,
     Pixels,
     ResizedPixels,
+    StretchedPixels,
     Thousandths,
     convert,
     decode,
+    encode_point,
 )
 
 
@@ -37,6 +40,9 @@ FRAMES = [
     CenterCrop(256, 224),
     Thousandths(),
     LocationBins(),
+    StretchedPixels(),
+    StretchedPixels(32, 65_536, 262_144),
+    CentredBins(),
     PatchGrid(32),
     PatchGrid(16),
 ]
@@ -94,6 +100,35 @@ def test_numbers_to_box_and_back_is_the_identity(frame):
     for box, size in random_cases(2_000):
         numbers = frame.encode(box, size)
         assert frame.encode(decode(frame, numbers, size), size) == numbers
+
+
+def test_stretched_pixels_are_of_the_size_that_qwen_s_processor_chooses():
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    rng = random.Random(0)
+    for _ in range(5_000):
+        width, height = rng.randint(1, 5_000), rng.randint(1, 5_000)
+        limits = rng.choice([(28, 3_136, 12_845_056), (28, 3_136, 1_003_520), (32, 65_536, 16_777_216)])
+        if max(width, height) < 200 * min(width, height):
+            shown = StretchedPixels(*limits).of((width, height)).size
+            assert shown == smart_resize(height, width, *limits)[::-1]
+
+
+@pytest.mark.parametrize(
+    "frame", [Fractions(), Pixels(), Thousandths(), StretchedPixels(), PaddedSquare(), ResizedPixels((100, 100))], ids=str
+)
+def test_a_point_there_and_back_is_the_same(frame):
+    rng = random.Random(0)
+    for _ in range(200):
+        point, size = Point(rng.random(), rng.random()), (rng.randint(1, 4000), rng.randint(1, 4000))
+        x, y = encode_point(frame, point, size)
+        assert frame.corners((x, y, x, y), size)[:2] == pytest.approx(point.xy)
+
+
+@pytest.mark.parametrize("x, y", [(1.1, 0.5), (-0.1, 0.5), (float("nan"), 0.5), ("1", 0.5)])
+def test_a_point_outside_the_image_is_refused(x, y):
+    with pytest.raises(ValueError, match="to Point: both are fractions of the original image"):
+        Point(x, y)
 
 
 def test_every_pair_of_kosmos2_cells_survives():

@@ -6,9 +6,9 @@ import pytest
 
 from promvil_hf.boxes import Box, iou
 from promvil_hf.conventions import DIALECTS
-from promvil_hf.dialects import Kosmos2, QwenJson
+from promvil_hf.dialects import Kosmos2, PointDialect, QwenJson
 from promvil_hf.phrases import GroundedPhrase, GroundedSpan, GroundedText
-from promvil_hf.rewards import chain_reward, iou_reward, parse_reward
+from promvil_hf.rewards import chain_reward, iou_reward, parse_reward, point_reward
 from tests.harnesses import dump_of_boxes
 
 
@@ -24,7 +24,10 @@ def as_messages(text):
     return [{"role": "assistant", "content": text}]
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+BOXES = [name for name, dialect in DIALECTS.items() if not isinstance(dialect, PointDialect)]
+
+
+@pytest.mark.parametrize("dialect", BOXES)
 def test_the_iou_reward_is_the_iou_of_the_first_box_in_every_dialect_and_form_of_completion(dialect):
     reward = iou_reward(dialect)
     texts = [said(dialect, NEAR), said(dialect, FAR), said(dialect, FAR, GOLD), "nothing", ""]
@@ -42,6 +45,30 @@ def test_the_iou_reward_is_the_iou_of_the_first_box_in_every_dialect_and_form_of
     parts = [[{"role": "assistant", "content": [{"type": "text", "text": text}]}] for text in texts]
     assert reward(completions=parts, **columns) == plain
     assert iou_reward(dialect, threshold=0.5)(completions=texts, **columns) == [1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("dialect", set(DIALECTS) - set(BOXES))
+def test_the_point_reward_is_1_where_the_first_point_lies_in_a_gold_box(dialect):
+    texts = [said(dialect, NEAR), said(dialect, FAR), said(dialect, FAR, GOLD), "left of it", "none"]
+    reward = point_reward(dialect)
+    assert reward(completions=texts, boxes=[[list(GOLD.xyxy)]] * 5) == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert reward(completions=texts, boxes=[[]] * 5) == [0.0, 0.0, 0.0, 0.0, 1.0]
+    assert reward(completions=texts[:1], boxes=[None]) == [None]
+    for other in (iou_reward, chain_reward):
+        with pytest.raises(ValueError, match="writes points, which have no IoU: use `point_reward`"):
+            other(dialect)
+    with pytest.raises(ValueError, match="Kosmos2 writes boxes: use `iou_reward`"):
+        point_reward("kosmos2")
+
+
+def test_a_refusal_earns_all_where_there_is_nothing_and_nothing_where_there_is_something():
+    texts = [said("qwen_json", GOLD), '{"bbox_2d": null}', "There is no such object.", "I cannot say.", '[{"bbox_2d": [1, 2']
+    there, absent = {"boxes": [[list(GOLD.xyxy)]] * 5}, {"boxes": [[]] * 5}
+    assert iou_reward("qwen_json")(completions=texts, **there) == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0], abs=0.01)
+    assert iou_reward("qwen_json")(completions=texts, **absent) == [0.0, 1.0, 1.0, 0.0, 0.0]
+    assert parse_reward("qwen_json")(completions=texts, **there) == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert parse_reward("qwen_json")(completions=texts, **absent) == [1.0, 1.0, 1.0, 0.0, 0.0]
+    assert parse_reward("qwen_json")(completions=texts) == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
 def test_several_gold_boxes_are_all_right_and_rows_without_any_earn_nothing_at_all():

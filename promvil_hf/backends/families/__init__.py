@@ -12,7 +12,6 @@ from typing import Any
 from promvil_hf.backends.families import gemma, idefics, kosmos2, llava, qwen
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.families.kosmos2 import KOSMOS2
-from promvil_hf.backends.families.qwen import StretchedPixels
 
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "PROJECTORS",
     "Family",
     "Shown",
-    "StretchedPixels",
     "family_of",
     "load_processor",
 ]

@@ -2,46 +2,14 @@
 """The vision-language models of Qwen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from promvil_hf.backends import token_boxes
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
 from promvil_hf.dialects import GroundingDialect, QwenJson
-from promvil_hf.frames import ImageSize, Pixels, ResizedPixels
-
-
-@dataclass(frozen=True, slots=True)
-class StretchedPixels:
-    """The frame of Qwen2.5-VL: whole pixels of the image as its processor stretched it, to a size of its own per image.
-
-    Sides are multiples of `multiple` pixels, their product lies between `least` and `most`.
-    """
-
-    multiple: int
-    least: int
-    most: int
-
-    def of(self, image_size: ImageSize) -> ResizedPixels:
-        """The frame of one image."""
-        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
-
-        width, height = (int(side) for side in Pixels().limits(image_size)[:2])  # refuses what is no image size
-        height, width = smart_resize(height, width, self.multiple, self.least, self.most)
-        return ResizedPixels((width, height))
-
-    def encode(self, box, image_size):
-        return self.of(image_size).encode(box)
-
-    def corners(self, numbers, image_size):
-        return self.of(image_size).corners(numbers)
-
-    def resolution(self, image_size):
-        return self.of(image_size).resolution()
-
-    def limits(self, image_size):
-        return self.of(image_size).limits()
+from promvil_hf.frames import StretchedPixels
 
 
 def _qwen(shown: Shown) -> TokenBoxes:

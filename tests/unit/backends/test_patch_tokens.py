@@ -13,11 +13,11 @@ from PIL import ExifTags, Image
 
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.decoding import decode
-from promvil_hf.backends.families import PATCH_FAMILIES, StretchedPixels, load_processor
+from promvil_hf.backends.families import PATCH_FAMILIES, load_processor
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box, iou
 from promvil_hf.dialects import LlavaBrackets, PaliGemmaLoc
-from promvil_hf.frames import ResizedPixels
+from promvil_hf.frames import ResizedPixels, StretchedPixels
 from promvil_hf.images import as_rgb, upright_size
 from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy import models

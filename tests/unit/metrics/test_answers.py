@@ -129,7 +129,8 @@ def test_boxes_at_hand_become_problems_with_a_reason_never_exceptions():
         "malformed": [5, 6],
         "out of range": [3],
         "empty box": [4],
-        "no box": [1, 2],
+        "refused": [2],
+        "no answer": [1],
     }
 
 
@@ -152,5 +153,5 @@ def test_any_dialect_is_read_through_its_own_parser():
 
 
 def test_answers_that_are_not_text_are_refused_with_their_place():
-    with pytest.raises(TypeError, match=r"Answer 1 is None, not text: .* an empty one where it said nothing"):
-        kosmos2_boxes(["", None])
+    with pytest.raises(TypeError, match=r"Answer 1 is 5, not text: .* an empty one where it said nothing"):
+        kosmos2_boxes(["", 5])
