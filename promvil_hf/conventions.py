@@ -5,7 +5,9 @@ These are the only such names. In code pass the values themselves (`Kosmos2()`, 
 places that hold only text.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from promvil_hf.dialects import (
     RefSpatialPoints,
     RexTags,
 )
+from promvil_hf.dialects.base import OUT_OF_RANGE
 from promvil_hf.frames import (
     Fractions,
     Frame,
@@ -72,14 +75,92 @@ DEFAULT_DIALECT, DEFAULT_FRAME = "qwen_json", "fractions"
 _UNIT = (1, 1)  # as an image size it leaves pixels what they are
 
 
-def dialect(choice: str | GroundingDialect) -> GroundingDialect:
-    """The dialect of a name, or the dialect itself."""
-    return _named("dialect", DIALECTS, choice)
+_RESIZED_LIMITS = re.compile(r"resized:([0-9]+)-([0-9]+)")
+_OF_ONE_FRAME = (Kosmos2, PaliGemmaLoc, FlorenceLoc)  # they write tokens for places
+_OF_ANY_FRAME = (QwenJson, QwenPoints)  # models that write these do not agree on what the numbers count
+_TRIED = ("thousandths", "resized", "pixels", "fractions")
+_AS_WRITTEN = {  # a model writes whole pixels, and few decimals
+    Pixels(): Pixels(whole=True),
+    Pixels(wh=True): Pixels(wh=True, whole=True),
+    Fractions(): Fractions(decimals=3),
+    PaddedSquare(): PaddedSquare(decimals=2),
+}
+
+
+def dialect(choice: str | GroundingDialect, in_frame: str | Frame | None = None) -> GroundingDialect:
+    """The dialect of a name, or the dialect itself; with `in_frame` its numbers count in that frame instead of its own."""
+    found = _named("dialect", DIALECTS, choice)
+    if in_frame is None:
+        return found
+    if isinstance(found, _OF_ONE_FRAME):
+        raise ValueError(
+            f"You passed the frame {in_frame!r} for {type(found).__name__}, which writes tokens for places and no other "
+            "numbers: leave the frame out."
+        )
+    counted = frame(in_frame)
+    return replace(found, frame=_AS_WRITTEN.get(counted, counted))
+
+
+def needs_frame(spoken: GroundingDialect) -> bool:
+    """Whether models write the same text and mean different places by it, so that the frame must be said."""
+    return type(spoken) in _OF_ANY_FRAME
 
 
 def frame(choice: str | Frame) -> Frame:
-    """The frame of a name, or the frame itself."""
+    """The frame of a name, or the frame itself. `resized:LEAST-MOST` is Qwen2.5-VL's with other limits, in pixels."""
+    if isinstance(choice, str) and (limits := _RESIZED_LIMITS.fullmatch(choice)):
+        return StretchedPixels(least=int(limits[1]), most=int(limits[2]))
     return _named("frame", FRAMES, choice)
+
+
+def frame_advice(
+    texts: Sequence[str | None], spoken: GroundingDialect, image_sizes: Sequence[ImageSize | None]
+) -> str | None:
+    """A sentence where answers hold numbers that the dialect's frame cannot have, or that look like fractions: which
+    frames could have them all. None where the numbers fit."""
+    if isinstance(spoken, _OF_ONE_FRAME) or not hasattr(spoken, "frame"):
+        return None
+    rows = [(text, size) for text, size in zip(texts, image_sizes, strict=True) if text is not None]
+    own = _fit(rows, spoken)
+    total = own.boxes + own.beyond
+    is_tiny = own.boxes > 0 and own.largest <= 1 < max(spoken.frame.limits((1_000, 1_000)))
+    if not total or not is_tiny and own.beyond * 10 <= total:
+        return None
+    fitting = ["fractions"] if is_tiny else [name for name in _TRIED if _fits(rows, spoken, name)]
+    what = (
+        "no number in the answers is above 1, as in fractions"
+        if is_tiny
+        else f"{own.beyond:,} of {total:,} have numbers beyond {spoken.frame}"
+    )
+    told = f"all are inside their image as {' or '.join(fitting)}" if fitting else "no frame known here fits them all"
+    return f"Check what the model's numbers count: {what}; {told}. Declare it with --frame."
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    boxes: int
+    beyond: int
+    largest: float  # number of a box, in the frame's own steps
+
+
+def _fit(rows: Sequence[tuple[str, ImageSize | None]], spoken: GroundingDialect) -> _Fit:
+    boxes, beyond, largest = 0, 0, 0.0
+    for text, size in rows:
+        parsed = spoken.parse(text, image_size=size)
+        boxes += len(parsed.boxes or parsed.points)
+        beyond += parsed.problems.count(OUT_OF_RANGE)
+        limit = max(spoken.frame.limits(size)) if parsed.ok else 0.0
+        edges = [max(box.x1, box.y1) for box in parsed.boxes] + [max(point.xy) for point in parsed.points]
+        largest = max([largest, *(edge * limit for edge in edges)])
+    return _Fit(boxes, beyond, largest)
+
+
+def _fits(rows: Sequence[tuple[str, ImageSize | None]], spoken: GroundingDialect, name: str) -> bool:
+    try:
+        found = _fit(rows, dialect(spoken, name))
+    except (TypeError, ValueError):  # a frame that needs the size of the image, where it is not known
+        return False
+    return found.boxes > 0 and found.beyond == 0
 
 
 def _named(what: str, known: Mapping[str, Any], choice: Any) -> Any:

@@ -20,11 +20,11 @@ _KWARGS_DESCRIPTION = """
 Args:
     predictions: for each phrase one box, a list of boxes (it may be empty), or the model's raw text with `dialect`.
     references: for each phrase its gold box or the list of its gold boxes.
-    frame: what the numbers count: "fractions" of the image (default), "pixels", "pixels_xywh", "thousandths",
-        "padded_square", "location_bins".
+    frame: what the numbers count: "fractions" of the image (default for boxes), "pixels", "pixels_xywh", "thousandths",
+        "resized", "padded_square", "location_bins". Raw text is read in its dialect's own frame unless one is given.
     reference_frame: the frame of the references, if it is another one.
-    dialect: how raw text writes boxes: "kosmos2", "qwen_json", "llava_brackets", "ferret_brackets", "paligemma_loc".
-        The references are then in fractions unless `reference_frame` says otherwise.
+    dialect: how raw text writes boxes: "kosmos2", "qwen_json", "gemini_json", "llava_brackets" and others, see
+        `promvil_hf.conventions.DIALECTS`. The references are then in fractions unless `reference_frame` says otherwise.
     image_sizes: (width, height) of each phrase's image, where a frame depends on it.
     box_policy: which of several boxes counts: "first" (default), "mean", "all", "any" (an upper bound).
     gold_policy: with several gold boxes, "any" of them (default) or the box around all of them, "merged".
@@ -34,8 +34,8 @@ Args:
     confidence, resamples, seed: of the bootstrap interval.
 Per-phrase keywords follow the order in which the phrases were added.
 Returns:
-    grounding_accuracy, interval, rows, accuracy@t, mean_iou, parse_rate, boxes_per_answer, most_boxes, box_precision,
-    settings, tables, problems, notes.
+    grounding_accuracy, interval, rows, accuracy@t, mean_iou, parse_rate, refused_rate, no_box_rate, unreadable_rate,
+    missing_rate, boxes_per_answer, most_boxes, box_precision, settings, tables, problems, notes.
 Examples:
     >>> metric = evaluate.load("promvil/grounding_accuracy")
     >>> result = metric.compute(
@@ -46,7 +46,7 @@ Examples:
     >>> round(result["grounding_accuracy"], 3), round(result["parse_rate"], 3), result["rows"]
     (0.333, 0.667, 3)
     >>> result["settings"]["box_policy"], result["problems"]
-    ('first', {'no box': 1})
+    ('first', {'refused': 1})
     >>> {level: line["accuracy"] for level, line in result["tables"]["level"].items()}
     {'1': 0.5, '2': 0.0}
 
@@ -87,7 +87,7 @@ class GroundingAccuracy(evaluate.Metric):
         )
 
     def _compute(
-        self, predictions, references, *, frame=DEFAULT_FRAME, reference_frame=None, dialect=None, image_sizes=None,
+        self, predictions, references, *, frame=None, reference_frame=None, dialect=None, image_sizes=None,
         box_policy="first", gold_policy="any", iou_thresholds=(0.5,), levels=None, image_ids=None, confidence=0.95,
         resamples=9_999, seed=0,
     ):  # fmt: skip
@@ -108,9 +108,10 @@ def _read(predictions, references, answer_frame, gold_frame, spoken, image_sizes
             raise ValueError(
                 'You passed raw text without a dialect: say how it writes boxes, e.g. dialect="kosmos2" or "qwen_json".'
             )
-        answers = read_texts(["" if text is None else text for text in predictions], dialect(spoken), image_sizes)
+        answers = read_texts(predictions, dialect(spoken, answer_frame), image_sizes)
         gold_frame = gold_frame or DEFAULT_FRAME
     else:
+        answer_frame = answer_frame or DEFAULT_FRAME
         gold_frame = gold_frame or answer_frame
         answers = boxes_in_fractions(predictions, answer_frame, image_sizes, "predictions")
     gold = boxes_in_fractions(references, gold_frame, image_sizes, "references")
@@ -122,7 +123,7 @@ def _read(predictions, references, answer_frame, gold_frame, spoken, image_sizes
         )
     settings = {
         "dialect": _name(spoken) if spoken is not None else None,
-        "frame": None if spoken is not None else _name(answer_frame),
+        "frame": answer_frame and _name(answer_frame),
         "reference_frame": _name(gold_frame),
     }
     return answers, gold, not unit_is_pixel, settings

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from promvil_hf.commands import options
-from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES
+from promvil_hf.conventions import DIALECTS
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.comparison import compare
@@ -54,7 +54,7 @@ def add_arguments(parser):
 
     how = parser.add_argument_group("scoring")
     options.add(how, "--dialect", choices=DIALECTS)
-    how.add_argument("--frame", choices=FRAMES, default=DEFAULT_FRAME, help="of boxes in a file")
+    options.add(how, "--frame")
     how.add_argument("--box-policy", choices=POLICIES, default="first", help="which of several boxes counts")
     how.add_argument("--gold-policy", choices=GOLD_POLICIES, default="any", help="which of several true boxes counts")
     how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="thresholds; the first counts")
@@ -134,9 +134,10 @@ def _benchmark(args, pictures):
 def _ask(args, benchmark, pictures, settings):
     names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
     asking = Asking(*(getattr(args, name) for name in names))
-    backend, model = options.load_backend(args), options.describe_model(args)
+    boxes = benchmark.kind in ("grounding", "unlabelled") or asking.mode != "one_shot"
+    backend, model = options.load_backend(args, boxes), options.describe_model(args)
     predictions = answer(benchmark, backend, pictures, args.out, asking=asking, model=model)
-    return predictions, replace(settings, dialect=args.dialect or backend.dialect)
+    return predictions, replace(settings, dialect=backend.dialect, frame=None)
 
 
 def _show(args, report, pictures, comparison):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from promvil_hf.commands import options
-from promvil_hf.conventions import DIALECTS
+from promvil_hf.conventions import DIALECTS, frame_advice
 
 
 HELP = """
@@ -15,7 +15,8 @@ Ground an expression in a picture, simple parts first, or answer a question with
     promvil ground photo.jpg "the man next to the woman holding an umbrella"
     promvil ground photo.jpg "what is the man holding?" --answer --adapter my-adapter --html trace.html
     promvil ground --queries queries.jsonl --out traces          # thousands, resumable
-    promvil ground photo.jpg "the red cup" --base-url http://localhost:8000/v1 --served-model Qwen/Qwen3-VL-8B-Instruct
+    promvil ground photo.jpg "the red cup" --base-url http://localhost:8000/v1 --served-model Qwen/Qwen3-VL-8B-Instruct \\
+        --frame thousandths
 
 A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
 "expression"; lines about one picture should stand together.
@@ -33,6 +34,7 @@ def add_arguments(parser):
     options.add(model, "--model", default="microsoft/kosmos-2-patch14-224")
     options.add(model, *options.MODEL[1:], *options.SERVER)
     options.add(model, "--dialect", choices=DIALECTS)
+    options.add(model, "--frame")
 
     way = parser.add_argument_group("way of grounding")
     options.add(way, "--mode", choices=MODES, default="progressive")
@@ -87,7 +89,7 @@ def make_grounder(args):
         if args.reference
         else GroundingOptions(args.mode, constrained=args.constrained, max_boxes=args.max_boxes)
     )
-    return ProgressiveGrounder(options.load_backend(args), settings, token_budget=args.token_budget)
+    return ProgressiveGrounder(options.load_backend(args, boxes=True), settings, token_budget=args.token_budget)
 
 
 def _picture(grounder, image, args):
@@ -99,6 +101,9 @@ def _picture(grounder, image, args):
     )
     for trace in traces:
         print(json.dumps(trace.to_dict(), ensure_ascii=False) if args.json else f"{trace}\n")
+    said = [step.answer for trace in traces for step in trace.steps if step.ended and trace.task == "ground"]
+    if advice := frame_advice(said, grounder.backend.dialect, [image.size] * len(said)):
+        print(advice, file=sys.stderr)
     drawn = [trace for trace in traces if trace.steps]
     if args.html:
         print(f"written: {_page(args.html, image, args.image, drawn)}", file=sys.stderr)

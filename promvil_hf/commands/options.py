@@ -27,6 +27,17 @@ def positive(text: str) -> int:
     return number
 
 
+def frame_name(text: str) -> str:
+    """The name of a frame, with limits where it has some."""
+    from promvil_hf.conventions import frame
+
+    try:
+        frame(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 _FLAG = {"action": "store_true"}
 _FOLDER = {"type": Path, "metavar": "DIR"}
 _FILE = {"type": Path, "metavar": "FILE"}
@@ -54,6 +65,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # how a model is asked
     "--prompt": {"help": "wording of a question that is answered in words; {text} stands for the question"},
     "--dialect": {"help": "how the model writes boxes (default: as its family does; qwen_json for a served model)"},
+    "--frame": {"type": frame_name, "metavar": "FRAME", "help": "what the numbers of a served model, or of boxes in a file, "
+                "count: thousandths, resized (Qwen2.5-VL's own pixels; with other limits of its processor "
+                "resized:MIN_PIXELS-MAX_PIXELS), pixels, pixels_xywh, fractions, padded_square or location_bins"},
     "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and tell "
                        "the model what was found one level below, or at all levels"},
     "--blind": {**_FLAG, "help": "do not show the picture to the model"},
@@ -109,19 +123,36 @@ def add(parser, *names: str, **changes) -> None:
         parser.add_argument(name, **{**OPTIONS[name], **changes})
 
 
-def load_backend(args: argparse.Namespace) -> "GroundingBackend":
-    """The model that answers: the one of --served-model where there is a --base-url, else the checkpoint of --model."""
-    from promvil_hf.conventions import DEFAULT_DIALECT, dialect
+def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBackend":
+    """The model that answers: the one of --served-model where there is a --base-url, else the checkpoint of --model.
 
-    chosen = getattr(args, "dialect", None)
+    With `boxes` a served model is asked for boxes, whose frame a server cannot tell: it must be declared where the
+    dialect leaves it open.
+    """
+    from promvil_hf.conventions import DEFAULT_DIALECT, dialect, needs_frame
+
+    chosen, frame = getattr(args, "dialect", None), getattr(args, "frame", None)
     if getattr(args, "base_url", None):
         from promvil_hf.backends.endpoint import EndpointBackend
 
-        return EndpointBackend(make_endpoint(args), dialect(chosen or DEFAULT_DIALECT))
+        spoken = dialect(chosen or DEFAULT_DIALECT, frame)
+        if boxes and frame is None and needs_frame(spoken):
+            raise ValueError(
+                f"You asked a served model for boxes in {chosen or DEFAULT_DIALECT} without --frame, and models that write "
+                "this do not agree on what the numbers count: in the wrong frame every box is wrong and none looks it. Pass "
+                "--frame thousandths (Qwen3-VL, Qwen3.5), resized (Qwen2.5-VL), pixels (models that were asked for pixels) or "
+                "fractions (LFM2-VL); or another --dialect."
+            )
+        return EndpointBackend(make_endpoint(args), spoken)
     from promvil_hf.backends.loading import load
 
+    if frame is not None and chosen is None:
+        raise ValueError(
+            "You passed --frame with --model, whose family says what its numbers count. Leave it out, or name the --dialect "
+            "as well."
+        )
     own = {name: getattr(args, name) for name in ("dtype", "device", "quantize", "revision")}
-    return load(args.model, args.adapter, dialect=chosen and dialect(chosen), **own)
+    return load(args.model, args.adapter, dialect=chosen and dialect(chosen, frame), **own)
 
 
 def describe_model(args: argparse.Namespace) -> dict[str, Any]:

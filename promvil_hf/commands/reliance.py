@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from promvil_hf.commands import options
+from promvil_hf.conventions import DIALECTS
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
@@ -42,7 +43,9 @@ def add_arguments(parser):
     options.add(parser.add_argument_group("rows"), "--rows", "--config", "--images", "--limit")
 
     who = parser.add_argument_group("answers: a model, a server or a file")
-    options.add(who, *options.MODEL, *options.SERVER, "--predictions", "--prompt", "--max-new-tokens", "--batch-size")
+    options.add(who, *options.MODEL, *options.SERVER)
+    options.add(who, "--dialect", choices=DIALECTS)
+    options.add(who, "--frame", "--predictions", "--prompt", "--max-new-tokens", "--batch-size")
 
     how = parser.add_argument_group("twins and scoring")
     how.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help="of twins")

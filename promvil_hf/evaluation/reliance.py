@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import report_files
 from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Faults, Predictions
@@ -134,7 +135,7 @@ def _matched(
         for row in rows:
             name = twin_id(row.row_id, kind)
             found = predictions.answers.get(name)
-            texts.append(None if found is None else found.text)
+            texts.append(None if found is None or found.text is None else answer_of(found.text)[0])
             if texts[-1] is None and name not in predictions.contested:
                 faults.add(MISSING, name)
     return said, {name: asdict(fault) for name, fault in faults.found().items()}

@@ -101,7 +101,8 @@ def _headline(report: Report) -> pages.Html:
         pages.stat(scores["metric"], scores["value"], _spread(spread["low"], spread["high"], spread["confidence"]))
     ]
     wanted = (
-        "mean_iou", "parse_rate", "ceiling@0.5", "accuracy", "precision", "recall", "yes_rate", "unknown_rate", "validity",
+        "mean_iou", "parse_rate", "refused_rate", "no_box_rate",
+        "unreadable_rate", "ceiling@0.5", "accuracy", "precision", "recall", "yes_rate", "unknown_rate", "validity",
         "binary", "open", "tail", "head", "delta", "chance",
     )  # fmt: skip
     stats += [
@@ -260,8 +261,14 @@ def _marks(row: dict, was: dict | None) -> Iterator[pages.BoxMark]:
 
 
 def _boxes(corners: Any) -> list[Box]:
-    found = [Box.clipped(*box) for box in corners or () if isinstance(box, list) and len(box) == 4 and None not in box]
+    rows = [row for row in corners or () if isinstance(row, list) and len(row) in (2, 4) and None not in row]
+    found = [Box.clipped(*row) if len(row) == 4 else _around(*row) for row in rows]
     return [box for box in found if box is not None]
+
+
+def _around(x: float, y: float) -> Box | None:
+    """A point, drawn as a small box."""
+    return Box.clipped(x - 0.01, y - 0.01, x + 0.01, y + 0.01)
 
 
 def _picture(name: str, pictures: Pictures | None):

@@ -12,9 +12,10 @@ from operator import eq
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES, boxes_in_fractions, dialect, frame
-from promvil_hf.dialects import GroundingDialect, Kosmos2
+from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES, boxes_in_fractions, dialect, frame, frame_advice
+from promvil_hf.dialects import GroundingDialect, Kosmos2, PointDialect
 from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, OUT_OF_RANGE
+from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import predictions as faults_of
 from promvil_hf.evaluation import report_files
@@ -29,6 +30,7 @@ from promvil_hf.evaluation.scores import (
     gqa_scores,
     grounding_scores,
     picked_scores,
+    pointing_scores,
     pope_scores,
     true_false_scores,
     vqa_scores,
@@ -37,6 +39,7 @@ from promvil_hf.frames import Frame
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.gqa import lower_without_period, promvil_answer
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
+from promvil_hf.metrics.pointing import POINT_POLICIES
 from promvil_hf.metrics.pope import llava_yes_no, strict_yes_no
 
 
@@ -46,13 +49,14 @@ ANSWER_RULES: dict[str, Callable] = {"lower_without_period": lower_without_perio
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How answers are read and scored. `dialect` reads raw text; without one, answers are boxes in `frame`.
+    """How answers are read and scored. `dialect` reads raw text, in `frame` where one is given and in its own otherwise;
+    without a dialect, answers are boxes in `frame` (None: fractions).
 
     `vqa_normalise` defaults to the data set's own: "official" for VQAv2, "always" for TextVQA.
     """
 
     dialect: str | GroundingDialect | None = None
-    frame: str | Frame = DEFAULT_FRAME
+    frame: str | Frame | None = None
     box_policy: str = "first"
     gold_policy: str = "any"
     iou_thresholds: tuple[float, ...] = (0.5,)
@@ -155,7 +159,7 @@ def _scored_boxes(
 ) -> tuple[Scores, list]:
     """The scores, and the boxes of each answer."""
     rows = benchmark.rows
-    spoken = None if settings.dialect is None else dialect(settings.dialect)
+    spoken = None if settings.dialect is None else dialect(settings.dialect, settings.frame)
     read = _read_boxes(benchmark, answers, faults, settings, spoken)
     gold = read_boxes([row.boxes for row in rows])
     grouping = _grouping(benchmark, settings)
@@ -163,8 +167,11 @@ def _scored_boxes(
         grouping = replace(grouping, levels=[row.level for row in rows])
     told = {
         "dialect": _name(settings.dialect),
-        "frame": None if settings.dialect is not None else _name(settings.frame),
+        "frame": _name(settings.frame or (DEFAULT_FRAME if settings.dialect is None else None)),
     }
+    if isinstance(spoken, PointDialect):
+        policy = settings.box_policy if settings.box_policy in POINT_POLICIES else POINT_POLICIES[0]
+        return pointing_scores(read, gold, policy, grouping, settings=told), _by_row(read)
     rules = BoxRules(settings.box_policy, settings.gold_policy, settings.iou_thresholds)
     scores = grounding_scores(read, gold, rules, grouping, settings=told)
     if isinstance(spoken, Kosmos2):  # what its grid allows at best
@@ -173,10 +180,19 @@ def _scored_boxes(
         )
         best = {f"ceiling@{threshold:g}": share for threshold, share in ceiling.items()}
         scores = replace(scores, numbers={**scores.numbers, **best})
-    by_row: list[list[list[float]]] = [[] for _ in rows]
-    for place, corners in zip(read.row.tolist(), read.xyxy.tolist(), strict=True):
-        by_row[place].append(corners)
-    return scores, by_row
+    if spoken is not None:
+        sizes = [row.image_size for row in rows]
+        advice = frame_advice([answer and answer.text for answer in answers], spoken, sizes)
+        scores = replace(scores, notes=(*scores.notes, *([advice] if advice else [])))
+    return scores, _by_row(read)
+
+
+def _by_row(read: Answers) -> list[list[list[float]]]:
+    """The boxes or points of each answer."""
+    found: list[list[list[float]]] = [[] for _ in range(read.rows)]
+    for place, numbers in zip(read.row.tolist(), read.xyxy.tolist(), strict=True):
+        found[place].append(numbers)
+    return found
 
 
 def _read_boxes(
@@ -193,15 +209,16 @@ def _read_boxes(
     if spoken is not None:
         told = texts_of(answers, ids, faults)
         _need_sizes(getattr(spoken, "frame", None), f"dialect {_name(settings.dialect)}", known_sizes)
-        return read_texts(["" if text is None else text for text in told], spoken, sizes)
+        return read_texts(told, spoken, sizes)
     if all(answer is None or answer.boxes is None for answer in answers):
         raise ValueError(
             "The answers are texts and no dialect was named: say how they write boxes, e.g. --dialect kosmos2 or "
             "qwen_json, or give boxes."
         )
-    _need_sizes(frame(settings.frame), f"frame {_name(settings.frame)}", known_sizes)
+    counted = settings.frame or DEFAULT_FRAME
+    _need_sizes(frame(counted), f"frame {_name(counted)}", known_sizes)
     given = boxes_of(answers, ids, faults)
-    read = boxes_in_fractions([_listed(boxes) for boxes in given], settings.frame, known_sizes, "answers")
+    read = boxes_in_fractions([_listed(boxes) for boxes in given], counted, known_sizes, "answers")
     for reason, name in (
         (MALFORMED, faults_of.NO_BOX_AT_ALL), (OUT_OF_RANGE, faults_of.NOT_FINITE), (EMPTY_BOX, faults_of.NO_AREA)
     ):  # fmt: skip
@@ -215,7 +232,7 @@ def _scored_texts(
 ) -> tuple[Scores, list]:
     """The scores by the rules of the benchmark's kind, and the texts of the answers."""
     kind, rows, grouping = benchmark.kind, benchmark.rows, _grouping(benchmark, settings)
-    said = texts_of(answers, [row.id for row in rows], faults)
+    said = [text and answer_of(text)[0] for text in texts_of(answers, [row.id for row in rows], faults)]
     if kind == "gqa":
         tail = [row.group == "tail" for row in rows] if benchmark.name == "gqa_ood" else None
         scores = gqa_scores(

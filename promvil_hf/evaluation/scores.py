@@ -18,6 +18,7 @@ from promvil_hf.metrics import choice, gqa, pope, vqa
 from promvil_hf.metrics.answers import Answers
 from promvil_hf.metrics.grounding import GroundingScore, answer_iou, grounding_table, size_labels
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+from promvil_hf.metrics.pointing import answer_hits, pointing_score, points_inside
 
 
 Table = dict[str, dict[str, Any]]  # label -> column -> number
@@ -152,6 +153,10 @@ def grounding_scores(
             **{f"accuracy@{threshold:g}": share for threshold, share in whole.accuracy_at.items()},
             "mean_iou": whole.mean_iou,
             "parse_rate": whole.parse_rate,
+            "refused_rate": whole.refused_rate,
+            "no_box_rate": whole.no_box_rate,
+            "unreadable_rate": whole.unreadable_rate,
+            "missing_rate": whole.missing_rate,
             "boxes_per_answer": whole.boxes_per_answer,
             "most_boxes": whole.most_boxes,
             "box_precision": whole.box_precision,
@@ -189,6 +194,37 @@ def _notes_on_many_boxes(answers: Answers, gold: Answers, rules: BoxRules, whole
     return (
         f"The answers hold {whole.boxes_per_answer:.1f} boxes on average and {whole.most_boxes} at most; "
         f"{whole.box_precision:.1%} of these boxes are right on their own. Under the policy {rules.policy!r} {gain}",
+    )
+
+
+def pointing_scores(
+    answers: Answers,
+    gold: Answers,
+    policy: str = "first",
+    grouping: Grouping = Grouping(),  # noqa: B008
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Scores:
+    """Accuracy of points in gold boxes: 1 for a point inside one, by the policy of `metrics.pointing`."""
+    whole = pointing_score(answers, gold, policy=policy)
+    hits = answer_hits(answers, points_inside(answers, gold), policy)
+    rates = {f"{name.replace(' ', '_')}_rate": share for name, share in whole.rates.items() if name != "box"}
+    return Scores(
+        metric="pointing_accuracy",
+        value=whole.accuracy,
+        interval=grouping.interval(hits),
+        rows=whole.rows,
+        numbers={
+            "parse_rate": whole.rates["box"],
+            **rates,
+            "points_per_answer": whole.points_per_answer,
+            "point_precision": whole.point_precision,
+        },
+        settings={"point_policy": policy, **(settings or {})},
+        tables={title: grouping.table(labels, hits) for title, labels in grouping.labels().items()},
+        problems=whole.problems,
+        row_scores=hits,
+        row_notes={int(row): reason for reason, rows in answers.problems.items() for row in rows},
     )
 
 

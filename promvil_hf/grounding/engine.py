@@ -23,6 +23,7 @@ from tqdm import tqdm
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend
 from promvil_hf.backends.stops import box_tokens, first_text
 from promvil_hf.dialects import Kosmos2
+from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.frames import ImageSize
 from promvil_hf.grounding.constrained import first_box
 from promvil_hf.grounding.options import GroundingOptions
@@ -336,9 +337,10 @@ class ProgressiveGrounder:
         return Step(
             **values,
             boxes=parsed.boxes,
+            points=parsed.points,
             reason=parsed.reason,
             problems=parsed.problems,
-            score=self._score(generated) if parsed.boxes else None,
+            score=self._score(generated) if parsed.ok else None,
         )
 
     def _score(self, generated: Generated) -> float | None:
@@ -432,7 +434,8 @@ def _given(part: Planned) -> Step:
 
 
 def _reply(text: str, dialect) -> str:
-    """The answer proper: of Kosmos-2 the words before the first period, boxes and tags taken out."""
+    """The answer proper, without thinking: of Kosmos-2 the words before the first period, boxes and tags taken out."""
+    text, _ = answer_of(text)
     return dialect.read(text.partition(".")[0]).text if isinstance(dialect, Kosmos2) else text.strip()
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 
 from PIL import Image
 
-from promvil_hf.boxes import Box
+from promvil_hf.boxes import Box, Point
+from promvil_hf.dialects.base import REFUSED
 from promvil_hf.frames import ImageSize
 from promvil_hf.nesting import Nesting
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
@@ -47,6 +48,8 @@ class Query:
 class Step:
     """One phrase of the expression: what was asked, what came back, and what it was told.
 
+    `reason` says why there is no box: "refused" where the model says that there is no such thing, "no box" where it says
+    neither, else what made the answer unreadable. `points` are what a dialect that points writes instead of boxes.
     `anchors` are the steps whose phrases lie directly inside this one, `fed` those whose boxes stood in the prompt.
     `score` is the mean log-probability of the tokens that write the first box (of the whole answer in families that
     write boxes as text, None where the model shows no tokens); with constrained decoding it is measured among the
@@ -64,6 +67,7 @@ class Step:
     answer: str = ""
     ended: str = ""
     boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
     reason: str | None = None
     problems: tuple[str, ...] = ()
     score: float | None = None
@@ -103,8 +107,14 @@ class GroundingTrace:
         return sum(step.seconds for step in self.steps)
 
     @property
+    def refused(self) -> bool:
+        """The model says that what was asked for is not in the picture."""
+        return bool(self.steps) and self.reason == self.steps[-1].reason == REFUSED
+
+    @property
     def ok(self) -> bool:
-        return self.reason is None
+        """There is an answer; a refusal is one."""
+        return self.reason is None or self.refused
 
     def grounded(self) -> tuple[GroundedPhrase, ...]:
         """Every phrase that has boxes, simple to complex."""
@@ -132,6 +142,7 @@ class GroundingTrace:
         lines = [f"{self.text!r} ({self.mode})"]
         for step in self.steps:
             found = " ".join("[" + ", ".join(f"{edge:.3f}" for edge in box.xyxy) + "]" for box in step.boxes[:4])
+            found += " ".join(f"({point.x:.3f}, {point.y:.3f})" for point in step.points[:4])
             if len(step.boxes) > 4:
                 found += f" and {len(step.boxes) - 4} more"
             told = ", ".join(self.steps[fed].phrase for fed in step.fed)
@@ -170,6 +181,7 @@ def _step_to_dict(step: Step, times: bool) -> dict:
     row = {own.name: getattr(step, own.name) for own in fields(step) if own.name not in _UNWRITTEN}
     row |= {name: list(value) for name, value in row.items() if isinstance(value, tuple)}
     row["boxes"] = [list(box.xyxy) for box in step.boxes]
+    row["points"] = [list(point.xy) for point in step.points]
     row["score"] = None if step.score is None else round(step.score, 4)
     if times:
         row["seconds"] = round(step.seconds, 6)
@@ -180,4 +192,5 @@ def _step_to_dict(step: Step, times: bool) -> dict:
 
 def _step_from_dict(row: Mapping) -> Step:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    return Step(**values | {"boxes": tuple(Box(*corners) for corners in row["boxes"])})
+    boxes = tuple(Box(*corners) for corners in row["boxes"])
+    return Step(**values | {"boxes": boxes, "points": tuple(Point(*xy) for xy in row.get("points", ()))})

@@ -25,6 +25,7 @@ from promvil_hf.dialects.base import (
     Parsed,
 )
 from promvil_hf.dialects.kosmos2 import DELIMITER, Kosmos2
+from promvil_hf.dialects.pointing import PointDialect
 from promvil_hf.dialects.reasoning import may_think
 from promvil_hf.dialects.refusals import is_refusal
 from promvil_hf.frames import ImageSize
@@ -39,7 +40,7 @@ class Answers:
 
     rows: int
     row: np.ndarray  # (boxes,)
-    xyxy: np.ndarray  # (boxes, 4)
+    xyxy: np.ndarray  # (boxes, 4); of a dialect that points (points, 2)
     problems: dict[str, np.ndarray]  # reason -> the answers it was found in, ascending, once for each time
 
     @property
@@ -58,6 +59,12 @@ class Answers:
                 found[where] = OUTCOMES.index("unreadable")
         found[self.row] = OUTCOMES.index("box")
         return found
+
+
+def outcome_rates(answers: Answers) -> dict[str, float]:
+    """The share of answers that came to each of `OUTCOMES`; they sum to 1."""
+    counts = np.bincount(answers.outcomes, minlength=len(OUTCOMES)).tolist()
+    return {name: count / answers.rows if answers.rows else np.nan for name, count in zip(OUTCOMES, counts, strict=True)}
 
 
 def read_boxes(answers: Iterable) -> Answers:
@@ -95,8 +102,8 @@ def read_boxes(answers: Iterable) -> Answers:
 def read_texts(
     texts: Iterable[str | None], dialect: GroundingDialect, image_sizes: Iterable[ImageSize | None] | None = None
 ) -> Answers:
-    """Raw answers -> `Answers` by any dialect; None where there is none. `image_sizes`: for dialects whose frame depends on
-    the image."""
+    """Raw answers -> `Answers` by any dialect, boxes or points as it writes them; None where there is no answer.
+    `image_sizes`: for dialects whose frame depends on the image."""
     if isinstance(dialect, Kosmos2):
         return kosmos2_boxes(texts, dialect)
     texts = _texts(texts)
@@ -107,7 +114,7 @@ def read_texts(
         (index, _NOT_THERE if text is None else dialect.parse(text, image_size=sizes[index]))
         for index, text in enumerate(texts)
     )
-    row, xyxy, found = _gather(reading)
+    row, xyxy, found = _gather(reading, 2 if isinstance(dialect, PointDialect) else 4)
     return _answers(len(texts), row, xyxy, found)
 
 
@@ -139,7 +146,7 @@ def kosmos2_boxes(texts: Iterable[str | None], dialect: Kosmos2 | None = None) -
     if rest.size:
         odd = (index for index in rest.tolist() if _is_odd(given[index], dialect))
         reading = ((index, _NOT_THERE if given[index] is None else dialect.parse(given[index])) for index in odd)
-        other_row, other_xyxy, other = _gather(reading)
+        other_row, other_xyxy, other = _gather(reading, 4)
         if other_row.size:
             order = np.argsort(np.concatenate([row, other_row]), kind="stable")
             row, xyxy = np.concatenate([row, other_row])[order], np.concatenate([xyxy, other_xyxy])[order]
@@ -228,15 +235,15 @@ def _numbers(boxes) -> np.ndarray | None:
     return numbers if numbers.ndim == 2 and numbers.shape[1] == 4 else None
 
 
-def _gather(reading) -> tuple[np.ndarray, np.ndarray, dict[str, list[int]]]:
+def _gather(reading, numbers: int) -> tuple[np.ndarray, np.ndarray, dict[str, list[int]]]:
     row, xyxy, found = [], [], {}
     for index, parsed in reading:
-        for box in parsed.boxes:
+        for found_here in [box.xyxy for box in parsed.boxes] if numbers == 4 else [point.xy for point in parsed.points]:
             row.append(index)
-            xyxy.append(box.xyxy)
+            xyxy.append(found_here)
         for reason in (REFUSED,) if parsed.refused else parsed.problems:
             found.setdefault(reason, []).append(index)
-    return np.array(row, int), np.array(xyxy, float).reshape(-1, 4), found
+    return np.array(row, int), np.array(xyxy, float).reshape(-1, numbers), found
 
 
 def _answers(rows: int, row: np.ndarray, xyxy: np.ndarray, found: dict) -> Answers:

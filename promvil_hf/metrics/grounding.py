@@ -138,7 +138,8 @@ def grounding_table(
         hits = np.stack([total(iou >= threshold) for threshold in thresholds], 1) / rows[:, None]
         mean_iou, per_answer = total(iou) / rows, boxes / rows
         precise = total(right, box_group) / boxes
-        outcomes = {name: total(answers.outcomes == place) / rows for place, name in enumerate(OUTCOMES)}
+        kinds = answers.outcomes
+        outcomes = {name: total(kinds == place) / rows for place, name in enumerate(OUTCOMES)}
     problems = {
         reason: np.bincount(group[where], minlength=len(names)) for reason, where in sorted(answers.problems.items())
     }

@@ -99,7 +99,12 @@ def score(results: Sequence[Mapping[str, Any]]) -> GroundingScore:
     """The whole score of judged answers, by the metric the rest of this package uses."""
     counts = [len(result["said"]) for result in results]
     boxes = [box for result in results for box in result["said"]]
-    said = Answers(len(results), np.repeat(np.arange(len(results)), counts), np.array(boxes, float).reshape(-1, 4), {})
+    problems: dict[str, list[int]] = {}
+    for place, result in enumerate(results):
+        for reason in result["problems"]:
+            problems.setdefault(reason, []).append(place)
+    row = np.repeat(np.arange(len(results)), counts)
+    said = Answers(len(results), row, np.array(boxes, float).reshape(-1, 4), problems)
     return grounding_score(said, read_boxes([result["gold"] for result in results]), thresholds=(THRESHOLD,))
 
 

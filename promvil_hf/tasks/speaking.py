@@ -7,7 +7,7 @@ from promvil_hf.conventions import DEFAULT_DIALECT, dialect
 from promvil_hf.dialects import GroundingDialect
 
 
-VARIABLE = "PROMVIL_DIALECT"
+VARIABLE, FRAME = "PROMVIL_DIALECT", "PROMVIL_FRAME"
 _spoken: list[GroundingDialect] = []
 
 
@@ -17,7 +17,7 @@ def speak(own: GroundingDialect) -> None:
 
 
 def spoken() -> GroundingDialect:
-    """What the environment names, else the model's own, else the default."""
+    """What the environment names, in the frame it names; else the model's own, else the default."""
     if VARIABLE in os.environ or not _spoken:
-        return dialect(os.environ.get(VARIABLE, DEFAULT_DIALECT))
+        return dialect(os.environ.get(VARIABLE, DEFAULT_DIALECT), os.environ.get(FRAME))
     return _spoken[0]

@@ -44,15 +44,17 @@ def own_pieces(name):
 def attack(name, rounds, seed):
     """Random answers from pieces that hurt this dialect; returns how many were read."""
     dialect, rng, pieces = DIALECTS[name], random.Random(f"{name} {seed}"), own_pieces(name)
+    pieces = pieces * (1 + len(PIECES) // len(pieces)) + PIECES  # half of them are of this dialect
     for _ in range(rounds):
-        text = "".join(rng.choices(pieces if rng.random() < 0.6 else PIECES, k=1)[0] for _ in range(rng.randrange(14)))
+        text = "".join(rng.choices(pieces, k=int(rng.random() * 14)))
         parsed = dialect.parse(text, image_size=SIZE)
         assert (parsed.reason is None) == parsed.ok and not (parsed.ok and parsed.refused)
         for box in (*parsed.boxes, *(box for phrase in parsed.phrases for box in phrase.boxes)):
             assert isinstance(box, Box)  # a Box cannot lie outside [0, 1]
         assert all(isinstance(point, Point) for point in parsed.points)
-        said, is_cut = answer_of(text)
-        assert len(said) <= len(text) and not (is_cut and parsed.ok)
+        if "hink" in text:
+            said, is_cut = answer_of(text)
+            assert len(said) <= len(text) and not (is_cut and parsed.ok)
         if isinstance(dialect, Kosmos2):
             dialect.read(text)
     return rounds
