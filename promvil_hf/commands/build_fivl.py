@@ -23,6 +23,7 @@ from promvil_hf.fivl.fivl_build import (
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
+from promvil_hf.nesting.taggers import tagger
 
 
 HELP = """
@@ -52,8 +53,9 @@ def add_arguments(parser):
     options.add(parser, "--limit", "--restart", "--quiet")
 
     group = parser.add_argument_group("key expressions")
-    ways = "rules (offline), endpoint (a model on a server), or a file of given ones"
-    group.add_argument("--expressions", default="rules", metavar="HOW", help=ways)
+    ways = "words (offline, see --tagger), endpoint (a model on a server), or a file of given ones"
+    group.add_argument("--expressions", default="words", metavar="HOW", help=ways)
+    options.add(group, "--tagger")
     options.add(group, *options.SERVER, "--blind")
     group.add_argument("--whole-words", action="store_true", help="filter by whole words; FiVL compares characters")
 
@@ -127,15 +129,16 @@ def run(args):
 
 def _expressions(args, source: Source, work: Path, terms: Terms) -> None:
     endpoint = None
-    if args.expressions == "rules":
-        annotator, describe = keys.rules, {"annotator": "rules"}
+    if args.expressions == "words":
+        chosen = tagger(args.tagger)
+        annotator, describe = keys.by_words(chosen), {"annotator": "words", "tagger": chosen.name}
     elif args.expressions == "endpoint":
         endpoint = options.make_endpoint(args)
         annotator = keys.by_endpoint(endpoint, not args.blind)
         asked = sha256(repr((keys.INSTRUCTIONS, keys.EXAMPLES)).encode()).hexdigest()[:16]
         describe = {"annotator": "endpoint", "model": args.served_model, "sees_image": not args.blind, "prompt": asked}
     else:
-        path = _given(args.expressions, "--expressions", "rules, endpoint")
+        path = _given(args.expressions, "--expressions", "words, endpoint")
         annotator, describe = keys.given(path), {"annotator": "given", "file": sha256_of(path)}
     filters = replace(keys.FIVL_FILTERS, whole_words=args.whole_words)
     annotate_expressions(source, args.images, annotator, work, describe=describe, filters=filters, terms=terms)

@@ -5,7 +5,7 @@ import json
 import sys
 
 from promvil_hf.commands import options
-from promvil_hf.nesting import decompose
+from promvil_hf.nesting import Decomposer, endpoint_decomposer, tagged_decomposer, tagger
 
 
 HELP = """
@@ -13,6 +13,9 @@ Show the nested phrases of an expression, simple to complex, and which earlier p
 
     promvil decompose "the car behind the person next to the man wearing a jacket"
     promvil decompose --json < expressions.txt
+    promvil decompose --base-url http://localhost:8000/v1 --served-model NAME "the man in the red hat"
+
+A model on a server only names the phrases: an answer that does not hold together gives way to the tagger's.
 """
 ENDS_WITH_ITS_READER = True
 
@@ -20,11 +23,14 @@ ENDS_WITH_ITS_READER = True
 def add_arguments(parser):
     parser.add_argument("expression", nargs="*", help="expressions; without any, one a line from standard input")
     options.add(parser, "--json")
+    options.add(parser, "--tagger", default="rules")
+    options.add(parser.add_argument_group("a model on a server"), *options.SERVER)
 
 
 def run(args):
     if not args.expression and sys.stdin.isatty():
         raise ValueError("You passed no expression. Give one in quotes, or pipe a file with one a line.")
+    decompose = _decomposer(args)
     for line in args.expression or sys.stdin:
         expression = line.strip()
         if not expression:
@@ -41,3 +47,22 @@ def run(args):
             leans_on = ", ".join(nesting.phrases[anchor].text for anchor in own.anchors)
             print(f"{own.level}  {own.text}" + (f"   <- {leans_on}" if leans_on else ""))
         print()
+
+
+def _decomposer(args) -> Decomposer:
+    by_tagger = tagged_decomposer(tagger(args.tagger))
+    if not (args.base_url or args.served_model):
+        return by_tagger
+    from promvil_hf.endpoint import Unanswered, user
+
+    endpoint = options.make_endpoint(args)
+
+    def ask(prompt: str) -> str:
+        reply = endpoint.ask([user(prompt)])
+        return "" if isinstance(reply, Unanswered) else reply.value
+
+    def fallback(expression: str):
+        print(f"{args.served_model} gave no phrases that hold together; by {args.tagger}: {expression}", file=sys.stderr)
+        return by_tagger(expression)
+
+    return endpoint_decomposer(ask, fallback)

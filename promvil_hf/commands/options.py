@@ -70,6 +70,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
                 "resized:MIN_PIXELS-MAX_PIXELS), pixels, pixels_xywh, fractions, padded_square or location_bins"},
     "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and tell "
                        "the model what was found one level below, or at all levels"},
+    "--tagger": {"choices": ("auto", "rules", "spacy", "nltk"), "default": "auto",
+                 "help": "what says which words are nouns: spaCy (extra `nlp`), nltk (its data is yours to download), or rules; "
+                         "auto is the first of these that is there"},
     "--blind": {**_FLAG, "help": "do not show the picture to the model"},
     "--max-new-tokens": {**_COUNT, "default": 64, "help": "longest answer"},
     "--batch-size": {**_COUNT, "default": 8, "help": "inputs of a model at a time"},
@@ -170,7 +173,7 @@ def make_endpoint(args: argparse.Namespace, **settings) -> "Endpoint":
         raise ValueError(
             "You asked for a served model: pass both --base-url, its address, and --served-model, its name on the server."
         )
-    cache = args.cache or (args.out / "paid" if args.out else Path(".promvil-answers"))
+    cache = args.cache or (args.out / "paid" if getattr(args, "out", None) else Path(".promvil-answers"))
     names = ("concurrency", "requests_per_minute", "prompt_price", "completion_price")
     terms = {name: getattr(args, name) for name in names}
     return Endpoint(args.base_url, args.served_model, cache, **terms, **settings)

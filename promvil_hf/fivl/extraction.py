@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""From a question and its answer to the phrases that cannot be said without the image: by rules, by a model, or given.
+"""From a question and its answer to the phrases that cannot be said without the image: by words, by a model, or given.
 
 An annotator proposes phrases for turns; what it proposes goes through the filters of the FiVL pipeline, in their order,
 and each one that is dropped is kept under its reason. Whatever a model answers, only words of the answer itself get
@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promvil_hf.fivl.by_words import key_phrases
 from promvil_hf.fivl.conversation_sources import SourceRow
 from promvil_hf.fivl.fivl_rows import image_file, rejected_image
 from promvil_hf.images import UnreadableImage
-from promvil_hf.inflection import lemma
 from promvil_hf.jobs import Rejected
 from promvil_hf.json_records import Record, each_record
 from promvil_hf.key_expressions import Turn
-from promvil_hf.nesting.chunks import STARTS_CHUNK, read_chunk
-from promvil_hf.nesting.lexicon import DETERMINERS, IMAGE_WORDS, NUMBERS, POSSESSIVES
-from promvil_hf.nesting.tags import NOUN, tag
-from promvil_hf.nesting.tokens import tokenize
+from promvil_hf.nesting.taggers import RULES, Tagger
 
 
 if TYPE_CHECKING:
@@ -164,82 +161,20 @@ def annotate(
     return results
 
 
-# --- by rules -------------------------------------------------------------------------------------
-
-# Nouns that name nothing one could point at. A detector would find something for them all the same.
-_ABSTRACT = frozenset(
-    """
-    action activity addition answer aspect atmosphere attention background benefit bit case cause center challenge
-    choice combination comfort condition consequence context day detail direction distance effect effort element
-    emotion enjoyment environment event example experience fact factor feeling focus foreground form fun function
-    goal idea importance impression indication information instance interest item kind lack lot manner middle moment
-    mood need number occasion one option order overview part people's place plan point position possibility posture
-    presence problem process purpose question reason regulation relation relaxation result risk role safety sense
-    setting side situation skill something space spot state story style term theme thing time top total type use
-    variety vicinity way while
-    """.split()
-)
-# Verbs of descriptions that have the form of a noun in the plural, or that follow one.
-_VERBS_OF_PROSE = frozenset(
-    """
-    add adds appear appears become becomes capture captures collide contain contains create creates depict depicts
-    display displays enhance enhances ensure ensures feature features give gives highlight highlights include includes
-    indicate indicates offer offers protect protects provide provides remain remains require requires seem seems serve
-    serves show shows showcase showcases suggest suggests
-    """.split()
-)
-_OPENERS = (DETERMINERS | POSSESSIVES | {"that", "this", "these", "those"}) - NUMBERS
-_SAYS_NOTHING = frozenset("yes no yeah nope none nothing nobody everything something both neither either ok".split())
+# --- by words -------------------------------------------------------------------------------------
 
 
-def rules(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
-    """Noun phrases of the answer that the question alone does not give; offline and always the same.
+def by_words(tagger: Tagger) -> Annotator:
+    """Key expressions from the words alone (`by_words.key_phrases`), with a tagger that says which words are nouns."""
 
-    Where the answer is one word that names no thing ("yes", "two", "red"), the things the question asks about stand in
-    for it: they are what has to be looked at.
-    """
-    return [_by_rules(seen.turn) for seen in turns]
+    def annotator(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
+        return [key_phrases(seen.turn, tagger) for seen in turns]
 
-
-def _by_rules(turn: Turn) -> tuple[str, ...]:
-    given = {frozenset(words) for _, words in _things(turn.question)}
-    spoken = set().union(*given)
-    new = {words: text for text, words in reversed(_things(turn.answer)) if words not in given and not words <= spoken}
-    if new:
-        return tuple(reversed(new.values()))
-    if len(turn.answer.split()) == 1:
-        return tuple(dict.fromkeys(text for text, _ in _things(turn.question)))
-    return ()
+    return annotator
 
 
-def _things(text: str) -> list[tuple[str, frozenset[str]]]:
-    """The simple noun phrases that name things, without their article, and the words each one says."""
-    tokens = tokenize(text)
-    words = [token.word for token in tokens]
-    tags = tag(words)
-    found, i = [], 0
-    while i < len(tokens):
-        chunk = read_chunk(words, tags, i) if tags[i] in STARTS_CHUNK else None
-        if chunk is None or chunk.end <= i:
-            i += 1
-            continue
-        start, end, head = i, chunk.end, chunk.head
-        i = end
-        while start < head and words[start] in _OPENERS:
-            start += 1
-        while head > start and words[head] in _VERBS_OF_PROSE and tags[head - 1] == NOUN:
-            head, end = head - 1, head  # "the scene shows": taken for one noun
-        if head < start or (head == start and words[head] in _VERBS_OF_PROSE):
-            continue
-        noun = lemma(words[head])
-        if not chunk.is_thing or noun in _ABSTRACT or noun in IMAGE_WORDS or noun in _SAYS_NOTHING:
-            continue
-        # In a sentence, one bare word in the singular is seldom a thing: "manage", "moreover", "known".
-        if len(tokens) > 3 and not chunk.has_determiner and end - start == 1 and noun == words[start]:
-            continue
-        says = frozenset(map(lemma, words[start:end]))
-        found.append((text[tokens[start].start : tokens[end - 1].end], says))
-    return found
+rules = by_words(RULES)
+"""`by_words` with the rules as the tagger: needs nothing but this package."""
 
 
 # --- by a model -----------------------------------------------------------------------------------

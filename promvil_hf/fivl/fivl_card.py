@@ -71,7 +71,10 @@ def _statistics(reports: Mapping[str, Mapping]) -> str:
 
 
 def _settings(reports: Mapping[str, Mapping]) -> str:
-    settings = {config: report["settings"] for config, report in reports.items()}
+    settings = {
+        config: {"key expressions": report.get("expressions_by", "published"), "masks": report["settings"]}
+        for config, report in reports.items()
+    }
     return f"## How it was built\n\n```json\n{json.dumps(settings, indent=1, ensure_ascii=False)}\n```\n"
 
 

@@ -209,6 +209,9 @@ def _report(work: Path, parts: list[str]) -> dict:
     return report
 
 
+_MADE_BY = ("annotator", "tagger", "model", "sees_image", "prompt", "file", "filters")
+
+
 def _report_of_expressions(work: Path) -> dict:
     kept, dropped = 0, Counter()
     for _, row in jobs.rows(work):
@@ -216,6 +219,7 @@ def _report_of_expressions(work: Path) -> dict:
         dropped.update({reason: len(phrases) for reason, phrases in row["dropped"].items()})
     job = json.loads((work / "job.json").read_bytes())
     return {
+        "expressions_by": {name: job["describe"][name] for name in _MADE_BY if name in job["describe"]},
         "turns_in": job["items"],
         "turns_rejected": job["rejected"],
         "phrases_proposed": kept + dropped.total(),
@@ -247,6 +251,8 @@ def tell(report: Mapping) -> str:
         lines.extend(f"  {reason:<34}{count:>10,}" for reason, count in sorted(counts.items()))
 
     if "turns_in" in report:
+        made_by = [str(value) for name, value in report["expressions_by"].items() if name in ("annotator", "tagger", "model")]
+        lines.append(f"key expressions by {', '.join(made_by)}")
         lines.append(f"{report['turns_in']:,} turns, {sum(report['turns_rejected'].values()):,} of them rejected")
         counted("", report["turns_rejected"])
         lines.append(f"{report['phrases_proposed']:,} phrases proposed, {report['phrases_kept']:,} kept")

@@ -1,9 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The ways to decompose an expression: our own tagger, nltk's, spaCy's, or a language model that answers in JSON.
+"""The ways to decompose an expression: with a tagger (our rules, nltk, spaCy), or by a language model that answers in JSON.
 
-Special: the taggers only say what each word is and share the rule grammar; the language model only names phrases.
-Spans, anchors and levels always come from `levels.build_nesting`, so the laws hold for all of them. nltk is imported
-inside its function; nothing is downloaded.
+The taggers only say what each word is and share the rule grammar; the language model only names phrases. Spans, anchors
+and levels always come from `levels.build_nesting`, so the laws hold for all of them.
 """
 
 import json
@@ -12,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from promvil_hf.nesting.grammar import read_tree
 from promvil_hf.nesting.levels import Nesting, Node, build_nesting
-from promvil_hf.nesting.tags import repaired, tag, tags_from_penn
+from promvil_hf.nesting.taggers import RULES, Tagger
+from promvil_hf.nesting.tags import repaired, tag
 from promvil_hf.nesting.tokens import Token, tokenize
 
 
@@ -30,43 +30,12 @@ def decompose(expression: str) -> Nesting:
     >>> [phrase.text for phrase in decompose("the car behind the man wearing a hat").phrases]
     ['a hat', 'the man wearing a hat', 'the car behind the man wearing a hat']
     """
-    return _decompose(expression, lambda text, tokens, words: tag(words))
+    return _decompose(expression, RULES)
 
 
-def nltk_decomposer() -> Decomposer:
-    """`decompose` with nltk's own part-of-speech tagger, whose data the user has downloaded."""
-    import nltk
-
-    try:
-        nltk.pos_tag(["a", "dog"])
-    except LookupError as error:
-        raise RuntimeError(
-            "You asked for nltk's tagger, but its data is not on this machine. "
-            "Run nltk.download('averaged_perceptron_tagger_eng') once, "
-            "or use promvil_hf.nesting.decompose, which needs no data."
-        ) from error
-
-    def own_tags(text: str, tokens: Sequence[Token], words: list[str]) -> list[str]:
-        return tags_from_penn(
-            words, [penn for _, penn in nltk.pos_tag([text[token.start : token.end] for token in tokens])]
-        )
-
-    return lambda expression: _decompose(expression, own_tags)
-
-
-def spacy_decomposer(nlp: Callable) -> Decomposer:
-    """`decompose` with the tagger of a loaded spaCy pipeline: `spacy_decomposer(spacy.load("en_core_web_sm"))`."""
-
-    def own_tags(text: str, tokens: Sequence[Token], words: list[str]) -> list[str]:
-        penn_at = {at: piece.tag_ for piece in nlp(text) for at in range(piece.idx, piece.idx + len(piece.text))}
-        if penn_at and not any(penn_at.values()):
-            raise NestingError(
-                "You passed a spaCy pipeline that sets no part-of-speech tags, and the grammar needs them. "
-                "Load one with a tagger, such as en_core_web_sm."
-            )
-        return tags_from_penn(words, [penn_at.get(token.start, "") for token in tokens])
-
-    return lambda expression: _decompose(expression, own_tags)
+def tagged_decomposer(tagger: Tagger) -> Decomposer:
+    """`decompose` with another tagger: `tagged_decomposer(promvil_hf.nesting.taggers.tagger("spacy"))`."""
+    return lambda expression: _decompose(expression, tagger)
 
 
 def endpoint_decomposer(ask: Callable[[str], str], fallback: Decomposer | None = None) -> Decomposer:
@@ -96,7 +65,7 @@ words that describe it, and at the end the whole expression. Copy the words exac
 Expression: """
 
 
-def _decompose(expression: str, tags_of: Callable[[str, Sequence[Token], list[str]], list[str]]) -> Nesting:
+def _decompose(expression: str, tags_of: Tagger) -> Nesting:
     text = _checked(expression)
     tokens = _tokens(text)
     words = [repaired(token.word) for token in tokens]

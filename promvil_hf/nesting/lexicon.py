@@ -196,7 +196,7 @@ _GERUND_COMPOUNDS = {
     "sitting": "room area", "training": "wheels", "boxing": "gloves ring", "wrapping": "paper", "writing": "desk pad",
     "lighting": "fixture fixtures", "heating": "vent unit", "diving": "board", "vending": "machine machines",
     "bowling": "ball alley pin pins", "steering": "wheel wheels", "turning": "signal lane", "seating": "area",
-    "building": "block blocks", "skiing": "gear pole poles",
+    "building": "block blocks", "eating": "utensil utensils", "skiing": "gear pole poles",
 }  # fmt: skip
 GERUND_COMPOUNDS = {gerund: _words(nouns) for gerund, nouns in _GERUND_COMPOUNDS.items()}
 # Finite forms that are no everyday noun; the others ("waves", "plants", "lines") need stronger signs to be a verb.

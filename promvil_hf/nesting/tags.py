@@ -113,12 +113,12 @@ def repaired(word: str) -> str:
     if len(word) < 4 or not word.isalpha() or _lookup(word) not in (NOUN, _ING) or word in VERB_FORMS:
         return word
     for target in lexicon.REPAIRABLE:
-        if word[0] == target[0] and _one_slip_apart(word, target):
+        if word[0] == target[0] and one_slip_apart(word, target):
             return target
     return word
 
 
-def _one_slip_apart(word: str, target: str) -> bool:
+def one_slip_apart(word: str, target: str) -> bool:
     """One letter missing, added, changed, or two neighbours swapped."""
     if abs(len(word) - len(target)) > 1:
         return False

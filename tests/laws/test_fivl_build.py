@@ -141,7 +141,7 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
         (["--expressions", "endpoint"], "pass both --base-url"),
         (
             ["--expressions", "magic"],
-            "You passed --expressions magic: it is rules, endpoint, or a file, and there is no",
+            "You passed --expressions magic: it is words, endpoint, or a file, and there is no",
         ),
         (
             ["--masks", "magic"],

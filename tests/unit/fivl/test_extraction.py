@@ -98,7 +98,7 @@ def test_whole_words_mend_what_comparing_characters_breaks():
         ("Is there a snowboard in the image?", "yes", ("snowboard",)),
         ("What piece of furniture is it?", "couch", ("couch",)),
         ("Is the tee shirt black?", "No", ("tee shirt",)),
-        ("What is the cat doing on the red couch?", "The cat is sleeping on the red couch.", ()),
+        ("What is the cat doing on the red couch?", "The cat is sleeping on the red couch.", ("sleeping",)),
         ("Why?", "For several reasons, as a consequence of the situation.", ()),
         ("", "", ()),
     ],

