@@ -3,9 +3,10 @@
 
 import json
 import sys
+from dataclasses import asdict
 
 from promvil_hf.commands import options
-from promvil_hf.nesting import Decomposer, endpoint_decomposer, tagged_decomposer, tagger
+from promvil_hf.nesting import Decomposer, endpoint_decomposer, places, tagged_decomposer, tagger
 
 
 HELP = """
@@ -41,7 +42,8 @@ def run(args):
                 {"text": own.text, "level": own.level, "span": list(own.span), "head": own.head, "anchors": list(own.anchors)}
                 for own in nesting.phrases
             ]
-            print(json.dumps({"expression": expression, "phrases": phrases}, ensure_ascii=False))
+            told = {"expression": expression, "phrases": phrases, "places": [asdict(own) for own in places(nesting)]}
+            print(json.dumps(told, ensure_ascii=False))
             continue
         for own in nesting.phrases:
             leans_on = ", ".join(nesting.phrases[anchor].text for anchor in own.anchors)

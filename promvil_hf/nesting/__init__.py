@@ -14,6 +14,7 @@ from promvil_hf.nesting.decomposers import (
     tagged_decomposer,
 )
 from promvil_hf.nesting.levels import NestedPhrase, Nesting
+from promvil_hf.nesting.places import Place, places
 from promvil_hf.nesting.taggers import RULES, TAGGERS, Tagger, nltk_tagger, spacy_tagger, tagger
 
 
@@ -24,10 +25,12 @@ __all__ = [
     "NestedPhrase",
     "Nesting",
     "NestingError",
+    "Place",
     "Tagger",
     "decompose",
     "endpoint_decomposer",
     "nltk_tagger",
+    "places",
     "spacy_tagger",
     "tagged_decomposer",
     "tagger",

@@ -13,6 +13,8 @@ from promvil_hf.nesting.tags import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, 
 
 STARTS_CHUNK = frozenset({DET, POSS, NUM, ADJ, NOUN, DIR})
 _OPENS_NOUN = frozenset({NOUN, ADJ, NUM, DIR})
+_COUNTS = lexicon.MEASURES - lexicon.PARTS
+_ONLY_PLACES = frozenset("middle center centre background foreground distance rightmost leftmost".split())
 _FRONT_DIRECTIONS = frozenset({"left", "right", "front", "back"})
 
 
@@ -46,11 +48,7 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
                 break
             head = i
         elif now == ADJ:
-            if (
-                head >= 0
-                and tags[head] != DIR
-                and not (i + 1 < count and tags[i + 1] == NOUN and words[i] in lexicon.MATERIALS)
-            ):
+            if head >= 0 and tags[head] != DIR and not _is_inside_name(words, tags, i, head, has_determiner):
                 break
             last_quality = i
         elif now == NUM:
@@ -69,7 +67,7 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
                 break
         elif (now == CONJ or now == COMMA) and last_quality >= 0 and _qualities_go_on(words, tags, i, head):
             head = -1
-        else:
+        elif not (words[i] == "/" and head >= 0 and i + 1 < count and tags[i + 1] == NOUN):  # "birthday / wedding cake"
             break
         i += 1
     end = i
@@ -86,7 +84,7 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
         head = last_quality if last_quality >= 0 else end - 1
         if has_determiner and last_quality < 0:
             return Chunk(start, end, -1, True, False)
-    is_measure = words[head] in lexicon.MEASURES and depth < 3 and end + 1 < count and words[end] == "of"
+    is_measure = words[head] in _COUNTS and depth < 3 and end + 1 < count and words[end] == "of"
     if is_measure and tags[end + 1] in STARTS_CHUNK:
         inner = read_chunk(words, tags, end + 1, depth + 1)
         if inner.head >= 0:
@@ -99,9 +97,18 @@ def _direction_opens_relation(words: list[str], tags: list[str], i: int) -> bool
     following = words[i + 1] if i + 1 < len(words) else ""
     if following == "of":
         return True
+    if words[i] in _ONLY_PLACES:
+        return not (i + 1 < len(words) and tags[i + 1] == NOUN)  # "the middle most animal center"
     if words[i] in _FRONT_DIRECTIONS:
         return not (i + 1 < len(words) and tags[i + 1] == NOUN)
     return False
+
+
+def _is_inside_name(words: list[str], tags: list[str], i: int, head: int, has_determiner: bool) -> bool:
+    """A quality between two nouns of one name: "a toy wooden truck", "a forest green pillow"."""
+    if not (i + 1 < len(words) and tags[i + 1] == NOUN):
+        return False
+    return words[i] in lexicon.MATERIALS or (has_determiner and words[head] in lexicon.SHADES_OF)
 
 
 def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int) -> bool:

@@ -70,6 +70,9 @@ class _Reader:
                 chunk = read_chunk(words, tags, i)
                 followed_by_of = chunk.end < count and words[chunk.end] == "of"
                 if chunk.head < 0:
+                    if i > 1 and words[i - 1] == "in" and self.gap == i - 1 and self.edge and tags[i] == ADJ:
+                        self.edge[-1].end = self.gap = i = chunk.end  # "the woman in gray"
+                        continue
                     if not self.edge and i == 0 and ADJ in tags[: chunk.end]:  # "tallest in the group"
                         chunk = Chunk(i, chunk.end, chunk.end - 1, False, True)
                         i = self._add(chunk)
@@ -77,7 +80,7 @@ class _Reader:
                     if direction:
                         self._settle(i)
                         direction = False
-                elif chunk.is_thing or (not self.edge and not followed_by_of and i == 0):
+                elif chunk.is_thing or (not self.edge and i == 0 and (not followed_by_of or self._is_part(chunk))):
                     if direction and not (words[i - 1] == "of" or tags[i - 1] in (CONJ, PREP)):
                         self._settle(i)
                     i = self._add(chunk)
@@ -102,6 +105,16 @@ class _Reader:
             i += 1
         self._settle(count, is_last=True)
         return self._finish()
+
+    def _is_part(self, chunk: Chunk) -> bool:
+        """ "The front of a red bus" names a part of the bus, "the middle of the three birds" one of the birds."""
+        words, tags = self.words, self.tags
+        start = chunk.end + 1
+        if words[chunk.head] not in lexicon.PARTS or start >= len(words) or tags[start] not in STARTS_CHUNK:
+            return False
+        whole = read_chunk(words, tags, start)
+        is_one_of = NUM in tags[start : whole.end] or lemma(words[whole.head]) != words[whole.head]
+        return whole.head >= 0 and whole.is_thing and not is_one_of
 
     # --- questions ---
 
@@ -159,8 +172,8 @@ class _Reader:
             owned = read_chunk(words, tags, end + 1)
             if owned.head < 0:
                 break
-            if not owned.is_thing:  # "the elephant 's side" is where the elephant is
-                end = node.end = owned.end
+            if not owned.is_thing and (self.edge or words[owned.head] not in _BODY_SIDES):
+                end = node.end = owned.end  # "the elephant 's side" is where the elephant is
                 break
             owner = node
             owner.relation = (end, end + 1)
@@ -228,6 +241,9 @@ class _Reader:
             self._replace_root(node)
             return
         index, is_subject = self._owner(gap, node)
+        if self._is_absent(gap, node):  # "with no food on it": nothing to find
+            edge.widen(max(index, 0), end)
+            return
         if any(words[i] in lexicon.SAYING_VERBS for i in gap):  # the words on a sign are no thing
             edge.widen(max(index, 0), end)
             return
@@ -239,6 +255,14 @@ class _Reader:
         self._hang(node, index)
         if is_subject:
             self.subject = node
+
+    def _is_absent(self, gap: list[int], node: Node) -> bool:
+        """Said not to be there: "no food", "without a hat", "not wearing a bag"."""
+        words, tags, start = self.words, self.tags, node.start
+        if words[start] == "no":
+            return True
+        is_definite = tags[start] == POSS or words[start] in ("the", "this", "that", "these", "those")
+        return not is_definite and any(words[i] in _DENIES for i in gap)
 
     def _attach_first(self, node: Node, start: int) -> None:
         tags = self.tags
@@ -314,7 +338,9 @@ class _Reader:
         words, tags, edge = self.words, self.tags, self.edge
         last = len(edge) - 1
         if tags[gap[0]] in (CONJ, COMMA) and len(gap) > 1:
-            if tags[gap[0]] == CONJ and last > 0:
+            if words[gap[0]] == "while":
+                last = 0
+            elif tags[gap[0]] == CONJ and last > 0:
                 last = last - 1
             elif tags[gap[0]] == COMMA and tags[gap[1]] in (PREP, PARTICIPLE):
                 last = 0
@@ -325,6 +351,7 @@ class _Reader:
         if relative >= 0:
             behind = gap[relative + 1 :]
             if self._has(behind, *_VERBAL):
+                last = self._agreeing(words[behind[0]], last)
                 if words[gap[relative]] == "who":
                     return self.edge.nearest(ANIMATE, last), False
                 return self.edge.actor(actions, last, node is not None), False
@@ -344,6 +371,16 @@ class _Reader:
         if actions:
             return self.edge.actor(actions, last, node is not None), False
         return self.edge.holder(gap, node, last), False
+
+    def _agreeing(self, verb: str, last: int) -> int:
+        """ "A pizza with leaves on top that is ...": the lowest phrase that "is", or "are", can be said of."""
+        if verb not in _OF_ONE and verb not in _OF_MANY:
+            return last
+        for index in range(last, -1, -1):
+            head = self.words[self.edge[index].head]
+            if (lemma(head) != head) is (verb in _OF_MANY) or head in _OF_EITHER or self.edge[index].joined:
+                return index
+        return last
 
     # --- words that belong to no later phrase ---
 
@@ -406,6 +443,10 @@ class _Reader:
         return True
 
 
+_BODY_SIDES = frozenset({"back", "front", "backside", "rear", "behind"})
+_OF_ONE, _OF_MANY = frozenset({"is", "was", "has"}), frozenset({"are", "were", "have"})
+_OF_EITHER = frozenset("sheep fish deer glasses pants jeans shorts scissors people two three four five others".split())
+_DENIES = frozenset("without not isn't aren't doesn't don't".split())
 _ASKS_ALONE = frozenset({"who", "where", "when", "why"})
 _NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())
 

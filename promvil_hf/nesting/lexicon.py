@@ -21,7 +21,7 @@ NUMBERS = _words("""
     fifty hundred dozen
 """)
 PRONOUNS = _words("""
-    i you he she it we they him them me us himself herself itself themselves someone somebody something anyone
+    i you he she it we they him them me us himself herself itself themselves something anyone
     anybody anything everyone everybody everything nobody nothing mine yours hers theirs
 """)
 AUXILIARIES = _words("""
@@ -76,6 +76,18 @@ MEASURES = _words("""
     sheets strand strands assortment alot dozens hundreds plenty heap batch pack clump clumps school swarm one some
     all most each many several both forest thicket bouquet item items rest majority remainder
 """)
+# "half of a sandwich", "the front of a bus": a part of the thing after "of", and no count of it.
+PARTS = _words("""
+    part parts portion half halves section left right front back rear side top bottom middle center centre end edge corner
+    base inside outside underside backside
+""")
+# Where things are: nothing is wrapped or held by a place, and rain carries no umbrella.
+PLACES = _words("""
+    rain snow beach street sidewalk road field water park court grass ground floor air sand hill slope wave ocean sea
+    room shore path pavement parking yard forest
+""")
+# What things stand on: a cup "on a table standing next to a plate" stands, not the table.
+SURFACES = PLACES | _words("table desk counter countertop shelf rack tray stove tablecloth cart bench bed couch plate")
 MATERIALS = _words("""
     wood metal brick stone glass plastic leather paper concrete silver gold steel cotton denim iron marble tile
     wooden brass copper bamboo rubber wool cloth cardboard ceramic chrome granite straw wicker
@@ -112,7 +124,9 @@ NOT_ADVERBS = _words(
     "family belly jelly butterfly dragonfly lily assembly bully holly dolly doily monopoly supply reply italy"
 )
 # Verb and particle as one noun modifier: "button down shirt", "pick up truck".
-PARTICLE_COMPOUNDS = _words("button pick blow pull pop push lace zip roll stand close fold drive take")
+PARTICLE_COMPOUNDS = _words("bent button pick blow pull pop push lace zip roll stand close fold drive take")
+# Things that name a shade of a colour: "forest green", "sky blue".
+SHADES_OF = _words("forest sky baby lime sea olive navy army hunter pea ice fire cherry blood lemon chocolate coal jet snow off")
 COLOUR_SHADES = _words("light dark bright pale deep")
 
 # --- verbs: what a participle or a finite verb attaches to depends on who can do it ---------------
@@ -125,7 +139,7 @@ AGENT_VERBS = _words("""
     bat pitch paddle row climb cross enter board leave try attempt wait wash brush clean dig type text call pour
     work bend kneel squat crouch sleep lift raise lower turn move travel go come head step herd pedal groom shear
     stare gaze glance dance sing sell buy shop enjoy drag tow race chew blow grip grasp clutch operate repair fix
-    bathe drop pick adjust examine inspect photograph wield tend tackle dribble bounce toss dress dunk follow greet
+    poke peek peer bathe drop pick adjust examine inspect photograph wield tend tackle dribble bounce toss dress dunk follow greet
     guide help lead listen nuzzle nurse pack ponder rinse roll stroll stretch teach think tie trot yawn approach
     celebrate compete sip slice stir swat wander
 """)
@@ -204,6 +218,7 @@ CLEAR_VERBS = _words("""
     wear hold carry ride eat drink sit stand lie hang lean throw catch hit kick pull push jump read write use drive
     contain include surround look run fly grow speak go come take get make put bring give say swim sleep pour wait
     chase graze feed talk enter extend approach become belong lead keep need want see have smile laugh
+    reflect depict indicate
 """)
 SAYING_VERBS = _words("says say saying said reads spells spelling named called")
 
@@ -218,7 +233,7 @@ PERSONS = _words("""
     swimmer climber hiker tourist shopper judge coach conductor photographer musician singer dancer performer model
     actor king queen santa clown people male female youth teen teenager hitter runner goalie defender opponent
     opponents businessman businesswoman individual human bystander trainer skiier someone server bartender fan
-    member staff group baseman outfielder fielder shortstop fisherman cowboy snowman
+    member staff group somebody baseman outfielder fielder shortstop fisherman cowboy snowman
 """)
 ANIMALS = _words("""
     dog cat horse cow sheep elephant giraffe zebra bear bird lion tiger monkey goat deer pig duck goose chicken

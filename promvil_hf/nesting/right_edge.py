@@ -16,6 +16,7 @@ _VEHICLE = frozenset({VEHICLE})
 _REACH = 24  # phrases on the right edge that one relation may look back over
 _DONE_BY_HAND = frozenset("wear hold carry ride read use drive throw swing".split())
 _PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
+_NOT_OF_PLACES = frozenset("wrap dress wear hold carry drape clothe".split())
 _CARRYING = frozenset(
     "wearing holding carrying wears holds carries riding rides using swinging throwing catching".split()
 )
@@ -56,10 +57,14 @@ class RightEdge(list[Node]):
             if index < 0:
                 index = self.nearest(_VEHICLE, last)
             return index
+        if self._is_place(last) and any(base in _NOT_OF_PLACES for base in bases):
+            return self.nearest(ANIMATE, last)
         if self[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
             index = self.find(ANIMATE, last)
             if index >= 0:
                 return index
+            if last > 0 and self._holds_up(last):
+                return last - 1  # "a glass on a table sitting next to a plate"
             if has_object and last > 0 and self.words[self[last].relation[0]] == "with":
                 return last - 1
         return last
@@ -71,15 +76,28 @@ class RightEdge(list[Node]):
         if first == "of":
             return last
         if node is None:
+            if last > 0 and self._is_place(last) and any(tags[i] == DIR for i in gap):
+                return last - 1
             on_body = self[last].kind in (CLOTHES, HELD, BODY) and any(tags[i] == DIR for i in gap)
             return self.nearest(ANIMATE, last) if on_body else last
         last = self._shared(last)
+        if first == "by" and last > 0 and self._is_place(last) and self.tags[self[last].relation[0]] == PARTICIPLE:
+            return last - 1  # "pulled on the water by a kite"
         if first == "with" or (first == "in" and node.kind == CLOTHES):
+            if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
+                return self.nearest(ANIMATE, last)
             of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
             return self.nearest(ANIMATE, last) if of_the_living else last
         if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(self[last]):
             return last - 1
         return last
+
+    def _is_place(self, place: int) -> bool:
+        return self.words[self[place].head] in lexicon.PLACES
+
+    def _holds_up(self, place: int) -> bool:
+        node = self[place]
+        return self.words[node.head] in lexicon.SURFACES and self.words[node.relation[0]] in ("on", "at", "in")
 
     def _shared(self, last: int) -> int:
         """A modifier behind "a cat and a dog" belongs to both."""

@@ -167,6 +167,10 @@ def tag(words: list[str]) -> list[str]:
             raw[i] = NOUN
         elif raw[i] == PREP and raw[i - 1 : i] == [DET] and raw[i + 1] in (NOUN, ADJ):
             raw[i] = ADJ
+        elif word == "another" and raw[i + 1] not in (NOUN, ADJ, NUM, DIR, _S, _BASE, _ING, _ED, DET):
+            raw[i] = NOUN
+        elif word in ("thumb", "thumbs") and following == "up":
+            raw[i] = raw[i + 1] = ADV
         elif word == "no" and following == "one":
             raw[i] = raw[i + 1] = PRON
         elif (
@@ -276,11 +280,15 @@ def _tag_finite(words: list[str], i: int, form: str, before: str, after: str, as
     if form == _BASE:
         if asks_do and (clear or after in (PREP, ADJ, "", STOP)):
             return VERB
-        if word in _PAST_LIKE_BASE and after == PREP and words[i + 1] in ("into", "in", "out", "up", "over", "by"):
+        if word in _PAST_LIKE_BASE and after == PREP and (word == "cast" or words[i + 1] not in ("of", "with", "on")):
             return PARTICIPLE
+        if kind_of(previous) in ANIMATE and (after in (DET, POSS, PRON) or (after == PREP and words[i + 1] == "by")):
+            return VERB  # "woman bite a sandwich", "the elephant ride by three persons"
+        if clear and after in (DET, POSS):
+            return VERB
         acts = clear or after in (DET, POSS) or kind_of(previous) in ANIMATE
         return VERB if is_plural and acts and (after in _OPENS_OBJECT or (clear and after in _NOUNISH)) else NOUN
-    if is_plural or after == AUX:
+    if (is_plural and not (clear and after in (DET, POSS, REL))) or after == AUX:
         return NOUN
     if clear:
         return VERB if after != "" else NOUN

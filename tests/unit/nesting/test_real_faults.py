@@ -1,0 +1,91 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Faults that real expressions showed, each as a class: parts, absent things, verbs, agreement, places; and what places are."""
+
+import pytest
+
+from promvil_hf.nesting import Place, decompose, places
+
+
+def bracketed(expression):
+    """The expression with brackets around every phrase but the whole, and its head."""
+    nesting = decompose(expression)
+    text = []
+    for i, letter in enumerate(expression + " "):
+        text += ["]" for own in nesting.phrases[:-1] if own.chars[1] == i]
+        text += ["[" for own in nesting.phrases[:-1] if own.chars[0] == i]
+        text.append(letter)
+    return "".join(text).strip(), nesting.top.head
+
+
+@pytest.mark.parametrize(
+    ("expected", "head"),
+    [
+        # a part is a phrase over its whole; what only counts or chooses is none
+        ("the front of [a red bus]", "front"),
+        ("half of [a sandwich hidden behind [a napkin]]", "half"),
+        ("lower right of [couch] and [black arm of [chair]]", "right"),
+        ("[a man] 's back", "back"),
+        ("the middle of the three birds", "birds"),
+        ("a slice of pizza on [a plate]", "pizza"),
+        ("a man in front of [a bus]", "man"),
+        # absent things have no box
+        ("plate with no food on it", "plate"),
+        ("man without a hat on [a bench]", "man"),
+        ("the person who is not wearing a bag", "person"),
+        ("the person who is not facing [the camera]", "person"),
+        # verbs are no heads
+        ("baseball players wears [a red cap]", "players"),
+        ("a giraffe whose [head pokes out of [the fence]]", "giraffe"),
+        ("woman bite [a sandwich]", "woman"),
+        ("the elephant ride by [three persons]", "elephant"),
+        ("rearview mirror reflect [a school bus]", "mirror"),
+        # places neither wear nor hold
+        ("a girl at [the beach] wrapped in [a red towel]", "girl"),
+        ("a woman walking in [the rain] with [an umbrella]", "woman"),
+        ("the truck covered in [the snow] furthest to the right", "truck"),
+        ("clear glass on [table] sitting next to [orange juice]", "glass"),
+        # what agrees in number
+        ("a pizza with [leaves on top] that is below [another pizza]", "pizza"),
+        ("a couch with [pillows that are red]", "couch"),
+        # one name
+        ("a brown couch that has [a forest green pillow on it]", "couch"),
+        ("the lady is cutting [birthday / wedding cake]", "lady"),
+        ("a boy playing [a nintendo wii game]", "boy"),
+        ("the middle most animal center", "animal"),
+        # persons without a noun, and what stands for one
+        ("an ugly couch with [someone sitting on it]", "couch"),
+        ("a dog next to [another that has [a black ear]]", "dog"),
+        ("the umbrella that [the woman in gray] is holding", "umbrella"),
+        ("a woman kneeling beside [a baby in [a stroller]] while smiling", "woman"),
+    ],
+)
+def test_phrases_as_a_reader_takes_them(expected, head):
+    assert bracketed(expected.replace("[", "").replace("]", "")) == (expected, head)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("the leftmost man", ("order", "leftmost", "left", 1)),
+        ("the second man from the left", ("order", "second from the left", "left", 2)),
+        ("the last person in line", ("order", "last", "", -1)),
+        ("truck covered in snow furthest to the right", ("order", "furthest to the right", "right", 1)),
+        ("a dog on the right", ("side", "on the right", "right", 0)),
+        ("left guy", ("side", "left", "left", 0)),
+        ("the zebra closest to the camera", ("nearest", "closest to", "", 1)),
+        ("the other elephant", ("other", "other", "", 0)),
+    ],
+)
+def test_positions_and_orders_are_marked_as_what_they_are(expression, expected):
+    [found] = places(decompose(expression))
+    assert (found.kind, found.text, found.side, found.rank) == expected
+    start, end = found.chars
+    assert expression[start:end] == found.text or found.text.startswith(expression[start:end])
+
+
+def test_a_place_belongs_to_the_smallest_phrase_around_it_and_a_relation_is_none():
+    nesting = decompose("a woman behind the man on the left")
+    assert places(nesting) == (Place("side", 0, "on the left", (23, 34), "left"),)
+    assert nesting.phrases[0].text == "the man on the left"
+    for relation in ("man to the left of the car", "the front of a red bus", "his left hand"):
+        assert places(decompose(relation)) == ()
