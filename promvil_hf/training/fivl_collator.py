@@ -14,7 +14,6 @@ picture is never cut.
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,20 +26,10 @@ from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.markup import escape
 from promvil_hf.nesting import decompose
+from promvil_hf.training.chat_format import ChatFormat, Conversation
 from promvil_hf.training.losses import UNLABELLED
 from promvil_hf.training.row_pictures import opened, picture_of
 from promvil_hf.training.vision_labels import LabelRules, PatchLabeller, nouns
-
-
-_SLOT = re.compile("\ue000(\\d+)\ue001")  # private characters: no template writes them
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A text with its picture's mark in place, and the characters of it that are trained."""
-
-    text: str
-    spans: tuple[tuple[int, int], ...]
 
 
 @dataclass
@@ -74,10 +63,7 @@ class FiVLCollator:
             raise ValueError(f"You passed padding_side={self.padding_side!r}: it is left or right.")
         _refuse_no_places(self.backend.family)
         self._labeller = PatchLabeller(self.backend.processor.tokenizer, self.rules, self.nouns)
-        self._frames: dict[tuple[int, bool], list[str]] = {}
-        tokenizer = self.backend.processor.tokenizer
-        marks = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
-        self._marks = re.compile("|".join(map(re.escape, marks)))
+        self.chat = ChatFormat(self.backend, self.system)
 
     def __call__(self, rows: Sequence[Mapping]) -> dict[str, torch.Tensor]:
         if not rows:
@@ -85,7 +71,7 @@ class FiVLCollator:
         rows = [row.to_dict() if hasattr(row, "to_dict") else row for row in rows]
         pictures = [self.picture(row) for row in rows]
         talks = [self.conversation(turns_of(row), picture is not None) for row, picture in zip(rows, pictures)]
-        batch, offsets, shifts = self._encoded(talks, pictures)
+        batch, offsets, shifts = self.chat.encoded(talks, pictures)
         image = self.backend.image_positions(batch)
         trained = [row.get("cut") is None or row["cut"].trains(row_level(row)) for row in rows]
         labels = self._labels(batch["input_ids"], offsets, shifts, talks)
@@ -97,123 +83,18 @@ class FiVLCollator:
         batch = self._cut(batch, image, rows)
         return self._padded_left(batch) if self.padding_side == "left" else batch
 
-    # Text
-
     def conversation(self, turns: Sequence[Turn], with_picture: bool = True) -> Conversation:
-        """The model's own chat format filled with these turns. Whatever looks like a tag in them is escaped.
-
-        Trained are the answers and the mark that ends each: the format's own, or, where it has none, the tokenizer's end
-        token, written behind the answer as LLaVA's training code does.
-        """
-        if not turns:
-            raise ValueError("You passed a conversation without turns: there is nothing to train.")
-        frame = self._frame(len(turns), with_picture)
-        text, spans = frame[0], []
-        for turn, between, after in zip(turns, frame[1::2], frame[2::2], strict=True):
-            text += escape(turn.question.strip()) + between
-            start = len(text)
-            text += escape(turn.answer.strip())
-            ending = self._marks.match(after)
-            if ending:
-                spans.append((start, len(text) + ending.end()))
-            else:
-                text += self.backend.processor.tokenizer.eos_token
-                spans.append((start, len(text)))
-            text += after
-        return Conversation(text, tuple(spans))
-
-    def _frame(self, turns: int, with_picture: bool) -> list[str]:
-        """What stands around the questions and answers: one piece more than there are of both."""
-        if (turns, with_picture) in self._frames:
-            return self._frames[turns, with_picture]
-        slots = [(f"\ue000{2 * k}\ue001", f"\ue000{2 * k + 1}\ue001") for k in range(turns)]
-        family, processor = self.backend.family, self.backend.processor
-        if getattr(processor, "chat_template", None) is None:
-            lead = f"{self.system} " if self.system else ""
-            gap = "\n" if family.encode else " "  # PaliGemma's question ends with a line
-            text = lead + "".join(
-                family.prompt.format(picture=family.mark if with_picture and not k else "", prompt=question) + gap + answer
-                for k, (question, answer) in enumerate(slots)
-            )
-        else:
-            messages = [] if not self.system else [{"role": "system", "content": [{"type": "text", "text": self.system}]}]
-            for k, (question, answer) in enumerate(slots):
-                picture = [{"type": "image"}] if with_picture and not k else []
-                messages.append({"role": "user", "content": [*picture, {"type": "text", "text": question}]})
-                messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-            text = processor.apply_chat_template(messages, tokenize=False)
-        pieces = _SLOT.split(text)
-        if pieces[1::2] != [str(number) for number in range(2 * turns)]:
-            raise ValueError(
-                f"The chat template of this {type(processor).__name__} does not write each question and answer once and in "
-                "order, so it is not known which tokens are answers. Give the processor a template for training, "
-                "`processor.chat_template = …`."
-            )
-        self._frames[turns, with_picture] = pieces[::2]
-        return pieces[::2]
+        """The model's own chat format filled with these turns. Whatever looks like a tag in them is escaped."""
+        told = [(escape(turn.question.strip()), escape(turn.answer.strip())) for turn in turns]
+        return self.chat.filled(told, with_picture)
 
     # Tokens
-
-    def _encoded(self, talks: Sequence[Conversation], pictures: Sequence) -> tuple[dict, list, list]:
-        """The batch, padded on the right; the characters of each token; and where the text grew, by how much."""
-        processor, family = self.backend.processor, self.backend.family
-        images = [[] if picture is None else [picture] for picture in pictures]
-        if family.encode:
-            return self._encoded_prefix(talks, images)
-        bos = processor.tokenizer.bos_token  # some templates write it, and the tokenizer would add a second one
-        batch = dict(
-            processor(
-                images=images if any(images) else None,
-                text=[talk.text for talk in talks],
-                images_kwargs=dict(self.backend.image_options),
-                text_kwargs={
-                    "padding": True,
-                    "padding_side": "right",
-                    "add_special_tokens": not (bos and talks[0].text.startswith(bos)),
-                    "return_offsets_mapping": True,
-                },
-                return_text_replacement_offsets=True,
-                return_tensors="pt",
-            )
-        )
-        offsets = batch.pop("offset_mapping").tolist()
-        grown = batch.pop("text_replacement_offsets")
-        shifts = [[(own["span"][1], own["new_span"][1] - own["span"][1]) for own in row] for row in grown]
-        return batch, offsets, shifts
-
-    def _encoded_prefix(self, talks: Sequence[Conversation], images: Sequence[list]) -> tuple[dict, list, list]:
-        """PaliGemma: picture and first question see each other both ways (token type 0), the rest is a suffix (type 1)."""
-        processor, tokenizer = self.backend.processor, self.backend.processor.tokenizer
-        places = processor.image_token * processor.image_seq_length
-        texts = [
-            f"{places if own else ''}{tokenizer.bos_token}{talk.text}"
-            for talk, own in zip(talks, images, strict=True)
-        ]
-        encoded = tokenizer(
-            texts,
-            add_special_tokens=False,
-            padding=True,
-            padding_side="right",
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        offsets = encoded.pop("offset_mapping")
-        shifts = [[(0, len(text) - len(talk.text))] for text, talk in zip(texts, talks, strict=True)]
-        suffix = torch.tensor([talk.spans[0][0] + own[0][1] for talk, own in zip(talks, shifts, strict=True)])
-        batch = {**encoded, "token_type_ids": (offsets[..., 0] >= suffix[:, None]).long()}
-        if any(images):
-            pictures = [picture for row in images for picture in row]
-            batch |= processor.image_processor(pictures, return_tensors="pt", **self.backend.image_options)
-        return batch, offsets.tolist(), shifts
 
     def _labels(self, input_ids, offsets, shifts, talks) -> torch.Tensor:
         labels = torch.full_like(input_ids, UNLABELLED)
         for row, (talk, places, grown) in enumerate(zip(talks, offsets, shifts, strict=True)):
-            for span in talk.spans:
-                start, end = (edge + sum(by for after, by in grown if after <= edge) for edge in span)
-                for place, (left, right) in enumerate(places):
-                    if left < end and right > max(left, start):
-                        labels[row, place] = input_ids[row, place]
+            trained = torch.tensor(self.chat.trained(talk, places, grown))
+            labels[row, trained] = input_ids[row, trained]
         return labels
 
     def _cut(self, batch: dict, image: torch.Tensor, rows: Sequence[Mapping]) -> dict:

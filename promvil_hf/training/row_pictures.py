@@ -2,7 +2,7 @@
 """The picture of a training row: which one it is, and opened."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +32,30 @@ def opened(image: Any, image_root: str | os.PathLike = "") -> Image.Image:
             f"Cannot open the image {what}: {error}. Check the folder of images that relative paths start from (now "
             f"{str(image_root) or '.'!r})."
         ) from error
+
+
+def needed_picture(row: Mapping, image_root: str | os.PathLike = "") -> Any:
+    """As `picture_of`, for rows that are about nothing else."""
+    image = picture_of(row, image_root)
+    if image is None:
+        named = row.get("image_id") or row.get("chain_id") or (row.get("text") or ["?"])[0]
+        raise ValueError(
+            f"The row {str(named)[:80]!r} has no image: each row needs `image` (a picture, a path or bytes) or "
+            "`image_path`, relative to the folder of images."
+        )
+    return image
+
+
+def by_picture(
+    rows: Sequence[Mapping], texts_of: Callable[[Mapping], list], image_root: str | os.PathLike = ""
+) -> list[tuple[Any, list]]:
+    """(picture, all texts about it), in order, of the pictures that have any. If none has, the first picture stays: the
+    model must still run, or other ranks would wait."""
+    pictures, texts = {}, {}
+    for row in rows:
+        image = needed_picture(row, image_root)
+        key = id(image) if isinstance(image, Image.Image) else image  # equal as far as can be told without decoding
+        if found := texts_of(row):
+            pictures[key] = image
+            texts.setdefault(key, []).extend(found)
+    return [(pictures[key], found) for key, found in texts.items()] or [(needed_picture(rows[0], image_root), [])]
