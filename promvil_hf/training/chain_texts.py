@@ -7,12 +7,14 @@ for token ids. Needs neither torch nor transformers.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from promvil_hf.compovl.chains import chain_of
-from promvil_hf.dialects import Kosmos2
-from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, PhraseChain, from_row
+from promvil_hf.dialects import GroundingDialect, Kosmos2
+from promvil_hf.frames import ImageSize
+from promvil_hf.markup import escape
+from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, from_row
 from promvil_hf.training.curriculum import NO_LEVEL
 
 
@@ -60,22 +62,12 @@ class Texts:
 
     def of_chain(self, chain: PhraseChain, wording=PROMVIL) -> Iterator[TrainingText]:
         """Steps without boxes are evidence at most: there is nothing to answer."""
-        if not any(step.target.boxes for step in chain.steps):
-            raise ValueError(
-                f"The chain about {chain.steps[-1].target.text!r} (image {chain.image_id}) has no boxes, so there is "
-                "nothing to learn from it: leave it out, or give its phrases their boxes."
-            )
+        _refuse_no_boxes(chain)
         dialect = replace(self.dialect, wording=wording, force_object=True)
-        leaned_on = {anchor for step in chain.steps for anchor in step.anchors}
-        first = True
-        for index, (step, level) in enumerate(zip(chain.steps, chain.levels, strict=True)):
-            evidence = chain.evidence(index) if self.evidence else ()
-            told = [evidence] if evidence else []
-            for known in [*told, ()] if not evidence or index in leaned_on else told:
-                if step.target.boxes:
-                    text = self._text(dialect, step.target, known, level)
-                    yield text if wording.tag_every_text or first else _untagged(text)
-                first = False
+        for number, (step, known, level) in enumerate(steps_to_train(chain, self.evidence)):
+            if step.target.boxes:
+                text = self._text(dialect, step.target, known, level)
+                yield text if wording.tag_every_text or not number else _untagged(text)
 
     def _text(self, dialect, target, evidence, level) -> TrainingText:
         prompt = dialect.prompt(target.text, evidence, level=level)
@@ -86,6 +78,63 @@ class Texts:
             start -= len(asked_for) - len("<grounding>")
         end = len(prompt) + len(answer) - (0 if self.close else len("</object>" + dialect.wording.ending))
         return TrainingText(prompt + answer, ((start, end),), level)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatText:
+    """Questions and answers about an image, for models with a chat format. `step` is what a chain's answer grounds."""
+
+    turns: tuple[tuple[str, str], ...]
+    level: int = NO_LEVEL
+    step: PhraseStep | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTexts:
+    """How rows become conversations, in the dialect of a model. Only answers are trained, so evidence never is.
+
+    Args:
+        dialect: The model's.
+        evidence: Put the phrases below a step before it. False trains each phrase alone (the paper's ablation).
+    """
+
+    dialect: GroundingDialect
+    evidence: bool = True
+
+    def of_row(self, row: Mapping, image_size: ImageSize) -> list[ChatText]:
+        """The texts of a CompoVL row, of a PromViL row, or of {"chain": PhraseChain}."""
+        chain = chain_in(row)
+        if chain is None:
+            return [ChatText(tuple(_turns(text, row))) for text in row["text"]]
+        _refuse_no_boxes(chain)
+        return [
+            ChatText(
+                (
+                    (
+                        self.dialect.prompt(step.target.text, known, level=level, image_size=image_size),
+                        self.dialect.target(step.target, image_size=image_size),
+                    ),
+                ),
+                level,
+                step,
+            )
+            for step, known, level in steps_to_train(chain, self.evidence)
+            if step.target.boxes
+        ]
+
+
+def steps_to_train(
+    chain: PhraseChain, evidence: bool = True
+) -> Iterator[tuple[PhraseStep, Sequence[GroundedPhrase], int]]:
+    """(step, what it is told, level): each step with its evidence, and alone where nothing describes it or a higher step
+    leans on it."""
+    leaned_on = {anchor for step in chain.steps for anchor in step.anchors}
+    for index, (step, level) in enumerate(zip(chain.steps, chain.levels, strict=True)):
+        known = chain.evidence(index) if evidence else ()
+        if known:
+            yield step, known, level
+        if not known or index in leaned_on:
+            yield step, (), level
 
 
 def chain_in(row: Mapping) -> PhraseChain | None:
@@ -110,6 +159,23 @@ def row_levels(row: Mapping) -> tuple[int, ...]:
     if chain is None:
         return (NO_LEVEL,)
     return tuple(sorted({level for step, level in zip(chain.steps, chain.levels, strict=True) if step.target.boxes}))
+
+
+def _refuse_no_boxes(chain: PhraseChain) -> None:
+    if not any(step.target.boxes for step in chain.steps):
+        raise ValueError(
+            f"The chain about {chain.steps[-1].target.text!r} (image {chain.image_id}) has no boxes, so there is "
+            "nothing to learn from it: leave it out, or give its phrases their boxes."
+        )
+
+
+def _turns(text: str, row: Mapping) -> Iterator[tuple[str, str]]:
+    """Question and answer of each turn of a published text: the words "Question:" and "Answer:" are the chat's own."""
+    end = 0
+    for start, stop in _question(text, row).spans:
+        question = text[end:start].strip().removeprefix("Question:").removesuffix("Answer:")
+        yield escape(question.removesuffix("Short ").strip()), escape(text[start:stop].strip())
+        end = stop
 
 
 def _question(text: str, row: Mapping) -> TrainingText:

@@ -9,16 +9,14 @@ answers with their losses, so no logits of a batch exist. Rows are those of `pro
 the loss: `lm_loss`, `vm_loss`, `vm_accuracy`, `vm_patches` (labelled patches a row), in evaluation also `patch_iou`.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from promvil_hf.backends.base import unwrapped
 from promvil_hf.training.fivl_collator import FiVLCollator, backend_of, row_levels
-from promvil_hf.training.losses import UNLABELLED, LossSums, gather, likely_tokens, shares, token_losses
+from promvil_hf.training.head_losses import losses_at
+from promvil_hf.training.losses import UNLABELLED, LossSums, gather, likely_tokens, shares
 from promvil_hf.training.shown_batches import shown_conversations
 from promvil_hf.training.window_trainer import WindowTrainer
 
@@ -30,49 +28,18 @@ def score(model, batch: Mapping[str, torch.Tensor], likely: bool = False) -> tup
     """
     inputs = dict(batch)
     labels, vision_labels = inputs.pop("labels"), inputs.pop("vision_labels")
-    base = unwrapped(model)
-    softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
-    image = inputs["input_ids"] == base.config.image_token_id
+    image = inputs["input_ids"] == unwrapped(model).config.image_token_id
     found: list = []
 
-    def answer(hidden: torch.Tensor, head: nn.Module, forward) -> torch.Tensor:
-        device = hidden.device
-        gathered = gather(hidden, labels.to(device), vision_labels.to(device))
-        if type(head) is nn.Linear:
-            losses, hits = token_losses(gathered.rows, head.weight, gathered.targets, bias=head.bias, softcap=softcap)
-        else:  # an adapter or a quantised layer: it knows its own product
-            logits = forward(gathered.rows).float()
-            logits = logits if softcap is None else softcap * torch.tanh(logits / softcap)
-            losses = F.cross_entropy(logits, gathered.targets, reduction="none")
-            hits = logits.argmax(-1) == gathered.targets
-        found.append(gathered.sums(losses, hits))
-        found.append(likely_tokens(hidden[image.to(device)], forward) if likely else None)
-        return losses.sum()  # stands for the logits: DDP looks in the outputs for what the gradient will reach
+    def pick(hidden: torch.Tensor, head) -> tuple[torch.Tensor, torch.Tensor]:
+        gathered = gather(hidden, labels.to(hidden.device), vision_labels.to(hidden.device))
+        found.append(gathered)
+        found.append(likely_tokens(hidden[image.to(hidden.device)], head) if likely else None)
+        return gathered.rows, gathered.targets
 
-    with _head_answers(base, answer):
-        model(**inputs, use_cache=False)
-    if not found:
-        raise ValueError(
-            f"The forward of {type(base).__name__} never called its output embeddings, so there is nothing to train. "
-            "Compiled models do that: leave torch_compile out."
-        )
-    sums, tokens = found
-    return sums, tokens
-
-
-@contextmanager
-def _head_answers(model, answer) -> Iterator[None]:
-    """For one forward the LM head answers with `answer(hidden, head, forward)` in place of logits."""
-    head = model.get_output_embeddings()
-    forward, own = head.forward, head.__dict__.get("forward")
-    head.forward = lambda hidden: answer(hidden, head, forward)
-    try:
-        yield
-    finally:
-        if own is None:
-            del head.forward
-        else:
-            head.forward = own
+    losses, hits = losses_at(model, inputs, pick)
+    gathered, tokens = found
+    return gathered.sums(losses, hits), tokens
 
 
 def patch_ious(predicted: torch.Tensor, labels: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
