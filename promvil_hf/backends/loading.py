@@ -78,7 +78,8 @@ def load(
 
 
 def read_config(base: str | os.PathLike, revision: str | None = None) -> transformers.PretrainedConfig:
-    """The configuration of a checkpoint. Code that a checkpoint brings along is never run."""
+    """The configuration of a checkpoint, named as in `load`. Code that a checkpoint brings along is never run."""
+    base = located(base)
     with _readable(base):
         fields, _ = transformers.PretrainedConfig.get_config_dict(base, revision=revision)
         _check_sizes(fields, base)

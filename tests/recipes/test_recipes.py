@@ -12,6 +12,7 @@ import pytest
 import yaml
 from accelerate.commands.config import load_config_from_file
 
+from promvil_hf.backends.loading import load
 from promvil_hf.cli import main as promvil
 from promvil_hf.commands import recipe, train_fivl, train_kosmos2
 from promvil_hf.training import run_training
@@ -196,6 +197,15 @@ def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(t
     with pytest.raises(SystemExit):
         run_as_script(train_kosmos2.train, ["--config", str(SMOKE), "--rows", "toy:1", "--model", str(tmp_path)])
     assert f"You passed the model {tmp_path}, which is of the type 'llava'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command, name", [(train_kosmos2, "kosmos2"), (train_fivl, "llava")])
+def test_each_recipe_trains_the_toy_base_that_is_named_like_a_checkpoint(tmp_path, command, name):
+    base, recipe = f"toy:{name}", str(ROOT / "recipes" / name / "smoke.yaml")
+    short = ["--rows", "toy:1", "--eval_strategy", "no", "--max_steps", "1", "--disable_tqdm", "true"]
+    own = command.train(["--config", recipe, "--model", base, *short, "--output_dir", str(tmp_path)])
+    assert own.state.global_step == 1 and f"base_model: {base}" in (tmp_path / "README.md").read_text()
+    assert load(base, tmp_path).dialect == load(base).dialect  # what was trained is an adapter of it
 
 
 @pytest.mark.parametrize("command", [train_kosmos2, train_fivl])
