@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The processors of Qwen2.5-VL and Qwen3-VL without their video half, so that they need no torchvision.
+"""The processors of Qwen-VL models without their video half, so that they need no torchvision.
 
-In transformers 5.23 both processors insist on a video processor, which needs torchvision, although pictures and text
+In transformers 5.23 these processors insist on a video processor, which needs torchvision, although pictures and text
 never touch it. A processor learns its parts from the signature of its `__init__`; these subclasses leave the video
 part out of it and change nothing else, so they also load the published checkpoints, whose image processor and
 tokenizer they read. What they save carries the name of the upstream class, because `AutoProcessor` answers an unknown
@@ -10,7 +10,7 @@ name with a bare tokenizer and no word: so it fails and names the video processo
 is so.
 """
 
-from transformers import Qwen2_5_VLProcessor, Qwen3VLProcessor
+from transformers import Qwen2_5_VLProcessor, Qwen2VLProcessor, Qwen3VLProcessor
 
 
 class _WithoutVideos:
@@ -34,6 +34,10 @@ class _WithoutVideos:
 
     def to_dict(self):
         return super().to_dict() | {"processor_class": self.upstream()}
+
+
+class Qwen2VLImageTextProcessor(_WithoutVideos, Qwen2VLProcessor):
+    """`Qwen2VLProcessor` for pictures and text only."""
 
 
 class Qwen2_5_VLImageTextProcessor(_WithoutVideos, Qwen2_5_VLProcessor):

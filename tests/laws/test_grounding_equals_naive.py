@@ -9,6 +9,7 @@ import transformers
 from PIL import Image
 
 from promvil_hf.backends.base import Decoding, Request
+from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.backends.stops import complete_object
@@ -177,7 +178,6 @@ QUESTIONS = [
     "Who?",
     "How many cups are there here now?",
 ]
-FAMILIES = ["llava", "llava_next", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl", "paligemma", "gemma3"]
 
 
 def same_answers(ours, theirs):
@@ -189,7 +189,7 @@ def same_answers(ours, theirs):
     assert torch.allclose(*log_probs, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
 def test_kept_prefixes_of_every_family_give_the_answers_of_generate(family, pictures):
     tiny = getattr(models, f"tiny_{family}")()
     backend = PatchTokenBackend(tiny.model, tiny.processor)

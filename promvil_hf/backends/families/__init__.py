@@ -18,6 +18,7 @@ __all__ = [
     "FAMILIES",
     "KOSMOS2",
     "LANGUAGE_LAYERS",
+    "LANGUAGE_MODEL",
     "PATCH_FAMILIES",
     "PROJECTORS",
     "Family",
@@ -35,10 +36,12 @@ FAMILIES: dict[str, Family] = {
 }
 PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
 PROJECTORS = tuple(sorted({family.projector for family in FAMILIES.values()}))
-# The linear layers of the language model alone, by their names in every family; vision towers have neither of the first two.
+# What the names of a language model's modules begin with in every family; vision towers have neither of the two.
+LANGUAGE_MODEL = r"(.*\.)?(language_model|text_model)\."
+# Its linear layers alone.
 LANGUAGE_LAYERS = (
-    r"(.*\.)?(language_model|text_model)\.(.*\.)?layers\.\d+\.(.*\.)?"
-    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2)"
+    LANGUAGE_MODEL + r"(.*\.)?layers\.\d+\.(.*\.)?"
+    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
 )
 
 

@@ -37,6 +37,8 @@ _QWEN3 = Family(
     projector="merger",
 )
 FAMILIES = {
+    "qwen2_vl": replace(_QWEN3, processor=f"{_OURS}:Qwen2VLImageTextProcessor"),
     "qwen2_5_vl": replace(_QWEN3, dialect=_stretched_pixels, processor=f"{_OURS}:Qwen2_5_VLImageTextProcessor"),
     "qwen3_vl": _QWEN3,
+    "qwen3_vl_moe": _QWEN3,
 }

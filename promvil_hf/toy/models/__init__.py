@@ -9,21 +9,24 @@ evaluation mode. transformers is used through its lazy names, so a family costs 
 it is asked for.
 """
 
-from promvil_hf.backends.image_text_processors import Qwen2_5_VLImageTextProcessor, Qwen3VLImageTextProcessor
 from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_paligemma
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
 from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
 from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
 from promvil_hf.toy.models.parts import TinyModel
-from promvil_hf.toy.models.qwen import tiny_qwen2_5_vl, tiny_qwen3_vl
+from promvil_hf.toy.models.qwen import (
+    tiny_qwen2_5_vl,
+    tiny_qwen2_vl,
+    tiny_qwen3_5,
+    tiny_qwen3_vl,
+    tiny_qwen3_vl_moe,
+)
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 
 
 __all__ = [
     "DEFAULT_SENTENCES",
-    "Qwen2_5_VLImageTextProcessor",
-    "Qwen3VLImageTextProcessor",
     "TinyModel",
     "tiny_gemma3",
     "tiny_grounding_dino",
@@ -33,7 +36,10 @@ __all__ = [
     "tiny_llava_next",
     "tiny_paligemma",
     "tiny_qwen2_5_vl",
+    "tiny_qwen2_vl",
+    "tiny_qwen3_5",
     "tiny_qwen3_vl",
+    "tiny_qwen3_vl_moe",
     "tiny_sam",
     "tiny_smolvlm",
 ]

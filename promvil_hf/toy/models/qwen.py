@@ -1,11 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny Qwen2.5-VL and a tiny Qwen3-VL, without their video half."""
+"""Tiny models of the Qwen-VL family from Qwen2-VL to Qwen3.5, without their video half."""
 
 from typing import Any
 
 import transformers
 
-from promvil_hf.backends.image_text_processors import Qwen2_5_VLImageTextProcessor, Qwen3VLImageTextProcessor
+from promvil_hf.backends.image_text_processors import (
+    Qwen2_5_VLImageTextProcessor,
+    Qwen2VLImageTextProcessor,
+    Qwen3VLImageTextProcessor,
+)
 from promvil_hf.toy.models.chat_templates import QWEN_CHAT
 from promvil_hf.toy.models.parts import HALF_MEAN, TinyModel, TinySizes
 
@@ -16,6 +20,15 @@ _TOKENS = {
     "image_token": "<|image_pad|>",
     "video_token": "<|video_pad|>",
 }
+
+
+def tiny_qwen2_vl(*, patch_size: int = 7, **sizes: Any) -> TinyModel:
+    """Qwen2-VL: as Qwen2.5-VL, whose vision tower sees the whole picture in every layer. Arguments as there."""
+    sizes, pixels = _sizes(patch_size, **sizes)
+    vision = {"embed_dim": sizes.vision_width, "hidden_size": sizes.width, "mlp_ratio": 2}
+    rope = {"rope_theta": 1_000_000.0}
+    image_processor = transformers.Qwen2VLImageProcessorPil(**pixels)
+    return _qwen("qwen2_vl", "Qwen2VL", sizes, Qwen2VLImageTextProcessor, image_processor, vision, rope)
 
 
 def tiny_qwen2_5_vl(*, patch_size: int = 7, **sizes: Any) -> TinyModel:
@@ -41,16 +54,39 @@ def tiny_qwen3_vl(*, patch_size: int = 8, **sizes: Any) -> TinyModel:
 
     The processor is `Qwen3VLImageTextProcessor`, ours, which leaves the video part out where torchvision is missing.
     """
+    return _qwen3("qwen3_vl", "Qwen3VL", patch_size, sizes)
+
+
+def tiny_qwen3_vl_moe(*, patch_size: int = 8, experts: int = 4, **sizes: Any) -> TinyModel:
+    """Qwen3-VL with `experts` in each layer, of which two work for a token. The other arguments as in `tiny_qwen3_vl`."""
+    moe = {"num_experts": experts, "num_experts_per_tok": 2, "moe_intermediate_size": 2 * sizes.get("width", 32)}
+    return _qwen3("qwen3_vl_moe", "Qwen3VLMoe", patch_size, sizes, **moe, tie_word_embeddings=False)
+
+
+def tiny_qwen3_5(*, patch_size: int = 8, **sizes: Any) -> TinyModel:
+    """Qwen3.5: Qwen3-VL's pictures, without deepstack, before a hybrid language model.
+
+    Only every fourth layer has attention heads; the others keep a state (linear attention). So `layers` is 4 unless
+    given, and the arguments are those of `tiny_qwen3_vl`.
+    """
+    width, heads = sizes.get("width", 32), sizes.get("heads", 4)
+    linear = {"linear_num_key_heads": heads // 2, "linear_num_value_heads": heads}
+    linear |= {"linear_key_head_dim": width // heads, "linear_value_head_dim": width // heads}
+    made = _qwen3("qwen3_5", "Qwen3_5", patch_size, {"layers": 4, **sizes}, deepstack=False, **linear)
+    for name, weight in made.model.named_parameters():
+        if name.endswith("A_log"):  # upstream draws decays that forget a token at once: the picture would not be seen
+            weight.data.fill_(-2.3)
+    return made
+
+
+def _qwen3(family: str, name: str, patch_size: int, sizes: dict, *, deepstack: bool = True, **text: Any) -> TinyModel:
     sizes, pixels = _sizes(patch_size, **sizes)
-    vision = {
-        "intermediate_size": 2 * sizes.vision_width,
-        "num_position_embeddings": 64,
-        "deepstack_visual_indexes": [0],
-    }
+    vision = {"intermediate_size": 2 * sizes.vision_width, "num_position_embeddings": 64}
+    vision |= {"deepstack_visual_indexes": [0]} if deepstack else {}
     rope = {"rope_theta": 5_000_000.0, "mrope_interleaved": True}
     image_processor = transformers.Qwen2VLImageProcessorPil(**pixels, **HALF_MEAN)
-    text = {"head_dim": sizes.width // sizes.heads}
-    return _qwen("qwen3_vl", "Qwen3VL", sizes, Qwen3VLImageTextProcessor, image_processor, vision, rope, **text)
+    text = {"head_dim": sizes.width // sizes.heads, **text}
+    return _qwen(family, name, sizes, Qwen3VLImageTextProcessor, image_processor, vision, rope, **text)
 
 
 def _sizes(

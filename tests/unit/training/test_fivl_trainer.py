@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from promvil_hf import masks
+from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import tower_of
 from promvil_hf.commands import train_fivl
@@ -26,9 +27,7 @@ from promvil_hf.training.shown_batches import write_batches
 from promvil_hf.training.vision_labels import LabelRules
 
 
-FAMILIES = ("llava", "llava_next", "paligemma", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl", "gemma3")
-ENDS = {"paligemma": "<eos>", "idefics3": "<end_of_utterance>", "smolvlm": "<end_of_utterance>", "gemma3": "<end_of_turn>",
-        "qwen2_5_vl": "<|im_end|>", "qwen3_vl": "<|im_end|>"}  # fmt: skip
+FAMILIES = sorted(PATCH_FAMILIES)
 TWO_TURNS = [{"question": "What is it?", "answer": "A red circle."}, {"question": "How large?", "answer": "It is small."}]
 
 
@@ -67,7 +66,7 @@ def pixels_mask(row, **where):
 def test_answers_and_the_mark_that_ends_each_are_trained_and_nothing_else(family, drawn):
     own = collator(tiny(family))
     tokenizer = own.backend.processor.tokenizer
-    end = ENDS.get(family, "</s>")
+    end = {"gemma3": "<end_of_turn>"}.get(family, tokenizer.eos_token)
     rows = [{**drawn[0], "turns": TWO_TURNS, "key_expressions": []}, {"row_id": "text", "turns": TWO_TURNS[1:]}]
     batch = own(rows)
     for number, answers in enumerate((["A red circle.", "It is small."], ["It is small."])):

@@ -5,22 +5,12 @@ import functools
 
 import pytest
 
+from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.toy import models
 
 
-FAMILIES = {
-    "kosmos2": "<grounding> ",
-    "llava": "USER: <image>\n",
-    "llava_next": "USER: <image>\n",
-    "paligemma": "<image>",
-    "idefics3": "User:<image> ",
-    "smolvlm": "User:<image> ",
-    "qwen2_5_vl": "<|vision_start|><|image_pad|><|vision_end|>",
-    "qwen3_vl": "<|vision_start|><|image_pad|><|vision_end|>",
-    "gemma3": "<start_of_image>",
-}
+FAMILIES = {"kosmos2": "<grounding> "} | {name: family.mark for name, family in PATCH_FAMILIES.items()}  # before a prompt
 CHATTY = [family for family in FAMILIES if family not in ("kosmos2", "paligemma")]
-NESTED_IMAGES = ("idefics3", "smolvlm", "gemma3")
 TEXTS = ("the red circle", "the large blue square above the green star")
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
@@ -39,7 +29,7 @@ def encode(tiny_model: models.TinyModel, images, texts, side: str = "left", proc
     processor = processor or tiny_model.processor
     processor.tokenizer.padding_side = side
     prompts = [FAMILIES[tiny_model.family] + text for text in texts]
-    pictures = [[image] for image in images] if tiny_model.family in NESTED_IMAGES else list(images)
+    pictures = list(images) if tiny_model.family == "kosmos2" else [[image] for image in images]
     if tiny_model.family == "paligemma":
         batch = processor(images=pictures, text=prompts, padding=True).convert_to_tensors("pt")
     else:

@@ -5,8 +5,8 @@ import time
 
 import pytest
 import torch
-import transformers
 
+from promvil_hf.backends.families import KOSMOS2, PATCH_FAMILIES, load_processor
 from promvil_hf.toy import models
 from tests.unit.toy.models.families import CHATTY, TEXTS, encode, every_family, parameter_count, tiny
 
@@ -73,7 +73,7 @@ def test_a_row_of_a_padded_batch_equals_the_row_alone(family, images):
         together = model(**batch).logits
         for row in range(2):
             alone = model(**encode(tiny(family), images[row : row + 1], TEXTS[row : row + 1])).logits
-            torch.testing.assert_close(together[row, -1], alone[0, -1], atol=1e-5, rtol=0)
+            torch.testing.assert_close(together[row, -1], alone[0, -1], atol=1e-4, rtol=0)
 
 
 @every_family
@@ -91,8 +91,7 @@ def test_the_saved_model_and_processor_load_and_say_the_same(family, images, tmp
     made.model.save_pretrained(tmp_path)
     made.processor.save_pretrained(tmp_path)
     model = type(made.model).from_pretrained(tmp_path)
-    loader = type(made.processor) if family.startswith("qwen") else transformers.AutoProcessor
-    processor = loader.from_pretrained(tmp_path)
+    processor = load_processor(tmp_path, PATCH_FAMILIES.get(family, KOSMOS2))
     assert type(processor) is type(made.processor)
     expected, loaded = (encode(made, images, TEXTS, processor=p) for p in (made.processor, processor))
     assert expected.keys() == loaded.keys()
@@ -116,8 +115,7 @@ def test_the_assistant_mask_of_a_chat_covers_the_answers_and_nothing_else(family
     )
     ids, mask = batch["input_ids"][0], batch["assistant_masks"][0]
     said = processor.tokenizer.decode([i for i, marked in zip(ids, mask, strict=True) if marked])
-    end = {"llava": "</s>", "llava_next": "</s>", "gemma3": "<end_of_turn>"}.get(family, "<end_of_utterance>")
-    end = "<|im_end|>" if family.startswith("qwen") else end
+    end = {"gemma3": "<end_of_turn>"}.get(family, processor.tokenizer.eos_token)
     assert said.replace(" The", "The") == f"The circle is red.{end}The star is.{end}"
     prompt = processor.apply_chat_template(chat[:1], add_generation_prompt=True)
     whole = processor.apply_chat_template(chat[:2])

@@ -13,7 +13,7 @@ from tests.unit.toy.models.families import TEXTS, encode, tiny
 @pytest.mark.skipif(
     transformers.utils.is_torchvision_available(), reason="with torchvision upstream has its video part"
 )
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def test_upstream_still_insists_on_a_video_processor(family):
     """When this fails, upstream takes pictures and text alone, and our two image-text processors can go."""
     ours = tiny(family).processor
@@ -22,7 +22,7 @@ def test_upstream_still_insists_on_a_video_processor(family):
         upstream(ours.image_processor, ours.tokenizer, None)
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def test_the_image_text_processors_refuse_videos_and_load_a_checkpoint_that_upstream_published(
     family, images, tmp_path
 ):
@@ -43,7 +43,7 @@ def test_the_image_text_processors_refuse_videos_and_load_a_checkpoint_that_upst
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def test_a_saved_image_text_processor_never_loads_as_a_bare_tokenizer(family, tmp_path):
     tiny(family).model.config.save_pretrained(tmp_path)
     tiny(family).processor.save_pretrained(tmp_path)
