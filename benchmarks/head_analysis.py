@@ -82,7 +82,7 @@ def run(way, net, inputs, length):
         net(**inputs, use_cache=False, logits_to_keep=1)
         return None, 0
     if way == "ours":
-        [rows] = attention_rows(net, inputs, [one])
+        rows = torch.stack(list(attention_rows(net, inputs, [one])[0].values()))
         return rows, rows.nbytes
     return full_maps(net, inputs, one)
 

@@ -14,6 +14,7 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_told, write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.layer_names import Head
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS
@@ -45,7 +46,7 @@ def add_arguments(parser):
 
     what = parser.add_argument_group("what is shown")
     what.add_argument("--atlas", type=Path, metavar="FILE", help="atlas.json of this model: its best heads are shown")
-    what.add_argument("--heads", nargs="+", metavar="L.H", help="these heads, as layer.head from 0")
+    what.add_argument("--heads", nargs="+", metavar="L.H", help="these heads, as layer.head from 0, such as 14.11")
     what.add_argument("--top", type=options.positive, default=5, help="how many of the best, of those that pass")
     what.add_argument("--given-answer", metavar="TEXT", help="take this for the model's answer instead of asking it")
     what.add_argument("--key", nargs="+", default=[], metavar="PHRASE", help="phrases of the answer (default: found)")
@@ -147,12 +148,14 @@ def _print_atlas(args, atlas: HeadAtlas) -> None:
         f"{int(passing.sum())} of {passing.size:,} heads look at what is named "
         f"({atlas.turns:,} turns, null: {atlas.settings['null']})"
     )
-    for layer, head in atlas.best(args.top):
-        spread = atlas.interval(layer, head)
+    for head in atlas.best(args.top):
+        spread, place = atlas.interval(head), atlas.place(head)
         print(
-            f"  head {layer}.{head}: rho {spread.estimate:.3f} [{spread.low:.3f}, {spread.high:.3f}], AUROC "
-            f"{atlas.auroc[layer, head]:.3f}, p {atlas.p_family[layer, head]:.3f}"
+            f"  head {head}: rho {spread.estimate:.3f} [{spread.low:.3f}, {spread.high:.3f}], AUROC "
+            f"{atlas.auroc[place]:.3f}, p {atlas.p_family[place]:.3f}"
         )
+    if atlas.without_heads:
+        print(f"  layers without attention heads: {', '.join(map(str, atlas.without_heads))}")
     for reason, count in atlas.skipped.items():
         print(f"  left out: {count:,} × {reason}")
 
@@ -183,21 +186,14 @@ def _settings(args, atlas: HeadAtlas | None) -> ExplainSettings:
     )
 
 
-def _heads(args, atlas: HeadAtlas | None) -> list[tuple[int, int]] | None:
+def _heads(args, atlas: HeadAtlas | None) -> list[Head] | None:
     """Those asked for; else the best of the atlas that pass, or its best one where none does."""
     if args.heads:
-        return [_head(text) for text in args.heads]
+        return [Head.named(text) for text in args.heads]
     if atlas is None:
         return None
     best, passing = atlas.best(args.top), atlas.passing(args.level, args.control)
-    return [place for place in best if passing[place]] or best[:1]
-
-
-def _head(text: str) -> tuple[int, int]:
-    layer, _, head = text.partition(".")
-    if not (layer.isdecimal() and head.isdecimal()):
-        raise ValueError(f"You passed the head {text!r}: write layer.head, both from 0, such as 14.11.")
-    return int(layer), int(head)
+    return [head for head in best if passing[atlas.place(head)]] or best[:1]
 
 
 def _box(text: str) -> Box:

@@ -1,12 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Rows of the attention maps, for the queries one asks for, handed over layer by layer while the model runs.
 
-Special: the model runs its usual fused attention. Beside it, each text layer computes softmax(QK') for the wanted
-queries only, so the full (heads, L, L) maps of `output_attentions=True` never exist; what is handed over equals their
-rows. Masks are taken from the model itself, so padding, sliding windows, grouped keys and prefixes that see both ways
-need no case of their own.
+The model runs its usual fused attention. Beside it, each text layer computes softmax(QK') for the wanted queries only,
+so the full (heads, L, L) maps of `output_attentions=True` never exist; what is handed over equals their rows. Masks are
+taken from the model itself, so padding, sliding windows, grouped keys and prefixes that see both ways need no case of
+their own. A layer is named as the model numbers it: in a hybrid some layers have no heads and are never called.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from transformers.masking_utils import sdpa_mask
 
 from promvil_hf.backends.base import unwrapped
 from promvil_hf.backends.decoding import in_evaluation_mode
+from promvil_hf.backends.families import LANGUAGE_MODEL
+from promvil_hf.explain.layer_names import LANGUAGE, Layer
 
 
 IMPLEMENTATION = "promvil_attention_rows"
@@ -32,8 +35,8 @@ class Wanted:
     keys: Sequence[int]
 
 
-Take = Callable[[int, list[torch.Tensor]], None]
-"""Called with the number of a layer and, for each row of the batch, a (heads, queries, keys) float32 tensor."""
+Take = Callable[[Layer, list[torch.Tensor]], None]
+"""Called with the name of a layer and, for each row of the batch, a (heads, queries, keys) float32 tensor."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class _Asked:
     keys: list[torch.Tensor]
     take: Take
     length: int
-    layers: int = field(default=0)
+    layers: Mapping[torch.nn.Module, Layer]
+    taken: int = field(default=0)
 
 
 _asked: ContextVar[_Asked | None] = ContextVar("attention_rows", default=None)
@@ -69,6 +73,7 @@ def stream_attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Seq
         keys=[torch.as_tensor(list(wish.keys), dtype=torch.long, device=device) for wish in wanted],
         take=take,
         length=length,
+        layers=_modules(model),
     )
     with _switched(model), in_evaluation_mode(model):
         token = _asked.set(asked)
@@ -76,7 +81,7 @@ def stream_attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Seq
             outputs = model(**inputs, use_cache=False, logits_to_keep=1)
         finally:
             _asked.reset(token)
-    if not asked.layers:
+    if not asked.taken:
         raise ValueError(
             f"{type(model).__name__} returned no attention: its text layers do not go through transformers' attention "
             "interface. Use a checkpoint that transformers loads without `trust_remote_code`; or, if the model was "
@@ -86,11 +91,39 @@ def stream_attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Seq
     return outputs
 
 
-def attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted]) -> list[torch.Tensor]:
-    """The rows of all layers together: for each row of the batch (layers, heads, queries, keys), float32."""
-    layers: list[list[torch.Tensor]] = []
-    stream_attention_rows(model, inputs, wanted, lambda _, rows: layers.append(rows))
-    return [torch.stack(rows) for rows in zip(*layers, strict=True)]
+def attention_rows(
+    model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted]
+) -> list[dict[Layer, torch.Tensor]]:
+    """The rows of all layers together: for each row of the batch, by layer, (heads, queries, keys), float32."""
+    found: list[dict[Layer, torch.Tensor]] = [{} for _ in wanted]
+
+    def take(layer: Layer, rows: list[torch.Tensor]) -> None:
+        for own, attention in zip(found, rows, strict=True):
+            own[layer] = attention
+
+    stream_attention_rows(model, inputs, wanted, take)
+    return found
+
+
+def language_layers(model) -> list[Layer]:
+    """All layers of the language model in order, those without heads too."""
+    return sorted(set(_modules(model).values()))
+
+
+def _modules(model) -> dict[torch.nn.Module, Layer]:
+    """The modules of the language model that know which layer they are, and its name."""
+    return {
+        module: Layer(_stack(name.split(".")), module.layer_idx)
+        for name, module in unwrapped(model).named_modules()
+        if isinstance(getattr(module, "layer_idx", None), int) and re.match(LANGUAGE_MODEL, name)
+    }
+
+
+def _stack(names: Sequence[str]) -> str:
+    """Of a module, by the names on the way to it. An encoder-decoder has three stacks of attention, others have one."""
+    if "encoder_attn" in names:
+        return "cross"
+    return next((part for part in ("encoder", "decoder") if part in names), LANGUAGE)
 
 
 def _rows_beside_sdpa(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **kwargs):
@@ -106,8 +139,8 @@ def _rows_beside_sdpa(module, query, key, value, attention_mask, dropout=0.0, sc
             )[..., keys]
             for row, (queries, keys) in enumerate(zip(asked.queries, asked.keys, strict=True))
         ]
-        asked.take(asked.layers, rows)
-        asked.layers += 1
+        asked.take(asked.layers[module], rows)
+        asked.taken += 1
     if kwargs.get("softcap") is not None:  # Gemma 2's; the fused kernel has none
         return _capped(module, query, key, value, attention_mask, scaling, **kwargs)
     return sdpa_attention_forward(

@@ -10,6 +10,7 @@ from promvil_hf import pages
 from promvil_hf.boxes import Box
 from promvil_hf.explain.explanations import IOU_THRESHOLDS, REGIONS, Explanation
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.layer_names import Head
 from promvil_hf.explain.maps import is_shown
 
 
@@ -37,7 +38,7 @@ def explanation_part(one: Explanation, image: Picture) -> pages.Html:
 
 def explanation_page(one: Explanation, image: Picture, atlas: HeadAtlas | None = None) -> pages.Html:
     """A page about one answer."""
-    looked = "the mean over all heads" if not one.heads else f"the heads {_heads(one.heads)} (layer.head)"
+    looked = "the mean over all heads" if not one.heads else f"the heads {', '.join(one.heads)} (layer.head)"
     return pages.page(
         f"Why “{one.answer[:60] or '(nothing)'}”",
         pages.section("What the model looked at", explanation_part(one, image)),
@@ -86,7 +87,7 @@ def atlas_page(
     held = f"{error} held at {level:g}, null: {atlas.settings.get('null', '?')}"
     parts = [
         pages.section("In short", _atlas_tiles(atlas, best, passing, held), _skipped(atlas)),
-        pages.section("Layer by head", *_head_maps(atlas, [place for place in best if passing[place]])),
+        pages.section("Layer by head", *_head_maps(atlas, [place for place in map(atlas.place, best) if passing[place]])),
         pages.section("Best heads", _best_table(atlas, best, passing)),
         pages.section("Chance", *_null_part(atlas, best, level)),
     ]
@@ -108,27 +109,27 @@ def atlas_page(
     )
 
 
-def _atlas_tiles(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray, held: str) -> pages.Html:
+def _atlas_tiles(atlas: HeadAtlas, best: Sequence[Head], passing: np.ndarray, held: str) -> pages.Html:
     top = best[0] if best else None
-    spread = None if top is None else atlas.interval(*top)
+    spread = None if top is None else atlas.interval(top)
     return pages.tiles(
         pages.stat("heads that look at what is named", f"{int(passing.sum())} of {passing.size:,}", held),
-        pages.stat("best head", f"{top[0]}.{top[1]}" if top else "–", "layer.head, from 0"),
+        pages.stat("best head", str(top) if top else "–", "layer.head, from 0"),
         pages.stat(
             "its ρ",
             spread and spread.estimate,
             spread
             and f"{pages.interval(spread.low, spread.high)}; at most {pages.number(atlas.ceiling)} with these masks",
         ),
-        pages.stat("its AUROC", atlas.auroc[top] if top else None, "0.5 is chance"),
+        pages.stat("its AUROC", atlas.auroc[atlas.place(top)] if top else None, "0.5 is chance"),
         pages.stat("looked at", f"{atlas.turns:,} turns", f"{int(atlas.tokens.max()):,} tokens"),
     )
 
 
 def _head_maps(atlas: HeadAtlas, rings: Sequence[tuple[int, int]]) -> list[pages.Html]:
     size = "{} layers by {} heads".format(*atlas.rho.shape)
-    names = {"row_label": "layer", "column_label": "head"}
-    return [
+    names = {"row_label": "layer", "column_label": "head", "row_names": list(map(str, atlas.layers))}
+    maps = [
         pages.heat_map(
             pages.Heat(atlas.rho, signed=True, label="ρ"),
             alt=f"Spearman's rho of {size}",
@@ -144,6 +145,8 @@ def _head_maps(atlas: HeadAtlas, rings: Sequence[tuple[int, int]]) -> list[pages
             **names,
         ),
     ]
+    without = ", ".join(map(str, atlas.without_heads))
+    return [*maps, pages.paragraph(f"Layers without attention heads: {without}.")] if without else maps
 
 
 def _heat_figure(one: Explanation, image: Picture, place: int) -> pages.Html:
@@ -203,13 +206,13 @@ def _hidden_table(one: Explanation) -> pages.Html | None:
     return pages.table(rows, ["hidden", "answer", "changed"], caption=f"What was hidden: {REGIONS[one.region]}.")
 
 
-def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.ndarray) -> pages.Html:
+def _best_table(atlas: HeadAtlas, best: Sequence[Head], passing: np.ndarray) -> pages.Html:
     rows = []
-    for place in best:
-        spread = atlas.interval(*place)
+    for head in best:
+        spread, place = atlas.interval(head), atlas.place(head)
         rows.append(
             [
-                f"{place[0]}.{place[1]}", f"{pages.number(atlas.rho[place])} {pages.interval(spread.low, spread.high)}",
+                str(head), f"{pages.number(atlas.rho[place])} {pages.interval(spread.low, spread.high)}",
                 atlas.rho[place] / atlas.ceiling if atlas.ceiling else None, atlas.auroc[place], atlas.p_head[place],
                 atlas.p_family[place], atlas.q_value[place], bool(passing[place]), int(atlas.tokens[place]),
             ]
@@ -222,7 +225,7 @@ def _best_table(atlas: HeadAtlas, best: Sequence[tuple[int, int]], passing: np.n
     )
 
 
-def _null_part(atlas: HeadAtlas, best: Sequence[tuple[int, int]], level: float) -> list[pages.Html]:
+def _null_part(atlas: HeadAtlas, best: Sequence[Head], level: float) -> list[pages.Html]:
     """The best ρ of any head under each shuffle, as a curve, and the best heads beside its borders."""
     most = (
         np.sort(np.nanmax(atlas.null.reshape(len(atlas.null), -1), axis=1)) if np.isfinite(atlas.null).any() else None
@@ -237,7 +240,7 @@ def _null_part(atlas: HeadAtlas, best: Sequence[tuple[int, int]], level: float) 
         caption=f"{len(most)} shuffles gave each turn a wrong mask. The best head of a shuffle still reaches "
         f"{pages.number(float(np.quantile(most, 1 - level)))} once in {round(1 / level)} times.",
     )  # fmt: skip
-    bars = [pages.Bar(f"head {layer}.{head}", float(atlas.rho[layer, head])) for layer, head in best[:5]]
+    bars = [pages.Bar(f"head {head}", float(atlas.rho[atlas.place(head)])) for head in best[:5]]
     bars.append(pages.Bar(f"best of a shuffle, {1 - level:.0%}", float(np.quantile(most, 1 - level)), colour=1))
     return [curve, pages.bar_chart(bars, alt="The best heads beside chance.")]
 
@@ -293,7 +296,3 @@ def _skipped(atlas: HeadAtlas) -> pages.Html | None:
         return None
     told = "; ".join(f"{count:,} × {reason}" for reason, count in atlas.skipped.items())
     return pages.paragraph(f"Left out: {told}.")
-
-
-def _heads(heads: Sequence[Sequence[int]]) -> str:
-    return ", ".join(f"{layer}.{head}" for layer, head in heads)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from promvil_hf import masks
 from promvil_hf.boxes import Box
+from promvil_hf.explain.layer_names import Head
 from promvil_hf.explain.maps import painted, small_size
 from promvil_hf.files import write_json_lines
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
@@ -61,7 +62,7 @@ class Explanation:
     answer: str
     truth: str
     model: str
-    heads: list[list[int]]  # (layer, head); empty: the mean over all heads
+    heads: list[str]  # names such as "14.11", see `layer_names`; empty: the mean over all heads
     keys: list[ExplainedKey]
     said: list[list[int]]
     words: dict[int, str]
@@ -121,10 +122,10 @@ class ToExplain:
 
 @dataclass(frozen=True, slots=True)
 class ExplainSettings:
-    """How answers are explained. `heads` are (layer, head), None for the mean over all; `find_keys` proposes phrases of an
+    """How answers are explained. `heads` None is the mean over all; `find_keys` proposes phrases of an
     answer that has none of the given ones; `kinds`, `fill` and `seed` make the twins; `model` is a name to show."""
 
-    heads: Sequence[tuple[int, int]] | None = None
+    heads: Sequence[Head] | None = None
     find_keys: Callable[[Turn], Sequence[str]] | None = None
     max_new_tokens: int = 64
     kinds: Sequence[str] = KINDS
@@ -164,7 +165,7 @@ def explain(backend, asked: ToExplain, settings: ExplainSettings = ExplainSettin
         answer=written.text.strip(),
         truth=asked.truth,
         model=settings.model,
-        heads=[list(head) for head in settings.heads or ()],
+        heads=list(map(str, settings.heads or ())),
         keys=explained,
         said=said.map(small_size(asked.image.size)).tolist(),
         words=dict(said.words),
@@ -235,7 +236,7 @@ def _looked_at(
     asked: ToExplain,
     written: _Written,
     chosen: Sequence[tuple[KeyExpression, list[int]]],
-    heads: Sequence[tuple[int, int]] | None,
+    heads: Sequence[Head] | None,
 ) -> tuple[list[ExplainedKey], Any]:
     """The heat of each phrase, and what the image tokens would say."""
     from promvil_hf.backends.base import Request

@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadAtlas:
-    """Scores of all heads, (layers, heads) each. `null` holds the mean rho of every head under each shuffle."""
+    """Scores of all heads, (layers, heads) each. `null` holds the mean rho of every head under each shuffle.
 
+    `layers` names the rows of the arrays: layers without heads have none, and stand in `without_heads`.
+    """
+
+    layers: tuple[Layer, ...]
     rho: np.ndarray
     auroc: np.ndarray
     tokens: np.ndarray  # how many tokens each mean stands on
@@ -33,12 +38,18 @@ class HeadAtlas:
     by_turn: np.ndarray = field(repr=False)  # (turns, layers, heads): sums of rho over the turn's tokens
     by_turn_tokens: np.ndarray = field(repr=False)
     image_ids: tuple[str, ...] = field(repr=False, default=())
+    without_heads: tuple[Layer, ...] = ()
 
-    def best(self, count: int = 10) -> list[tuple[int, int]]:
-        """(layer, head), both from 0, by mean rho; heads without a score are left out."""
+    def place(self, head: Head) -> tuple[int, int]:
+        """Where a head stands in the arrays."""
+        return self.layers.index(head.layer), head.number
+
+    def best(self, count: int = 10) -> list[Head]:
+        """The best heads by mean rho; those without a score are left out."""
         flat = np.where(np.isnan(self.rho), -np.inf, self.rho).ravel()
         order = np.argsort(-flat, kind="stable")[:count]
-        return [divmod(int(place), self.rho.shape[1]) for place in order if np.isfinite(flat[place])]
+        places = [divmod(int(place), self.rho.shape[1]) for place in order if np.isfinite(flat[place])]
+        return [Head(self.layers[row], number) for row, number in places]
 
     def passing(self, level: float = 0.05, control: str = "family") -> np.ndarray:
         """(layers, heads) bool: heads that look at the masks, with the family-wise error ("family") or the false
@@ -47,15 +58,18 @@ class HeadAtlas:
             raise ValueError(f"You passed control={control!r}: it is 'family' or 'fdr'.")
         return (self.p_family if control == "family" else self.q_value) <= level
 
-    def interval(self, layer: int, head: int, confidence: float = 0.95, seed: int = 0) -> Interval:
+    def interval(self, head: Head, confidence: float = 0.95, seed: int = 0) -> Interval:
         """Of a head's mean rho; whole images are drawn."""
-        columns = np.stack([self.by_turn[:, layer, head], self.by_turn_tokens[:, layer, head]], 1)
+        row, number = self.place(head)
+        columns = np.stack([self.by_turn[:, row, number], self.by_turn_tokens[:, row, number]], 1)
         return bootstrap_interval(columns, clusters=self.image_ids, confidence=confidence, seed=seed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; NaN becomes None."""
         arrays = ("rho", "auroc", "tokens", "p_head", "p_family", "q_value", "null", "by_turn", "by_turn_tokens")
         return {
+            "layers": list(map(str, self.layers)),
+            "without_heads": list(map(str, self.without_heads)),
             **{name: _plain(getattr(self, name)) for name in arrays},
             "ceiling": _plain(np.array(self.ceiling)),
             "turns": self.turns,
@@ -80,6 +94,8 @@ class HeadAtlas:
             skipped=record["skipped"],
             settings=record["settings"],
             image_ids=tuple(record["image_ids"]),
+            layers=tuple(map(Layer.named, record["layers"])),
+            without_heads=tuple(map(Layer.named, record["without_heads"])),
         )
 
 

@@ -24,8 +24,9 @@ from promvil_hf import masks
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
-from promvil_hf.explain.attention_rows import Wanted, stream_attention_rows
+from promvil_hf.explain.attention_rows import Wanted, language_layers, stream_attention_rows
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.frames import ImageSize
 from promvil_hf.key_expressions import KeyExpression, Rle
@@ -168,7 +169,9 @@ def head_atlas(
         raise ValueError(
             f"None of the {len(told)} masks lies in what the model sees: its processor cuts them all away."
         )
-    return tally.finished({"null": null.kind, "shuffles": null.shuffles, "seed": null.seed, **(settings or {})})
+    without = tuple(layer for layer in language_layers(backend.model) if layer not in tally.layers)
+    settings = {"null": null.kind, "shuffles": null.shuffles, "seed": null.seed, **(settings or {})}
+    return tally.finished(settings, without)
 
 
 def _look(backend, batch: Mapping[int, Told], shuffled: "_Shuffles", tally: "_Tally") -> None:
@@ -189,12 +192,12 @@ def _look(backend, batch: Mapping[int, Told], shuffled: "_Shuffles", tally: "_Ta
             keys = own_positions.nonzero()[:, 0].cpu().numpy()[grid.places]
             wanted.append(Wanted([row.query_of(token) for token in one.key_tokens], keys.tolist()))
             targets.append((own, grid.inside(one.mask), shuffled.ranked(index, grid)))
-    scores: list[list[_Scores]] = [[] for _ in targets]
+    scores: list[dict[Layer, _Scores]] = [{} for _ in targets]
 
-    def take(layer: int, rows) -> None:
+    def take(layer: Layer, rows) -> None:
         for own_scores, attention, target in zip(scores, rows, targets, strict=True):
             if target is not None:
-                own_scores.append(_Scores.of(attention.cpu().numpy(), *target))
+                own_scores[layer] = _Scores.of(attention.cpu().numpy(), *target)
 
     stream_attention_rows(backend.model, row.inputs, wanted, take)
     for one, own_scores, target in zip(batch.values(), scores, targets, strict=True):
@@ -202,9 +205,9 @@ def _look(backend, batch: Mapping[int, Told], shuffled: "_Shuffles", tally: "_Ta
             tally.add(one, own_scores, ceiling=float(target[0].ceiling[0]))
 
 
-def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Sequence[tuple[int, int]] | None):
-    """For each (request, answer tokens): (tokens of the answer, image tokens) of attention, the mean over `heads`
-    (layer, head), or over all where None. Float32 arrays, one a turn; the places of image tokens follow `token_boxes`."""
+def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Sequence[Head] | None):
+    """For each (request, answer tokens): (tokens of the answer, image tokens) of attention, the mean over `heads`, or
+    over all where None. Float32 arrays, one a turn; the places of image tokens follow `token_boxes`."""
     require_places(backend)
     row = answered(backend, [request for request, _ in turns], [tokens for _, tokens in turns])
     positions = backend.image_positions(row.inputs)
@@ -213,33 +216,36 @@ def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Se
         for tokens, own in zip(row.tokens, positions, strict=True)
     ]
     sums: list[np.ndarray | None] = [None] * len(turns)
-    chosen: dict[int, list[int]] = {}
-    for layer, head in heads or ():
-        chosen.setdefault(layer, []).append(head)
-    counted = 0
+    chosen: dict[Layer, list[int]] = {}
+    for layer, number in heads or ():
+        chosen.setdefault(layer, []).append(number)
+    seen: dict[Layer, int] = {}  # heads of each layer that has some
 
-    def take(layer: int, rows) -> None:
-        nonlocal counted
-        if heads is not None and layer not in chosen:
-            return
-        picked = slice(None) if heads is None else chosen[layer]
-        for place, attention in enumerate(rows):
-            if heads is not None and max(picked) >= attention.shape[0]:
-                raise ValueError(
-                    f"You asked for head {max(picked)} of layer {layer}, which has {attention.shape[0]} heads: layers and "
-                    "heads count from 0."
-                )
-            part = attention[picked].sum(0).cpu().numpy()
-            sums[place] = part if sums[place] is None else sums[place] + part
-        counted += rows[0].shape[0] if heads is None else len(picked)
+    def take(layer: Layer, rows) -> None:
+        several = seen[layer] = rows[0].shape[0]
+        picked = list(range(several)) if heads is None else [own for own in chosen.get(layer, ()) if own < several]
+        if picked:
+            for place, attention in enumerate(rows):
+                part = attention[picked].sum(0).cpu().numpy()
+                sums[place] = part if sums[place] is None else sums[place] + part
 
     stream_attention_rows(backend.model, row.inputs, wanted, take)
-    if heads is not None and counted < len(heads):
-        raise ValueError(
-            f"You asked for the heads {[f'{layer}.{head}' for layer, head in heads]}, but the model has fewer layers: layers "
-            "and heads count from 0."
-        )
+    for head in heads or ():
+        _check_head(head, seen, language_layers(backend.model))
+    counted = sum(seen.values()) if heads is None else len(heads)
     return [rows / counted for rows in sums], row
+
+
+def _check_head(head: Head, seen: Mapping[Layer, int], layers: Sequence[Layer]) -> None:
+    if head.number < seen.get(head.layer, 0):
+        return
+    if head.layer in seen:
+        why = f"which has {seen[head.layer]} heads"
+    elif head.layer in layers:
+        why = f"which has no attention heads: of this model's layers only {', '.join(map(str, seen))} have some"
+    else:
+        why = f"but the model's layers are {', '.join(map(str, layers or seen))}"
+    raise ValueError(f"You asked for head {head.number} of layer {head.layer}, {why}. Layers and heads count from 0.")
 
 
 def _told(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> Told | str:
@@ -347,13 +353,15 @@ class _Tally:
 
     def __init__(self, skipped: Counter):
         self.skipped = skipped
+        self.layers: tuple[Layer, ...] = ()
         self.auroc = self.auroc_tokens = self.null = self.null_tokens = 0
         self.rho: list[np.ndarray] = []
         self.rho_tokens: list[np.ndarray] = []
         self.ceilings: list[float] = []  # one for each token
         self.image_ids: list[str] = []
 
-    def add(self, told: Told, scores: Sequence[_Scores], ceiling: float) -> None:
+    def add(self, told: Told, by_layer: Mapping[Layer, _Scores], ceiling: float) -> None:
+        self.layers, scores = tuple(by_layer), list(by_layer.values())
         self.ceilings += [ceiling] * len(told.key_tokens)
         self.image_ids.append(told.turn.image_id or told.turn.name)
         self.rho.append(np.stack([layer.rho for layer in scores]))
@@ -361,12 +369,14 @@ class _Tally:
         for name in ("auroc", "auroc_tokens", "null", "null_tokens"):
             setattr(self, name, getattr(self, name) + np.stack([getattr(layer, name) for layer in scores]))
 
-    def finished(self, settings: Mapping[str, Any]) -> HeadAtlas:
+    def finished(self, settings: Mapping[str, Any], without_heads: tuple[Layer, ...]) -> HeadAtlas:
         by_turn, by_turn_tokens = np.stack(self.rho), np.stack(self.rho_tokens)
         rho = _mean(by_turn.sum(0), by_turn_tokens.sum(0))
         null = _mean(self.null, self.null_tokens).swapaxes(0, 1)
         p_head, p_family = p_values(rho.ravel(), null.reshape(len(null), -1))
         return HeadAtlas(
+            layers=self.layers,
+            without_heads=without_heads,
             rho=rho,
             auroc=_mean(self.auroc, self.auroc_tokens),
             tokens=by_turn_tokens.sum(0),

@@ -175,10 +175,12 @@ def heat_map(
     alt: str,
     row_label: str = "row",
     column_label: str = "column",
+    row_names: Sequence[str] | None = None,
     rings: Sequence[tuple[int, int]] = (),
     caption: Content = None,
 ) -> Html:
-    """A table of numbers as coloured cells, such as layer x head. `rings` circles cells (row, column).
+    """A table of numbers as coloured cells, such as layer x head. `rings` circles cells (row, column); rows are numbered
+    from 0 unless they have names.
 
     Each cell tells its value when pointed at. For dense maps over an image use `figure(heat=...)`.
     """
@@ -193,14 +195,15 @@ def heat_map(
     if any(not (0 <= row < rows and 0 <= column < columns) for row, column in rings):
         raise ValueError(f"You passed rings {list(rings)} for a map of {rows} x {columns} cells, numbered from 0.")
     values = np.asarray(heat.values, dtype=float)
+    row_names = list(map(str, range(rows))) if row_names is None else row_names
     titles = [
-        f"{row_label} {row}, {column_label} {column}: {number(value)}"
+        f"{row_label} {row_names[row]}, {column_label} {column}: {number(value)}"
         for (row, column), value in np.ndenumerate(values)
     ]
     return tag(
         "figure",
         tag("p", f"{row_label} ↓  {column_label} →", class_="axis-name"),
-        _cells(indices, titles, rings, diverging() if heat.signed else sequential(), alt),
+        _cells(indices, titles, row_names, rings, diverging() if heat.signed else sequential(), alt),
         colour_bar(lowest, highest, heat.signed, heat.label),
         captioned(caption),
         class_="chart",
@@ -208,12 +211,17 @@ def heat_map(
 
 
 def _cells(
-    indices: np.ndarray, titles: Sequence[str], rings: Sequence[tuple[int, int]], colours: np.ndarray, alt: str
+    indices: np.ndarray,
+    titles: Sequence[str],
+    row_names: Sequence[str],
+    rings: Sequence[tuple[int, int]],
+    colours: np.ndarray,
+    alt: str,
 ) -> Html:
-    """The cells of a heat map, with the numbers of rows and columns beside them."""
+    """The cells of a heat map, with the names of rows and the numbers of columns beside them."""
     rows, columns = indices.shape
     cell = max(6.0, min(28.0, 396 / columns))
-    left, bottom = 34, 22
+    left, bottom = max(34, 10 + 7 * max(map(len, row_names))), 22
     width, height = left + columns * cell, rows * cell + bottom
 
     def middle(row: float, column: float) -> tuple[float, float]:
@@ -229,7 +237,7 @@ def _cells(
         place = {"cx": short(x), "cy": short(y), "r": short(cell * 0.5)}
         drawn += [tag("circle", class_="ring-casing", **place), tag("circle", class_="ring", **place)]
     for row in _every(rows, cell, 16):
-        drawn.append(tag("text", row, x=left - 7, y=short(middle(row, 0)[1] + 4), text_anchor="end"))
+        drawn.append(tag("text", row_names[row], x=left - 7, y=short(middle(row, 0)[1] + 4), text_anchor="end"))
     for column in _every(columns, cell, 24):
         x = short(middle(0, column)[0])
         drawn.append(tag("text", column, x=x, y=short(rows * cell + 16), text_anchor="middle"))

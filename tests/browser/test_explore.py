@@ -12,6 +12,7 @@ from PIL import Image
 from promvil_hf.explain.explanations import ExplainedKey, Explanation, write_explanations
 from promvil_hf.explain.explorer import Run, app, chosen
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.layer_names import Layer
 
 
 HEAT = [[0.0, 0.1], [0.4, None]]
@@ -21,7 +22,7 @@ HIDDEN = {"original": "red", "key boxes": "blue", "random boxes": "red", "blind"
 def explanation(number: int, answer: str = "red", **changes) -> Explanation:
     one = Explanation(
         name=f"row-{number}", image="a.png", image_size=(20, 10), question=f"What color is thing {number}?",
-        answer=answer, truth="red", model="m", heads=[[1, 2]], keys=[ExplainedKey(answer, HEAT, [[0, 0, 0.5, 0.5]])],
+        answer=answer, truth="red", model="m", heads=["1.2"], keys=[ExplainedKey(answer, HEAT, [[0, 0, 0.5, 0.5]])],
         said=[[7, 7], [8, 7]], words={7: " ring", 8: " dot"}, hidden={**HIDDEN, "original": answer}, region="given",
         hidden_boxes=[[0, 0, 0.5, 0.5]],
     )  # fmt: skip
@@ -32,6 +33,7 @@ def atlas() -> HeadAtlas:
     rng = np.random.default_rng(0)
     maps = rng.random((2, 4))
     return HeadAtlas(
+        layers=(Layer("language", 0), Layer("language", 1)),
         rho=maps, auroc=maps, tokens=np.full((2, 4), 9), p_head=maps, p_family=maps, q_value=maps,
         null=rng.random((20, 2, 4)), ceiling=0.5, turns=3, skipped={}, settings={"null": "images"},
         by_turn=rng.random((3, 2, 4)), by_turn_tokens=np.ones((3, 2, 4), int), image_ids=("a", "b", "c"),

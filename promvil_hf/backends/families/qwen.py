@@ -41,4 +41,6 @@ FAMILIES = {
     "qwen2_5_vl": replace(_QWEN3, dialect=_stretched_pixels, processor=f"{_OURS}:Qwen2_5_VLImageTextProcessor"),
     "qwen3_vl": _QWEN3,
     "qwen3_vl_moe": _QWEN3,
+    # Its linear layers have a state, not keys and values that a later prompt could be read behind.
+    "qwen3_5": replace(_QWEN3, causal=False),
 }

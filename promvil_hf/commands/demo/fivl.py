@@ -236,7 +236,7 @@ def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Size
             settings={"model": name, "answers": "given"},
         )  # fmt: skip
         (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
-        heads = [place for place in atlas.best(3) if atlas.passing()[place]] or atlas.best(1)
+        heads = [head for head in atlas.best(3) if atlas.passing()[atlas.place(head)]] or atlas.best(1)
         settings = ExplainSettings(heads, max_new_tokens=24, seed=seed, model=name)
         examples = explain_told(backend, told[:: max(1, len(told) // 3)][:3], settings, own_answers=False)
         explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))

@@ -144,6 +144,7 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
             pages.heat_map(
                 pages.Heat(atlas.rho, -highest, highest, signed=True, label="ρ"),
                 alt=f"Spearman's rho of each head, {name}", row_label="layer", column_label="head",
+                row_names=list(map(str, atlas.layers)),
                 rings=np.argwhere(atlas.passing()).tolist(),
                 caption=f"{name}: {int(atlas.passing().sum())} of {atlas.rho.size} heads pass",
             )
@@ -153,8 +154,8 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
     )  # fmt: skip
     yield pages.table(
         [
-            [name, f"{best[0]}.{best[1]}", spread(atlas.interval(*best)), float(atlas.auroc[best]), float(atlas.p_family[best]),
-             float(np.nanmean(atlas.rho))]
+            [name, str(best), spread(atlas.interval(best)), float(atlas.auroc[atlas.place(best)]),
+             float(atlas.p_family[atlas.place(best)]), float(np.nanmean(atlas.rho))]
             for name, atlas in atlases.items()
             for best in atlas.best(1)
         ],
@@ -168,7 +169,7 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
 def _heat_figure(one, worlds):
     key = one.keys[0]
     heat = np.array(key.heat, float)  # None is NaN
-    heads = ", ".join(f"{layer}.{head}" for layer, head in one.heads)
+    heads = ", ".join(one.heads)
     return pages.figure(
         written(worlds, one.image),
         alt=f"Attention while “{key.text}” was written",

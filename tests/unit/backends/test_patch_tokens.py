@@ -308,7 +308,7 @@ def test_other_models_and_bare_tokenizers_are_refused():
         PatchTokenBackend(llava.model, llava.processor.tokenizer)
 
 
-@pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava"])
+@pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "llava"])
 def test_a_processor_loads_without_the_part_for_videos(family, tmp_path):
     made = getattr(models, f"tiny_{family}")()
     made.processor.save_pretrained(tmp_path)

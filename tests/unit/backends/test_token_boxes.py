@@ -24,7 +24,7 @@ CASES = [
     Case("idefics3", {"image_size": 56, "patch_size": 14, "split": False}, name="one tile"),
     Case("smolvlm", {"image_size": 56, "patch_size": 14, "longest_edge": 224}, name="tiles"),
     *(Case(family, {"patch_size": 14}) for family in ("qwen2_vl", "qwen2_5_vl")),
-    *(Case(family, {"patch_size": 8}) for family in ("qwen3_vl", "qwen3_vl_moe")),
+    *(Case(family, {"patch_size": 8}) for family in ("qwen3_vl", "qwen3_vl_moe", "qwen3_5")),
     Case("gemma3", {"image_size": 56, "patch_size": 7, "tokens_per_side": 4}),
     Case("gemma3", {"image_size": 56, "patch_size": 7, "tokens_per_side": 4}, PAN_AND_SCAN, "pan and scan"),
 ]

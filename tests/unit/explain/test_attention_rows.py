@@ -1,6 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Streamed attention rows are the rows of eager's full maps, on every family, whatever the padding."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +12,17 @@ from PIL import Image
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
-from promvil_hf.explain.attention_rows import Wanted, attention_rows, stream_attention_rows
-from promvil_hf.explain.heads import head_rows
+from promvil_hf.explain.attention_rows import Wanted, attention_rows, language_layers, stream_attention_rows
+from promvil_hf.explain.explanation_pages import atlas_page
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell
+from promvil_hf.explain.layer_names import Head, Layer
+from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
 
 
+KEY = KeyExpression("circle", 0, (Box(0.1, 0.1, 0.5, 0.6),))
 every_family = pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
 
 
@@ -60,10 +67,51 @@ def test_rows_equal_the_rows_of_eager_full_maps(family, side):
     ours = attention_rows(backend.model, inputs, asked)
     full = eager(backend.model, inputs)
     for row, one in enumerate(asked):
-        theirs = torch.stack([layer[row][:, one.queries][..., one.keys] for layer in full])
-        assert ours[row].shape == theirs.shape
-        torch.testing.assert_close(ours[row], theirs, atol=1e-6, rtol=0)
-    assert ours[0].numel() and not ours[1].numel()  # the row without a picture has no image tokens
+        for found, layer in zip(ours[row].values(), full, strict=True):
+            torch.testing.assert_close(found, layer[row][:, one.queries][..., one.keys], atol=1e-5, rtol=0)
+    assert all(rows.numel() for rows in ours[0].values())
+    assert not any(rows.numel() for rows in ours[1].values())  # without a picture there are no image tokens
+
+
+@every_family
+def test_each_layer_has_the_models_own_number(family):
+    """What a layer's own module returns beside its output are the rows handed over under its name."""
+    backend = tiny(family)
+    inputs = backend.inputs(REQUESTS[:1])
+    length, maps = inputs["input_ids"].shape[1], {}
+
+    def keep(index):
+        return lambda module, args, output: maps.update({index: output[1]})
+
+    for name, module in backend.model.named_modules():
+        place = re.fullmatch(r"model\.(?:language_model|text_model)\.layers\.(\d+)\.self_attn", name)
+        if place:
+            module.register_forward_hook(keep(int(place[1])))
+    eager(backend.model, inputs)
+    theirs = dict(maps)
+    [ours] = attention_rows(backend.model, inputs, [Wanted(range(length), range(length))])
+    assert list(ours) == [Layer("language", index) for index in sorted(theirs)]
+    for layer, rows in ours.items():
+        torch.testing.assert_close(rows, theirs[layer.index][0], atol=1e-5, rtol=0)
+    assert len(language_layers(backend.model)) == backend.model.config.text_config.num_hidden_layers
+
+
+def test_a_hybrids_layers_without_heads_are_not_counted_and_are_said_to_have_none():
+    backend = tiny("qwen3_5", layers=8)
+    inputs = backend.inputs(REQUESTS)
+    ours = attention_rows(backend.model, inputs, wanted(backend, inputs))
+    assert [list(map(str, row)) for row in ours] == [["3", "7"]] * 3
+    [rows], _ = head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(7, 2)])
+    assert rows.shape == (1, int(backend.image_positions(inputs)[0].sum()))
+    with pytest.raises(ValueError, match=r"head 2 of layer 1, which has no attention heads: .* only 3, 7 have some"):
+        head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(1, 2)])
+    turns = [AskedTurn(f"{i}", one.image, one.image.size, "Where?", (KEY,), "A circle.") for i, one in enumerate(REQUESTS[::2])]
+    told, _ = tell(backend, turns, own_answers=False)
+    atlas = head_atlas(backend, told, Null("cells", shuffles=2))
+    assert "|".join(map(str, atlas.layers)) == "3|7" and "".join(map(str, atlas.without_heads)) == "012456"
+    assert {head.layer.index for head in atlas.best()} <= {3, 7} and atlas.interval(atlas.best(1)[0])
+    page = str(atlas_page(atlas, [], None))
+    assert "Layers without attention heads: 0, 1, 2, 4, 5, 6." in page and "layer 7, head 3" in page and "layer 1," not in page
 
 
 @every_family
@@ -72,7 +120,7 @@ def test_a_told_answer_gives_the_rows_of_writing_it(family):
     backend = tiny(family)
     request = REQUESTS[0]
     [written] = backend.generate([request], Decoding(max_new_tokens=4))
-    [rows], row = head_rows(backend, [(request, written.tokens)], [(1, 2)])
+    [rows], row = head_rows(backend, [(request, written.tokens)], [Head(language_layers(backend.model)[-1], 2)])
     inputs = backend.inputs([request])
     backend.model.set_attn_implementation("eager")
     steps = backend.model.generate(
@@ -81,7 +129,7 @@ def test_a_told_answer_gives_the_rows_of_writing_it(family):
     ).attentions  # fmt: skip
     columns = backend.image_positions(inputs)[0]
     for step, layers in enumerate(steps):
-        theirs = layers[1][0, 2, -1, : columns.shape[0]][columns]
+        theirs = layers[-1][0, 2, -1, : columns.shape[0]][columns]
         np.testing.assert_allclose(rows[step], theirs, atol=1e-6)
     assert row.query_of(0) == columns.shape[0] - 1
 
@@ -105,7 +153,7 @@ def test_no_map_is_kept_and_layers_come_one_by_one():
         seen.append((layer, [tuple(row.shape) for row in rows]))
 
     outputs = stream_attention_rows(backend.model, inputs, asked, take)
-    assert [layer for layer, _ in seen] == [0, 1, 2]
+    assert [str(layer) for layer, _ in seen] == ["0", "1", "2"]
     assert seen[0][1] == [(4, 2, 16), (4, 2, 0), (4, 2, 16)]
     assert outputs.logits.shape[1] == 1
     assert not outputs.attentions
@@ -136,7 +184,8 @@ def test_an_adapter_in_front_of_the_model_is_looked_through():
     torch.manual_seed(0)
     wrapped = get_peft_model(backend.model, LoraConfig(target_modules=["q_proj"], init_lora_weights=False)).eval()
     changed = attention_rows(wrapped, inputs, wanted(backend, inputs))
-    assert (changed[0] - plain[0]).abs().max() > 1e-4
+    assert changed[0].keys() == plain[0].keys()
+    assert all((changed[0][layer] - rows).abs().max() > 1e-4 for layer, rows in plain[0].items())
 
 
 def test_soft_capped_attention_equals_eager():
@@ -176,8 +225,8 @@ def test_soft_capped_attention_equals_eager():
     with torch.inference_mode():
         full = model(**inputs, output_attentions=True).attentions
     for row, one in enumerate(asked):
-        theirs = torch.stack([layer[row][:, one.queries][..., one.keys] for layer in full])
-        torch.testing.assert_close(ours[row], theirs, atol=1e-6, rtol=0)
+        for found, layer in zip(ours[row].values(), full, strict=True):
+            torch.testing.assert_close(found, layer[row][:, one.queries][..., one.keys], atol=1e-5, rtol=0)
 
 
 def test_half_precision_models_give_float32_rows_that_sum_to_one():
@@ -186,8 +235,9 @@ def test_half_precision_models_give_float32_rows_that_sum_to_one():
     inputs = backend.inputs(REQUESTS[:1])
     length = inputs["input_ids"].shape[1]
     [rows] = attention_rows(backend.model, inputs, [Wanted([length - 1], range(length))])
-    assert rows.dtype == torch.float32
-    torch.testing.assert_close(rows.sum(-1), torch.ones(rows.shape[:-1]))
+    for layer in rows.values():
+        assert layer.dtype == torch.float32
+        torch.testing.assert_close(layer.sum(-1), torch.ones(layer.shape[:-1]))
 
 
 # What is refused
@@ -203,6 +253,16 @@ def test_a_model_that_returns_no_attention_says_the_way_out():
         attention_rows(backend.model, inputs, wanted(backend, inputs))
 
 
+def test_names_of_layers_and_heads_are_read_back_and_others_refused():
+    for text in ("14.11", "encoder.3.11", "cross.0.2"):
+        assert str(Head.named(text)) == text and Layer.named(text.rpartition(".")[0]) == Head.named(text).layer
+    for wrong in ("14", "a.b", "encoder.3", "1.2.3", "-1.2", ""):
+        with pytest.raises(ValueError, match="You passed the head .* write layer.head"):
+            Head.named(wrong)
+    with pytest.raises(ValueError, match="You passed the layer '3.x'"):
+        Layer.named("3.x")
+
+
 def test_wishes_that_do_not_fit_are_refused():
     backend = tiny("llava")
     inputs = backend.inputs(REQUESTS[:1])
@@ -211,9 +271,9 @@ def test_wishes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"You asked for the places 2 to 999 of row 0, which has \d+ tokens"):
         attention_rows(backend.model, inputs, [Wanted([999], [2])])
     with pytest.raises(ValueError, match=r"head 9 of layer 0, which has 4 heads"):
-        head_rows(backend, [(REQUESTS[0], (300,))], [(0, 9)])
-    with pytest.raises(ValueError, match=r"\['7.0'\], but the model has fewer layers"):
-        head_rows(backend, [(REQUESTS[0], (300,))], [(7, 0)])
+        head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(0, 9)])
+    with pytest.raises(ValueError, match=r"head 0 of layer 7, but the model's layers are 0, 1\."):
+        head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(7, 0)])
     with pytest.raises(ValueError, match="an answer without tokens"):
         answered(backend, REQUESTS[:1], [()])
 

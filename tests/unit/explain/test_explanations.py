@@ -150,7 +150,7 @@ def test_batch_mode_writes_the_atlas_and_one_answer_is_explained_with_its_best_h
                    "--max-new-tokens", 3, "--out", checkpoint / "one") == 0  # fmt: skip
     assert "random boxes" in capsys.readouterr().out
     [found] = read_explanations(checkpoint / "one" / "explanations.jsonl")
-    assert found.heads == [list(wired.PLANTED)]
+    assert found.heads == [str(wired.PLANTED)]
     assert (checkpoint / "one" / "explanation.html").is_file()
 
 

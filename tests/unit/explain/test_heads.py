@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
 
 from promvil_hf import masks
@@ -14,6 +15,7 @@ from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.explain.answered import answer_tokens
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell, turns_of
+from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.metrics.significance import benjamini_hochberg, p_values
 from tests.unit.explain import wired
@@ -44,12 +46,12 @@ def atlas(backend, told):
 
 def test_the_planted_head_ranks_first_and_passes_alone(atlas):
     assert atlas.best(1) == [wired.PLANTED]
-    assert np.argwhere(atlas.passing(0.05)).tolist() == [list(wired.PLANTED)]
-    assert np.argwhere(atlas.passing(0.05, "fdr")).tolist() == [list(wired.PLANTED)]
-    assert atlas.auroc[wired.PLANTED] > 0.99
-    spread = atlas.interval(*wired.PLANTED)
-    assert spread.low > 0.2 and spread.estimate == pytest.approx(atlas.rho[wired.PLANTED])
-    assert atlas.rho[wired.PLANTED] < atlas.ceiling < 0.6  # raw rho is far from 1 even for a perfect head
+    assert np.argwhere(atlas.passing(0.05)).tolist() == [list(wired.PLACE)]
+    assert np.argwhere(atlas.passing(0.05, "fdr")).tolist() == [list(wired.PLACE)]
+    assert atlas.auroc[wired.PLACE] > 0.99
+    spread = atlas.interval(wired.PLANTED)
+    assert spread.low > 0.2 and spread.estimate == pytest.approx(atlas.rho[wired.PLACE])
+    assert atlas.rho[wired.PLACE] < atlas.ceiling < 0.6  # raw rho is far from 1 even for a perfect head
 
 
 def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, told):
@@ -59,12 +61,12 @@ def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, tol
     for one in some:
         [rows], _ = head_rows(backend, [(one.turn.request(), one.tokens)], [wired.PLANTED])
         theirs += [spearmanr(rows[place], wired.grid_mask(one.mask)).statistic for place in one.key_tokens]
-    assert found.rho[wired.PLANTED] == pytest.approx(np.mean(theirs), abs=1e-6)
+    assert found.rho[wired.PLACE] == pytest.approx(np.mean(theirs), abs=1e-6)
 
 
 def test_a_head_without_an_answer_is_a_nan_with_its_count_and_harms_no_other(atlas):
     assert np.isnan(atlas.rho[0, 0])  # it looks at everything alike: its row is constant
-    assert atlas.tokens[0, 0] == 0 and atlas.p_family[0, 0] == 1 and (0, 0) not in atlas.best(20)
+    assert atlas.tokens[0, 0] == 0 and atlas.p_family[0, 0] == 1 and Head.of(0, 0) not in atlas.best(20)
     assert (atlas.tokens.ravel()[1:] == 40).all() and np.isfinite(atlas.rho.ravel()[1:]).all()
 
 
@@ -80,8 +82,11 @@ def test_an_atlas_is_read_back_as_it_was_written(atlas):
     again = HeadAtlas.from_dict(json.loads(json.dumps(atlas.to_dict())))
     for name in ("rho", "auroc", "tokens", "p_family", "null", "by_turn", "by_turn_tokens"):
         np.testing.assert_allclose(getattr(again, name), getattr(atlas, name), atol=1e-6, equal_nan=True)
+    assert atlas.layers == (Layer("language", 0), Layer("language", 1)) and not atlas.without_heads
+    again_without = HeadAtlas.from_dict(dataclasses.replace(atlas, without_heads=(Layer("encoder", 4),)).to_dict())
+    assert again.layers == atlas.layers and again_without.without_heads == (Layer("encoder", 4),)
     assert again.best(3) == atlas.best(3) and again.settings == atlas.settings
-    assert again.interval(*wired.PLANTED).low == pytest.approx(atlas.interval(*wired.PLANTED).low, abs=1e-6)
+    assert again.interval(wired.PLANTED).low == pytest.approx(atlas.interval(wired.PLANTED).low, abs=1e-6)
 
 
 def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(backend, told):
@@ -106,7 +111,7 @@ def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(bac
     heads = scores.shape[-1]  # of one atlas they rise and fall together: the bound counts on no independence
     assert heads_alone <= heads * bound
     _, family = p_values(mean_of(places), null)
-    assert family.argmin() == wired.PLANTED[0] * 4 + wired.PLANTED[1] and family.min() <= level  # the check can fail
+    assert family.argmin() == wired.PLACE[0] * 4 + wired.PLACE[1] and family.min() <= level  # the check can fail
 
 
 def _scores_of_all_pairs(backend, told):
@@ -120,6 +125,7 @@ def _scores_of_all_pairs(backend, told):
         row = answered(backend, [one.turn.request()], [one.tokens])
         keys = backend.image_positions(row.inputs)[0].nonzero()[:, 0].tolist()
         [rows] = attention_rows(backend.model, row.inputs, [Wanted([row.query_of(one.key_tokens[0])], keys)])
+        rows = torch.stack(list(rows.values()))
         found.append(Ranked.of(rows.reshape(-1, len(keys)).numpy()).spearman(masks_ranked).T)
     scores = np.stack(found)
     return np.where(np.isfinite(scores), scores, 0.0)

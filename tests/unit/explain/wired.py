@@ -15,6 +15,7 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box
+from promvil_hf.explain.layer_names import Head
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.key_expressions import Turn
 from promvil_hf.toy.gqa import gqa_questions
@@ -33,7 +34,8 @@ WORLD = WorldConfig(
     predicates=(),
     object_scale=1.4,
 )
-PLANTED = (1, 2)  # layer and head that look where the color is
+PLACE = (1, 2)  # layer and head that look where the color is
+PLANTED = Head.of(*PLACE)
 _SIDE = 8  # patches a side
 _CONST, _DONE, _SEEN, _FOUND = 0, 1, 8, 11  # channels of the text model
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -144,7 +146,7 @@ def _wire_text(model, tokenizer, seed: int) -> None:
             for channel in range(3):
                 attention.v_proj.weight[channel, _SEEN + channel] = 1.0
                 attention.o_proj.weight[_FOUND + channel, channel] = 1.0
-    layer, planted = PLANTED
+    layer, planted = PLACE
     attention = text.layers[layer].self_attn
     group = planted // (attention.config.num_attention_heads // attention.config.num_key_value_heads)
     slow = size // 2 - 1  # this dimension hardly turns with the distance

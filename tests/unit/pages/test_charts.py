@@ -85,6 +85,8 @@ def test_a_heat_map_tells_each_value_and_rings_the_best():
     )
     assert "<title>layer 1, head 1: 0.400</title>" in made and "<title>layer 0, head 1: –</title>" in made
     assert made.count('class="missing"') == 1 and made.count('class="ring"') == 1
+    named = str(heat_map(np.zeros((2, 2)), alt="x", row_label="layer", row_names=["3", "encoder.7"]))
+    assert "<title>layer encoder.7, column 1: 0.000</title>" in named and ">encoder.7</text>" in named
     with pytest.raises(ValueError, match="at most 10,000"):
         heat_map(np.zeros((200, 200)), alt="x")
     with pytest.raises(ValueError, match="rings"):
