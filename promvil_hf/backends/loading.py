@@ -54,10 +54,7 @@ def load(
     config = read_config(base, revision)
     family = family_of(config)
     if family is None:
-        raise ValueError(
-            f"This checkpoint is of the type {config.model_type!r}, for which there is no backend. There are backends for "
-            f"{', '.join(sorted(FAMILIES))}; docs/extending.md shows how to add one."
-        )
+        raise ValueError(_no_backend(config))
     with _readable(base):
         model = transformers.AutoModelForImageTextToText.from_pretrained(
             base,
@@ -75,6 +72,21 @@ def load(
     with _readable(base):
         processor = load_processor(base, family, revision=revision)
         return resolve_name(family.backend)(model.eval(), processor, **chosen)
+
+
+def backend_for(model, processor, **options):
+    """The backend that serves this model."""
+    family = family_of(model)
+    if family is None:
+        raise ValueError(_no_backend(model.config))
+    return resolve_name(family.backend)(model, processor, **options)
+
+
+def _no_backend(config: transformers.PretrainedConfig) -> str:
+    return (
+        f"This checkpoint is of the type {config.model_type!r}, for which there is no backend. There are backends for "
+        f"{', '.join(sorted(FAMILIES))}; docs/extending.md shows how to add one."
+    )
 
 
 def read_config(base: str | os.PathLike, revision: str | None = None) -> transformers.PretrainedConfig:

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from promvil_hf.training.chain_layout import Branch, check_weights, in_rows, lay_out, weights_of
+from promvil_hf.training.chain_layout import Branch, Row, check_weights, in_rows, lay_out, weights_of
 from promvil_hf.training.chain_texts import Texts, TrainingText
 from promvil_hf.training.curriculum import whole
 from promvil_hf.training.row_pictures import by_picture, needed_picture, opened
@@ -82,9 +82,11 @@ class ChainCollator:
 
         groups = by_picture(rows, fitting, self.image_root)
         packed = [
-            (number, row)
+            (number, Row(self._opening, own))
             for number, (_, branches) in enumerate(groups)
-            for row in in_rows(self._opening, branches, self.max_row_tokens, self.pack)
+            for own in in_rows(
+                len(self._opening), branches, lambda branch: len(branch.tokens), self.max_row_tokens, self.pack
+            )
         ]
         tokenizer = self.processor.tokenizer
         closing = tokenizer.convert_tokens_to_ids(self.processor.eoi_token)

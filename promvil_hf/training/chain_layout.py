@@ -6,10 +6,14 @@ with each. Losses and gradients equal those of one padded row a text. Targets ar
 token predicts the first token of every text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +33,21 @@ class Row:
     branches: Sequence[Branch]
 
 
-def in_rows(opening: Sequence[int], branches: Sequence[Branch], longest: int, pack: bool = True) -> list[Row]:
-    """Texts in rows of at most `longest` tokens, in their order; one text a row without `pack`."""
+def in_rows(
+    opening: int, texts: Sequence[T], length: Callable[[T], int], longest: int, pack: bool = True
+) -> list[list[T]]:
+    """Texts in rows of at most `longest` tokens, the `opening` tokens included, in their order; one a row without `pack`."""
     if not pack:
-        return [Row(opening, [branch]) for branch in branches] or [Row(opening, [])]
-    groups: list[list[Branch]] = [[]]
-    length = len(opening)
-    for branch in branches:
-        if groups[-1] and length + len(branch.tokens) > longest:
+        return [[text] for text in texts] or [[]]
+    groups: list[list[T]] = [[]]
+    taken = opening
+    for text in texts:
+        if groups[-1] and taken + length(text) > longest:
             groups.append([])
-            length = len(opening)
-        groups[-1].append(branch)
-        length += len(branch.tokens)
-    return [Row(opening, group) for group in groups]
+            taken = opening
+        groups[-1].append(text)
+        taken += length(text)
+    return groups
 
 
 def lay_out(rows: Sequence[Row], padding: int, closing: Sequence[int] = ()) -> dict[str, torch.Tensor]:

@@ -64,10 +64,6 @@ class FiVLTrainer(WindowTrainer):
     backend_for = staticmethod(backend_of)
     levels_of = staticmethod(row_levels)
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._mix(any_patch=True)
-
     def collator(self, args, image_root):
         return FiVLCollator(
             self.backend, args.label_rules(), args.system_prompt, args.max_length, image_root=image_root
@@ -80,9 +76,9 @@ class FiVLTrainer(WindowTrainer):
         if unused := getattr(self.data_collator, "unused", None):
             yield "key expressions that gave no label: " + ", ".join(f"{why} {n:,}" for why, n in unused.most_common())
 
-    def _mix(self, any_patch: bool) -> None:
+    def shares(self, any_patch):
         weights = shares(self.args.vision_loss_weight, any_patch, self.args.scale_lm_when_empty)
-        self.mixture = dict(zip(("lm_loss", "vm_loss"), weights, strict=True))
+        return dict(zip(("lm_loss", "vm_loss"), weights, strict=True))
 
     # Loss
 
@@ -98,11 +94,6 @@ class FiVLTrainer(WindowTrainer):
         patches = patches.any(-1) if patches.dim() > labels.dim() else patches
         return {"lm_loss": (labels[:, 1:] != UNLABELLED).sum(), "vm_loss": patches.sum()}
 
-    def get_batch_samples(self, epoch_iterator, num_batches, device):
-        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._mix(any_patch=bool(self._window["vm_loss"] > 0))
-        return batches, items
-
     def terms(self, model, inputs):
         training = self.model.training
         sums, likely = score(model, inputs, likely=not training)
@@ -115,7 +106,3 @@ class FiVLTrainer(WindowTrainer):
             ious = patch_ious(likely.to(labels.device), labels, image.nonzero()[:, 0])
             self.note("patch_iou", ious.sum(), len(ious))
         return {"lm_loss": sums.lm, "vm_loss": sums.vm}
-
-    def evaluation_loop(self, *args, **kwargs):
-        self._mix(any_patch=True)
-        return super().evaluation_loop(*args, **kwargs)

@@ -10,8 +10,8 @@ from promvil_hf.training.window_config import WindowConfig
 
 @dataclass
 class PromViLConfig(WindowConfig):
-    """The paper's setting is the default: learning rate 1e-4, effective batch 4 by accumulation, warm-up 10 %, 1 epoch,
-    seed 5020, rows in random order, loss from the last `<phrase>` on, fp32."""
+    """The paper's setting of Kosmos-2 is the default: learning rate 1e-4, effective batch 4 by accumulation, warm-up 10 %,
+    1 epoch, seed 5020, rows in random order, loss from the last `<phrase>` on, fp32."""
 
     # Other defaults than the parent's: the reference's.
     learning_rate: float = option(1e-4, "Peak learning rate (the paper: 1e-4).")
@@ -23,9 +23,9 @@ class PromViLConfig(WindowConfig):
     seed: int = option(5020, "Seed of order, dropout and LoRA's first weights.")
 
     # Our own.
-    supervise: str = option("phrase", "Train from the last <phrase> on, or the boxes only.", SPANS)
-    supervise_close: bool = option(True, "Also train </object> and what ends the text.")
-    supervise_end: bool = option(False, "Also train </s>. The reference never does.")
+    supervise: str = option("phrase", "Kosmos-2: train from the last <phrase> on, or the boxes only.", SPANS)
+    supervise_close: bool = option(True, "Kosmos-2: also train </object> and what ends the text.")
+    supervise_end: bool = option(False, "Kosmos-2: also train </s>. The reference never does; other families always do.")
     level_weights: list[float] | None = option(None, "Weight of a token of level 1, 2, …; the last one also holds above.")
     train_evidence: bool = option(True, "Put lower phrases before a step. False: the ablation.")
     pack: bool = option(True, "All steps of an image in one row behind one picture.")
@@ -35,5 +35,3 @@ class PromViLConfig(WindowConfig):
         super().__post_init__()
         if self.supervise not in SPANS:
             raise ValueError(f"You passed supervise={self.supervise!r}: it is one of {', '.join(SPANS)}.")
-        if self.system_prompt is not None:
-            raise ValueError("You passed system_prompt, which the texts of Kosmos-2 have no place for: leave it out.")

@@ -1,12 +1,12 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""PromViL's training of Kosmos-2: chains of phrases, level by level or mixed, one vision pass for each picture.
+"""PromViL's training: chains of phrases, level by level or mixed, one vision pass for each picture, with FiVL's loss or without.
 
     trainer = PromViLTrainer(model, PromViLConfig("out", curriculum="levels"), processing_class=processor,
                              train_dataset=rows, peft_config=lora_config("reference"))
     trainer.train()
 
 Rows are those of `promvil_hf.training.chain_texts.chain_in`. Logged beside the loss: `loss_level_1`, `loss_level_2`, … and
-`loss_questions`.
+`loss_questions`; with a vision loss `lm_loss`, `vm_loss` and `vm_accuracy` as well.
 """
 
 import random
@@ -16,20 +16,29 @@ from dataclasses import replace
 import torch
 from accelerate.utils import gather_object
 
-from promvil_hf.backends.base import unwrapped
+from promvil_hf.backends.base import GroundingBackend, unwrapped
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.kosmos2_prefix import encode_images, tree_mask
+from promvil_hf.backends.loading import backend_for
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.metrics.grounding import grounding_table
 from promvil_hf.phrases import PhraseChain
 from promvil_hf.training.chain_collator import ChainCollator
+from promvil_hf.training.chain_losses import chain_losses
 from promvil_hf.training.chain_texts import Texts, chain_in, row_levels
 from promvil_hf.training.curriculum import NO_LEVEL
-from promvil_hf.training.shown_batches import shown_chains
+from promvil_hf.training.losses import shares
+from promvil_hf.training.patch_chain_collator import PatchChainCollator
+from promvil_hf.training.shown_batches import shown_chains, shown_chat_chains
 from promvil_hf.training.window_trainer import WindowTrainer
 
 
 DEEPEST = 8  # what is deeper is logged with it
+MOST_TOKENS = 32_768  # of a row, where a model names no limit
+NOT_FOR_KOSMOS2 = {
+    "system_prompt": "Its texts have no place for it.",
+    "vision_loss_weight": "It sees a picture through latent queries, so it has no patches that could predict words.",
+}
 
 
 def target_losses(model, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -61,7 +70,9 @@ def target_losses(model, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     return logits.logsumexp(-1)[line] - logits[line, batch["target_token"]]
 
 
-def ground(backend: Kosmos2Backend, rows: Sequence[Mapping], collator: ChainCollator) -> list[tuple]:
+def ground(
+    backend: GroundingBackend, rows: Sequence[Mapping], collator: ChainCollator | PatchChainCollator
+) -> list[tuple]:
     """(answered boxes, gold boxes, level) of each step with gold boxes.
 
     A step is told, as in training, what the model answered for the phrases directly in it, or nothing if the collator
@@ -92,10 +103,10 @@ def _without_evidence(chain: PhraseChain) -> PhraseChain:
 
 
 class PromViLTrainer(WindowTrainer):
-    """See the module. `model` is a Kosmos-2."""
+    """See the module. `model` is a Kosmos-2, or of any family whose image tokens are patches."""
 
     levels_are_at_hand = True
-    backend_for = Kosmos2Backend
+    backend_for = staticmethod(backend_for)
     levels_of = staticmethod(row_levels)
 
     def __init__(self, *args, **kwargs):
@@ -106,6 +117,24 @@ class PromViLTrainer(WindowTrainer):
             )
 
     def collator(self, args, image_root):
+        if isinstance(self.backend, Kosmos2Backend):
+            return self._kosmos2_collator(args, image_root)
+        limit = getattr(self.backend.model.config.get_text_config(), "max_position_embeddings", None) or MOST_TOKENS
+        return PatchChainCollator(
+            self.backend,
+            args.train_evidence,
+            args.level_weights or (),
+            max_tokens=min(args.max_length or limit, limit),
+            pack=args.pack,
+            rules=args.label_rules() if args.vision_loss_weight else None,
+            system=args.system_prompt,
+            image_root=image_root,
+        )
+
+    def _kosmos2_collator(self, args, image_root):
+        for name in ("system_prompt", "vision_loss_weight"):
+            if getattr(args, name):
+                raise ValueError(f"You passed {name} with Kosmos-2. {NOT_FOR_KOSMOS2[name]} Leave it out.")
         # Longer rows would make Kosmos-2 grow its buffer of positions, on each rank to another size, and DDP stops there.
         limit = self.backend.model.config.text_config.max_position_embeddings
         longest = min(args.max_length or limit, limit)
@@ -122,15 +151,31 @@ class PromViLTrainer(WindowTrainer):
         )
 
     def shown(self, rows, batch):
-        return shown_chains(batch, self.processing_class)
+        if isinstance(self.backend, Kosmos2Backend):
+            return shown_chains(batch, self.processing_class)
+        return shown_chat_chains(batch, rows, self.data_collator)
 
     # Loss
 
+    def shares(self, any_patch):
+        if not self.args.vision_loss_weight:
+            return super().shares(any_patch)
+        weights = shares(self.args.vision_loss_weight, any_patch, self.args.scale_lm_when_empty)
+        return dict(zip(("lm_loss", "vm_loss"), weights, strict=True))
+
     def count(self, batch):
-        return {"loss": batch["target_weight"].sum()}
+        counts = (batch["target_weight"].sum(), batch.get("patch_weight", batch["target_weight"]).sum())
+        return dict(zip(self.mixture, counts))  # of the answers alone, where patches are not trained
 
     def terms(self, model, inputs):
-        losses = target_losses(model, inputs)
+        if isinstance(self.backend, Kosmos2Backend):
+            losses, patches = target_losses(model, inputs), None
+        else:
+            found = chain_losses(model, inputs)
+            losses, patches = found.targets, found.patches
+            if self.args.vision_loss_weight:
+                weight = inputs["patch_weight"]
+                self.note("vm_accuracy", (found.hits * weight).sum(), weight.sum())
         # Without asking the device which levels there are, which would make the host wait for it.
         levels = inputs["target_level"].clamp(max=DEEPEST)
         sums = losses.new_zeros(DEEPEST + 1).index_add(0, levels, losses.detach())
@@ -139,7 +184,10 @@ class PromViLTrainer(WindowTrainer):
             self.note("loss_questions" if level == NO_LEVEL else f"loss_level_{level}", sums[level], counts[level])
         if self.model.training:
             self.tally("refused_texts", inputs["refused"])
-        return {"loss": (losses * inputs["target_weight"]).sum()}
+        sums = {"lm_loss": (losses * inputs["target_weight"]).sum()}
+        if patches is None or not self.args.vision_loss_weight:
+            return {"loss": sums["lm_loss"]}
+        return sums | {"vm_loss": (patches * inputs["patch_weight"]).sum()}
 
     # Evaluation by generation
 

@@ -74,6 +74,21 @@ def shown_chains(batch: Mapping[str, torch.Tensor], processor) -> Iterator[Shown
             yield ShownText(head, pieces, images[picture], boxes, "boxes in the text")
 
 
+def shown_chat_chains(batch: Mapping[str, torch.Tensor], rows: Sequence[Mapping], collator) -> Iterator[ShownText]:
+    """The texts of a `PatchChainCollator` batch of one picture."""
+    backend = collator.backend
+    picture = collator.open_image(rows[0])
+    image = backend.image_positions(batch)
+    branch = batch["branch"] if "branch" in batch else batch["attention_mask"] * 2 - 1  # else each row is one text
+    laid_out = {**batch, "image_slots": image, "branch": branch}
+    for row in range(len(batch["input_ids"])):
+        for number, (level, pieces) in enumerate(texts_of_row(laid_out, row, backend.processor.tokenizer), 1):
+            answer = "".join(text for text, trained in pieces if trained)
+            boxes = backend.dialect.parse(answer, image_size=picture.size).boxes
+            head = f"row {row + 1}, text {number}: {'a question' if level == 0 else f'level {level}'}"
+            yield ShownText(head, pieces, picture, [("answer", box) for box in boxes], "boxes in the answer")
+
+
 def shown_conversations(batch: Mapping[str, torch.Tensor], rows: Sequence[Mapping], collator) -> Iterator[ShownText]:
     """The rows of a `FiVLCollator` batch."""
     tokenizer, backend = collator.backend.processor.tokenizer, collator.backend

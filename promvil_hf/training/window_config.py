@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from transformers import TrainingArguments
 
 from promvil_hf.training.curriculum import CURRICULA, Curriculum
+from promvil_hf.training.losses import shares
 from promvil_hf.training.option import option
+from promvil_hf.training.vision_labels import NOUNS, OVERLAPS, TOKENS, LabelRules
 
 
 @dataclass
@@ -38,8 +40,27 @@ class WindowConfig(TrainingArguments):
     competence_start: float = option(0.01, "competence: share of the cuts open at first.")
     competence_root: float = option(2.0, "competence: 1 linear, 2 square root pacing …")
 
+    # Of the vision loss.
+    vision_loss_weight: float = option(
+        0.0, "λ in (1 - λ)·LM + λ·VM: patches predict the noun of the phrase they show (FiVL: 0.1). 0: no vision loss."
+    )
+    scale_lm_when_empty: bool = option(
+        False, "Weigh LM by 1 - λ also in a step without any labelled patch. The reference does not."
+    )
+    max_mask_fraction: float = option(
+        0.3, "Leave out masks that touch more than this share of the patches (reference: 0.3)."
+    )
+    min_patch_coverage: float = option(
+        0.0, "Share of a patch that a mask must cover; 0: any part (reference). 0.5 does not enlarge masks."
+    )
+    overlap: str = option("first", "Who gets a patch of several masks: first (reference) or smallest.", OVERLAPS)
+    token: str = option("first_subtoken", "What of a word is predicted: first_subtoken (reference) or whole_word.", TOKENS)
+    noun: str = option("random", "Which noun of an expression: random (reference), first or last.", NOUNS)
+
     def __post_init__(self):
         super().__post_init__()
+        shares(self.vision_loss_weight, True)  # these refuse what makes no sense, before anything is loaded
+        self.label_rules()
         if self.remove_unused_columns:
             raise ValueError(
                 "You passed remove_unused_columns=True, which would take pictures, boxes and masks out of the rows before "
@@ -51,10 +72,15 @@ class WindowConfig(TrainingArguments):
                     f"You passed use_reentrant=True in {name}: the adapter of the vision tower would get no gradient, and "
                     "nothing would say so. Leave it out."
                 )
-        self.schedule()  # refuses numbers that make no sense before anything is loaded
+        self.schedule()
 
     def schedule(self) -> Curriculum | None:
         """None for `curriculum="none"`, the trainer's own order."""
         if self.curriculum == "none":
             return None
         return Curriculum(self.curriculum, self.curriculum_repeat, self.competence_start, self.competence_root)
+
+    def label_rules(self) -> LabelRules:
+        return LabelRules(
+            self.max_mask_fraction, self.min_patch_coverage, self.overlap, self.token, self.noun, seed=self.seed
+        )

@@ -33,7 +33,7 @@ LOSSES = "losses.json"  # in a checkpoint: what was trained and is not in a log 
 
 
 class WindowTrainer(Trainer):
-    """Override what stands under "Objective", and set `mixture` if there is more than one term.
+    """Override what stands under "Objective".
 
     `note(name, total, count)` inside `terms` logs any other average, such as an accuracy or a loss by level, and
     `tally(name, count)` a count over the whole run.
@@ -92,7 +92,7 @@ class WindowTrainer(Trainer):
                 "Start one process a GPU with `accelerate launch` or `torchrun --nproc_per_node`, or name one GPU in "
                 "CUDA_VISIBLE_DEVICES."
             )
-        self.mixture: dict[str, float] = {"loss": 1.0}
+        self.mixture = self.shares(any_patch=True)
         self._window: dict[str, torch.Tensor] = {}
         self._noted: dict[str, dict[str, torch.Tensor]] = {"train": {}, "eval": {}}
         self._tallies: dict[str, torch.Tensor] = {}
@@ -122,6 +122,10 @@ class WindowTrainer(Trainer):
     def remarks(self) -> Iterator[str]:
         """What the user should know of the rows that were trained."""
         return iter(())
+
+    def shares(self, any_patch: bool) -> dict[str, float]:
+        """The weight of each term in a window that has labelled patches, or has none."""
+        return {"loss": 1.0}
 
     def count(self, batch: Mapping[str, Any]) -> dict[str, float | torch.Tensor]:
         """The number (or the total weight) of targets of each term of `mixture`, before the batch goes to the device."""
@@ -179,6 +183,8 @@ class WindowTrainer(Trainer):
         totals = torch.tensor([float(sum(own[name] for own in counts)) for name in self.mixture], device=device)
         totals = self.accelerator.reduce(totals, "sum")
         self._window = dict(zip(self.mixture, totals, strict=True))
+        if "vm_loss" in self._window:
+            self.mixture = self.shares(any_patch=bool(self._window["vm_loss"] > 0))
         return batches, None
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -241,6 +247,7 @@ class WindowTrainer(Trainer):
 
     def evaluation_loop(self, *args, metric_key_prefix="eval", **kwargs):
         self._noted["eval"] = {}
+        self.mixture = self.shares(any_patch=True)
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
         averages = self.averages("eval")
         averages["loss"] = sum(share * averages.get(name, 0.0) for name, share in self.mixture.items())

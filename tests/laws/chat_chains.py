@@ -1,0 +1,77 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Chains for tiny patch-token models, and the plain way to train them: each text alone, with its picture."""
+
+import torch
+import torch.nn.functional as F
+
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.toy import models
+from promvil_hf.training.chain_losses import chain_losses
+from promvil_hf.training.losses import UNLABELLED
+from promvil_hf.training.patch_chain_collator import PatchChainCollator
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_trainer import PromViLTrainer
+from promvil_hf.training.vision_labels import LabelRules
+from tests.laws.fivl_rows import SETTINGS
+from tests.laws.promvil_rows import rows
+
+
+PACKED = ("llava", "llava_next", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl")
+APART = ("paligemma", "gemma3")
+LAMBDA = 0.3
+
+
+def backend(family) -> PatchTokenBackend:
+    tiny = getattr(models, f"tiny_{family}")()
+    return PatchTokenBackend(tiny.model, tiny.processor)
+
+
+def collator(own: PatchTokenBackend, **options) -> PatchChainCollator:
+    return PatchChainCollator(own, **{"rules": LabelRules(), **options})
+
+
+def joint(own: PatchTokenBackend, batch) -> torch.Tensor:
+    found = chain_losses(own.model, batch)
+    text = (found.targets * batch["target_weight"]).sum() / batch["target_weight"].sum()
+    patches = (found.patches * batch["patch_weight"]).sum() / batch["patch_weight"].sum()
+    return (1 - LAMBDA) * text + LAMBDA * patches
+
+
+def repeated(own: PatchTokenBackend, some) -> torch.Tensor:
+    """The same by the model's plain forward: one text and one picture at a time, labels of the whole row."""
+    collate = collator(own)
+    text, targets, patches, labels = 0.0, 0, 0.0, 0.0
+    for row in some:
+        picture = collate.open_image(row)
+        for told in collate._texts_of(row):
+            batch, offsets, shifts = collate.chat.encoded([told.talk], [picture])
+            logits = own.model(**batch).logits[0].float()
+            wanted = batch["input_ids"][0].clone()
+            wanted[~torch.tensor(collate.chat.trained(told.talk, offsets[0], shifts[0]))] = UNLABELLED
+            text = text + F.cross_entropy(logits[:-1], wanted[1:], ignore_index=UNLABELLED, reduction="sum")
+            targets += int((wanted != UNLABELLED).sum())
+            if told.text.step is None:
+                continue
+            [boxes] = own.token_boxes(batch, [picture.size])
+            key = collate._key(told, picture.size)
+            says = torch.from_numpy(collate._labeller("", [key], boxes, picture.size).labels[:, 0])
+            at = own.image_positions(batch)[0].nonzero()[:, 0]
+            patches = patches + F.cross_entropy(logits[at], says, ignore_index=UNLABELLED, reduction="sum")
+            labels += int((says != UNLABELLED).sum())
+    return (1 - LAMBDA) * text / targets + LAMBDA * patches / labels
+
+
+def gradients(model) -> dict:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def trainer(folder, family="llava", train=None, evaluated=None, **options):
+    """One step of plain gradient descent unless told otherwise."""
+    tiny = getattr(models, f"tiny_{family}")()
+    return PromViLTrainer(
+        tiny.model,
+        PromViLConfig(str(folder), **SETTINGS | {"gradient_accumulation_steps": 1} | options),
+        processing_class=tiny.processor,
+        train_dataset=rows(8, 2) if train is None else train,
+        eval_dataset=evaluated,
+    )

@@ -1,0 +1,156 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Laws of chain training with FiVL's loss on patch-token families: packed is repeated, resumed is uninterrupted."""
+
+import pytest
+import torch
+
+from promvil_hf import masks
+from promvil_hf.backends.base import Request
+from promvil_hf.boxes import Box
+from promvil_hf.toy.models import tiny_kosmos2
+from promvil_hf.training.chain_texts import chain_in
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.promvil_trainer import PromViLTrainer
+from tests.laws.chat_chains import APART, PACKED, backend, collator, gradients, joint, repeated, trainer
+from tests.laws.fivl_rows import apart, weights
+from tests.laws.promvil_rows import logged, losses, rows, same_logs
+
+
+@pytest.mark.parametrize("family", PACKED + APART)
+def test_one_picture_for_all_its_texts_gives_the_loss_and_each_gradient_of_the_repeated_way(family):
+    own, some = backend(family), [row for row in rows(3, 1) for _ in range(2)]
+    repeated(own, some).backward()
+    expected, loss = gradients(own.model), float(repeated(own, some).detach())
+    seen = []
+    towers = ("vision_tower", "visual", "vision_model")
+    tower = next(module for name, module in own.model.named_modules() if name.endswith(towers))
+    tower.register_forward_pre_hook(lambda module, args, kwargs: seen.append(1), with_kwargs=True)
+    ways = {"packed": {}, "apart": {"pack": False}, "a few a row": {"max_tokens": 330}} if family in PACKED else {"apart": {}}
+    for way, options in ways.items():
+        batch = collator(own, **options)(some)
+        assert len(batch["image_of_row"].unique()) == 3 and ("branch" in batch) == (family in PACKED)
+        own.model.zero_grad()
+        found = joint(own, batch)
+        found.backward()
+        assert float(found.detach()) == pytest.approx(loss, abs=2e-6), way
+        assert apart(gradients(own.model), expected) < 1e-5, way
+        assert (way == "packed") == (len(batch["image_of_row"]) == 3)
+    assert len(seen) == len(ways)
+
+
+@pytest.mark.parametrize("family", ("llava", "qwen3_vl", "paligemma"))
+def test_answers_are_trained_and_nothing_else(family):
+    """No evidence, no question, no picture; and the prompt is the one that is asked at inference."""
+    own, some = backend(family), rows(4, 1)
+    collate = collator(own)
+    for row in some:
+        size = collate.open_image(row).size
+        for told in collate._texts_of(row):
+            [(question, answer)] = told.text.turns
+            assert told.talk.text.startswith(own.prompt_of(Request(question, collate.open_image(row))).rstrip())
+            trained = "".join(told.talk.text[start:end] for start, end in told.talk.spans)
+            assert trained.startswith(answer) and len(trained) - len(answer) < 20
+            if told.text.step is not None:
+                assert own.dialect.parse(answer, image_size=size).boxes
+        batch = collate([row])
+        assert not own.image_positions(batch)[batch["target_row"], batch["target_place"] + 1].any()
+    answers = sum(len(collate._texts_of(row)) for row in some)
+    assert answers == sum(int(collate([row])["target_branch"].unique().numel()) for row in some if family != "paligemma") or (
+        family == "paligemma"
+    )
+
+
+@pytest.mark.parametrize("family", ("llava", "qwen2_5_vl", "paligemma"))
+def test_eight_rows_at_once_are_eight_rows_one_by_one(family, tmp_path):
+    runs = {}
+    for size, windows in ((8, 1), (1, 8)):
+        own = trainer(
+            tmp_path / str(size), family, per_device_train_batch_size=size, gradient_accumulation_steps=windows,
+            vision_loss_weight=0.3, curriculum="levels", level_weights=[1.0, 0.5, 2.0], max_steps=2, learning_rate=0.1,
+        )  # fmt: skip
+        own.train()
+        runs[size] = own
+    assert losses(runs[1]) == pytest.approx(losses(runs[8]), abs=4e-6)
+    assert apart(weights(runs[1]), weights(runs[8])) < 1e-5
+    entry = runs[8].state.log_history[0]
+    assert {"lm_loss", "vm_loss", "vm_accuracy", "loss_level_1"} <= entry.keys()
+    assert entry["loss"] == pytest.approx(0.7 * entry["lm_loss"] + 0.3 * entry["vm_loss"], abs=1e-4)
+
+
+def test_without_a_weight_it_is_plain_chain_training_and_nothing_is_labelled(tmp_path):
+    plain, weighed = trainer(tmp_path / "plain"), trainer(tmp_path / "weighed", vision_loss_weight=0.0)
+    for own in (plain, weighed):
+        own.train()
+        assert own.data_collator.rules is None and list(own.mixture) == ["loss"]
+    assert logged(plain) == logged(weighed)
+    assert all(torch.equal(own, weights(weighed)[name]) for name, own in weights(plain).items())
+    joint_run = trainer(tmp_path / "joint", vision_loss_weight=0.3)
+    joint_run.train()
+    assert not all(torch.equal(own, weights(joint_run)[name]) for name, own in weights(plain).items())
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
+    options = {
+        "family": "smolvlm", "vision_loss_weight": 0.2, "curriculum": "competence", "max_steps": 4, "optim": "adamw_torch",
+        "learning_rate": 1e-3, "per_device_train_batch_size": 2,
+    }  # fmt: skip
+    whole = trainer(tmp_path / "whole", **options, save_strategy="steps", save_steps=2)
+    whole.train()
+    again = trainer(tmp_path / "again", **options)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2"))
+    assert apart(weights(again), weights(whole)) < 1e-6 and same_logs(logged(again), logged(whole))
+
+
+@pytest.mark.parametrize("family", ("llava", "gemma3"))
+def test_too_long_texts_are_refused_and_counted_and_the_model_runs(family, tmp_path):
+    own, some = backend(family), rows(2, 0)
+    collate = collator(own)
+    whole = collate(some)
+    texts = sum(len(collate._texts_of(row)) for row in some)
+    assert int(whole["refused"]) == 0
+    few = collator(own, max_tokens=10)(some)
+    assert int(few["refused"]) == texts and not len(few["target_row"]) and not len(few["patch_row"])
+    chain_losses_of_nothing = trainer(tmp_path, family, train=some, max_length=10, max_steps=1, vision_loss_weight=0.3)
+    chain_losses_of_nothing.train()
+    assert logged(chain_losses_of_nothing)[0]["refused_texts"] == texts
+
+
+def test_known_masks_are_used_and_boxes_stand_for_the_others():
+    own, [row] = backend("llava"), rows(1, 0)
+    collate = collator(own)
+    [step, *_] = chain_in(row).steps
+    size = collate.open_image(row).size
+
+
+    def labelled(boxes):
+        return collate([row | {"masks": {step.target.text: masks.from_boxes(boxes, size).to_dict()}}])["patch_place"]
+
+    x0, y0, x1, y1 = step.target.boxes[0].xyxy
+    assert torch.equal(labelled(step.target.boxes), collate([row])["patch_place"])
+    assert len(labelled([Box(x0, y0, x0 + 0.01, y0 + 0.01)])) < len(labelled([Box(x0, y0, x1, y1)]))
+
+
+def test_evaluation_grounds_with_the_model_that_is_trained(tmp_path):
+    own = trainer(tmp_path, "qwen3_vl", train=rows(2, 0), evaluated=rows(3, 1), eval_generate=2, vision_loss_weight=0.3)
+    found = own.evaluate()
+    assert 0 <= found["eval_accuracy"] <= 1 and {"eval_lm_loss", "eval_vm_loss", "eval_parse_rate"} <= found.keys()
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"vision_loss_weight": 0.1}, "latent queries, so it has no patches"),
+    ({"system_prompt": "Be brief."}, "Its texts have no place for it"),
+])  # fmt: skip
+def test_kosmos2_says_what_it_cannot_do(options, said, tmp_path):
+    tiny = tiny_kosmos2(latent_query_num=8)
+    with pytest.raises(ValueError, match=said):
+        PromViLTrainer(tiny.model, PromViLConfig(str(tmp_path), use_cpu=True, **options), processing_class=tiny.processor)
+
+
+def test_what_is_trained_can_be_shown():
+    from promvil_hf.training.shown_batches import shown_chat_chains
+
+    for family in ("llava", "gemma3"):
+        own, [row] = backend(family), rows(1, 0)
+        collate = collator(own)
+        texts = list(shown_chat_chains(collate([row]), [row], collate))
+        assert len(texts) == len(collate._texts_of(row)) and all(text.boxes for text in texts)
