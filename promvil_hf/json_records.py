@@ -396,6 +396,8 @@ def shown(value: Any, longest: int = 60, inner: int = 2) -> str:
         return f"an object with {', '.join(_shown_name(name) for name in list(value)[:5]) or 'nothing'}"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Damaged):
+        return f"damaged ({value.why})"
     return f"a {type(value).__name__}"
 
 

@@ -2,10 +2,11 @@
 """Keeps evaluation images out of training data: lists of COCO or Visual Genome ids, and what they exclude.
 
 Half of Visual Genome's images are COCO images, RefCOCO's test images among them, and GQA's images are Visual Genome's.
-A list is read from whatever the benchmark ships: its questions, its refs (JSON or pickle), COCO instances, or a text
-file with ids or file names.
+A list is read from whatever the benchmark ships: its questions, its refs (JSON or pickle), its splits, COCO instances, or a
+text file with ids or file names.
 """
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from promvil_hf.files import read_pickle
+from promvil_hf.json_records import Damaged, lines, read_bytes, salvaged, shown
 
 
 KINDS = ("coco", "vg")
 _HELD_OUT = re.compile(r"val|test|minival", re.IGNORECASE)
+_SPLIT = re.compile(r"train|val|test", re.IGNORECASE)
 _COCO_NAME = re.compile(r"(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})(?:\.\w+)?\Z|COCO_(?:train|val|test)\d{4}_(\d+)")
 _NOT_VISUAL_GENOME = re.compile(r"n\d+\Z")
 _NUMBER = re.compile(r"\d{1,18}\Z")
@@ -87,19 +88,23 @@ def read_list(path, kind: str, name: str | None = None) -> LeakageList:
     if kind not in KINDS:
         raise ValueError(f"You passed kind={kind!r}: ids are {' or '.join(KINDS)}.")
     try:
-        data = path.read_bytes()
+        found = list(_names(path))
     except OSError as error:
         raise ValueError(f"Cannot read the list {path}: {error.strerror}.") from None
-    found = list(_names(path, data))
-    ids = {own for own in (_id(name, kind) for name in found) if own is not None}
-    unmatched = len({str(name) for name in found if _id(name, kind) is None})
-    foreign = [name for name in found if isinstance(name, str) and _NOT_VISUAL_GENOME.match(name)]
-    if not ids and not foreign:  # GQA's testdev holds none of Visual Genome's images: a list that excludes nothing
+    ids, others = set(), set()
+    for entry in found:
+        own = _id(entry, kind)
+        if own is None:
+            others.add(entry if isinstance(entry, str) else shown(entry))
+        else:
+            ids.add(own)
+    if not ids and not any(map(_NOT_VISUAL_GENOME.match, others)):  # GQA's testdev excludes nothing: its images are others
+        such = ", ".join(map(shown, found[:2]))
         raise ValueError(
-            f"{path} names no {kind} image: {len(found)} entries, such as {found[:2]!r}. Give ids or file names with ids in "
-            "them, GQA's questions, RefCOCO's refs or a COCO instances file, and say whose ids they are."
+            f"{path} names no {kind} image: {len(found)} entries{such and f', such as {such}'}. Give ids or file names with "
+            "ids in them, GQA's questions, RefCOCO's refs, splits or a COCO instances file, and say whose ids they are."
         )
-    return LeakageList(name or path.stem, kind, frozenset(ids), unmatched)
+    return LeakageList(name or path.stem, kind, frozenset(ids), len(others))
 
 
 def coco_id_of(path: str) -> int | None:
@@ -122,24 +127,24 @@ def _id(name: Any, kind: str) -> int | None:
     return int(match[1]) if match and own[0].isdigit() else None
 
 
-def _names(path: Path, data: bytes) -> Iterator[Any]:
+def _names(path: Path) -> Iterator[Any]:
     if path.suffix in (".p", ".pkl", ".pickle"):
         yield from _of_json(read_pickle(path))
         return
-    text = data.lstrip()[:1]
-    if text in (b"{", b"["):
-        try:
-            yield from _of_json(msgspec.json.decode(data))
+    data = read_bytes(path)
+    start = data.lstrip()[:1]
+    if start in (b"{", b"["):
+        whole = salvaged(data)
+        if not isinstance(whole, Damaged):
+            yield from _of_json(whole)
             return
-        except msgspec.DecodeError:
-            pass
-        try:
-            yield from _of_json([msgspec.json.decode(line) for line in data.splitlines() if line.strip()])
+        rows = list(lines(io.BytesIO(data), path))
+        if any(row.fault is None for row in rows):
+            yield from _of_json([Damaged(row.fault) if row.fault else row.fields for row in rows])
             return
-        except msgspec.DecodeError as error:
-            if text == b"{":
-                raise ValueError(f"{path} is neither JSON nor JSON Lines ({error}).") from None
-    for line in data.decode("utf-8", "replace").splitlines():
+        if start == b"{":
+            raise ValueError(f"{path} is neither JSON nor JSON Lines ({whole.why}).")
+    for line in data.decode("utf-8", "replace").split("\n"):
         line = line.strip().removeprefix("[image]")  # as PromViL's own prompt lists have it
         line = re.split(r"<tab>|\t|,", line)[0].strip()
         if line and not line.startswith("#"):
@@ -147,24 +152,29 @@ def _names(path: Path, data: bytes) -> Iterator[Any]:
 
 
 def _of_json(value: Any) -> Iterator[Any]:
-    """Image names in what GQA, RefCOCO, COCO, VSR, POPE and plain lists look like."""
+    """Image names in what GQA, RefCOCO, COCO, VSR, POPE, densecap and plain lists look like."""
     if isinstance(value, Mapping):
+        kinds = {kind for kind in (Mapping, list) if any(isinstance(part, kind) for part in value.values())}
         if isinstance(value.get("images"), list):  # COCO instances
-            value = [row["id"] if isinstance(row, Mapping) and "id" in row else row for row in value["images"]]
-        elif all(isinstance(row, Mapping) for row in value.values()):
-            named = [row for row in value.values() if any(key in row for key in _KEYS)]
-            value = named if named else list(value)  # GQA's scene graphs: the keys are the ids
-        else:
+            value = [row.get("id", row) if isinstance(row, Mapping) else row for row in value["images"]]
+        elif not kinds or any(key in value for key in _KEYS):
             value = [value]
-    for row in value if isinstance(value, Iterable) else ():
+        elif Mapping in kinds:
+            rows = [part if isinstance(part, Mapping) else Damaged("no object") for part in value.values()]
+            named = any(key in row for row in rows if isinstance(row, Mapping) for key in _KEYS)
+            value = rows if named else list(value)  # GQA's scene graphs: the keys are the ids
+        else:  # ids by split, as densecap ships them
+            named = any(map(_SPLIT.match, map(str, value)))
+            held_out = [part for split, part in value.items() if not named or _HELD_OUT.search(str(split))]
+            value = [entry for part in held_out for entry in (part if isinstance(part, list) else [Damaged("no list")])]
+    for row in value if isinstance(value, Iterable) and not isinstance(value, str) else ():
         if not isinstance(row, Mapping):
             yield row
             continue
         if isinstance(row.get("split"), str) and not _HELD_OUT.search(row["split"]):
             continue
         key = next((key for key in _KEYS if row.get(key) is not None), None)
-        if key is not None:
-            yield row[key]
+        yield Damaged("no image") if key is None else row[key]
 
 
 _KEYS = ("coco_id", "image_id", "imageId", "image", "file_name", "id")

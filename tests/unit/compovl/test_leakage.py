@@ -6,6 +6,8 @@ import pickle
 import pytest
 
 from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_list
+from tests.reference import source_files
+from tests.reference.mutations import drawn
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,15 @@ from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_li
         ("graphs.json", {"2407890": {"objects": {}, "width": 5}}, "vg", {2407890}),
         ("coco.json", {"images": [{"id": 9, "file_name": "x.jpg"}], "annotations": []}, "coco", {9}),
         ("rows.jsonl", '{"image": "000000372029.jpg", "label": 1}\n{"image": "000000434275.jpg"}\n', "coco", {372029, 434275}),
+        ("densecap_splits.json", {"train": [1, 2], "val": [3], "test": [4, 5]}, "vg", {3, 4, 5}),
+        ("by_name.json", {"mine": [1, 2], "yours": ["7.jpg"]}, "vg", {1, 2, 7}),
+        ("mark.txt", "\ufeff17\n18\n", "coco", {17, 18}),
+        ("mark.json", "\ufeff[3, 4]", "vg", {3, 4}),
+        ("mark.jsonl", '\ufeff{"image_id": 3}\r\n{"image_id": 4, "text": "a\u2028b\x85c"}\r\n', "vg", {3, 4}),
+        ("some.json", '{"train": [1], "test": [2, NaN, "\\ud800", ' + "9" * 5_000 + ", [3], 4.5, null, true]}", "vg", {2}),
+        ("bad.json", '{"a": {"imageId": "5"}, "b": {"imageId": "\\ud800"}, "c": 5}', "vg", {5}),
+        ("bad.jsonl", '{"image_id": 3}\n{"image_id": \n[1]\n' + '{"image_id": 4}', "vg", {3, 4}),
+        ("deep.json", "[1, " + "[" * 50_000 + "]" * 50_000 + ", 2]", "vg", {1, 2}),
         (
             "refs.json",
             [{"image_id": 1, "split": "train"}, {"image_id": 2, "split": "testA"}, {"image_id": 3, "split": "val"}],
@@ -49,6 +60,33 @@ def test_refs_pickles_are_read_and_cannot_run_anything(tmp_path):
     with pytest.raises(ValueError, match=r"is refused.*it asks for .*system"):
         read_list(tmp_path / "evil.p", "coco")
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_would_fill_the_memory_when_written_out_is_counted(tmp_path):
+    nested = ["x"]
+    for _ in range(40):
+        nested = [nested, nested]
+    (tmp_path / "refs.p").write_bytes(pickle.dumps([{"image_id": nested}, {"image_id": 5}, nested]))
+    found = read_list(tmp_path / "refs.p", "coco")
+    assert (found.ids, found.unmatched) == ({5}, 1)
+    (tmp_path / "refs.p").write_bytes(pickle.dumps([nested]))
+    with pytest.raises(ValueError, match=r"names no coco image: 1 entries, such as \[\[a list of 2, a list of 2\]"):
+        read_list(tmp_path / "refs.p", "coco")
+
+
+@pytest.mark.parametrize("name", source_files.leakage_lists())
+def test_a_damaged_entry_of_a_list_hides_no_other(tmp_path, name):
+    value = source_files.leakage_lists()[name]
+    path = tmp_path / "list.json"
+    for place, kind, content in drawn(value, 40, seed=2):
+        path.write_bytes(content)
+        try:
+            found = read_list(path, "vg").ids
+        except ValueError as error:
+            assert "list.json" in str(error), (place, kind)
+        else:
+            whole_part = isinstance(value, dict) and len(place) == 1  # such as `images` itself
+            assert whole_part or len(found & {1, 2, 3}) >= 2, (place, kind)
 
 
 def test_names_that_are_no_visual_genome_image_are_counted(shared_data):
