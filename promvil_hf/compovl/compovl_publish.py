@@ -20,7 +20,7 @@ from datasets import Features, List, Value
 from promvil_hf.compovl.chains import promvil_row
 from promvil_hf.compovl.compose_images import KeptImages
 from promvil_hf.compovl.compovl_card import FOLDERS, card
-from promvil_hf.compovl.compovl_report import count
+from promvil_hf.compovl.compovl_report import Rejects, count, sorted_counts
 from promvil_hf.compovl.compovl_rows import (
     SPLITS,
     VIEWS,
@@ -34,6 +34,7 @@ from promvil_hf.compovl.compovl_rows import (
 )
 from promvil_hf.compovl.compovl_settings import CompoVLSettings
 from promvil_hf.compovl.mixture import mix
+from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.files import write_json
 from promvil_hf.publishing import (
     image_to_embed,
@@ -198,13 +199,15 @@ def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: i
         parts = parts_of(out / "work")
         held = _held_out(parts, settings.splitting)
         report = {"made_from": made_from, "release": images.source.release, "writer": settings.writer_name}
-        report |= count(parts, images, settings, held, draft / "rejects.jsonl")
         scratch = draft / "scratch"
         scratch.mkdir()
         mixed: dict[str, list[str]] = {}
-        if "mixture" in settings.views:
-            asked = ((image, images.source.questions(image)[0]) for image in images)
-            mixed, report["mixture"] = mix(settings.mixing, asked, images.leakage, scratch)
+        with Rejects(draft / "rejects.jsonl") as rejects:
+            report |= count(parts, images, settings, held, rejects)
+            if "mixture" in settings.views:
+                asked = _asked(images, rejects)
+                mixed, report["mixture"] = mix(settings.mixing, asked, images.leakage, scratch, rejects.add)
+            report["rejects"] = sorted_counts(rejects.counts)
         infos = _views(draft, parts, settings, held, mixed, workers)
         report["rows"] = {
             view: {split: own.num_examples for split, own in info.splits.items()} for view, info in infos.items()
@@ -212,6 +215,14 @@ def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: i
         (draft / "README.md").write_text(card(report, infos), encoding="utf-8")
         write_json(draft / "report.json", report)
     return report
+
+
+def _asked(images: KeptImages, rejects: Rejects) -> Iterator[tuple[Image, tuple[Question, ...]]]:
+    for image in images:
+        found, broken = images.source.questions(image)
+        for own in broken:
+            rejects.add(own)
+        yield image, found
 
 
 def _held_out(parts: list[str], splitting: Splitting) -> Held:

@@ -3,7 +3,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Counted:
 
     def __init__(self, splitting: Splitting, held: Held):
         self.splitting, self.held = splitting, held
-        self.images, self.records, self.rejects, self.left_out = Counter(), Counter(), Counter(), Counter()
+        self.images, self.records, self.left_out = Counter(), Counter(), Counter()
         self.sources, self.writers, self.words, self.boxes = Counter(), Counter(), Counter(), Counter()
         self.levels: dict[str, Counter] = {}
         self.clipped = self.ambiguous = 0
@@ -42,47 +42,56 @@ class Counted:
                 self.boxes.update(len(step.boxes) for step in chain.steps if step.level == 1)
 
 
-def count(parts: Sequence[str], images: KeptImages, settings: CompoVLSettings, held: Held, rejects: Path) -> dict:
-    """One pass over the shards of a build: the counts of everything, and a line in `rejects` for each broken record."""
+class Rejects:
+    """A file with a line for each record that could not be used, and how often each reason stands there."""
+
+    def __init__(self, path: Path):
+        self.path, self.counts = path, Counter()
+
+    def __enter__(self) -> "Rejects":
+        self._file = open(self.path, "w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def add(self, broken: Broken) -> None:
+        self.counts[f"{broken.file}: {broken.reason}"] += 1
+        self._file.write(json.dumps(msgspec.structs.asdict(broken)) + "\n")
+
+
+def count(parts: Sequence[str], images: KeptImages, settings: CompoVLSettings, held: Held, rejects: Rejects) -> dict:
+    """One pass over the shards of a build: the counts of everything; broken records go to `rejects`."""
     counted = Counted(settings.splitting, held)
-    with open(rejects, "w", encoding="utf-8") as file:
-
-        def reject(records: Iterable[Broken]) -> None:
-            for broken in records:
-                counted.rejects[f"{broken.file}: {broken.reason}"] += 1
-                file.write(json.dumps(msgspec.structs.asdict(broken)) + "\n")
-
-        reject(images.source.broken)
-        for part in parts:
-            for image in image_rows(part):
-                counted.add(image)
-                reject(image.broken)
-        if settings.mixing.vg_qa:
-            for image in images:
-                reject(images.source.questions(image)[1])
+    for broken in images.source.broken:
+        rejects.add(broken)
+    for part in parts:
+        for image in image_rows(part):
+            counted.add(image)
+            for broken in image.broken:
+                rejects.add(broken)
     return {
-        "images": {"read": len(images.source), "composed": len(images), "by_part": _sorted(counted.images)},
-        "records": _sorted(counted.records),
-        "rejects": _sorted(counted.rejects),
+        "images": {"read": len(images.source), "composed": len(images), "by_part": sorted_counts(counted.images)},
+        "records": sorted_counts(counted.records),
         "boxes_cut_to_the_image": counted.clipped,
         "leakage": images.leakage.to_dict(),
         "splitting": asdict(settings.splitting),
         "composing": asdict(settings.composing),
         "expressions_by_level": {
-            split: {str(level): times for level, times in _sorted(found).items()}
-            for split, found in _sorted(counted.levels).items()
+            split: {str(level): times for level, times in sorted_counts(found).items()}
+            for split, found in sorted_counts(counted.levels).items()
         },
-        "expressions_by_source": _sorted(counted.sources),
-        "expressions_by_writer": _sorted(counted.writers),
+        "expressions_by_source": sorted_counts(counted.sources),
+        "expressions_by_writer": sorted_counts(counted.writers),
         "ambiguous_expressions": counted.ambiguous,
         "words_per_expression": _mean(counted.words),
         "boxes_per_simple_noun": _mean(counted.boxes),
         "test_candidates_beyond_the_cap": held.candidates - len(held.chosen),
-        "left_out": _sorted(counted.left_out),
+        "left_out": sorted_counts(counted.left_out),
     }
 
 
-def _sorted(found: Mapping) -> dict:
+def sorted_counts(found: Mapping) -> dict:
     return dict(sorted(found.items()))
 
 

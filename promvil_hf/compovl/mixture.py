@@ -9,17 +9,19 @@ a build was given as JSON Lines.
 import heapq
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from promvil_hf.boxes import Box
 from promvil_hf.compovl.leakage import Leakage, coco_id_of
+from promvil_hf.compovl.scene_graph import Broken
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.files import one_path
 from promvil_hf.jobs import Rejected
-from promvil_hf.json_records import document, plain_records
+from promvil_hf.json_records import Record, RecordError, document, records
 from promvil_hf.markup import escape
 from promvil_hf.phrases import PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, to_row
 
@@ -42,89 +44,125 @@ def qa_row(dataset: str, question: str, answer: str, image_path: str) -> dict:
     }
 
 
-def vsr_rows(rows: Iterable[Mapping], instances: Mapping) -> Converted:
+def vsr_rows(rows: Iterable[Record], instances: Record) -> Converted:
     """True statements of VSR with the boxes of COCO instances: "the person at the right side of the refrigerator".
 
     The anchor has all boxes of its category. The statement names one subject, so images with several are rejected: which
     one is meant is not known.
     """
-    sizes, boxes = _instances(instances)
+    known = _Instances.of(instances)
     for number, row in enumerate(rows):
-        key = f"vsr-{number}"
-        missing = [name for name in ("image", "label", "relation", "subj", "obj") if row.get(name) in (None, "")]
-        if missing:
-            yield key, Rejected("missing field", ", ".join(missing))
-            continue
-        if not int(row["label"]):
-            yield key, Rejected("statement is false", row.get("caption", ""))
-            continue
-        name = row["image"].rpartition("/")[2]
-        image_id = coco_id_of(name)
-        if image_id not in sizes:
-            yield key, Rejected("image has no instances", name)
-            continue
-        subjects, anchors = boxes[image_id, row["subj"]], boxes[image_id, row["obj"]]
-        if not subjects or not anchors:
-            yield key, Rejected("category is not annotated", row["subj"] if not subjects else row["obj"])
-        elif len(subjects) > 1:
-            yield key, Rejected("several subjects", f"{len(subjects)} times {row['subj']}")
-        elif row["subj"] == row["obj"]:
-            yield key, Rejected("subject and object are of one category", row["subj"])
-        else:
-            anchor = f"the {row['obj']}"
-            text = f"the {row['subj']} {row['relation']} {anchor}"
-            steps = (
-                PhraseStep(GroundedPhrase(anchor, tuple(anchors))),
-                PhraseStep(GroundedPhrase(text, tuple(subjects)), (0,), (anchor,)),
-            )
-            chain = PhraseChain(str(image_id), steps)
-            yield key, to_row(chain, name, "vsr", row["relation"], PROMVIL_VSR)
+        try:
+            yield f"vsr-{number}", _vsr_row(row, known)
+        except RecordError as error:
+            yield f"vsr-{number}", Rejected("unreadable record", str(error))
 
 
-def _instances(file: Mapping) -> tuple[dict[int, tuple], defaultdict]:
-    """Image sizes, and the boxes of each (image, category name); crowds are left out, as they are no single thing."""
-    for name in ("images", "annotations", "categories"):
-        if not isinstance(file.get(name), list):
-            raise ValueError(
-                f"You passed a file without the list `{name}`: VSR's boxes come from COCO's instances_*.json, with "
-                "images, annotations and categories."
-            )
-    sizes = {image["id"]: (image["width"], image["height"]) for image in file["images"]}
-    names = {category["id"]: category["name"] for category in file["categories"]}
-    boxes: defaultdict[tuple[int, str], list[Box]] = defaultdict(list)
-    for own in file["annotations"]:
-        if own.get("iscrowd") or own["image_id"] not in sizes:
-            continue
-        width, height = sizes[own["image_id"]]
-        x, y, w, h = own["bbox"]
+def _vsr_row(row: Record, known: "_Instances") -> dict | Rejected:
+    texts = {name: row.text(name, default="") for name in ("image", "relation", "subj", "obj")}
+    label = row.identifier("label", default="")
+    missing = [name for name, text in {**texts, "label": label}.items() if not text.strip()]
+    if missing:
+        return Rejected("missing field", f"{row.where}: {', '.join(missing)}")
+    if label not in ("0", "1"):
+        raise row.wrong(("label",), label, "0 or 1")
+    if label == "0":
+        return Rejected("statement is false", row.text("caption", default=""))
+    name, subject, thing = texts["image"].rpartition("/")[2], texts["subj"], texts["obj"]
+    image_id = coco_id_of(name)
+    if image_id in known.damaged:
+        return Rejected("image has instances that cannot be read", known.damaged[image_id])
+    if image_id not in known.sizes:
+        return Rejected("image has no instances", name)
+    subjects, anchors = known.boxes[image_id, subject], known.boxes[image_id, thing]
+    if not subjects or not anchors:
+        return Rejected("category is not annotated", thing if subjects else subject)
+    if len(subjects) > 1:
+        return Rejected("several subjects", f"{len(subjects)} times {subject}")
+    if subject == thing:
+        return Rejected("subject and object are of one category", subject)
+    anchor = f"the {thing}"
+    steps = (
+        PhraseStep(GroundedPhrase(anchor, tuple(anchors))),
+        PhraseStep(GroundedPhrase(f"the {subject} {texts['relation']} {anchor}", tuple(subjects)), (0,), (anchor,)),
+    )
+    return to_row(PhraseChain(str(image_id), steps), name, "vsr", texts["relation"], PROMVIL_VSR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Instances:
+    """Image sizes, and the boxes of each (image, category name); crowds are left out, as they are no single thing.
+
+    Of a `damaged` image an annotation cannot be read, so that its boxes may not be all there are.
+    """
+
+    sizes: dict[int, tuple[int, int]]
+    boxes: defaultdict[tuple[int, str], list[Box]]
+    damaged: dict[int, str]
+
+    @classmethod
+    def of(cls, file: Record) -> "_Instances":
+        for name in ("images", "annotations", "categories"):
+            if not isinstance(file.get(name, default=None), list):
+                raise ValueError(
+                    f"You passed {file.where}, a file without the list `{name}`: VSR's boxes come from COCO's "
+                    "instances_*.json, with images, annotations and categories."
+                )
+        found = cls({}, defaultdict(list), {})
+        names: dict[int, str] = {}
+        for category in file.records("categories"):
+            with suppress(RecordError):  # its annotations are then damaged
+                names[category.whole("id")] = category.text("name")
+        for image in file.records("images"):
+            with suppress(RecordError):  # its statements are then rejected
+                found.sizes[image.whole("id")] = tuple(image.whole(side, least=1) for side in ("width", "height"))
+        for own in file.records("annotations"):
+            try:
+                found._add(own, names)
+            except RecordError as error:
+                with suppress(RecordError):
+                    found.damaged[own.whole("image_id")] = str(error)
+        return found
+
+    def _add(self, own: Record, names: Mapping[int, str]) -> None:
+        image_id = own.whole("image_id")
+        if own.get("iscrowd", default=0) or image_id not in self.sizes:
+            return
+        name = names.get(own.whole("category_id"))
+        if name is None:
+            raise own.wrong(("category_id",), own.get("category_id"), "the id of one of `categories`")
+        width, height = self.sizes[image_id]
+        x, y, w, h = own.numbers("bbox", 4)
         box = Box.clipped(x / width, y / height, (x + w) / width, (y + h) / height)
         if box is not None:
-            boxes[own["image_id"], names[own["category_id"]]].append(box)
-    return sizes, boxes
+            self.boxes[image_id, name].append(box)
 
 
-def llava_rows(rows: Iterable[Mapping]) -> Converted:
+def llava_rows(rows: Iterable[Record]) -> Converted:
     """LLaVA conversations, one row a turn: a row that held them all would train the later questions too."""
     for number, row in enumerate(rows):
-        key = f"llava-{row.get('id', number)}-{number}"
-        image = row.get("image")
-        if not isinstance(image, str):
-            yield key, Rejected("no image", str(image))
+        key = f"llava-{number}"
+        try:
+            image = row.text("image", default=None)
+            key = f"llava-{row.identifier('id', default=number)}-{number}"
+            turns = list(_turns(row)) if image else []
+        except RecordError as error:
+            yield key, Rejected("unreadable record", str(error))
             continue
-        turns = list(_turns(row))
         if not turns:
-            yield key, Rejected("no question with an answer")
+            yield key, Rejected("no question with an answer" if image else "no image", row.where)
         for k, (question, answer) in enumerate(turns):
             yield f"{key}-{k}", qa_row("llava", question, answer, image)
 
 
-def _turns(row: Mapping) -> Iterator[tuple[str, str]]:
-    if "instruction" in row:
-        said = [("human", row["instruction"]), ("gpt", row.get("output"))]
+def _turns(row: Record) -> Iterator[tuple[str, str]]:
+    if row.has("instruction"):
+        said = [("human", row.text("instruction")), ("gpt", row.text("output"))]
     else:
-        said = [(turn.get("from"), turn.get("value")) for turn in row.get("conversations") or ()]
+        spoken = row.records("conversations") if row.has("conversations") else []
+        said = [(turn.text("from"), turn.text("value")) for turn in spoken]
     for (asker, question), (answerer, answer) in zip(said, said[1:], strict=False):
-        if asker == "human" and answerer == "gpt" and isinstance(question, str) and isinstance(answer, str):
+        if asker == "human" and answerer == "gpt":
             question = question.replace("<image>", "").strip()
             if question and answer.strip():
                 yield question, answer
@@ -180,9 +218,13 @@ class Mixing:
 
 
 def mix(
-    mixing: Mixing, asked: Iterable[tuple[Image, Iterable[Question]]], leakage: Leakage, folder: Path
+    mixing: Mixing,
+    asked: Iterable[tuple[Image, Iterable[Question]]],
+    leakage: Leakage,
+    folder: Path,
+    reject: Callable[[Broken], object],
 ) -> tuple[dict[str, list[str]], dict]:
-    """Write the other parts of the mixture to `folder`; leak lists hold for them too.
+    """Write the other parts of the mixture to `folder`; leak lists hold for them too. Rejects go to `reject`.
 
     Gives the files of each split, and the rows and rejects of each part.
     """
@@ -192,9 +234,10 @@ def mix(
         rejected: Counter[str] = Counter()
         rows, path = 0, folder / f"{name}-{split}.jsonl"
         with open(path, "w", encoding="utf-8") as file:
-            for _, row in converted:
+            for key, row in converted:
                 if isinstance(row, Rejected):
                     rejected[row.reason] += 1
+                    reject(Broken(f"{name} {split}", None, None, row.reason, f"{key}: {row.detail}"))
                 elif leakage.hits(None, coco_id_of(row["image_path"])):
                     rejected["image is on a leakage list"] += 1
                 else:
@@ -210,12 +253,12 @@ def _parts(mixing: Mixing, asked: Iterable) -> Iterator[tuple[str, str, Converte
     if any(statements.values()):
         if mixing.coco_instances is None:
             raise ValueError("VSR has no boxes of its own: pass COCO's instances_*.json too (--coco-instances).")
-        instances = document(one_path(mixing.coco_instances, "COCO's instances")).whole_fields()
+        instances = document(one_path(mixing.coco_instances, "COCO's instances"))
         for split, path in statements.items():
             if path is not None:
-                yield "vsr", split, vsr_rows(plain_records(one_path(path, "VSR's statements")), instances)
+                yield "vsr", split, vsr_rows(records(one_path(path, "VSR's statements")), instances)
     if mixing.llava is not None:
-        yield "llava", "train", llava_rows(plain_records(one_path(mixing.llava, "LLaVA's conversations")))
+        yield "llava", "train", llava_rows(records(one_path(mixing.llava, "LLaVA's conversations")))
     if mixing.vg_qa:
         drawn = vg_qa_rows(asked, mixing.vg_qa_train, mixing.vg_qa_validation)
         for split, rows in zip(("train", "validation"), drawn, strict=True):

@@ -7,7 +7,9 @@ from promvil_hf.compovl.leakage import Leakage
 from promvil_hf.compovl.mixture import Mixing, llava_rows, mix, qa_row, vg_qa_rows, vsr_rows
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.jobs import Rejected
-from promvil_hf.json_records import plain_records
+from promvil_hf.json_records import Record, records
+from tests.reference import source_files
+from tests.reference.mutations import drawn
 
 
 INSTANCES = {
@@ -31,13 +33,17 @@ STATEMENT = {
 }
 
 
+def told(*rows):
+    return [Record.of(f"rows.json item {number}", row) for number, row in enumerate(rows, 1)]
+
+
 def published(shared_data, dataset):
     lines = (shared_data / "promvil" / "data_sample.json").read_text().splitlines()
     return [row for row in map(json.loads, lines) if row["dataset"] == dataset]
 
 
 def test_a_vsr_statement_becomes_the_published_row(shared_data):
-    ((_, row),) = vsr_rows([STATEMENT], INSTANCES)
+    ((_, row),) = vsr_rows(told(STATEMENT), Record("instances", INSTANCES))
     (expected,) = published(shared_data, "vsr")
     assert row["text"] == expected["text"] and row["box_obj_match"] == expected["box_obj_match"]
     assert row["relation"] == expected["relation"] and row["dataset"] == "vsr"
@@ -58,13 +64,14 @@ def test_a_vsr_statement_becomes_the_published_row(shared_data):
     ],
 )
 def test_a_vsr_statement_that_cannot_be_used_says_why(change, reason):
-    ((_, rejected),) = vsr_rows([STATEMENT | change], INSTANCES)
+    ((_, rejected),) = vsr_rows(told(STATEMENT | change), Record("instances", INSTANCES))
     assert isinstance(rejected, Rejected) and rejected.reason == reason
 
 
 def test_real_vsr_rows_are_all_told(shared_data):
-    rows = plain_records(shared_data / "vsr" / "zeroshot_dev.jsonl")
-    converted = list(vsr_rows(rows, {"images": [], "annotations": [], "categories": []}))
+    rows = list(records(shared_data / "vsr" / "zeroshot_dev.jsonl"))
+    nothing = Record("instances", {"images": [], "annotations": [], "categories": []})
+    converted = list(vsr_rows(rows, nothing))
     assert len(converted) == len(rows)
     assert {found.reason for _, found in converted} == {"statement is false", "image has no instances"}
 
@@ -88,20 +95,20 @@ def test_a_conversation_becomes_one_row_a_turn_and_no_tag_gets_through():
             {"from": "gpt", "value": "Here."},
         ],
     }
-    found = list(llava_rows([row]))
+    found = list(llava_rows(told(row)))
     assert [own["text"][0] for _, own in found] == [
         "Question: What is <\\phrase>? Answer: A dog.",
         "Question: And where? Answer: Here.",
     ]
     assert len({key for key, _ in found}) == 2
-    assert [own.reason for _, own in llava_rows([{"id": 1}, {"id": 2, "image": "a", "conversations": []}])] == [
+    assert [own.reason for _, own in llava_rows(told({"id": 1}, {"id": 2, "image": "a", "conversations": []}))] == [
         "no image",
         "no question with an answer",
     ]
 
 
 def test_real_llava_rows_convert(shared_data):
-    rows = plain_records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl")
+    rows = list(records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl"))
     assert all(isinstance(own, dict) for _, own in llava_rows(rows)) and len(list(llava_rows(rows))) == 90
 
 
@@ -123,15 +130,39 @@ def test_visual_genome_questions_are_drawn_without_an_image_in_both_parts():
 
 def test_files_that_are_no_rows_are_refused(tmp_path):
     def mixed(**parts):
-        return mix(Mixing(**parts), (), Leakage(), tmp_path)
+        return mix(Mixing(**parts), (), Leakage(), tmp_path, print)
 
     path = tmp_path / "rows.json"
-    for content, sentence in (("{", "line 1 cannot be read: it is not JSON"), ("[1]", "item 1 cannot be read: it is 1")):
-        path.write_text(content)
-        with pytest.raises(ValueError, match=sentence):
-            mixed(llava=path)
+    path.write_text("[1")
+    with pytest.raises(ValueError, match="rows.json ends in the middle of its JSON"):
+        mixed(llava=path)
     with pytest.raises(FileNotFoundError, match="There is no file .*nothing"):
         mixed(llava=tmp_path / "nothing")
     path.write_text("{}")
-    with pytest.raises(ValueError, match="You passed a file without the list `images`"):
+    with pytest.raises(ValueError, match="rows.json, a file without the list `images`"):
         mixed(vsr_train=path, coco_instances=path)
+
+
+@pytest.mark.parametrize("kind", ["llava", "vsr", "coco_instances"])
+def test_a_damaged_record_of_another_part_costs_itself_and_is_among_the_rejects(tmp_path, kind):
+    files = {name: getattr(source_files, name)() for name in ("llava", "vsr", "coco_instances")}
+    paths = {name: tmp_path / f"{name}.json" for name in files}
+
+    def mixed(**damaged):
+        for name, path in paths.items():
+            path.write_bytes(damaged.get(name, json.dumps(files[name]).encode()))
+        rejects = []
+        parts = Mixing(llava=paths["llava"], vsr_train=paths["vsr"], coco_instances=paths["coco_instances"])
+        _, counts = mix(parts, (), Leakage(), tmp_path, rejects.append)
+        lines = [line for name in ("llava", "vsr") for line in (tmp_path / f"{name}-train.jsonl").read_bytes().split(b"\n")]
+        return {line for line in lines if b"2.png" in line or b"02.jpg" in line}, counts, rejects
+
+    untouched, counts, rejects = mixed()
+    assert len(untouched) == 3 and not rejects and counts["vsr train"]["rows"] == 3
+    within = ("annotations", 1) if kind == "coco_instances" else (1,)
+    for place, name, content in drawn(files[kind], 40, seed=4, within=within):
+        found, counts, rejects = mixed(**{kind: content})
+        assert found == untouched, (place, name)
+        assert len(rejects) == sum(sum(part["rejected"].values()) for part in counts.values())
+        rows = counts["vsr train"]["rows"] + len([own for own in rejects if own.file == "vsr train"])
+        assert rows == 3 and all(own.detail for own in rejects), (place, name)
