@@ -222,7 +222,7 @@ def mix(
     asked: Iterable[tuple[Image, Iterable[Question]]],
     leakage: Leakage,
     folder: Path,
-    reject: Callable[[Broken], object],
+    reject: Callable[[Broken], object] = lambda broken: None,
 ) -> tuple[dict[str, list[str]], dict]:
     """Write the other parts of the mixture to `folder`; leak lists hold for them too. Rejects go to `reject`.
 

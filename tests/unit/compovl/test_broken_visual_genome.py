@@ -15,8 +15,8 @@ from promvil_hf.compovl.compovl_rows import ImageRow, chain_rows
 from promvil_hf.compovl.region_pairs import build_region_pairs
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.job_files import decode_line, encoded
+from tests.mutations.within import drawn
 from tests.reference import source_files
-from tests.reference.mutations import drawn
 
 
 DEEP = b"[" * 5_000 + b"]" * 5_000

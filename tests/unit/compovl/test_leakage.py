@@ -6,8 +6,8 @@ import pickle
 import pytest
 
 from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_list
+from tests.mutations.within import drawn
 from tests.reference import source_files
-from tests.reference.mutations import drawn
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from promvil_hf.compovl.mixture import Mixing, llava_rows, mix, qa_row, vg_qa_ro
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.jobs import Rejected
 from promvil_hf.json_records import Record, records
+from tests.mutations.within import drawn
 from tests.reference import source_files
-from tests.reference.mutations import drawn
 
 
 INSTANCES = {
@@ -130,7 +130,7 @@ def test_visual_genome_questions_are_drawn_without_an_image_in_both_parts():
 
 def test_files_that_are_no_rows_are_refused(tmp_path):
     def mixed(**parts):
-        return mix(Mixing(**parts), (), Leakage(), tmp_path, print)
+        return mix(Mixing(**parts), (), Leakage(), tmp_path)
 
     path = tmp_path / "rows.json"
     path.write_text("[1")

@@ -13,8 +13,8 @@ from promvil_hf.fivl.fivl_build import RowPhrases, locate
 from promvil_hf.fivl.given_masks import given as given_masks
 from promvil_hf.job_files import encoded
 from promvil_hf.jobs import Rejected
+from tests.mutations.within import drawn
 from tests.reference import source_files
-from tests.reference.mutations import drawn
 
 
 @pytest.fixture(scope="module")
