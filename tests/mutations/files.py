@@ -2,6 +2,9 @@
 """Every kind of file that the package reads, by name."""
 
 from tests.mutations.files_of_benchmarks import BENCHMARKS, PREDICTIONS
+from tests.mutations.files_of_builds import BUILDS
+from tests.mutations.files_of_models import MODELS
+from tests.mutations.files_of_results import RESULTS
 
 
-FILES = {**BENCHMARKS, **PREDICTIONS}
+FILES = {**BENCHMARKS, **PREDICTIONS, **BUILDS, **RESULTS, **MODELS}

@@ -8,13 +8,13 @@ from functools import cache
 
 from PIL import Image
 
+from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions
 from promvil_hf.evaluation.report import table_text
 from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.phrases import PhraseChain, PhraseStep, GroundedPhrase, to_row
-from promvil_hf.boxes import Box
+from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, to_row
 from tests.mutations.running import Kind, lines_in
 from tests.unit.evaluation.benchmarks.files import ANNOTATIONS, IMAGES, REFS
 
