@@ -113,14 +113,24 @@ def one_path(files: Files, what: str) -> Path:
 
 def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of Parquet files, batch by batch. `columns` names those wanted, as far as they are there."""
+    for path in paths:
+        try:
+            yield from _parquet_rows(path, columns)
+        except FileNotFoundError:
+            raise
+        except (ValueError, OSError, TypeError, LookupError, OverflowError, MemoryError) as error:  # whatever it breaks
+            told = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path} cannot be read as Parquet ({told}): it is damaged or cut. Get it again.") from error
+
+
+def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    for path in paths:
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-        wanted = names if columns is None else [name for name in columns if name in names]
-        for batch in file.iter_batches(batch_size=512, columns=wanted):
-            yield from batch.to_pylist()
+    file = pq.ParquetFile(path)
+    names = file.schema_arrow.names
+    wanted = names if columns is None else [name for name in columns if name in names]
+    for batch in file.iter_batches(batch_size=512, columns=wanted):
+        yield from batch.to_pylist()
 
 
 class _NoCode(pickle.Unpickler):

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from promvil_hf.files import atomic_write
+from promvil_hf.json_records import RecordError, document
 
 
 class JobError(ValueError):
@@ -84,7 +85,7 @@ def _lines(path: Path, content: Any) -> Iterator[Line]:
             content.update(line)
             try:
                 decoded = decode_line(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise JobError(f"{path} is damaged at line {number} ({error}). {_REDO}") from error
             if not line.endswith(b"\n"):
                 raise JobError(f"{path} is damaged: line {number} has no end. {_REDO}")
@@ -143,7 +144,10 @@ def reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
 def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:
     out = Path(out)
     try:
-        parts = msgspec.json.decode((out / "job.json").read_bytes())["parts"]
+        listed = document(out / "job.json").records("parts")
+        parts = [{"name": part.text("name"), "sha256": part.text("sha256")} for part in listed]
+    except RecordError as error:
+        raise JobError(f"{error} Run the job again: it is written anew.") from error
     except FileNotFoundError:
         if not (out / "plan.json").exists():
             raise JobError(f"{out} holds no job: there is no plan.json in it.") from None
@@ -154,6 +158,13 @@ def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:
                 "Run the job to its end, or read what there is with partial=True."
             ) from None
     return _read_parts(out, parts)
+
+
+def row_of(out: str | os.PathLike, line: Line) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(line.row)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JobError(f"The row {line.key!r:.100} in {out} is damaged ({error}). {_REDO}") from error
 
 
 def _read_parts(out: Path, parts: list[dict[str, Any]]) -> Iterator[Line]:

@@ -46,8 +46,10 @@ from promvil_hf.job_files import (
     part_name,
     read_lines,
     reject_lines,
+    row_of,
     survey,
 )
+from promvil_hf.json_records import RecordError, document
 from promvil_hf.kept_results import differences
 from promvil_hf.worker_processes import process_pool
 
@@ -168,7 +170,7 @@ def run(
 
 def rows(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
     """`(key, row)` of a finished job in input order; `partial=True` reads what an unfinished one has so far."""
-    return ((line.key, msgspec.json.decode(line.row)) for line in read_lines(out, partial) if line.reject is None)
+    return ((line.key, row_of(out, line)) for line in read_lines(out, partial) if line.reject is None)
 
 
 def rejects(out: str | os.PathLike, *, partial: bool = False) -> Iterator[tuple[str, Rejected]]:
@@ -289,7 +291,7 @@ def _done_in_worker(keys: list[str], batch: list) -> list[bytes]:
 def _agree(out: Path, plan: dict[str, Any]) -> None:
     """Write the plan, or refuse when the folder was begun with another."""
     try:
-        old = msgspec.json.decode((out / "plan.json").read_bytes())
+        old = _described(out / "plan.json")
     except FileNotFoundError:
         if part_indices(out):
             raise JobError(f"{out} holds part files but no plan.json: no job can go on there, use another.") from None
@@ -301,6 +303,13 @@ def _agree(out: Path, plan: dict[str, Any]) -> None:
         + differences(_settings(old), _settings(plan))
         + ". Use another folder, go back to the old settings, or pass restart=True to discard what is there."
     )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        return {**document(path).fields, "describe": dict(document(path).record("describe").whole_fields())}
+    except RecordError as error:
+        raise JobError(f"{error} The job cannot go on there: use another folder, or delete this one.") from error
 
 
 def _settings(plan: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.files import write_json
+from promvil_hf.json_records import document
 
 
 def read_back(plan: Any) -> Any:
@@ -31,12 +32,14 @@ def key_of(plan: Any) -> str:
 def kept_result(path: Path, plan: Any) -> dict[str, Any] | None:
     """What the finished work left; None while it is not finished."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = dict(document(path).fields)
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}). Delete it: only what it holds is done again.") from error
-    if not isinstance(found, dict) or found.get("plan") != plan:
+    if found.get("plan") == plan and "result" not in found:
+        raise ValueError(f"{path} is damaged: it holds no result. Delete it: only what it holds is done again.")
+    if found.get("plan") != plan:
         raise ValueError(f"{path} was made by another plan than the one asked for. Delete it: it is done again.")
     return found
 

@@ -5,6 +5,7 @@ A mask is kept as COCO run lengths in ORIGINAL image coordinates; `promvil_hf.ma
 coverage of a model's image tokens.
 """
 
+import operator
 from dataclasses import dataclass
 
 from promvil_hf.boxes import Box
@@ -19,7 +20,10 @@ class Rle:
 
     def __post_init__(self):
         counts = self.counts.decode("ascii") if isinstance(self.counts, bytes) else self.counts
-        size = tuple(int(side) for side in self.size)
+        try:
+            size = tuple(operator.index(side) for side in self.size)
+        except TypeError:
+            size = ()
         if not isinstance(counts, str):
             raise ValueError(
                 f"You passed counts of type {type(counts).__name__} to Rle: it takes COCO's compressed string. Make one "
@@ -44,7 +48,10 @@ class Rle:
 
     @classmethod
     def from_dict(cls, record: dict) -> "Rle":
-        return cls(tuple(record["size"]), record["counts"])
+        try:
+            return cls(record["size"], record["counts"])
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"You passed {record!r:.100} as a mask: it has `size`, (height, width), and `counts`.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +73,9 @@ class KeyExpression:
     mask: Rle | None = None
 
     def __post_init__(self):
-        if not self.text.strip():
-            raise ValueError("You passed a blank text to KeyExpression: it must name something.")
-        if self.turn < 0:
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ValueError("You passed a blank text to KeyExpression, or none: it must name something.")
+        if not isinstance(self.turn, int) or self.turn < 0:
             raise ValueError(f"You passed turn={self.turn} to KeyExpression: turns count from 0.")
         object.__setattr__(self, "boxes", tuple(self.boxes))
 
@@ -82,10 +89,17 @@ class KeyExpression:
 
     @classmethod
     def from_dict(cls, record: dict) -> "KeyExpression":
-        mask = record.get("mask")
-        return cls(
-            text=record["text"],
-            turn=record["turn"],
-            boxes=tuple(Box(*corners) for corners in record.get("boxes", ())),
-            mask=None if mask is None else Rle.from_dict(mask),
-        )
+        try:
+            mask = record.get("mask")
+            return cls(
+                text=record["text"],
+                turn=record["turn"],
+                boxes=tuple(Box(*corners) for corners in record.get("boxes", ())),
+                mask=None if mask is None else Rle.from_dict(mask),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            told = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise ValueError(
+                f"You passed {record!r:.100} as a key expression ({told}): it has `text`, `turn` and, as far as they are known, "
+                "`boxes` of x0, y0, x1, y1 and `mask`."
+            ) from error

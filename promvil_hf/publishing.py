@@ -5,7 +5,6 @@
 they are used.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from promvil_hf.files import draft_folder, move, remove_drafts
+from promvil_hf.json_records import document
 
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def replacement(out: Path, names: Sequence[str]) -> Iterator[Path]:
 def parts_of(job: Path) -> list[str]:
     """The shards of a finished job."""
     try:
-        listed = json.loads((job / "job.json").read_bytes())["parts"]
+        listed = document(job / "job.json").records("parts")
     except FileNotFoundError:
         raise ValueError(
             f"{job} is not finished: run the same build again, and it goes on where it stopped."
         ) from None
-    return [str(job / part["name"]) for part in listed]
+    return [str(job / part.text("name")) for part in listed]
 
 
 class _Line(msgspec.Struct):
@@ -72,7 +72,13 @@ def raw_rows(part: str | os.PathLike) -> Iterator[tuple[str, msgspec.Raw]]:
     """Key and row, not decoded, of each line of a shard; rejects are passed over."""
     line_of = msgspec.json.Decoder(_Line).decode
     with open(part, "rb") as lines:
-        yield from ((line.key, line.row) for line in map(line_of, lines) if line.row)
+        for number, line in enumerate(lines, 1):
+            try:
+                found = line_of(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise ValueError(f"{part} is damaged at line {number} ({error}). Delete it and run the build again.") from error
+            if found.row:
+                yield found.key, found.row
 
 
 def write_parquet(builder: "DatasetBuilder", scratch: Path, folder: Path, processes: int) -> "DatasetInfo":
@@ -171,6 +177,6 @@ def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private:
 def read_report(out: Path, command: str) -> dict:
     """The report of a finished build; `command` is what finishes it."""
     try:
-        return json.loads((out / "report.json").read_bytes())
+        return dict(document(out / "report.json").fields)
     except FileNotFoundError:
         raise ValueError(f"{out} is not a finished build: it has no report.json. Run `{command}` to its end.") from None

@@ -13,7 +13,7 @@ from promvil_hf.evaluation.answering import SHORT_ANSWER
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_told, write_explanations
-from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.head_atlas import HeadAtlas, read_atlas
 from promvil_hf.explain.layer_names import Head
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.row_files import read_fivl_rows
@@ -206,12 +206,7 @@ def _box(text: str) -> Box:
 
 
 def _read_atlas(path: Path | None) -> HeadAtlas | None:
-    if path is None:
-        return None
-    try:
-        return HeadAtlas.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no atlas of `promvil explain --rows` ({error}).") from error
+    return None if path is None else read_atlas(path)
 
 
 def _phrases(turn: Turn) -> Sequence[str]:

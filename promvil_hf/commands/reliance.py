@@ -16,6 +16,7 @@ from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
+from promvil_hf.json_records import document
 from promvil_hf.pages import write
 
 
@@ -102,11 +103,13 @@ def run(args):
 def _types(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict) or not found:
+    found = document(path)
+    if not found.fields:
         raise ValueError(f"{path} is no object of question types by id, nor GQA's questions.")
-    kinds = (value["types"]["structural"] if isinstance(value, dict) else str(value) for value in found.values())
-    return dict(zip(map(str, found), kinds, strict=True))
+    return {
+        name: found.record(name).record("types").text("structural") if isinstance(kind, dict) else str(kind)
+        for name, kind in found.fields.items()
+    }
 
 
 def _compare(args, resampling: Resampling):

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -34,6 +34,40 @@ from promvil_hf.metrics.vqa import soft_accuracies
 
 
 AREAS = (0.05, 0.1, 0.2, 0.4)  # borders of the table by hidden area
+
+
+class _Spread(TypedDict):
+    estimate: float | None
+    low: float | None
+    high: float | None
+    note: str | None
+
+
+class _Drop(TypedDict):
+    accuracy: float | None
+    relative: _Spread
+    absolute: _Spread
+
+
+class _Scores(TypedDict):
+    score: float | None
+    absolute_drop: float | None
+    original_accuracy: float
+    rows: int
+    reason: str | None
+    masked: _Drop
+    controls: dict[str, _Drop]
+    beyond: dict[str, _Spread]
+
+
+_PARTS = {  # what a report holds, as it is checked when one is read back
+    "scores": _Scores,
+    "tables": dict[str, dict[str, _Scores]],
+    "faults": dict[str, TypedDict("fault", {"count": int, "examples": list[str]})],
+    "row_scores": list[TypedDict("row", {
+        "id": str, "image": str, "question": str, "truth": str, "said": dict[str, str | None],
+        "scores": dict[str, float | None]})],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +90,7 @@ class RelianceReport:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "RelianceReport":
-        return report_files.load(cls, path, "reliance")
+        return report_files.load(cls, path, "reliance", _PARTS)
 
 
 def reliance(

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from promvil_hf.files import atomic_write
+from promvil_hf.json_records import document, shown, typed
 
 
 T = TypeVar("T")
@@ -46,14 +47,16 @@ def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
     return Path(path)
 
 
-def load(report_type: type[T], path: str | os.PathLike, kind: str) -> T:
-    """What `save` wrote."""
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-        if (found["kind"], found["format"]) != (kind, FORMAT):
-            raise ValueError(
-                f"its kind is {found['kind']!r}, its format {found['format']}; {kind!r} and {FORMAT} are read"
-            )
-        return report_type(**{field.name: found[field.name] for field in fields(report_type)})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no report of `promvil {kind}` ({error}).") from error
+def load(report_type: type[T], path: str | os.PathLike, kind: str, parts: Mapping[str, Any]) -> T:
+    """What `save` wrote. `parts` has the types of what pages and comparisons read, by field."""
+    found = document(path)
+    of = (found.get("kind", default=None), found.get("format", default=None))
+    if of != (kind, FORMAT):
+        raise ValueError(
+            f"{path} is no report of `promvil {kind}`: its kind is {shown(of[0])}, its format {shown(of[1])}; {kind!r} and "
+            f"{FORMAT} are read."
+        )
+    values = {field.name: found.get(field.name) for field in fields(report_type)}
+    for name, part in parts.items():
+        typed(values[name], part, f"{path}, `{name}`,", f"as `promvil {kind}` writes it")
+    return typed(values, report_type, path, f"a report of `promvil {kind}`")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from operator import eq
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS, FRAMES, boxes_in_fractions, dialect, frame, frame_advice
 from promvil_hf.dialects import GroundingDialect, Kosmos2, PointDialect
@@ -66,6 +66,31 @@ class Settings:
     resampling: Resampling = field(default_factory=Resampling)
 
 
+class _Spread(TypedDict):
+    low: float | None
+    high: float | None
+    confidence: float
+    method: str
+    clusters: int
+    resamples: int
+    seed: int
+    note: str | None
+
+
+_PARTS = {  # what a report holds, as it is checked when one is read back
+    "benchmark": TypedDict("benchmark", {
+        "name": str, "split": str, "rows": int, "images": int, "content_hash": str, "files": list[str], "warnings": list[str]}),
+    "scores": TypedDict("scores", {
+        "metric": str, "value": float | None, "interval": _Spread, "settings": dict[str, Any],
+        "tables": dict[str, dict[str, dict[str, float | None]]], "problems": dict[str, int], "notes": list[str]}),
+    "faults": dict[str, TypedDict("fault", {"count": int, "examples": list[str]})],
+    "rows": list[TypedDict("row", {
+        "id": str, "image": str, "text": str, "level": int | None, "group": str | None,
+        "gold": str | list[str | list[float]], "said": None | str | list[list[float]],
+        "score": float | None, "note": str | None})],
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Plain values all through: `save` writes them, `load` reads them back."""
@@ -82,7 +107,7 @@ class Report:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Report":
-        return report_files.load(cls, path, "evaluate")
+        return report_files.load(cls, path, "evaluate", _PARTS)
 
     @property
     def title(self) -> str:

@@ -5,14 +5,14 @@ An `Explanation` is JSON all through and small (maps of at most 48 cells a side)
 compared where no model is at hand: reading one never loads torch.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from PIL import Image
 
 from promvil_hf import masks
@@ -24,6 +24,7 @@ from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
+from promvil_hf.json_records import records, typed
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -39,15 +40,18 @@ REGIONS = {
 IOU_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
+Corners = Annotated[list[float], Meta(min_length=4, max_length=4)]
+
+
 @dataclass(frozen=True, slots=True)
 class ExplainedKey:
     """A phrase of the answer. `heat` is the mean attention of the heads while they wrote it; rows from top to bottom."""
 
     text: str
     heat: list[list[float | None]]
-    boxes: list[list[float]] = field(default_factory=list)
+    boxes: list[Corners] = field(default_factory=list)
     mask: dict | None = None
-    heat_iou: list[float] | None = None  # with its mask, at `IOU_THRESHOLDS`
+    heat_iou: Annotated[list[float], Meta(min_length=7, max_length=7)] | None = None  # with its mask, at `IOU_THRESHOLDS`
     words_iou: float | None = None  # of the vision logits' segments with its mask
 
 
@@ -68,21 +72,19 @@ class Explanation:
     words: dict[int, str]
     hidden: dict[str, str]
     region: str
-    hidden_boxes: list[list[float]]
+    hidden_boxes: list[Corners]
+
+    def __post_init__(self):
+        if any(len({len(row) for row in rows}) != 1 for rows in (self.said, *(key.heat for key in self.keys)) if rows):
+            raise ValueError("You passed a map whose rows differ in length: `said` and `heat` are rectangles.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "Explanation":
-        return cls(
-            **{
-                **record,
-                "image_size": tuple(record["image_size"]),
-                "keys": [ExplainedKey(**key) for key in record["keys"]],
-                "words": {int(token): word for token, word in record["words"].items()},
-            }
-        )
+    def from_dict(cls, record: Mapping[str, Any], where: str = "This") -> "Explanation":
+        """What `to_dict` wrote; `where` names it in messages."""
+        return typed(record, cls, where, "an explanation of `promvil explain`")
 
 
 def write_explanations(path: str | os.PathLike, explanations: Iterable[Explanation]) -> Path:
@@ -91,12 +93,7 @@ def write_explanations(path: str | os.PathLike, explanations: Iterable[Explanati
 
 
 def read_explanations(path: str | os.PathLike) -> list[Explanation]:
-    found = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            found.append(Explanation.from_dict(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} line {number} is no explanation of `promvil explain` ({error}).") from error
+    found = [Explanation.from_dict(record.whole_fields(), record.where) for record in records(path)]
     if not found:
         raise ValueError(f"{path} holds no explanation.")
     return found

@@ -6,7 +6,6 @@ the app is made.
 """
 
 import html
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import Explanation, read_explanations
-from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.head_atlas import HeadAtlas, read_atlas
 from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.pages.elements import escape
 
@@ -43,7 +42,7 @@ class Run:
         return cls(
             name or folder.name,
             {one.name: one for one in read_explanations(path)},
-            HeadAtlas.from_dict(json.loads(atlas.read_text(encoding="utf-8"))) if atlas.is_file() else None,
+            read_atlas(atlas) if atlas.is_file() else None,
         )
 
 

@@ -6,13 +6,15 @@ that at level 0.05 one atlas in twenty names a head that looks at nothing (`prom
 read without torch.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from promvil_hf.explain.layer_names import Head, Layer
+from promvil_hf.json_records import document, typed
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 
 
@@ -79,16 +81,24 @@ class HeadAtlas:
         }
 
     @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> "HeadAtlas":
-        """What `to_dict` wrote."""
-        shape = np.shape(record["rho"])
-        numbers = {name: np.array(record[name], float) for name in ("rho", "auroc", "p_head", "p_family", "q_value")}
-        several = {name: np.array(record[name], float).reshape(-1, *shape) for name in ("null", "by_turn")}
+    def from_dict(cls, record: Mapping[str, Any], where: str | os.PathLike = "This") -> "HeadAtlas":
+        """What `to_dict` wrote; `where` names it in messages."""
+        record = typed(record, _Written, where, "an atlas of `promvil explain --rows`")
+        shape = (len(record["rho"]), *sorted({len(row) for row in record["rho"]}))
+
+        def array(name: str, kind: type, *several: int) -> np.ndarray:
+            try:
+                return np.array(record[name], kind).reshape(*several, *shape)
+            except (ValueError, OverflowError):
+                raise ValueError(f"{where} is a damaged atlas: `{name}` has other layers or heads than `rho`.") from None
+
+        if len(shape) != 2 or len(record["layers"]) != shape[0]:
+            raise ValueError(f"{where} is a damaged atlas: it has {len(record['layers'])} layers and `rho` of shape {shape}.")
         return cls(
-            **numbers,
-            **several,
-            tokens=np.array(record["tokens"], int),
-            by_turn_tokens=np.array(record["by_turn_tokens"], int).reshape(-1, *shape),
+            **{name: array(name, float) for name in ("rho", "auroc", "p_head", "p_family", "q_value")},
+            **{name: array(name, float, -1) for name in ("null", "by_turn")},
+            tokens=array("tokens", int),
+            by_turn_tokens=array("by_turn_tokens", int, -1),
             ceiling=float("nan") if record["ceiling"] is None else record["ceiling"],
             turns=record["turns"],
             skipped=record["skipped"],
@@ -97,6 +107,34 @@ class HeadAtlas:
             layers=tuple(map(Layer.named, record["layers"])),
             without_heads=tuple(map(Layer.named, record["without_heads"])),
         )
+
+
+def read_atlas(path: str | os.PathLike) -> HeadAtlas:
+    """The atlas in a file."""
+    return HeadAtlas.from_dict(document(path).fields, path)
+
+
+_Grid = list[list[float | None]]
+_Counts = list[list[int]]
+
+
+class _Written(TypedDict):
+    layers: list[str]
+    without_heads: list[str]
+    rho: _Grid
+    auroc: _Grid
+    tokens: _Counts
+    p_head: _Grid
+    p_family: _Grid
+    q_value: _Grid
+    null: list[_Grid]
+    by_turn: list[_Grid]
+    by_turn_tokens: list[_Counts]
+    ceiling: float | None
+    turns: int
+    skipped: dict[str, int]
+    settings: dict[str, Any]
+    image_ids: list[str]
 
 
 def _plain(values: np.ndarray):

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-import msgspec
 from datasets import Features, List, Value
 
 from promvil_hf import jobs
 from promvil_hf.files import write_json, write_json_lines
 from promvil_hf.fivl.fivl_card import card
 from promvil_hf.fivl.fivl_rows import FivlRow, Statistics, image_file
+from promvil_hf.json_records import Record, decoded, shown
 from promvil_hf.publishing import (
     image_to_embed,
     parts_of,
@@ -125,9 +125,9 @@ class FivlInstruct(datasets.GeneratorBasedBuilder):
 
 def rows_of_part(path: str | os.PathLike) -> Iterator[dict]:
     """The rows of one shard of a build, in the form of `FEATURES`; rejects are passed over."""
-    for _, raw in raw_rows(path):
-        row = msgspec.json.decode(raw)
-        yield {name: row[name] for name in FEATURES}
+    for key, raw in raw_rows(path):
+        row = Record.of(f"{path} {key}", decoded(bytes(raw)))
+        yield {name: row.get(name) for name in FEATURES}
 
 
 def read_rows(folder: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
@@ -141,7 +141,11 @@ def read_rows(folder: str | os.PathLike, config: str | None = None) -> Iterator[
         if chosen not in configs:
             raise ValueError(f"{folder} has no finished part {chosen!r}: it holds {', '.join(configs) or 'none'}.")
         for part in parts_of(folder / "work" / chosen / "masks"):
-            yield from map(FivlRow.from_dict, rows_of_part(part))
+            for row in rows_of_part(part):
+                try:
+                    yield FivlRow.from_dict(row)
+                except ValueError as error:
+                    raise ValueError(f"{part}, row {shown(row['row_id'])}: {error}") from error
         return
     loaded = datasets.load_dataset(str(folder), config)
     for split in loaded.values():

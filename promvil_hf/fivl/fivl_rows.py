@@ -17,7 +17,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from promvil_hf import masks
@@ -25,6 +27,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import UnreadableImage
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_records import is_number, shown, typed
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -49,7 +52,10 @@ class Key:
     @classmethod
     def from_dict(cls, record: Mapping) -> "Key":
         expression = KeyExpression.from_dict(record)
-        return cls(expression, record.get("phrase") or expression.text, tuple(record.get("scores") or ()))
+        phrase, scores = record.get("phrase") or expression.text, tuple(record.get("scores") or ())
+        if not isinstance(phrase, str) or not all(map(is_number, scores)):
+            raise ValueError(f"You passed the phrase {shown(phrase)} with scores {shown(scores)}: a text, and a number a box.")
+        return cls(expression, phrase, scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +105,36 @@ class FivlRow:
     @classmethod
     def from_dict(cls, record: Mapping) -> "FivlRow":
         """From a row as written, or as `datasets` gives it back."""
+        row = typed(record, _Written, "This", "a row of FiVL-Instruct")
         return cls(
-            row_id=record["row_id"],
-            source=record["source"],
-            source_id=record["source_id"],
-            image_path=record["image_path"],
-            image_size=(record["width"], record["height"]),
-            turns=tuple(Turn(i, turn["question"], turn["answer"]) for i, turn in enumerate(record["turns"])),
-            keys=tuple(Key.from_dict(key) for key in record["key_expressions"]),
-            answers=tuple(record.get("answers") or ()),
+            row_id=row.row_id,
+            source=row.source,
+            source_id=row.source_id,
+            image_path=row.image_path,
+            image_size=(row.width, row.height),
+            turns=tuple(Turn(i, turn.question, turn.answer) for i, turn in enumerate(row.turns)),
+            keys=tuple(map(Key.from_dict, row.key_expressions)),
+            answers=tuple(row.answers or ()),
         )
+
+
+class _WrittenTurn(msgspec.Struct):
+    question: str
+    answer: str
+
+
+class _Written(msgspec.Struct):
+    """A row as JSON; its key expressions are checked by `Key`."""
+
+    row_id: str
+    source: str
+    source_id: str
+    image_path: str
+    width: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    height: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    turns: list[_WrittenTurn]
+    key_expressions: list[dict[str, Any]]
+    answers: list[str] | None = None
 
 
 def image_file(folder: str | os.PathLike, name: str) -> Path:

@@ -1,13 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Rows of FiVL-Instruct from wherever they are: a built folder, a file with one row a line, or a data set on the Hub."""
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from promvil_hf.fivl.fivl_rows import FivlRow
+from promvil_hf.json_records import records
 
 
 def fivl_rows_of(source: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
@@ -31,13 +31,9 @@ def read_fivl_rows(source: str | os.PathLike, config: str | None = None, limit: 
 
 
 def _lines(path: Path) -> Iterator[FivlRow]:
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                record = json.loads(line)
-                yield FivlRow.from_dict(record.get("row", record))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                told = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-                raise ValueError(f"{path} line {number} is no row of FiVL-Instruct: {told}.") from error
+    for record in records(path):
+        fields = record.whole_fields()
+        try:
+            yield FivlRow.from_dict(fields.get("row", fields))
+        except ValueError as error:
+            raise ValueError(f"{record.where}: {error}") from error

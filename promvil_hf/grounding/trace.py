@@ -16,6 +16,7 @@ from PIL import Image
 from promvil_hf.boxes import Box, Point
 from promvil_hf.dialects.base import REFUSED
 from promvil_hf.frames import ImageSize
+from promvil_hf.json_records import typed
 from promvil_hf.nesting import Nesting
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 
@@ -167,11 +168,16 @@ class GroundingTrace:
 
     @classmethod
     def from_dict(cls, row: Mapping) -> "GroundingTrace":
-        return cls(
-            **{name: row[name] for name in ("id", "text", "task", "mode", "answer", "reason")},
-            image_size=None if row["image_size"] is None else tuple(row["image_size"]),
-            steps=tuple(_step_from_dict(step) for step in row["steps"]),
-        )
+        try:
+            steps = [
+                {**step, "boxes": [Box(*own) for own in step["boxes"]], "points": [Point(*own) for own in step.get("points", ())]}
+                for step in row["steps"]
+            ]
+            values = {name: row[name] for name in ("id", "text", "task", "mode", "answer", "reason", "image_size")}
+        except (KeyError, TypeError, AttributeError) as error:
+            told = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"This is not a trace, or it is damaged: {told}.") from error
+        return typed({**values, "steps": steps}, cls, "This", "a trace")
 
 
 _UNWRITTEN = ("tokens",)  # ids mean nothing without their tokenizer; the answer holds the same as text
@@ -188,9 +194,3 @@ def _step_to_dict(step: Step, times: bool) -> dict:
     else:
         del row["seconds"]
     return row
-
-
-def _step_from_dict(row: Mapping) -> Step:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
-    boxes = tuple(Box(*corners) for corners in row["boxes"])
-    return Step(**values | {"boxes": boxes, "points": tuple(Point(*xy) for xy in row.get("points", ()))})

@@ -98,7 +98,7 @@ def gqa_score(
         ):
             tables[name][key][0] += right[qid]
             tables[name][key][1] += 1
-        group = question["groups"]["global"]
+        group = question["groups"].get("global")
         if group is not None:
             gold_groups[group][question["answer"]] += 1
             said_groups[group][said.get(qid)] += 1
@@ -108,7 +108,7 @@ def gqa_score(
                 plausible.append(belongs(said.get(qid), choices[qid]["plausible"], types))
             else:
                 missing_choices += 1
-        entailed = [other for other in question.get("entailed", ()) if other != qid and other in questions]
+        entailed = [other for other in question.get("entailed") or () if other != qid and other in questions]
         if right[qid] and entailed:
             consistent.append(sum(right[other] for other in entailed) / len(entailed))
     kinds = tables.pop("kind")

@@ -6,7 +6,6 @@ sizes. A run that is killed while it saves leaves a folder that looks like a che
 one. Imports neither torch nor transformers by itself.
 """
 
-import json
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promvil_hf.files import write_json
+from promvil_hf.json_records import document
 
 
 MARK = "whole.json"
@@ -31,7 +31,8 @@ def what_is_missing(folder: str | os.PathLike) -> str | None:
     if not folder.is_dir():
         return "there is no such folder"
     try:
-        listed = json.loads((folder / MARK).read_text(encoding="utf-8"))
+        mark = document(folder / MARK)
+        listed = {name: mark.whole(name) for name in mark.fields}
     except (FileNotFoundError, ValueError):
         return f"it has no {MARK}, which is written last: saving it was cut short"
     found = _sizes(folder)

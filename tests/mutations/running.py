@@ -5,12 +5,13 @@ A fault is a **traceback** (an exception that `promvil` does not show as a sente
 (neither among the rows nor among the rejects), or a message that is **unclear** (it comes from a library and names no file).
 """
 
+import io
 import json
 import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -108,16 +109,19 @@ def run(name: str, kind: Kind, numbers, folder: Path, seed: int = 0, limit: floa
 def _judge(outcome: Outcome, kind: Kind, folder: Path, file: str, contents: Mapping[str, bytes], limit: float, how: str) -> None:
     outcome.mutations += 1
     try:
-        with cpu_limit(limit):
+        with cpu_limit(limit), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             came_out = kind.read(folder)
     except Hang as hang:
         outcome.add_fault("hang", _place(hang), how)
+    except SystemExit as stop:  # argparse, which has said why
+        outcome.refused += 1
+        assert stop.code == 2
     except SENTENCES as error:
         outcome.refused += 1
         if _is_unclear(error, folder, contents):
             outcome.add_fault("unclear", f"{type(error).__name__} at {_place(error)}: {str(error)[:80]!r}", how)
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+        if isinstance(error, KeyboardInterrupt):
             raise
         outcome.add_fault("traceback", f"{type(error).__name__} at {_place(error)}: {str(error)[:80]!r}", how)
     else:

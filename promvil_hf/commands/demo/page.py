@@ -1,7 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The page of the demo: what each chapter found, in pictures and figures of this run alone."""
 
-import json
 from pathlib import Path
 
 from promvil_hf import pages
@@ -9,7 +8,7 @@ from promvil_hf.commands.demo import fivl, page_fivl, page_promvil, world
 from promvil_hf.commands.demo.chapters import Folder, Sizes
 from promvil_hf.commands.demo.wording import interval, large, verdict
 from promvil_hf.evaluation.reliance import RelianceReport
-from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.head_atlas import read_atlas
 
 
 TITLE = "Two methods on a toy world"
@@ -20,7 +19,7 @@ def write_page(folder: Folder, sizes: Sizes, seed: int, found: tuple) -> Path:
     tests = world.scenes_of("nested_test", sizes.test_scenes, seed)
     reports = {name: RelianceReport.load(path) for name, path in relied.reports.items()}
     atlases = {
-        name: HeadAtlas.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        name: read_atlas(path)
         for name, path in looked.atlases.items()
     }
     parts = [

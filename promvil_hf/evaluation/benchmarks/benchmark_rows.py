@@ -83,7 +83,7 @@ class Benchmark:
             twice = [row_id for row_id, count in Counter(row.id for row in self.rows).items() if count > 1]
             raise ValueError(
                 f"{self.name} {self.split} has {len(twice)} row ids more than once, e.g. {twice[0]!r}: answers could not "
-                "be matched to them. Did you pass the same file twice?"
+                f"be matched to them. Did you pass one of {', '.join(self.files) or 'the files'} twice?"
             )
         if not self.rows:
             raise ValueError(

@@ -14,6 +14,7 @@ from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, Benchmark
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, paths_of
 from promvil_hf.frames import ImageSize, Pixels
+from promvil_hf.json_records import read_bytes
 
 
 _PHRASE = re.compile(r"\[/EN#(\d+)((?:/[^\s/\]]+)*)\s+([^\]]*)\]")
@@ -32,10 +33,10 @@ def read_flickr30k(files: Files, split: str = "test") -> Benchmark:
             f"{split}.txt of image ids, one a line."
         )
     rows, lost = [], []
-    for image_id in listing.read_text(encoding="utf-8").split():
+    for image_id in _text(listing).split():
         size, boxes, nowhere = _annotations(folder / "Annotations" / f"{image_id}.xml")
-        sentences = (folder / "Sentences" / f"{image_id}.txt").read_text(encoding="utf-8")
-        for number, sentence in enumerate(filter(str.strip, sentences.splitlines())):
+        sentences = _text(folder / "Sentences" / f"{image_id}.txt")
+        for number, sentence in enumerate(filter(str.strip, sentences.split("\n"))):
             for place, (entity, types, phrase) in enumerate(_PHRASE.findall(sentence)):
                 if entity not in boxes:
                     lost.append(
@@ -58,8 +59,15 @@ def read_flickr30k(files: Files, split: str = "test") -> Benchmark:
     return Benchmark("flickr30k", split, "grounding", rows, [folder], warnings)
 
 
+def _text(path: Path) -> str:
+    try:
+        return read_bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): get it again.") from error
+
+
 def _annotations(path: Path) -> tuple[ImageSize, dict[str, list[Box]], set[str]]:
-    text = path.read_text(encoding="utf-8")
+    text = _text(path)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError(f"{path} declares entities of its own, which annotations never do: it is refused.")
     try:

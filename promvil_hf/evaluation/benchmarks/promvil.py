@@ -85,16 +85,19 @@ def _step_row(step: Record) -> BenchmarkRow:
         id=step.identifier("step_id"),
         image=step.text("image_path"),
         text=step.text("text"),
-        boxes=_boxes(step),
+        boxes=_boxes(step, least=1),
         level=step.whole("level", least=1),
         evidence=tuple(GroundedPhrase(known.text("text"), _boxes(known)) for known in step.records("evidence")),
         image_size=(step.whole("width", least=1), step.whole("height", least=1)),
     )
 
 
-def _boxes(record: Record) -> tuple[Box, ...]:
+def _boxes(record: Record, least: int = 0) -> tuple[Box, ...]:
     try:
-        return tuple(Box(*corners) for corners in record.get("boxes"))
+        boxes = tuple(Box(*corners) for corners in record.get("boxes"))
+        if len(boxes) < least:
+            raise ValueError
+        return boxes
     except (TypeError, ValueError):
         raise record.wrong(("boxes",), record.get("boxes"), "a list of boxes in fractions: x0, y0, x1, y1") from None
 

@@ -98,7 +98,7 @@ def test_explanations_are_read_back_without_torch(backend, case, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (tmp_path / "bad.jsonl").write_text('{"name": "x"}\n')
-    with pytest.raises(ValueError, match="bad.jsonl line 1 is no explanation of `promvil explain`"):
+    with pytest.raises(ValueError, match="bad.jsonl line 1 is not an explanation of `promvil explain`"):
         read_explanations(tmp_path / "bad.jsonl")
 
 
@@ -177,7 +177,7 @@ def test_the_command_says_what_is_missing(checkpoint, capsys, tmp_path):
         ([picture, "--model", "m"], "without a question"),
         (["--rows", checkpoint / "rows.jsonl", "--model", "m"], "without --images"),
         ([picture, "q", "--model", "m", "--box", "1,2,3"], "You passed the box '1,2,3': write x0,y0,x1,y1"),
-        ([picture, "q", "--model", "m", "--atlas", tmp_path / "no.json"], "is no atlas of `promvil explain --rows`"),
+        ([picture, "q", "--model", "m", "--atlas", tmp_path / "no.json"], "is not an atlas of `promvil explain --rows`"),
         (
             [picture, "q", "--model", checkpoint / "model", "--heads", "14"],
             "You passed the head '14': write layer.head",
