@@ -31,7 +31,7 @@ def add_arguments(parser):
 def run(args):
     if not args.expression and sys.stdin.isatty():
         raise ValueError("You passed no expression. Give one in quotes, or pipe a file with one a line.")
-    decompose = _decomposer(args)
+    decompose, encode = _decomposer(args), json.JSONEncoder(ensure_ascii=False).encode
     for line in args.expression or sys.stdin:
         expression = line.strip()
         if not expression:
@@ -43,7 +43,7 @@ def run(args):
                 for own in nesting.phrases
             ]
             told = {"expression": expression, "phrases": phrases, "places": [asdict(own) for own in places(nesting)]}
-            print(json.dumps(told, ensure_ascii=False))
+            print(encode(told))
             continue
         for own in nesting.phrases:
             leans_on = ", ".join(nesting.phrases[anchor].text for anchor in own.anchors)

@@ -5,7 +5,7 @@ A split possessive ("man ' s", "man 's") is one token, and so is a hyphened word
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from promvil_hf.nesting import lexicon
 
@@ -27,8 +27,7 @@ _TOKEN = re.compile(
 _DASH = re.compile(r"\s?-\s?")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word or mark: `text` is `expression[start:end]`, `word` its lower-case form without blanks."""
 
     start: int
@@ -40,7 +39,13 @@ def tokenize(expression: str) -> list[Token]:
     """The words and sentence marks of `expression`, in order; white space, quotes and other symbols belong to no
     token.
     """
-    return [token for found in _TOKEN.finditer(expression) for token in _split_dash(found)]
+    tokens = []
+    for found in _TOKEN.finditer(expression):
+        if (text := found.group()).isalpha():  # most are
+            tokens.append(Token(*found.span(), text.lower()))
+        else:
+            tokens += _split_dash(found)
+    return tokens
 
 
 def _split_dash(found: re.Match[str]) -> list[Token]:
