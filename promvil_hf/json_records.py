@@ -13,11 +13,11 @@ and come here with those that fail.
 
 import json
 import math
+import mmap
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from mmap import mmap
 from pathlib import Path
 from typing import IO, Any
 
@@ -304,63 +304,85 @@ def salvaged(data: bytes, depth: int = 2) -> Any:
 
 
 # Possessive, so that no text makes them slow.
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_FLAT = rb'[^"\[\]{}]*+(?:' + _STRING + rb'[^"\[\]{}]*+)*+'
 _OPENING = re.compile(rb"(?:" + BYTE_ORDER_MARK + rb")?\s*+[\[{]")
-_STRUCTURE = re.compile(_STRING + rb"|[\[\]{},:]", re.DOTALL)
-_NEXT_BRACKET = re.compile(_FLAT + rb"(?:[\[{]" + _FLAT + rb"[\]}]" + _FLAT + rb")*+[\[\]{}]", re.DOTALL)
+_NAME = re.compile(rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+")\s*+:', re.DOTALL)
 _BLANKS = re.compile(rb"\s*+")
 
 
-def split(data: bytes | mmap, path: str | os.PathLike = "the text") -> Iterator[tuple[str | None, int, int]]:
+def split(data: bytes | mmap.mmap, path: str | os.PathLike = "the text") -> Iterator[tuple[str | None, int, int]]:
     """Key (None in a list), start and end of each element of a top-level list or object.
 
-    Elements are not looked into, so that one which is damaged in itself does not hide the others.
+    Elements are not looked into, so that one which is damaged in itself does not hide the others. Of a mapped file little
+    is held at a time.
     """
     opening = _OPENING.match(data)
     if opening is None:
         raise RecordError(f"{path} is not JSON: it must be a list or an object.")
-    cut = RecordError(f"{path} ends in the middle of its JSON: it was probably cut. Get it again.")
-    start = at = opening.end()
-    named = data[at - 1 : at] == b"{"
-    key = pending = None
-    mark = b""
-    while mark not in (b"]", b"}"):
-        token = _STRUCTURE.search(data, at)
-        if token is None:
-            raise cut
-        at = token.end()
-        mark = data[token.start() : token.start() + 1]
-        if mark == b'"':
-            if pending is None and key is None:
-                pending = token.group()
-        elif mark == b":":
-            if pending is not None and key is None:
-                key, start = _key(pending), at
-        elif mark in b"[{":
-            depth = 1
-            while depth:
-                bracket = _NEXT_BRACKET.match(data, at)
-                if bracket is None:
-                    raise cut
-                at = bracket.end()
-                depth += 1 if data[at - 1 : at] in b"[{" else -1
-        else:  # the end of an element
-            if key is not None or data[start : token.start()].strip():
-                if key is None and named:
-                    raise RecordError(f"{path} is not JSON: an element of its object has no name.")
-                yield key, *_trimmed(data, start, token.start())
-            key, pending, start = None, None, at
-    if _BLANKS.match(data, at).end() < len(data):
+    start = opening.end()
+    named, mark = data[start - 1 : start] == b"{", b","
+    for end in _separators(data, start):
+        name = _NAME.match(data, start, end) if named else None
+        begin, end_of_element = _trimmed(data, name.end() if name else start, end)
+        if name or begin < end_of_element:
+            if named and not name:
+                raise RecordError(f"{path} is not JSON: an element of its object has no name.")
+            yield name and _key(name[1]), begin, end_of_element
+        start, mark = end + 1, data[end : end + 1]
+    if mark == b",":
+        raise RecordError(f"{path} ends in the middle of its JSON: it was probably cut. Get it again.")
+    if _BLANKS.match(data, start).end() < len(data):
         raise RecordError(f"{path} is not JSON: something follows its end.")
 
 
+_BLOCK = 1 << 20
+_OPENS, _CLOSES, _COMMA, _QUOTE, _ESCAPE = 1, -1, 2, 4, 8
+_MARKS = bytearray(256)  # what a byte means in JSON
+for _bytes, _mark in ((b"[{", _OPENS), (b"]}", _CLOSES & 255), (b",", _COMMA), (b'"', _QUOTE), (b"\\", _ESCAPE)):
+    for _byte in _bytes:
+        _MARKS[_byte] = _mark
+
+
+def _separators(data: bytes | mmap.mmap, begin: int) -> Iterator[int]:
+    """Where the list or object that opens before `begin` has its commas and, last, where it closes.
+
+    Block by block: a byte is outside of strings where the quotes before it that are not escaped are even in number.
+    """
+    import numpy as np
+
+    depth, inside, escaping = 0, 0, False
+    for at in range(begin, len(data), _BLOCK):
+        marks = np.frombuffer(data[at : at + _BLOCK].translate(_MARKS), np.int8)
+        let_go(data)
+        quotes = marks == _QUOTE
+        escapes = np.flatnonzero(marks == _ESCAPE)
+        if escaping:  # the last byte of the block before
+            escapes = np.concatenate([[-1], escapes])
+        runs = np.flatnonzero(np.diff(escapes, prepend=-9) > 1)
+        lengths = np.diff(runs, append=len(escapes))
+        escaped = (escapes[runs] + lengths)[lengths % 2 == 1]
+        quotes[escaped[escaped < len(marks)]] = False
+        escaping = len(marks) in escaped[-1:]
+        outside = (np.cumsum(quotes, dtype=np.uint8) + inside) & 1 == 0
+        inside = int(not outside[-1])
+        places = np.flatnonzero(outside & (marks != 0) & (marks < _QUOTE))
+        commas = marks[places] == _COMMA
+        depths = depth + np.cumsum(np.where(commas, 0, marks[places]), dtype=np.int64)
+        for found in np.flatnonzero((depths < 0) | (commas & (depths == 0))).tolist():
+            yield at + int(places[found])
+            if depths[found] < 0:
+                return
+        depth = int(depths[-1]) if len(depths) else depth
+
+
+def let_go(data: bytes | mmap.mmap) -> None:
+    """Stop holding what was read of a mapped file; it is read again when it is asked for."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED)
+
+
 def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int]:
-    while start < end and data[start : start + 1].isspace():
-        start += 1
-    while start < end and data[end - 1 : end].isspace():
-        end -= 1
-    return start, end
+    start = _BLANKS.match(data, start, end).end()
+    return start, start + len(data[start:end].rstrip())
 
 
 def _key(quoted: bytes) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from promvil_hf.compovl.scene_graph import Broken
-from promvil_hf.json_records import UNREADABLE, Damaged, Record, RecordError, salvaged, shown, split
+from promvil_hf.json_records import UNREADABLE, Damaged, Record, RecordError, let_go, salvaged, shown, split
 
 
 LARGEST = 2**63 - 1  # what Parquet holds
@@ -63,12 +63,16 @@ def graph_files(folder: Path, sources: str) -> tuple[str, ...]:
     return ("image_data", *dict.fromkeys(("objects", *there)))
 
 
+_HELD = 1 << 24  # bytes of mapped files that stay in memory, about
+
+
 class MappedFiles:
     """Some of the files of a folder, mapped when they are first read."""
 
     def __init__(self, folder, files: tuple[str, ...]):
         self.folder, self.files = Path(folder), files
         self._maps: dict[str, mmap.mmap] = {}
+        self._read = 0  # bytes since the maps were let go
 
     def close(self):
         self._maps.clear()  # records still in use keep their map; the last one closes it
@@ -85,7 +89,13 @@ class MappedFiles:
 
     def bytes_of(self, file: str, span: tuple[int, int]) -> bytes:
         view = self.mapped(file)
-        return view[span[0] : span[0] + span[1]]
+        data = view[span[0] : span[0] + span[1]]
+        self._read += len(data)
+        if self._read > _HELD:
+            self._read = 0
+            for mapped in self._maps.values():
+                let_go(mapped)
+        return data
 
     def windows_of(self, file: str, size: int = 1 << 16, overlap: int = 1 << 10) -> Iterator[bytes]:
         """The content piece by piece, each with the start of the next."""
@@ -93,7 +103,6 @@ class MappedFiles:
         return (view[at : at + size + overlap] for at in range(0, len(view), size))
 
 
-_GAP = re.compile(rb"[\s,]*")
 _FIRST_KEY = re.compile(rb'\{\s*"(?:image_id|id)"\s*:\s*(\d{1,18})\s*[,}]')
 _LAST_KEY = re.compile(rb'"(?:image_id|id)"\s*:\s*(\d{1,18})\s*\}\Z')
 
@@ -123,19 +132,7 @@ def split_file(files: MappedFiles, file: str):
 
 
 def _elements(view: mmap.mmap, path: Path) -> Iterator[tuple[int, int]]:
-    """Start and length of each element. One that is no valid JSON fails the quick way; then they are only taken apart."""
-    at = view.find(b"[") + 1
-    try:
-        elements = msgspec.json.decode(memoryview(view), type=list[msgspec.Raw])
-    except UNREADABLE as error:
-        strict = error
-    else:
-        for element in elements:
-            at = _GAP.match(view, at).end()
-            size = memoryview(element).nbytes
-            yield at, size
-            at += size
-        return
+    """Start and length of each element."""
     try:
         if view[-64:].strip()[-1:] not in (b"]", b"}", b""):
             raise RecordError("it is cut")
@@ -143,9 +140,9 @@ def _elements(view: mmap.mmap, path: Path) -> Iterator[tuple[int, int]]:
             if key is not None:
                 raise ValueError(f"{path} is not a list of images, as Visual Genome's files are.")
             yield start, end - start
-    except RecordError:
+    except RecordError as error:
         raise ValueError(
-            f"{path} is not whole JSON ({strict}; the file has {len(view):,} bytes). The download was probably cut: "
+            f"{path} is not whole JSON ({error} The file has {len(view):,} bytes). The download was probably cut: "
             "unpack or download it again."
         ) from None
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promvil_hf import json_records
 from promvil_hf.files import read_pickle
 from promvil_hf.json_records import (
     Damaged,
@@ -195,6 +196,17 @@ def test_any_bytes_give_records_or_a_sentence(data):
             read(data)
         except RecordError as error:
             assert str(error)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 64])
+@settings(max_examples=20)
+@given(values=st.lists(JSON | st.text('\\"[]{},a', max_size=8), max_size=5))
+def test_where_the_blocks_of_a_file_end_does_not_matter(values, block):
+    data = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
+    with pytest.MonkeyPatch.context() as patched:
+        whole = list(split(data))
+        patched.setattr(json_records, "_BLOCK", block)
+        assert list(split(data)) == whole
 
 
 def test_what_a_message_shows_is_short_and_harmless():

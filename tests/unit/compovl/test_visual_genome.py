@@ -1,5 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 import json
+import os
 import pickle
 import random
 
@@ -332,6 +333,29 @@ def whole(tmp_path, **files):
 def test_damaged_files_stop_with_a_sentence(tmp_path, files, sentence):
     with pytest.raises(ValueError, match=sentence):
         VisualGenome(whole(tmp_path, **files))
+
+
+def resident_of_files() -> int:
+    """Bytes of mapped files that this process holds."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("RssFile"))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux says what a process holds")
+def test_of_large_files_little_is_held(tmp_path):
+    count, padding = 96, "x" * (1 << 19)
+    folder = write(
+        tmp_path,
+        image_data=[image(number) for number in range(count)],
+        objects=[{"image_id": number, "objects": [thing(1, name=padding)]} for number in range(count)],
+    )
+    before = resident_of_files()
+    with VisualGenome(folder, ("image_data", "objects")) as source:
+        held = [resident_of_files() - before]
+        for one in source.images():
+            source.graph(one)
+            held.append(resident_of_files() - before)
+    assert max(held) < count * len(padding) / 2
 
 
 def test_a_missing_folder_or_file_is_named(tmp_path):
