@@ -91,18 +91,20 @@ def _read(words: list[str], i: int) -> tuple[int, int, str, str, int] | None:
         return i, i + 1 + (following == "to"), NEAREST, "", 1 if word in _NEAREST else -1
     if word == "other" or (word == "another" and following not in lexicon.NUMBERS):
         return i, i + 1, OTHER, "", 0
+    if word not in _SIDES:
+        return None
     is_of_body = (word in ("back", "front") and following in ("to", "of")) or words[i - 1 : i] in (["his"], ["her"], ["its"])
-    if word in _SIDES and not is_of_body:
-        start = i
-        while start and words[start - 1] in _LEADS:
-            start -= 1
-        start += words[start] == "the"
-        end = i + 1
-        while end < len(words) and words[end] in ("side", "hand", "corner"):
-            end += 1
-        kind = ORDER if "from" in words[start:i] else SIDE
-        return start, end, kind, _SIDES[word], 0
-    return None
+    if is_of_body:
+        return None
+    start = i
+    while start and words[start - 1] in _LEADS:
+        start -= 1
+    start += words[start] == "the"
+    end = i + 1
+    while end < len(words) and words[end] in ("side", "hand", "corner"):
+        end += 1
+    kind = ORDER if "from" in words[start:i] else SIDE
+    return start, end, kind, _SIDES[word], 0
 
 
 def _is_relation(nesting: Nesting, start: int, end: int) -> bool:
