@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from promvil_hf.backends.base import Decoding, Generated, Request
+from promvil_hf.backends.base import Decoding, Generated, Request, text_of
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import PATCH_FAMILIES, Family, Shown, family_of
 from promvil_hf.backends.token_boxes import TokenBoxes
@@ -61,8 +61,6 @@ class PatchTokenBackend:
         if self.family.encode:
             batch = self.family.encode(self.processor, images, prompts, padding_side, self.image_options)
         else:
-            # Templates of some checkpoints write <bos> themselves, and the tokenizer would add a second one.
-            bos = self.processor.tokenizer.bos_token
             batch = self.processor(
                 images=images if any(images) else None,
                 text=prompts,
@@ -70,7 +68,7 @@ class PatchTokenBackend:
                 text_kwargs={
                     "padding": True,
                     "padding_side": padding_side,
-                    "add_special_tokens": not (bos and prompts[0].startswith(bos)),
+                    "add_special_tokens": self.adds_special_tokens(prompts[0]),
                 },
                 return_tensors="pt",
             )
@@ -94,6 +92,12 @@ class PatchTokenBackend:
         return self.processor.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )
+
+    def adds_special_tokens(self, prompt: str) -> bool:
+        """Whether the tokenizer is to write the tokens that begin a text: templates of some checkpoints do it themselves."""
+        tokenizer = self.processor.tokenizer
+        begin = text_of(tokenizer, tokenizer("")["input_ids"])  # `<bos>`, or GLM's `[gMASK]<sop>`
+        return not (begin and prompt.startswith(begin))
 
     def image_positions(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """True where a token is an image token: (rows, tokens)."""

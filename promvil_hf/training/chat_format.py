@@ -96,7 +96,6 @@ class ChatFormat:
         images = [[] if picture is None else [picture] for picture in pictures]
         if family.encode:
             return self._encoded_prefix(talks, images)
-        bos = processor.tokenizer.bos_token  # some templates write it, and the tokenizer would add a second one
         batch = dict(
             processor(
                 images=images if any(images) else None,
@@ -105,7 +104,7 @@ class ChatFormat:
                 text_kwargs={
                     "padding": True,
                     "padding_side": "right",
-                    "add_special_tokens": not (bos and talks[0].text.startswith(bos)),
+                    "add_special_tokens": self.backend.adds_special_tokens(talks[0].text),
                     "return_offsets_mapping": True,
                 },
                 return_text_replacement_offsets=True,

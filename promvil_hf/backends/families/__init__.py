@@ -9,7 +9,7 @@ torch and no transformers on import.
 from pkgutil import resolve_name
 from typing import Any
 
-from promvil_hf.backends.families import gemma, idefics, kosmos2, llava, qwen
+from promvil_hf.backends.families import gemma, glm, idefics, kosmos2, llava, mistral, qwen
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.families.kosmos2 import KOSMOS2
 
@@ -32,7 +32,9 @@ FAMILIES: dict[str, Family] = {
     **llava.FAMILIES,
     **idefics.FAMILIES,
     **qwen.FAMILIES,
+    **glm.FAMILIES,
     **gemma.FAMILIES,
+    **mistral.FAMILIES,
 }
 PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
 PROJECTORS = tuple(sorted({family.projector for family in FAMILIES.values()}))
@@ -41,7 +43,7 @@ LANGUAGE_MODEL = r"(.*\.)?(language_model|text_model)\."
 # Its linear layers alone.
 LANGUAGE_LAYERS = (
     LANGUAGE_MODEL + r"(.*\.)?layers\.\d+\.(.*\.)?"
-    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|down_proj|fc1|fc2|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
+    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|gate_up_proj|down_proj|fc1|fc2|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
 )
 
 

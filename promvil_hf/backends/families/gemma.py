@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""PaliGemma and Gemma 3."""
+"""PaliGemma, Gemma 3 and Gemma 4."""
 
 from collections.abc import Mapping
 
@@ -16,6 +16,12 @@ def _paligemma(shown: Shown) -> TokenBoxes:
 def _gemma3(shown: Shown) -> TokenBoxes:
     each = shown.processor.image_seq_length
     return token_boxes.whole_and_crops(shown.image_size, shown.image_tokens // each - 1, each)
+
+
+def _gemma4(shown: Shown) -> TokenBoxes:
+    block = shown.settings["pooling_kernel_size"]
+    columns, rows = (max(places) + 1 for places in zip(*shown.grid, strict=True))  # x and y of each patch; padding is -1
+    return token_boxes.raster(token_boxes.WHOLE, rows // block, columns // block)
 
 
 def _encode_paligemma(processor, images: list, prompts: list[str], padding_side: str, image_options: Mapping) -> dict:
@@ -57,5 +63,14 @@ FAMILIES = {
         token_boxes=_gemma3,
         mark="<start_of_image>",
         prompt="<start_of_turn>user\n{picture}{prompt}<end_of_turn>\n<start_of_turn>model\n",
+    ),
+    "gemma4": Family(
+        dialect=lambda _: FRACTIONS,
+        token_boxes=_gemma4,
+        processor="promvil_hf.backends.image_text_processors:Gemma4ImageTextProcessor",
+        mark="<|image|>",
+        prompt="<|turn>user\n{picture}{prompt}<turn|>\n<|turn>model\n",
+        grid="image_position_ids",
+        projector="embed_vision",
     ),
 }

@@ -24,11 +24,11 @@ def _stretched_pixels(settings: Mapping[str, Any]) -> GroundingDialect:
     return QwenJson(frame=StretchedPixels(multiple, size["shortest_edge"], size["longest_edge"]))
 
 
-_OURS = "promvil_hf.backends.image_text_processors"
-_QWEN3 = Family(
+OURS = "promvil_hf.backends.image_text_processors"
+QWEN3 = Family(
     dialect=lambda _: QwenJson(),
     token_boxes=_qwen,
-    processor=f"{_OURS}:Qwen3VLImageTextProcessor",
+    processor=f"{OURS}:Qwen3VLImageTextProcessor",
     mark="<|vision_start|><|image_pad|><|vision_end|>",
     prompt="<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n",
     grid="image_grid_thw",
@@ -37,10 +37,10 @@ _QWEN3 = Family(
     projector="merger",
 )
 FAMILIES = {
-    "qwen2_vl": replace(_QWEN3, processor=f"{_OURS}:Qwen2VLImageTextProcessor"),
-    "qwen2_5_vl": replace(_QWEN3, dialect=_stretched_pixels, processor=f"{_OURS}:Qwen2_5_VLImageTextProcessor"),
-    "qwen3_vl": _QWEN3,
-    "qwen3_vl_moe": _QWEN3,
+    "qwen2_vl": replace(QWEN3, processor=f"{OURS}:Qwen2VLImageTextProcessor"),
+    "qwen2_5_vl": replace(QWEN3, dialect=_stretched_pixels, processor=f"{OURS}:Qwen2_5_VLImageTextProcessor"),
+    "qwen3_vl": QWEN3,
+    "qwen3_vl_moe": QWEN3,
     # Its linear layers have a state, not keys and values that a later prompt could be read behind.
-    "qwen3_5": replace(_QWEN3, causal=False),
+    "qwen3_5": replace(QWEN3, causal=False),
 }

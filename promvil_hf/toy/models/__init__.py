@@ -10,10 +10,12 @@ it is asked for.
 """
 
 from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
-from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_paligemma
+from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
+from promvil_hf.toy.models.glm import tiny_glm4v, tiny_glm46v
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
 from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
 from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
+from promvil_hf.toy.models.mistral import tiny_mistral3
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.qwen import (
     tiny_qwen2_5_vl,
@@ -29,11 +31,15 @@ __all__ = [
     "DEFAULT_SENTENCES",
     "TinyModel",
     "tiny_gemma3",
+    "tiny_gemma4",
+    "tiny_glm4v",
+    "tiny_glm46v",
     "tiny_grounding_dino",
     "tiny_idefics3",
     "tiny_kosmos2",
     "tiny_llava",
     "tiny_llava_next",
+    "tiny_mistral3",
     "tiny_paligemma",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",

@@ -41,3 +41,28 @@ GEMMA_CHAT = (
     "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_turn>{% endif %}{{ '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
+
+GEMMA4_CHAT = (
+    "{% for m in messages %}{{ '<|turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' }}"
+    "{% if m['role'] == 'assistant' %}{% generation %}"
+    "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}<turn|>{% endgeneration %}"
+    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<|image|>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<turn|>{% endif %}{{ '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|turn>model\n' }}{% endif %}"
+)
+
+GLM_CHAT = (
+    "[gMASK]<sop>{% for m in messages %}{{ '<|' + m['role'] + '|>\n' }}{% if m['role'] == 'assistant' %}{% generation %}"
+    "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}<|endoftext|>{% endgeneration %}"
+    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<|begin_of_image|><|image|><|end_of_image|>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
+)
+
+MISTRAL_CHAT = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %}{% generation %}"
+    "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}</s>{% endgeneration %}"
+    "{% elif m['role'] == 'system' %}[SYSTEM_PROMPT]{{ m['content'][0]['text'] }}[/SYSTEM_PROMPT]"
+    "{% else %}[INST]{% for c in m['content'] %}{% if c['type'] == 'image' %}[IMG]"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}[/INST]{% endif %}{% endfor %}"
+)

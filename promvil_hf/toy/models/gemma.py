@@ -1,11 +1,12 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny PaliGemma and a tiny Gemma 3: SigLIP patches before a Gemma, with image tokens that see each other both ways."""
+"""A tiny PaliGemma, a tiny Gemma 3 and a tiny Gemma 4: patches before a Gemma, image tokens that see each other both ways."""
 
 from typing import Any
 
 import transformers
 
-from promvil_hf.toy.models.chat_templates import GEMMA_CHAT
+from promvil_hf.backends.image_text_processors import Gemma4ImageTextProcessor
+from promvil_hf.toy.models.chat_templates import GEMMA4_CHAT, GEMMA_CHAT
 from promvil_hf.toy.models.parts import HALF_MEAN, TinyModel, TinySizes
 
 
@@ -74,6 +75,53 @@ def tiny_gemma3(*, tokens_per_side: int = 2, **sizes: Any) -> TinyModel:
         eos_token_id=turn_ends,
     )
     return sizes.model("gemma3", transformers.Gemma3ForConditionalGeneration, config, processor)
+
+
+def tiny_gemma4(*, both_ways: bool = True, **sizes: Any) -> TinyModel:
+    """Gemma 4: a picture keeps its shape, stretched to at most 70 tokens, each the average of 3 x 3 patches.
+
+    70 is the least that its image processor takes (`max_soft_tokens`). Layers differ as in the published ones: those
+    with a sliding window have narrower heads. `both_ways` lets image tokens see each other in those, as the large
+    published models do. `sizes` are those of `TinySizes`, without `image_size`.
+    """
+    sizes = TinySizes(**{"context": 1024, "patch_size": 4, **sizes}, image_size=sizes.get("patch_size", 4))
+    named = {"image_token": "<|image|>", "boi_token": "<|image>", "eoi_token": "<image|>"}
+    named |= {"audio_token": "<|audio|>", "boa_token": "<|audio>", "eoa_token": "<audio|>"}
+    tokenizer = _tokenizer(sizes, named, "<|turn>", "<turn|>", *named.values(), "<|video|>", add_bos_token=True)
+    processor = Gemma4ImageTextProcessor(
+        transformers.Gemma4ImageProcessorPil(patch_size=sizes.patch_size, max_soft_tokens=70, pooling_kernel_size=3),
+        tokenizer,
+        chat_template=GEMMA4_CHAT,
+        image_seq_length=70,
+    )
+    head_dim = sizes.width // sizes.heads
+    turn_ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<turn|>")]
+    kinds = ["full_attention" if (sizes.layers - i) % 2 else "sliding_attention" for i in range(sizes.layers)]
+    config = transformers.Gemma4Config(
+        vision_config={
+            **sizes.vision(num_key_value_heads=sizes.heads, head_dim=sizes.vision_width // sizes.heads),
+            "position_embedding_size": 256,
+        },
+        text_config=sizes.text(
+            tokenizer,
+            head_dim=head_dim,
+            global_head_dim=2 * head_dim,
+            layer_types=kinds,
+            sliding_window=64,
+            hidden_size_per_layer_input=8,
+            vocab_size_per_layer_input=len(tokenizer),
+            use_bidirectional_attention="vision" if both_ways else None,
+            eos_token_id=turn_ends,
+        ),
+        audio_config=None,
+        boi_token_id=tokenizer.boi_token_id,
+        eoi_token_id=tokenizer.eoi_token_id,
+        image_token_id=tokenizer.image_token_id,
+        audio_token_id=tokenizer.audio_token_id,
+        video_token_id=processor.video_token_id,
+        eos_token_id=turn_ends,
+    )
+    return sizes.model("gemma4", transformers.Gemma4ForConditionalGeneration, config, processor)
 
 
 def _tokenizer(sizes: TinySizes, named: dict[str, str], *special: str, **options: Any):

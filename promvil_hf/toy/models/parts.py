@@ -152,3 +152,9 @@ HALF_MEAN = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 def token_ids(tokenizer) -> dict[str, int]:
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {name: getattr(tokenizer, name) for name in names}
+
+
+def mrope(head_dim: int) -> list[int]:
+    """How many rotary frequencies of a head go to time, height and width, in the real models' proportions."""
+    spatial = head_dim // 2 * 3 // 8
+    return [head_dim // 2 - 2 * spatial, spatial, spatial]

@@ -11,7 +11,7 @@ from promvil_hf.backends.image_text_processors import (
     Qwen3VLImageTextProcessor,
 )
 from promvil_hf.toy.models.chat_templates import QWEN_CHAT
-from promvil_hf.toy.models.parts import HALF_MEAN, TinyModel, TinySizes
+from promvil_hf.toy.models.parts import HALF_MEAN, TinyModel, TinySizes, mrope
 
 
 _TOKENS = {
@@ -122,16 +122,10 @@ def _qwen(
         },
         text_config=sizes.text(
             tokenizer,
-            rope_parameters={"rope_type": "default", "mrope_section": _mrope(sizes.width // sizes.heads), **rope},
+            rope_parameters={"rope_type": "default", "mrope_section": mrope(sizes.width // sizes.heads), **rope},
             **text,
         ),
         **{f"{token}_id": tokenizer.convert_tokens_to_ids(text) for token, text in _TOKENS.items()},
     )
     processor = processor_class(image_processor, tokenizer, chat_template=QWEN_CHAT)
     return sizes.model(family, getattr(transformers, f"{name}ForConditionalGeneration"), config, processor)
-
-
-def _mrope(head_dim: int) -> list[int]:
-    """How many rotary frequencies of a head go to time, height and width, in the real models' proportions."""
-    spatial = head_dim // 2 * 3 // 8
-    return [head_dim // 2 - 2 * spatial, spatial, spatial]

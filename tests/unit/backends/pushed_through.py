@@ -2,9 +2,10 @@
 """What a model sees, measured: pictures pushed through a family's processor, averaged over the pixels of each token.
 
 The order of tokens is upstream's own wherever upstream code can be asked (the packing of LLaVA-NeXT, the pixel shuffle of
-Idefics3, the pooling of Gemma 3), so nothing here repeats what it tests.
+Idefics3, the pooling of Gemma 3 and 4, the merger of Mistral), so nothing here repeats what it tests.
 """
 
+import copy
 import functools
 from dataclasses import dataclass, field
 
@@ -45,8 +46,11 @@ def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:
     processor = backend.processor.image_processor
     patch = backend.model.config.vision_config.patch_size
     values = inputs["pixel_values"].double().numpy()
-    if backend.model.config.model_type.startswith("qwen"):
+    if values.ndim == 2:  # (patches, pixels of a patch), colour by colour, each for two frames
         values = values.reshape(len(values), 3, -1, patch, patch)[:, :, 0]
+    elif values.ndim == 3:  # (pictures, patches and padding, pixels of a patch), pixel by pixel
+        real = (inputs["image_position_ids"] >= 0).all(-1).numpy()
+        values = values[real].reshape(-1, patch, patch, 3).transpose(0, 3, 1, 2)
     else:
         values = values.reshape(-1, *values.shape[-3:])
         views, _, height, width = values.shape
@@ -67,7 +71,7 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
     """Averages over patches, (patches, F), as averages over image tokens in the order of the text; NaN for a newline."""
     model, config = backend.model.model, backend.model.config
     per_patch = torch.from_numpy(per_patch).float()
-    side = config.vision_config.image_size // config.vision_config.patch_size if config.model_type[:4] != "qwen" else 0
+    side = getattr(config.vision_config, "image_size", 0) // config.vision_config.patch_size
     match config.model_type:
         case "llava" | "paligemma":
             return per_patch.numpy()
@@ -84,6 +88,15 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
         case "gemma3":
             grid = per_patch.reshape(-1, side, side, per_patch.shape[1]).permute(0, 3, 1, 2)
             return model.multi_modal_projector.avg_pool(grid).flatten(2).transpose(1, 2).flatten(0, 1).numpy()
+        case "gemma4":
+            places = inputs["image_position_ids"][:, : len(per_patch)]
+            length = len(per_patch) // config.vision_config.pooling_kernel_size**2
+            return model.vision_tower.pooler._avg_pool_by_positions(per_patch[None], places, length)[0][0].numpy()
+        case "mistral3":
+            merger = copy.copy(model.multi_modal_projector.patch_merger)
+            merger._modules = {"merging_layer": torch.nn.Identity()}
+            merged = merger(per_patch, inputs["image_sizes"].tolist())
+            return merged.reshape(len(merged), per_patch.shape[1], -1).mean(2).numpy()
         case _:
             merge = config.vision_config.spatial_merge_size**2
             return per_patch.reshape(-1, merge, per_patch.shape[1]).mean(1).numpy()
@@ -97,6 +110,10 @@ def pixels_per_token(backend: PatchTokenBackend) -> int:
             return patch * config.scale_factor
         case "gemma3":
             return config.vision_config.image_size // int(config.mm_tokens_per_image**0.5)
+        case "gemma4":
+            return patch * config.vision_config.pooling_kernel_size
+        case "mistral3":
+            return patch * config.spatial_merge_size
         case _:
             return patch * getattr(config.vision_config, "spatial_merge_size", 1)
 

@@ -25,6 +25,9 @@ CASES = [
     Case("smolvlm", {"image_size": 56, "patch_size": 14, "longest_edge": 224}, name="tiles"),
     *(Case(family, {"patch_size": 14}) for family in ("qwen2_vl", "qwen2_5_vl")),
     *(Case(family, {"patch_size": 8}) for family in ("qwen3_vl", "qwen3_vl_moe", "qwen3_5")),
+    *(Case(family, {"patch_size": 14}) for family in ("glm4v", "glm46v")),
+    Case("mistral3", {"patch_size": 14, "longest_edge": 168}),
+    Case("gemma4", {"patch_size": 8}),
     Case("gemma3", {"image_size": 56, "patch_size": 7, "tokens_per_side": 4}),
     Case("gemma3", {"image_size": 56, "patch_size": 7, "tokens_per_side": 4}, PAN_AND_SCAN, "pan and scan"),
 ]
@@ -39,6 +42,9 @@ PUBLISHED = [
     Case("smolvlm", {"image_size": 512, "patch_size": 16, "scale_factor": 4, "longest_edge": 2048}, name="tiles"),
     Case("qwen2_5_vl", {"patch_size": 14, "min_pixels": 4 * 28 * 28, "max_pixels": 1280 * 28 * 28}),
     Case("qwen3_vl", {"patch_size": 16, "min_pixels": 4 * 32 * 32, "max_pixels": 1280 * 32 * 32}),
+    Case("glm46v", {"patch_size": 14, "min_pixels": 112 * 112, "max_pixels": 28 * 28 * 2560}),
+    Case("mistral3", {"patch_size": 14, "longest_edge": 1540}),
+    Case("gemma4", {"patch_size": 16}),
     Case("gemma3", {"image_size": 896, "patch_size": 14, "tokens_per_side": 16}, PAN_AND_SCAN, "pan and scan"),
 ]
 MEASURED = [(case, size) for case in CASES for size in PICTURES] + [(case, (1920, 1281)) for case in PUBLISHED]

@@ -66,7 +66,7 @@ def pixels_mask(row, **where):
 def test_answers_and_the_mark_that_ends_each_are_trained_and_nothing_else(family, drawn):
     own = collator(tiny(family))
     tokenizer = own.backend.processor.tokenizer
-    end = {"gemma3": "<end_of_turn>"}.get(family, tokenizer.eos_token)
+    end = {"gemma3": "<end_of_turn>", "gemma4": "<turn|>"}.get(family, tokenizer.eos_token)
     rows = [{**drawn[0], "turns": TWO_TURNS, "key_expressions": []}, {"row_id": "text", "turns": TWO_TURNS[1:]}]
     batch = own(rows)
     for number, answers in enumerate((["A red circle.", "It is small."], ["It is small."])):

@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Laws of the tiny models: quick, repeatable, awake to their picture, and able to learn."""
 
+import re
 import time
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_loss_reaches_the_words_and_the_picture(family, images):
     assert loss.item() > 1
     model.zero_grad()
     loss.backward()
-    patch_embedding = next(p for name, p in model.named_parameters() if "patch_embed" in name and p.dim() > 1)
+    patch_embedding = next(p for name, p in model.named_parameters() if re.search("patch_(embed|conv)", name) and p.dim() > 1)
     assert patch_embedding.grad.abs().max() > 0
     assert model.get_input_embeddings().weight.grad.abs().max() > 0
     model.zero_grad()
@@ -115,7 +116,7 @@ def test_the_assistant_mask_of_a_chat_covers_the_answers_and_nothing_else(family
     )
     ids, mask = batch["input_ids"][0], batch["assistant_masks"][0]
     said = processor.tokenizer.decode([i for i, marked in zip(ids, mask, strict=True) if marked])
-    end = {"gemma3": "<end_of_turn>"}.get(family, processor.tokenizer.eos_token)
+    end = {"gemma3": "<end_of_turn>", "gemma4": "<turn|>"}.get(family, processor.tokenizer.eos_token)
     assert said.replace(" The", "The") == f"The circle is red.{end}The star is.{end}"
     prompt = processor.apply_chat_template(chat[:1], add_generation_prompt=True)
     whole = processor.apply_chat_template(chat[:2])
