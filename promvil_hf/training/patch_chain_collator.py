@@ -2,8 +2,9 @@
 """Batches for PromViL's training of patch-token models, each text about a picture in the model's own chat format.
 
 Where no token sees what stands behind it, all texts about a picture stand in one row behind it
-(`promvil_hf.training.chain_layout`), also on Qwen's three axes of positions. Other families (PaliGemma, Gemma 3) get one row
-a text. Either way the vision tower sees a picture once, and losses and gradients are the same.
+(`promvil_hf.training.chain_layout`), also on Qwen's three axes of positions. Other families (PaliGemma, Gemma 3 and 4, and
+hybrids such as Qwen3.5) get one row a text. Either way the vision tower sees a picture once, and losses and gradients are
+the same.
 
 In: rows as `promvil_hf.training.chain_texts.chain_in` takes them, with `image` or `image_path`, `cut`, and for the vision loss
 `masks` where they are known ({phrase: run lengths}; boxes stand for the others). Out, for U pictures, R rows of L tokens, T
@@ -146,9 +147,7 @@ class PatchChainCollator:
         found = place.clamp(min=0)
         if axes == 1:
             return found
-        model = unwrapped(self.backend.model).model
-        per_token = {name: shown[name] for name in ("input_ids", "attention_mask", "mm_token_type_ids") if name in shown}
-        of_picture, _ = model.get_rope_index(**per_token, image_grid_thw=shown[self.backend.family.grid])
+        of_picture = self._on_axes(shown)
         found = found.repeat(axes, 1, 1)
         for row, number in enumerate(of_row.tolist()):
             own = of_picture[:, number, : ends[number]]
@@ -156,8 +155,14 @@ class PatchChainCollator:
             found[:, row, : ends[number]] = own
         return found.masked_fill(place < 0, 0)
 
+    def _on_axes(self, shown: Mapping) -> torch.Tensor:
+        """(axes, R, L), as the model itself counts the positions of these rows."""
+        model = unwrapped(self.backend.model).model
+        per_token = {name: shown[name] for name in ("input_ids", "attention_mask", "mm_token_type_ids") if name in shown}
+        return model.get_rope_index(**per_token, image_grid_thw=shown[self.backend.family.grid])[0]
+
     def _each_alone(self, pictures: list[Image.Image], texts: list[list[_Text]]) -> dict[str, torch.Tensor]:
-        """One row a text, for families whose prompt looks forward."""
+        """One row a text, for families whose prompt looks forward, or whose layers keep a state."""
         told = [(number, own) for number, found in enumerate(texts) for own in found]
         fitting = told
         batch, offsets, shifts = self._encoded(fitting, pictures)
@@ -174,10 +179,14 @@ class PatchChainCollator:
                 if trained:
                     targets.append((row, place - 1, int(batch["input_ids"][row, place]), 1, own.text.level))
         used = sorted(set(of_row))
-        first = torch.tensor([of_row.index(number) for number in used])
+        shown, *_ = self.chat.encoded([self._nothing_asked()] * len(used), [pictures[number] for number in used])
+        # Where positions need the size of each row's picture, they are counted here: the model gets each picture once.
+        positions = {"position_ids": self._on_axes(batch)} if self.backend.family.rotary_axes > 1 else {}
         found = as_targets(targets)
         return {
-            **{name: own[first] if name not in PER_TOKEN and len(own) == len(of_row) else own for name, own in batch.items()},
+            **{name: own for name, own in batch.items() if name in PER_TOKEN},
+            **{name: own for name, own in shown.items() if name not in PER_TOKEN},
+            **positions,
             **found,
             "image_of_row": torch.tensor([used.index(number) for number in of_row]),
             "target_weight": weights_of(found["target_level"].tolist(), self.level_weights),

@@ -4,6 +4,7 @@
 import torch
 import torch.nn.functional as F
 
+from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.toy import models
 from promvil_hf.training.chain_losses import chain_losses
@@ -16,8 +17,8 @@ from tests.laws.fivl_rows import SETTINGS
 from tests.laws.promvil_rows import rows
 
 
-PACKED = ("llava", "llava_next", "idefics3", "smolvlm", "qwen2_5_vl", "qwen3_vl")
-APART = ("paligemma", "gemma3")
+PACKED = tuple(sorted(name for name, family in PATCH_FAMILIES.items() if family.causal and name != "glm4v"))  # as glm46v
+APART = tuple(sorted(name for name, family in PATCH_FAMILIES.items() if not family.causal))
 LAMBDA = 0.3
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from promvil_hf.backends import token_boxes
 from promvil_hf.backends.families.family import FRACTIONS, Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
-from promvil_hf.dialects import PaliGemmaLoc
+from promvil_hf.dialects import GeminiJson, PaliGemmaLoc
 
 
 def _paligemma(shown: Shown) -> TokenBoxes:
@@ -65,7 +65,7 @@ FAMILIES = {
         prompt="<start_of_turn>user\n{picture}{prompt}<end_of_turn>\n<start_of_turn>model\n",
     ),
     "gemma4": Family(
-        dialect=lambda _: FRACTIONS,
+        dialect=lambda _: GeminiJson(),
         token_boxes=_gemma4,
         processor="promvil_hf.backends.image_text_processors:Gemma4ImageTextProcessor",
         mark="<|image|>",

@@ -4,11 +4,12 @@
 from dataclasses import replace
 
 from promvil_hf.backends.families.qwen import OURS, QWEN3
+from promvil_hf.dialects import GlmBoxes
 
 
-# Boxes are read as thousandths, bare or in records.
 _GLM = replace(
     QWEN3,
+    dialect=lambda _: GlmBoxes(),
     processor=f"{OURS}:Glm46VImageTextProcessor",
     mark="<|begin_of_image|><|image|><|end_of_image|>",
     prompt="[gMASK]<sop><|user|>\n{picture}{prompt}<|assistant|>\n",

@@ -8,7 +8,7 @@ from typing import Any
 from promvil_hf.backends import token_boxes
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
-from promvil_hf.dialects import GroundingDialect, QwenJson
+from promvil_hf.dialects import GroundingDialect, QwenJson, QwenTags
 from promvil_hf.frames import StretchedPixels
 
 
@@ -37,7 +37,7 @@ QWEN3 = Family(
     projector="merger",
 )
 FAMILIES = {
-    "qwen2_vl": replace(QWEN3, processor=f"{OURS}:Qwen2VLImageTextProcessor"),
+    "qwen2_vl": replace(QWEN3, dialect=lambda _: QwenTags(), processor=f"{OURS}:Qwen2VLImageTextProcessor"),
     "qwen2_5_vl": replace(QWEN3, dialect=_stretched_pixels, processor=f"{OURS}:Qwen2_5_VLImageTextProcessor"),
     "qwen3_vl": QWEN3,
     "qwen3_vl_moe": QWEN3,
