@@ -14,6 +14,7 @@ from transformers import (
     Gemma4Processor,
     Glm4vProcessor,
     Glm46VProcessor,
+    InternVLProcessor,
     Qwen2_5_VLProcessor,
     Qwen2VLProcessor,
     Qwen3VLProcessor,
@@ -25,7 +26,7 @@ class _WithoutVideos:
     """Mixed in before a processor of transformers: the same for pictures and text only."""
 
     def __init__(self, image_processor=None, tokenizer=None, chat_template=None, **kwargs):
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template, **kwargs)
+        super().__init__(image_processor=image_processor, tokenizer=tokenizer, chat_template=chat_template, **kwargs)
 
     @classmethod
     def upstream(cls) -> str:
@@ -121,3 +122,11 @@ class PixtralImageTextProcessor(ProcessorMixin):
 
     def to_dict(self):
         return super().to_dict() | {"processor_class": self.upstream()}
+
+
+class InternVLImageTextProcessor(_WithoutVideos, InternVLProcessor):
+    """`InternVLProcessor` for pictures and text only."""
+
+    # Upstream reads the names of these arguments when it loads a checkpoint, and sets no others.
+    def __init__(self, image_processor=None, tokenizer=None, image_seq_length=256, chat_template=None, **kwargs):
+        super().__init__(image_processor, tokenizer, chat_template, image_seq_length=image_seq_length, **kwargs)

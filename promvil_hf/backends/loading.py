@@ -56,6 +56,7 @@ def load(
     if family is None:
         raise ValueError(_no_backend(config))
     with _readable(base):
+        processor = load_processor(base, family, revision=revision)
         model = transformers.AutoModelForImageTextToText.from_pretrained(
             base,
             revision=revision,
@@ -70,7 +71,6 @@ def load(
     _check_finite(model, base, adapter)
     chosen = {} if dialect is None else {"dialect": dialect}
     with _readable(base):
-        processor = load_processor(base, family, revision=revision)
         return resolve_name(family.backend)(model.eval(), processor, **chosen)
 
 

@@ -17,7 +17,7 @@ SCOPES: dict[str, list[str] | str] = {
     "reference": _SIX,  # both towers and the projection, as PromViL's paper
     "text": LANGUAGE_LAYERS,
     WITH_PROJECTOR: LANGUAGE_LAYERS,  # and the projector whole, as LLaVA's own recipe: see `promvil_hf.training.adapters.lora`
-    "feed_forward": ["fc1", "fc2", "gate_proj", "up_proj", "down_proj"],  # both towers
+    "feed_forward": ["fc1", "fc2", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"],  # both towers
     "all-linear": "all-linear",  # peft's own word; of Kosmos-2 the reference and the dense layer of the projection
 }
 

@@ -85,13 +85,21 @@ class PatchTokenBackend:
             )
         if getattr(self.processor, "chat_template", None) is None:
             picture = self.family.mark if request.image is not None else ""
-            return self.family.prompt.format(picture=picture, prompt=request.prompt)
+            return self.begun(self.family.prompt.format(picture=picture, prompt=request.prompt))
         content = [{"type": "text", "text": request.prompt}]
         if request.image is not None:
             content.insert(0, {"type": "image"})
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
-        )
+        return self.chat([{"role": "user", "content": content}], add_generation_prompt=True)
+
+    def chat(self, messages: Sequence[Mapping], **options: Any) -> str:
+        """Messages as the processor's chat template writes them; `options` go to it."""
+        return self.begun(self.processor.apply_chat_template(messages, tokenize=False, **options))
+
+    def begun(self, text: str) -> str:
+        """The text with the token that the processor would write before it: places in it stay what they are."""
+        tokenizer = self.processor.tokenizer
+        begin = (tokenizer.bos_token or tokenizer.eos_token) if self.family.begins else ""
+        return text if text.startswith(begin) else begin + text
 
     def adds_special_tokens(self, prompt: str) -> bool:
         """Whether the tokenizer is to write the tokens that begin a text: templates of some checkpoints do it themselves."""

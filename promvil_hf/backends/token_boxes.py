@@ -19,7 +19,7 @@ from promvil_hf.frames import FLOAT_DUST, Corners, ImageSize
 WHOLE: Corners = (0.0, 0.0, 1.0, 1.0)
 TokenBoxes = list[Box | None]
 
-_TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
+_TILE = re.compile(r"row_(\d+)_col_(\d+)")
 
 
 def raster(window: Corners, rows: int, columns: int) -> TokenBoxes:
@@ -100,19 +100,44 @@ def best_grid_with_newlines(settings: Mapping[str, Any], image_size: ImageSize, 
     return boxes
 
 
-def tiles_and_whole(tokens: Sequence[str], tokens_per_tile: int) -> TokenBoxes:
-    """Idefics3 and SmolVLM: tiles row by row, then the whole image; uncut images are one tile.
-
-    The image was stretched to whole tiles, and the text names each one, so the text of the row says all.
-    """
+def named_tiles(tokens: Sequence[str], tokens_per_tile: int) -> TokenBoxes:
+    """Idefics3, SmolVLM, LFM2-VL: tiles row by row, as the text of the row names them; none of an uncut image."""
     places = [(int(row), int(column)) for row, column in _TILE.findall("".join(t for t in tokens if "_col_" in t))]
-    boxes: TokenBoxes = []
-    if places:
-        rows, columns = max(row for row, _ in places), max(column for _, column in places)
-        xs, ys = _edges(0.0, 1.0, columns), _edges(0.0, 1.0, rows)
-        for row, column in places:
-            boxes += square((xs[column - 1], ys[row - 1], xs[column], ys[row]), tokens_per_tile)
-    return boxes + square(WHOLE, tokens_per_tile)
+    return tiles(*max(places, default=(0, 0)), tokens_per_tile)
+
+
+def grid_and_thumbnail(
+    settings: Mapping[str, Any], image_size: ImageSize, tiles_shown: int, tokens_per_tile: int
+) -> TokenBoxes:
+    """InternVL: tiles of the stretched image row by row, then the whole image; an uncut image is one tile."""
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
+
+    rows = columns = 0
+    if tiles_shown > 1:
+        tile = settings["size"]["height"], settings["size"]["width"]
+        limits = settings["min_patches"], settings["max_patches"]
+        columns, rows = get_optimal_tiled_canvas(tuple(image_size[::-1]), tile, *limits)
+    return tiles(rows, columns, tokens_per_tile) + square(WHOLE, tokens_per_tile)
+
+
+def tiles(rows: int, columns: int, tokens_per_tile: int) -> TokenBoxes:
+    """An image cut into equal tiles (0 x 0 where it was not): the tiles row by row, each a square of tokens."""
+    cut = raster(WHOLE, rows, columns) if rows else []
+    return [box for tile in cut for box in square(tile.xyxy, tokens_per_tile)]
+
+
+def pooled(patches: tuple[int, int], block: Sequence[int]) -> TokenBoxes:
+    """Molmo 2: the image cut into rows and columns of patches; blocks of so many rows and columns are one token each.
+
+    What the last blocks lack is shared between both ends, the odd patch at the end.
+    """
+    spans = []
+    for count, size in zip(patches, block, strict=True):
+        cells = -(-count // size)
+        before = (cells * size - count) // 2
+        spans.append((cells, -before / count, (cells * size - before) / count))
+    (rows, top, bottom), (columns, left, right) = spans
+    return raster((left, top, right, bottom), rows, columns)
 
 
 def whole_and_crops(image_size: ImageSize, crops: int, tokens_per_crop: int) -> TokenBoxes:

@@ -87,7 +87,7 @@ def _with_answer(backend, question: str, prompt: str, answer: str) -> str:
         return prompt + (answer if apart else f" {answer}")
     turns = (("user", question), ("assistant", answer))
     talk = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
-    whole = backend.processor.apply_chat_template(talk, tokenize=False)
+    whole = backend.chat(talk)
     place = whole.find(answer, len(prompt) - 1 if whole.startswith(prompt.rstrip()) else 0)
     return whole[: place + len(answer)] if place >= 0 else prompt + answer
 

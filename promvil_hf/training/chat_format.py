@@ -69,7 +69,7 @@ class ChatFormat:
         if getattr(processor, "chat_template", None) is None:
             lead = f"{self.system} " if self.system else ""
             gap = "\n" if family.encode else " "  # PaliGemma's question ends with a line
-            text = lead + "".join(
+            text = self.backend.begun(lead) + "".join(
                 family.prompt.format(picture=family.mark if with_picture and not k else "", prompt=question) + gap + answer
                 for k, (question, answer) in enumerate(slots)
             )
@@ -79,7 +79,7 @@ class ChatFormat:
                 picture = [{"type": "image"}] if with_picture and not k else []
                 messages.append({"role": "user", "content": [*picture, {"type": "text", "text": question}]})
                 messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-            text = processor.apply_chat_template(messages, tokenize=False)
+            text = self.backend.chat(messages)
         pieces = _SLOT.split(text)
         if pieces[1::2] != [str(number) for number in range(2 * turns)]:
             raise ValueError(

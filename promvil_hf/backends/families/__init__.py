@@ -6,10 +6,11 @@ a value for each model type; families that are alike share a module. `docs/exten
 torch and no transformers on import.
 """
 
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
-from promvil_hf.backends.families import gemma, glm, idefics, kosmos2, llava, mistral, qwen
+from promvil_hf.backends.families import gemma, glm, idefics, internvl, kosmos2, lfm2_vl, llava, mistral, molmo2, qwen
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.families.kosmos2 import KOSMOS2
 
@@ -31,6 +32,9 @@ FAMILIES: dict[str, Family] = {
     **kosmos2.FAMILIES,
     **llava.FAMILIES,
     **idefics.FAMILIES,
+    **internvl.FAMILIES,
+    **lfm2_vl.FAMILIES,
+    **molmo2.FAMILIES,
     **qwen.FAMILIES,
     **glm.FAMILIES,
     **gemma.FAMILIES,
@@ -43,7 +47,8 @@ LANGUAGE_MODEL = r"(.*\.)?(language_model|text_model)\."
 # Its linear layers alone.
 LANGUAGE_LAYERS = (
     LANGUAGE_MODEL + r"(.*\.)?layers\.\d+\.(.*\.)?"
-    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|gate_up_proj|down_proj|fc1|fc2|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
+    "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|gate_up_proj|down_proj|fc1|fc2|w1|w2|w3"
+    "|in_proj|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
 )
 
 
@@ -54,4 +59,9 @@ def family_of(model: Any) -> Family | None:
 
 def load_processor(source: str, family: Family, **options: Any):
     """The processor of a checkpoint, without the video half that would need torchvision where pictures do not."""
+    if family.needs_torchvision and find_spec("torchvision") is None:
+        raise ImportError(
+            f"You asked for the processor of {source}: transformers has the image processor of this family for torchvision "
+            "only, which is not installed. Install it beside your torch: pip install torchvision."
+        )
     return resolve_name(family.processor).from_pretrained(source, trust_remote_code=False, **options)

@@ -43,8 +43,10 @@ class Family:
         why_no_places: A sentence for families without `token_boxes`: why, and what to use instead.
         backend: The class that serves the family, as "module:name"; called with a model and a processor.
         processor: The class that loads its processor, as "module:name".
+        needs_torchvision: Its image processor is there for torchvision only.
         mark: What stands for a picture in a prompt.
         prompt: The prompt around {picture} and {prompt}, used where the processor has no chat template.
+        begins: Its processor writes the begin token, or the end token where there is none, before a text that lacks it.
         encode: Replaces the call of the processor where that call cannot be trusted.
         grid: The processor's output that has one row for each picture, if `token_boxes` needs it.
         causal: No token sees what stands behind it, so what was computed for a picture is kept for all prompts about
@@ -60,8 +62,10 @@ class Family:
     why_no_places: str = ""
     backend: str = "promvil_hf.backends.patch_tokens:PatchTokenBackend"
     processor: str = "transformers:AutoProcessor"
+    needs_torchvision: bool = False
     mark: str = "<image>"
     prompt: str = "{picture}{prompt}"
+    begins: bool = False
     encode: Callable[..., Mapping[str, Any]] | None = None
     grid: str | None = None
     causal: bool = False

@@ -10,7 +10,9 @@ from promvil_hf.backends.token_boxes import TokenBoxes
 
 def _idefics3(shown: Shown) -> TokenBoxes:
     words = shown.processor.tokenizer.convert_ids_to_tokens(shown.input_ids)
-    return token_boxes.tiles_and_whole(words, shown.processor.image_seq_len)
+    each = shown.processor.image_seq_len
+    # The picture was stretched to whole tiles; an uncut one is one tile.
+    return token_boxes.named_tiles(words, each) + token_boxes.square(token_boxes.WHOLE, each)
 
 
 _IDEFICS3 = Family(

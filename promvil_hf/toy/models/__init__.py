@@ -13,9 +13,12 @@ from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from promvil_hf.toy.models.glm import tiny_glm4v, tiny_glm46v
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
+from promvil_hf.toy.models.internvl import tiny_internvl
 from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
+from promvil_hf.toy.models.lfm2_vl import tiny_lfm2_vl
 from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
 from promvil_hf.toy.models.mistral import tiny_mistral3
+from promvil_hf.toy.models.molmo2 import tiny_molmo2
 from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.qwen import (
     tiny_qwen2_5_vl,
@@ -36,10 +39,13 @@ __all__ = [
     "tiny_glm46v",
     "tiny_grounding_dino",
     "tiny_idefics3",
+    "tiny_internvl",
     "tiny_kosmos2",
+    "tiny_lfm2_vl",
     "tiny_llava",
     "tiny_llava_next",
     "tiny_mistral3",
+    "tiny_molmo2",
     "tiny_paligemma",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",

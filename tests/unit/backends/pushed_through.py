@@ -44,13 +44,16 @@ def _made(family: str, sizes: tuple) -> models.TinyModel:
 def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:
     """The picture as the model sees it, colours in 0 .. 1: (patches of the tower, in its own order, 3, p, p)."""
     processor = backend.processor.image_processor
-    patch = backend.model.config.vision_config.patch_size
+    patch = tower_sides(backend)[1]
     values = inputs["pixel_values"].double().numpy()
     if values.ndim == 2:  # (patches, pixels of a patch), colour by colour, each for two frames
         values = values.reshape(len(values), 3, -1, patch, patch)[:, :, 0]
-    elif values.ndim == 3:  # (pictures, patches and padding, pixels of a patch), pixel by pixel
-        real = (inputs["image_position_ids"] >= 0).all(-1).numpy()
-        values = values[real].reshape(-1, patch, patch, 3).transpose(0, 3, 1, 2)
+    elif values.ndim == 3:  # (pictures or crops, patches and padding, pixels of a patch), pixel by pixel
+        if "image_position_ids" in inputs:
+            values = values[(inputs["image_position_ids"] >= 0).all(-1).numpy()]
+        elif "pixel_attention_mask" in inputs:
+            values = values[inputs["pixel_attention_mask"].numpy() == 1]
+        values = values.reshape(-1, patch, patch, 3).transpose(0, 3, 1, 2)
     else:
         values = values.reshape(-1, *values.shape[-3:])
         views, _, height, width = values.shape
@@ -58,6 +61,13 @@ def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:
         values = values.transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3, patch, patch)
     mean, std = (np.asarray(colour)[:, None, None] for colour in (processor.image_mean, processor.image_std))
     return values * std + mean
+
+
+def tower_sides(backend: PatchTokenBackend) -> tuple[int, int]:
+    """The sides in pixels of the square that the tower sees (0 where it has none) and of its patches."""
+    config = backend.model.config.vision_config
+    sides = getattr(config, "image_size", 0), config.patch_size
+    return tuple(side[0] if isinstance(side, list | tuple) else side for side in sides)
 
 
 def padding_colour(backend: PatchTokenBackend) -> np.ndarray:
@@ -71,7 +81,8 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
     """Averages over patches, (patches, F), as averages over image tokens in the order of the text; NaN for a newline."""
     model, config = backend.model.model, backend.model.config
     per_patch = torch.from_numpy(per_patch).float()
-    side = getattr(config.vision_config, "image_size", 0) // config.vision_config.patch_size
+    image_side, patch = tower_sides(backend)
+    side = image_side // patch
     match config.model_type:
         case "llava" | "paligemma":
             return per_patch.numpy()
@@ -85,6 +96,18 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
             scale = config.scale_factor
             shuffled = model.connector.pixel_shuffle(per_patch.reshape(-1, side**2, per_patch.shape[1]), scale)
             return shuffled.reshape(-1, scale**2, per_patch.shape[1]).mean(1).numpy()
+        case "lfm2_vl":
+            shapes = inputs["spatial_shapes"].tolist()
+            views = per_patch.split([rows * columns for rows, columns in shapes])
+            grids = (view.reshape(1, *shape, -1) for view, shape in zip(views, shapes, strict=True))
+            unshuffled = (model.multi_modal_projector.pixel_unshuffle(grid) for grid in grids)
+            return torch.cat([grid.reshape(-1, 4, per_patch.shape[1]).mean(1) for grid in unshuffled]).numpy()
+        case "molmo2":
+            pooled = inputs["image_token_pooling"].long()
+            return torch.where((pooled >= 0)[..., None], per_patch[pooled], torch.nan).nanmean(1).numpy()
+        case "internvl":
+            grid = model.pixel_shuffle(per_patch.reshape(-1, side, side, per_patch.shape[1]), config.downsample_ratio)
+            return grid.reshape(-1, 4, per_patch.shape[1]).mean(1).numpy()
         case "gemma3":
             grid = per_patch.reshape(-1, side, side, per_patch.shape[1]).permute(0, 3, 1, 2)
             return model.multi_modal_projector.avg_pool(grid).flatten(2).transpose(1, 2).flatten(0, 1).numpy()
@@ -104,7 +127,7 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
 
 def pixels_per_token(backend: PatchTokenBackend) -> int:
     """The side of a token in pixels of the processor's grid."""
-    config, patch = backend.model.config, backend.model.config.vision_config.patch_size
+    config, (_, patch) = backend.model.config, tower_sides(backend)
     match config.model_type:
         case "idefics3" | "smolvlm":
             return patch * config.scale_factor
@@ -114,6 +137,10 @@ def pixels_per_token(backend: PatchTokenBackend) -> int:
             return patch * config.vision_config.pooling_kernel_size
         case "mistral3":
             return patch * config.spatial_merge_size
+        case "lfm2_vl" | "molmo2":
+            return 2 * patch
+        case "internvl":
+            return round(patch / config.downsample_ratio)
         case _:
             return patch * getattr(config.vision_config, "spatial_merge_size", 1)
 

@@ -85,7 +85,7 @@ def test_a_saved_checkpoint_comes_back_as_the_backend_of_its_type(folder):
     assert_same(backend.generate(REQUESTS, GREEDY), saved.generate(REQUESTS, GREEDY))
 
 
-@pytest.mark.parametrize("family", ["llava", "paligemma", "qwen2_5_vl", "qwen3_vl", "idefics3"])
+@pytest.mark.parametrize("family", ["llava", "paligemma", "internvl", "qwen2_5_vl", "qwen3_vl", "idefics3"])
 def test_patch_token_families_are_loaded_too(family, tmp_path):
     tiny = getattr(models, f"tiny_{family}")()
     tiny.model.save_pretrained(tmp_path)

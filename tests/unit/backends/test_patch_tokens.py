@@ -132,7 +132,7 @@ def test_a_spot_in_the_box_of_a_token_changes_that_token_most(case):
     """
     made = getattr(models, f"tiny_{case.family}")(**case.sizes)
     for name, parameter in made.model.named_parameters():
-        if re.search(r"vis\w+\..*attn\.(out_)?proj\.", name):
+        if re.search(r"vis\w+\..*(attn\.(o_|out_)?proj|attention\.projection_layer)\.", name):
             parameter.data.zero_()
     backend = PatchTokenBackend(made.model, made.processor, image_options=case.image_options)
     picture = np.asarray(noise(160, 100)) // 8 + 112
@@ -222,7 +222,7 @@ def test_tokens_that_begin_a_text_are_written_once_whoever_writes_them(family):
     tokenizer.backend_tokenizer.post_processor = writes
     rows = []
     for lead in ("", "{{ '" + begin + "' }}"):
-        made.processor.chat_template = lead + template.removeprefix(begin)
+        made.processor.chat_template = lead + template.removeprefix(begin).removeprefix("{{ bos_token }}")
         rows.append(PatchTokenBackend(made.model, made.processor).inputs(requests()[:1])["input_ids"][0].tolist())
     assert rows[0] == rows[1]
     assert rows[0][: len(ids)] == ids and all(rows[0].count(one) == 1 for one in ids)
@@ -317,7 +317,7 @@ def test_other_models_and_bare_tokenizers_are_refused():
         PatchTokenBackend(llava.model, llava.processor.tokenizer)
 
 
-@pytest.mark.parametrize("family", ["smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "llava"])
+@pytest.mark.parametrize("family", ["smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "llava"])
 def test_a_processor_loads_without_the_part_for_videos(family, tmp_path):
     made = getattr(models, f"tiny_{family}")()
     made.processor.save_pretrained(tmp_path)
@@ -330,3 +330,20 @@ def test_a_processor_loads_without_the_part_for_videos(family, tmp_path):
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert type(loaded.image_processor) is type(made.processor.image_processor)
     assert isinstance(loaded, transformers.ProcessorMixin)
+
+
+NEED_TORCHVISION = [name for name, family in PATCH_FAMILIES.items() if family.needs_torchvision]
+
+
+@pytest.mark.skipif(transformers.utils.is_torchvision_available(), reason="torchvision is there")
+@pytest.mark.parametrize("family", NEED_TORCHVISION)
+def test_a_processor_that_needs_torchvision_says_so(family):
+    with pytest.raises(ImportError, match="processor of a/b: .* for torchvision only, which is not installed. Install it"):
+        load_processor("a/b", PATCH_FAMILIES[family])
+
+
+@pytest.mark.parametrize("family", NEED_TORCHVISION)
+def test_upstream_still_has_the_image_processor_for_torchvision_only(family):
+    """When this fails, `Family.needs_torchvision` and `toy.models.without_torchvision` can go for this family."""
+    made = getattr(models, f"tiny_{family}")()
+    assert not hasattr(transformers, f"{type(made.processor.image_processor).__name__}Pil")

@@ -23,6 +23,11 @@ CASES = [
     Case("idefics3", {"image_size": 56, "patch_size": 14}, name="tiles"),
     Case("idefics3", {"image_size": 56, "patch_size": 14, "split": False}, name="one tile"),
     Case("smolvlm", {"image_size": 56, "patch_size": 14, "longest_edge": 224}, name="tiles"),
+    Case("internvl", {"image_size": 56, "patch_size": 14}, name="tiles"),
+    Case("internvl", {"image_size": 56, "patch_size": 14, "max_tiles": 1}, name="one tile"),
+    Case("lfm2_vl", {"image_size": 56, "patch_size": 14}, name="tiles"),
+    Case("lfm2_vl", {"image_size": 56, "patch_size": 14, "max_tiles": 1}, name="one tile"),
+    Case("molmo2", {"image_size": 98, "patch_size": 14}, name="crops"),
     *(Case(family, {"patch_size": 14}) for family in ("qwen2_vl", "qwen2_5_vl")),
     *(Case(family, {"patch_size": 8}) for family in ("qwen3_vl", "qwen3_vl_moe", "qwen3_5")),
     *(Case(family, {"patch_size": 14}) for family in ("glm4v", "glm46v")),
@@ -40,6 +45,9 @@ PUBLISHED = [
     Case("paligemma", {"image_size": 448, "patch_size": 14}),
     Case("idefics3", {"image_size": 364, "patch_size": 14, "longest_edge": 1456}, name="tiles"),
     Case("smolvlm", {"image_size": 512, "patch_size": 16, "scale_factor": 4, "longest_edge": 2048}, name="tiles"),
+    Case("internvl", {"image_size": 448, "patch_size": 14, "max_tiles": 12}, name="tiles"),
+    Case("lfm2_vl", {"image_size": 512, "patch_size": 16, "max_tiles": 10, "max_image_tokens": 256}, name="tiles"),
+    Case("molmo2", {"image_size": 378, "patch_size": 14, "max_crops": 8, "margins": (4, 4)}, name="crops"),
     Case("qwen2_5_vl", {"patch_size": 14, "min_pixels": 4 * 28 * 28, "max_pixels": 1280 * 28 * 28}),
     Case("qwen3_vl", {"patch_size": 16, "min_pixels": 4 * 32 * 32, "max_pixels": 1280 * 32 * 32}),
     Case("glm46v", {"patch_size": 14, "min_pixels": 112 * 112, "max_pixels": 28 * 28 * 2560}),
@@ -168,6 +176,7 @@ def test_coverage_from_run_lengths_is_what_the_model_sees_of_a_mask(case):
     backend = case.backend
     generator = np.random.default_rng(sum(map(ord, str(case))))
     padding = padding_colour(backend)[:, None, None]
+    most = 0.05 if case.family == "molmo2" else 0.02  # Molmo 2 makes a picture small without averaging
     for _ in range(14):
         width, height = (int(side) for side in generator.integers(200, 500, 2))
         white = push(backend, Image.new("RGB", (width, height), "white"))
@@ -181,4 +190,4 @@ def test_coverage_from_run_lengths_is_what_the_model_sees_of_a_mask(case):
         for layer in range(3):
             told = masks.coverage(masks.encode(layers[layer]), boxes)
             known = ~np.isnan(told)
-            assert np.abs(told[known] * share[known, layer] - seen[known, layer]).max() <= 0.02
+            assert np.abs(told[known] * share[known, layer] - seen[known, layer]).max() <= most

@@ -10,7 +10,8 @@ from promvil_hf.toy import models
 
 
 FAMILIES = {"kosmos2": "<grounding> "} | {name: family.mark for name, family in PATCH_FAMILIES.items()}  # before a prompt
-CHATTY = [family for family in FAMILIES if family not in ("kosmos2", "paligemma")]
+# Molmo 2's processor writes its begin token after the template has counted which tokens are the assistant's.
+CHATTY = [family for family in FAMILIES if family not in ("kosmos2", "paligemma", "molmo2")]
 TEXTS = ("the red circle", "the large blue square above the green star")
 every_family = pytest.mark.parametrize("family", FAMILIES)
 

@@ -11,7 +11,7 @@ import transformers
 from tests.unit.toy.models.families import TEXTS, encode, tiny
 
 
-FAMILIES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "glm46v", "gemma4"]
+FAMILIES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "glm46v", "gemma4", "internvl"]
 
 
 @pytest.mark.skipif(
@@ -42,6 +42,8 @@ def test_the_image_text_processors_refuse_videos_and_load_a_checkpoint_that_upst
         "processor_class": type(ours).upstream(),
     }
     settings_file.write_text(json.dumps(published), encoding="utf-8")
+    own = {name: value for name, value in ours.to_dict().items() if isinstance(value, int | str) and name != "processor_class"}
+    (tmp_path / "processor_config.json").write_text(json.dumps(own), encoding="utf-8")
     loaded = type(ours).from_pretrained(tmp_path)
     expected = encode(tiny(family), images, TEXTS)
     found = encode(tiny(family), images, TEXTS, processor=loaded)

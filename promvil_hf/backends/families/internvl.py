@@ -1,0 +1,25 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""InternVL 3 and 3.5."""
+
+from promvil_hf.backends import token_boxes
+from promvil_hf.backends.families.family import Family, Shown
+from promvil_hf.backends.token_boxes import TokenBoxes
+from promvil_hf.dialects import QwenJson
+
+
+def _internvl(shown: Shown) -> TokenBoxes:
+    each = shown.processor.image_seq_length
+    return token_boxes.grid_and_thumbnail(shown.settings, shown.image_size, shown.image_tokens // each, each)
+
+
+FAMILIES = {
+    "internvl": Family(
+        dialect=lambda _: QwenJson(),  # its numbers: thousandths of the picture
+        token_boxes=_internvl,
+        processor="promvil_hf.backends.image_text_processors:InternVLImageTextProcessor",
+        mark="<IMG_CONTEXT>",
+        prompt="<|im_start|>user\n{picture}\n{prompt}<|im_end|>\n<|im_start|>assistant\n",
+        causal=True,
+        behind_picture=("</img>",),
+    )
+}

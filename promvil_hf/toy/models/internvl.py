@@ -1,0 +1,49 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A tiny InternVL: tiles and a thumbnail before a Qwen2."""
+
+from typing import Any
+
+import transformers
+
+from promvil_hf.backends.image_text_processors import InternVLImageTextProcessor
+from promvil_hf.toy.models.chat_templates import QWEN_CHAT
+from promvil_hf.toy.models.parts import TinyModel, TinySizes, check_sizes
+
+
+_TOKENS = {
+    "start_image_token": "<img>",
+    "end_image_token": "</img>",
+    "context_image_token": "<IMG_CONTEXT>",
+    "video_token": "<video>",
+}
+
+
+def tiny_internvl(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
+    """InternVL 3: at most `max_tiles` tiles of `image_size`, row by row, then the whole picture; 2 x 2 patches a token.
+
+    The other `sizes` are those of `TinySizes`. The processor is `InternVLImageTextProcessor`, ours, which leaves the
+    video part out.
+    """
+    sizes = TinySizes(**{"context": 1024, **sizes})
+    check_sizes(sizes.width, sizes.heads, sizes.vision_width, sizes.image_size, 2 * sizes.patch_size)
+    tokenizer = sizes.tokenizer(
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>", *_TOKENS.values()],
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        named_tokens=_TOKENS,
+    )
+    each = (sizes.patches // 2) ** 2
+    processor = InternVLImageTextProcessor(
+        transformers.GotOcr2ImageProcessorPil(size=sizes.square, crop_to_patches=True, max_patches=max_tiles),
+        tokenizer,
+        image_seq_length=each,
+        chat_template=QWEN_CHAT.replace("<|vision_start|><|image_pad|><|vision_end|>", "{{ '<IMG_CONTEXT>\n' }}"),
+    )
+    config = transformers.InternVLConfig(
+        vision_config=sizes.vision(),
+        text_config=sizes.text(tokenizer, model_type="qwen2"),
+        image_token_id=tokenizer.context_image_token_id,
+        image_seq_length=each,
+        tie_word_embeddings=False,
+    )
+    return sizes.model("internvl", transformers.InternVLForConditionalGeneration, config, processor)
