@@ -38,6 +38,9 @@ _PLAIN = {
     "top_k": 50,
     "use_cache": True,
     "return_dict_in_generate": False,
+    "early_stopping": False,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
 }
 
 
@@ -66,11 +69,15 @@ def decode(model, inputs: Mapping, tokenizer, decoding: Decoding, **generate_kwa
     """
     if decoding.max_new_tokens < 1:
         raise ValueError(f"You passed max_new_tokens={decoding.max_new_tokens}: an answer needs at least one token.")
+    apart = model.config.is_encoder_decoder  # the prompt stays in the encoder, and the decoder begins anew
     inputs = {
         name: value.to(model.device) if torch.is_tensor(value) else value
-        for name, value in to_left_padding(inputs).items()
+        for name, value in (inputs if apart else to_left_padding(inputs)).items()
     }
     prompts = inputs["input_ids"]
+    if apart:
+        inputs["decoder_input_ids"] = prompts.new_tensor([decoder_begin(model)]).repeat(len(prompts), 1)
+    first = (inputs["decoder_input_ids"] if apart else prompts).shape[1]
     ends = end_tokens(model, tokenizer)
     choose = _Chooser(decoding, prompts, inputs.get("attention_mask"))
     stops = None if decoding.stop is None else _StopEachRow(decoding.stop, len(prompts))
@@ -87,7 +94,7 @@ def decode(model, inputs: Mapping, tokenizer, decoding: Decoding, **generate_kwa
             logits_processor=LogitsProcessorList([choose]),
             stopping_criteria=StoppingCriteriaList([] if stops is None else [stops]),
         )
-    written = sequences[:, prompts.shape[1] :].tolist()
+    written = sequences[:, first:].tolist()
     log_probs = torch.stack(choose.log_probs, dim=1).tolist()
     stopped = [None] * len(written) if stops is None else stops.length
     return [_generated(tokenizer, *row, frozenset(ends)) for row in zip(written, log_probs, stopped, strict=True)]
@@ -120,6 +127,13 @@ def end_tokens(model, tokenizer) -> list[int]:
     if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ends:
         ends.append(tokenizer.eos_token_id)
     return ends
+
+
+def decoder_begin(model) -> list[int]:
+    """What the decoder of an encoder-decoder reads before it writes."""
+    settings = model.generation_config
+    begin = (settings.decoder_start_token_id, settings.forced_bos_token_id)
+    return [token for token in begin if token is not None]
 
 
 def _generated(tokenizer, tokens: list[int], log_probs: list[float], stopped: int | None, ends: frozenset[int]):

@@ -24,12 +24,7 @@ _TILE = re.compile(r"row_(\d+)_col_(\d+)")
 
 def raster(window: Corners, rows: int, columns: int) -> TokenBoxes:
     """The cells of a window, row by row: each clipped to the image, None where it lies in the padding."""
-    xs, ys = _edges(window[0], window[2], columns), _edges(window[1], window[3], rows)
-    return [
-        Box.clipped(xs[column], ys[row], xs[column + 1], ys[row + 1])
-        for row in range(rows)
-        for column in range(columns)
-    ]
+    return _cells(_edges(window[0], window[2], columns), _edges(window[1], window[3], rows))
 
 
 def square(window: Corners, tokens: int) -> TokenBoxes:
@@ -43,21 +38,19 @@ def single_view(settings: Mapping[str, Any], image_size: ImageSize, patch: int) 
 
     Pixels that fill no whole patch on the right and at the bottom are seen by no token.
     """
-    width, height = image_size
-    canvas = (max(image_size),) * 2 if settings.get("do_pad") else image_size
-    left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
-    shown_width, shown_height = _resized(settings, canvas)
-    scale_x, scale_y = shown_width / canvas[0], shown_height / canvas[1]
-    crop_width, crop_height, crop_left, crop_top = _centre_crop(settings, (shown_width, shown_height))
-    columns, rows = crop_width // patch, crop_height // patch
-    # Pixels of the cropped array -> pixels of the canvas -> fractions of the image on it.
-    window = (
-        (crop_left / scale_x - left) / width,
-        (crop_top / scale_y - top) / height,
-        ((crop_left + columns * patch) / scale_x - left) / width,
-        ((crop_top + rows * patch) / scale_y - top) / height,
-    )
-    return raster(window, rows, columns)
+    (width, x), (height, y) = _axes(settings, image_size)
+    columns, rows = width // patch, height // patch
+    return raster((x(0), y(0), x(columns * patch), y(rows * patch)), rows, columns)
+
+
+def convolved(settings: Mapping[str, Any], image_size: ImageSize, layers: Sequence[tuple[int, int, int]]) -> TokenBoxes:
+    """Florence-2: one pixel array that convolutions make small, by their (kernel, stride, padding).
+
+    What tokens see overlaps, and the first one looks at the corner, not at the middle of the first cell of a grid. A
+    token's cell holds the pixels that are nearest to the middle of what it sees.
+    """
+    axes = _axes(settings, image_size)
+    return _cells(*([place(edge) for edge in _halfway(side, layers)] for side, place in axes))
 
 
 def best_grid_with_newlines(settings: Mapping[str, Any], image_size: ImageSize, patch: int) -> TokenBoxes:
@@ -151,6 +144,38 @@ def whole_and_crops(image_size: ImageSize, crops: int, tokens_per_crop: int) -> 
         window = (low, 0.0, high, 1.0) if width >= height else (0.0, low, 1.0, high)
         boxes += square(window, tokens_per_crop)
     return boxes
+
+
+def _cells(xs: Sequence[float], ys: Sequence[float]) -> TokenBoxes:
+    """The cells between these edges, row by row."""
+    return [
+        Box.clipped(xs[column], ys[row], xs[column + 1], ys[row + 1])
+        for row in range(len(ys) - 1)
+        for column in range(len(xs) - 1)
+    ]
+
+
+def _halfway(side: int, layers: Sequence[tuple[int, int, int]]) -> list[float]:
+    """The edges, in pixels, halfway between the middles of what neighbouring outputs see."""
+    count, step, middle = side, 1, 0.5
+    for kernel, stride, padding in layers:
+        middle += step * ((kernel - 1) / 2 - padding)
+        count = (count + 2 * padding - kernel) // stride + 1
+        step *= stride
+    return [0.0, *(middle + step * (place - 0.5) for place in range(1, count)), float(side)]
+
+
+def _axes(settings: Mapping[str, Any], image_size: ImageSize):
+    """Of the pixel array, once for x and once for y: its side, and where one of its pixels lies on the image's side."""
+    canvas = (max(image_size),) * 2 if settings.get("do_pad") else image_size
+    resized = _resized(settings, canvas)
+    *crop, left, top = _centre_crop(settings, resized)
+
+    def axis(own: int, whole: int, shown: int, kept: int, first: int):
+        # A pixel of the cropped array -> of the canvas -> a fraction of the image on it.
+        return kept, lambda pixel: ((first + pixel) / (shown / whole) - (whole - own) // 2) / own
+
+    return [axis(*sides) for sides in zip(image_size, canvas, resized, crop, (left, top), strict=True)]
 
 
 def _edges(low: float, high: float, cells: int) -> list[float]:

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 import torch
 
 from promvil_hf.backends.base import Request
+from promvil_hf.backends.decoding import decoder_begin
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Prompts on the left, answers on the right, padding outside: the first token of every answer stands at `start`."""
+    """Prompts on the left, answers on the right, padding outside: the first token of every answer stands at `start`.
+
+    Of an encoder-decoder the answers are `decoder_input_ids`, and places of answers count there.
+    """
 
     inputs: Mapping[str, torch.Tensor]
     start: int
@@ -48,7 +52,8 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
             )
     prompts = backend.inputs(requests, padding_side="left")
     ids = prompts["input_ids"]
-    start = ids.shape[1]
+    begin = decoder_begin(backend.model) if backend.family.encoder_decoder else []
+    start = len(begin) or ids.shape[1]
     longest = max(map(len, tokens))
     tokenizer = backend.processor.tokenizer
     filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
@@ -57,6 +62,11 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
     for row, answer in enumerate(tokens):
         written[row, : len(answer)] = torch.tensor(answer, dtype=ids.dtype)
         real[row, : len(answer)] = 1
+    if begin:
+        before = written.new_tensor([begin]).repeat(len(tokens), 1)
+        decoder = {"decoder_input_ids": torch.cat([before, written], 1).to(ids.device)}
+        decoder["decoder_attention_mask"] = torch.cat([torch.ones_like(before), real], 1).to(ids.device)
+        return Answered({**prompts, **decoder}, start, tuple(map(tuple, tokens)))
     added = {"input_ids": written, "attention_mask": real}
     added |= {
         name: torch.full_like(real, backend.family.answer_type) for name in ("token_type_ids",) if name in prompts
@@ -72,6 +82,8 @@ def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int
 def answer_tokens(backend, request: Request, answer: str) -> tuple[int, ...]:
     """The tokens of a given answer as the family's template would let the model write it, without an end token."""
     tokenizer = backend.processor.tokenizer
+    if backend.family.encoder_decoder:
+        return tuple(tokenizer(answer, add_special_tokens=False)["input_ids"])
     prompt = backend.prompt_of(Request(request.prompt))  # pictures change nothing behind them
     whole = _with_answer(backend, request.prompt, prompt, answer)
     before, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, whole))

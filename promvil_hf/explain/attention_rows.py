@@ -4,11 +4,12 @@
 The model runs its usual fused attention. Beside it, each text layer computes softmax(QK') for the wanted queries only,
 so the full (heads, L, L) maps of `output_attentions=True` never exist; what is handed over equals their rows. Masks are
 taken from the model itself, so padding, sliding windows, grouped keys and prefixes that see both ways need no case of
-their own. A layer is named as the model numbers it: in a hybrid some layers have no heads and are never called.
+their own. A layer is named as the model numbers it: in a hybrid some layers have no heads and are never called. An
+encoder-decoder has three stacks of layers, which are asked for one at a time.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -25,11 +26,15 @@ from promvil_hf.explain.layer_names import LANGUAGE, Layer
 
 
 IMPLEMENTATION = "promvil_attention_rows"
+CROSS = "cross"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Of one row of the batch: places of the queries and of the keys, counted in the padded row."""
+    """Of one row of the batch: places of the queries and of the keys, counted in the padded row.
+
+    The queries of a decoder and of cross attention count in `decoder_input_ids`, as do the keys of the decoder.
+    """
 
     queries: Sequence[int]
     keys: Sequence[int]
@@ -44,7 +49,7 @@ class _Asked:
     queries: list[torch.Tensor]
     keys: list[torch.Tensor]
     take: Take
-    length: int
+    stack: str
     layers: Mapping[torch.nn.Module, Layer]
     taken: int = field(default=0)
 
@@ -53,27 +58,41 @@ _asked: ContextVar[_Asked | None] = ContextVar("attention_rows", default=None)
 
 
 @torch.inference_mode()
-def stream_attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted], take: Take):
-    """One forward pass; `take` gets each text layer's rows in turn. The model's output holds the last token's logits."""
-    batch, length = inputs["input_ids"].shape
+def stream_attention_rows(
+    model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted], take: Take, stack: str | None = None
+):
+    """One forward pass; `take` gets each text layer's rows in turn. The model's output holds the last token's logits.
+
+    `stack` is for an encoder-decoder: "encoder", "decoder" or "cross", from the answer to what the encoder read (so
+    unless given).
+    """
+    layers = _modules(model)
+    stack = stack or _main_stack(layers.values())
+    if stack not in {layer.stack for layer in layers.values()}:
+        raise ValueError(f"You asked for the stack {stack!r} of a {type(unwrapped(model)).__name__}, which has none.")
+    batch, read = inputs["input_ids"].shape
+    decoded = inputs.get("decoder_input_ids", inputs["input_ids"][:, :1]).shape[1]
+    query_length = decoded if stack in ("decoder", CROSS) else read
+    key_length = decoded if stack == "decoder" else read
     if len(wanted) != batch:
         raise ValueError(
             f"You passed {len(wanted)} wishes for a batch of {batch} rows: pass one `Wanted` for each row."
         )
     for row, wish in enumerate(wanted):
-        places = [*wish.queries, *wish.keys]
-        if places and not 0 <= min(places) <= max(places) < length:
-            raise ValueError(
-                f"You asked for the places {min(places)} to {max(places)} of row {row}, which has {length} tokens: places "
-                "count from the start of the padded row."
-            )
+        for places, length in ((wish.queries, query_length), (wish.keys, key_length)):
+            wrong = [place for place in places if not 0 <= place < length]
+            if wrong:
+                raise ValueError(
+                    f"You asked for the place {wrong[0]} of row {row}, which has {length} tokens: places count from the "
+                    "start of the padded row."
+                )
     device = inputs["input_ids"].device
     asked = _Asked(
         queries=[torch.as_tensor(list(wish.queries), dtype=torch.long, device=device) for wish in wanted],
         keys=[torch.as_tensor(list(wish.keys), dtype=torch.long, device=device) for wish in wanted],
         take=take,
-        length=length,
-        layers=_modules(model),
+        stack=stack,
+        layers=layers,
     )
     with _switched(model), in_evaluation_mode(model):
         token = _asked.set(asked)
@@ -92,7 +111,7 @@ def stream_attention_rows(model, inputs: Mapping[str, torch.Tensor], wanted: Seq
 
 
 def attention_rows(
-    model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted]
+    model, inputs: Mapping[str, torch.Tensor], wanted: Sequence[Wanted], stack: str | None = None
 ) -> list[dict[Layer, torch.Tensor]]:
     """The rows of all layers together: for each row of the batch, by layer, (heads, queries, keys), float32."""
     found: list[dict[Layer, torch.Tensor]] = [{} for _ in wanted]
@@ -101,13 +120,14 @@ def attention_rows(
         for own, attention in zip(found, rows, strict=True):
             own[layer] = attention
 
-    stream_attention_rows(model, inputs, wanted, take)
+    stream_attention_rows(model, inputs, wanted, take, stack)
     return found
 
 
 def language_layers(model) -> list[Layer]:
-    """All layers of the language model in order, those without heads too."""
-    return sorted(set(_modules(model).values()))
+    """All layers that rows are of unless a stack is named, in order, those without heads too."""
+    layers = set(_modules(model).values())
+    return sorted(layer for layer in layers if layer.stack == _main_stack(layers))
 
 
 def _modules(model) -> dict[torch.nn.Module, Layer]:
@@ -122,14 +142,18 @@ def _modules(model) -> dict[torch.nn.Module, Layer]:
 def _stack(names: Sequence[str]) -> str:
     """Of a module, by the names on the way to it. An encoder-decoder has three stacks of attention, others have one."""
     if "encoder_attn" in names:
-        return "cross"
+        return CROSS
     return next((part for part in ("encoder", "decoder") if part in names), LANGUAGE)
+
+
+def _main_stack(layers: Iterable[Layer]) -> str:
+    return CROSS if any(layer.stack == CROSS for layer in layers) else LANGUAGE
 
 
 def _rows_beside_sdpa(module, query, key, value, attention_mask, dropout=0.0, scaling=None, **kwargs):
     """The attention function that the text layers run while rows are asked for."""
     asked = _asked.get()
-    if asked is not None and query.shape[2] == asked.length:
+    if asked is not None and asked.layers[module].stack == asked.stack:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         is_causal = kwargs.get("is_causal")
         is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal

@@ -58,6 +58,8 @@ class Said:
 def say(backend, requests: Sequence[Request], image_sizes: Sequence[ImageSize]) -> list[Said]:
     """One batch of pictures, each with the question it is asked with."""
     require_places(backend)
+    if backend.family.encoder_decoder:
+        raise ValueError(f"What image tokens say cannot be read. {backend.family.encoder_decoder}")
     plain = unwrapped(backend.model)
     trunk, head = plain.base_model, plain.get_output_embeddings()
     if trunk is plain or head is None:

@@ -163,6 +163,8 @@ def check_family(config) -> None:
     """Raise for a model whose image tokens have no known place."""
     family = family_of(config)
     _refuse_no_places(family)
+    if family is not None and family.encoder_decoder:
+        raise ValueError(f"The vision-modeling loss needs patches that can predict words. {family.encoder_decoder}")
     if family is None:
         raise ValueError(
             f"You passed a model of type {config.model_type!r}: the vision-modeling loss needs to know which part of the "

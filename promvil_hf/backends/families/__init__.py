@@ -10,7 +10,19 @@ from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
-from promvil_hf.backends.families import gemma, glm, idefics, internvl, kosmos2, lfm2_vl, llava, mistral, molmo2, qwen
+from promvil_hf.backends.families import (
+    florence2,
+    gemma,
+    glm,
+    idefics,
+    internvl,
+    kosmos2,
+    lfm2_vl,
+    llava,
+    mistral,
+    molmo2,
+    qwen,
+)
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.families.kosmos2 import KOSMOS2
 
@@ -39,6 +51,7 @@ FAMILIES: dict[str, Family] = {
     **glm.FAMILIES,
     **gemma.FAMILIES,
     **mistral.FAMILIES,
+    **florence2.FAMILIES,
 }
 PATCH_FAMILIES = {name: family for name, family in FAMILIES.items() if family.token_boxes is not None}
 PROJECTORS = tuple(sorted({family.projector for family in FAMILIES.values()}))

@@ -48,6 +48,7 @@ class Family:
         prompt: The prompt around {picture} and {prompt}, used where the processor has no chat template.
         begins: Its processor writes the begin token, or the end token where there is none, before a text that lacks it.
         encode: Replaces the call of the processor where that call cannot be trusted.
+        encoder_decoder: A sentence for families that write answers in a decoder of its own: what cannot be done, and why.
         grid: The processor's output that has one row for each picture, if `token_boxes` needs it.
         causal: No token sees what stands behind it, so what was computed for a picture is kept for all prompts about
             it. False is always safe: each prompt is then read whole.
@@ -67,6 +68,7 @@ class Family:
     prompt: str = "{picture}{prompt}"
     begins: bool = False
     encode: Callable[..., Mapping[str, Any]] | None = None
+    encoder_decoder: str = ""
     grid: str | None = None
     causal: bool = False
     rotary_axes: int = 1

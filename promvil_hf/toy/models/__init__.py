@@ -10,6 +10,7 @@ it is asked for.
 """
 
 from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
+from promvil_hf.toy.models.florence2 import tiny_florence2
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from promvil_hf.toy.models.glm import tiny_glm4v, tiny_glm46v
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
@@ -33,6 +34,7 @@ from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 __all__ = [
     "DEFAULT_SENTENCES",
     "TinyModel",
+    "tiny_florence2",
     "tiny_gemma3",
     "tiny_gemma4",
     "tiny_glm4v",

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from promvil_hf import masks
-from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import tower_of
 from promvil_hf.commands import train_fivl
@@ -25,9 +24,10 @@ from promvil_hf.training.fivl_trainer import FiVLTrainer, patch_ious
 from promvil_hf.training.run_training import first_batches, run_training, settings_of, swept
 from promvil_hf.training.shown_batches import write_batches
 from promvil_hf.training.vision_labels import LabelRules
+from tests.unit.toy.models.families import ONE_STACK
 
 
-FAMILIES = sorted(PATCH_FAMILIES)
+FAMILIES = ONE_STACK
 TWO_TURNS = [{"question": "What is it?", "answer": "A red circle."}, {"question": "How large?", "answer": "It is small."}]
 
 

@@ -9,7 +9,9 @@ from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.toy import models
 
 
-FAMILIES = {"kosmos2": "<grounding> "} | {name: family.mark for name, family in PATCH_FAMILIES.items()}  # before a prompt
+# Those whose answers stand behind their prompts; Florence-2 has tests of its own, in `backends/test_florence2.py`.
+ONE_STACK = sorted(name for name, family in PATCH_FAMILIES.items() if not family.encoder_decoder)
+FAMILIES = {"kosmos2": "<grounding> "} | {name: PATCH_FAMILIES[name].mark for name in ONE_STACK}  # before a prompt
 # Molmo 2's processor writes its begin token after the template has counted which tokens are the assistant's.
 CHATTY = [family for family in FAMILIES if family not in ("kosmos2", "paligemma", "molmo2")]
 TEXTS = ("the red circle", "the large blue square above the green star")
