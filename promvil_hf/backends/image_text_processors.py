@@ -15,6 +15,7 @@ from transformers import (
     Glm4vProcessor,
     Glm46VProcessor,
     InternVLProcessor,
+    LlavaOnevisionProcessor,
     Qwen2_5_VLProcessor,
     Qwen2VLProcessor,
     Qwen3VLProcessor,
@@ -130,3 +131,27 @@ class InternVLImageTextProcessor(_WithoutVideos, InternVLProcessor):
     # Upstream reads the names of these arguments when it loads a checkpoint, and sets no others.
     def __init__(self, image_processor=None, tokenizer=None, image_seq_length=256, chat_template=None, **kwargs):
         super().__init__(image_processor, tokenizer, chat_template, image_seq_length=image_seq_length, **kwargs)
+
+
+class LlavaOnevisionImageTextProcessor(_WithoutVideos, LlavaOnevisionProcessor):
+    """`LlavaOnevisionProcessor` for pictures and text only."""
+
+    def __init__(
+        self,
+        image_processor=None,
+        tokenizer=None,
+        num_image_tokens=None,
+        vision_feature_select_strategy=None,
+        chat_template=None,
+        vision_aspect_ratio="anyres_max_9",
+        **kwargs,
+    ):
+        super().__init__(
+            image_processor,
+            tokenizer,
+            chat_template,
+            num_image_tokens=num_image_tokens,
+            vision_feature_select_strategy=vision_feature_select_strategy,
+            vision_aspect_ratio=vision_aspect_ratio,
+            **kwargs,
+        )

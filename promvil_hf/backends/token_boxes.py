@@ -10,6 +10,7 @@ Upstream code is asked only for choices it makes by search (the grid of tiles), 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from promvil_hf.boxes import Box
@@ -24,7 +25,8 @@ _TILE = re.compile(r"row_(\d+)_col_(\d+)")
 
 def raster(window: Corners, rows: int, columns: int) -> TokenBoxes:
     """The cells of a window, row by row: each clipped to the image, None where it lies in the padding."""
-    return _cells(_edges(window[0], window[2], columns), _edges(window[1], window[3], rows))
+    xs, ys = _edges(window[0], window[2], columns), _edges(window[1], window[3], rows)
+    return _cells(list(pairwise(xs)), list(pairwise(ys)))
 
 
 def square(window: Corners, tokens: int) -> TokenBoxes:
@@ -50,18 +52,21 @@ def convolved(settings: Mapping[str, Any], image_size: ImageSize, layers: Sequen
     token's cell holds the pixels that are nearest to the middle of what it sees.
     """
     axes = _axes(settings, image_size)
-    return _cells(*([place(edge) for edge in _halfway(side, layers)] for side, place in axes))
+    return _cells(*(list(pairwise(map(place, _halfway(side, layers)))) for side, place in axes))
 
 
-def best_grid_with_newlines(settings: Mapping[str, Any], image_size: ImageSize, patch: int) -> TokenBoxes:
-    """LLaVA-NeXT: the stretched image, then the mosaic of tiles, in which a newline token ends every row of patches.
+def best_grid_with_newlines(
+    settings: Mapping[str, Any], image_size: ImageSize, patch: int, most_tiles: int | None = None
+) -> TokenBoxes:
+    """LLaVA-NeXT and OneVision: the stretched image, then the mosaic of tiles, a newline token behind every row of patches.
 
     The image keeps its shape on the mosaic, centred; whole rows or columns of patches that lie in the padding on both
-    sides are left out, as many on either side.
+    sides are left out, as many on either side. Patches of clearly more than `most_tiles` tiles are made fewer, each a
+    mixture of its neighbours around the middle of its box. Pixels that fill no whole patch of a tile are seen by none.
     """
     from transformers.image_processing_utils import select_best_resolution
 
-    tile = settings["crop_size"]["height"]
+    tile = (settings.get("crop_size") or settings["size"])["height"]
     if _resized(settings, (tile, tile)) != (tile, tile):
         raise ValueError(
             f"The image processor cuts tiles of {tile} pixels and then resizes them by size={settings['size']}: no "
@@ -74,22 +79,33 @@ def best_grid_with_newlines(settings: Mapping[str, Any], image_size: ImageSize, 
         shown_width, shown_height = mosaic_width, min(math.ceil(height * scale_x), mosaic_height)
     else:
         shown_width, shown_height = min(math.ceil(width * scale_y), mosaic_width), mosaic_height
-    left, top = (mosaic_width - shown_width) // 2, (mosaic_height - shown_height) // 2
-    window = (
-        -left / shown_width,
-        -top / shown_height,
-        (mosaic_width - left) / shown_width,
-        (mosaic_height - top) / shown_height,
-    )
-    columns, rows = mosaic_width // patch, mosaic_height // patch
-    cells = raster(window, rows, columns)
+    side = tile // patch
+    columns, rows = mosaic_width // tile * side, mosaic_height // tile * side
     if width / height > columns / rows:
         cut_rows, cut_columns = (rows - int(round(height * (columns / width), 7))) // 2, 0
     else:
         cut_rows, cut_columns = 0, (columns - int(round(width * (rows / height), 7))) // 2
-    boxes = square(WHOLE, (tile // patch) ** 2)
-    for row in range(cut_rows, rows - cut_rows):
-        boxes += [*cells[row * columns + cut_columns : (row + 1) * columns - cut_columns], None]
+    kept_rows, kept_columns = rows - 2 * cut_rows, columns - 2 * cut_columns
+    fewer = 1.0 if most_tiles is None else math.sqrt(kept_rows * kept_columns / (most_tiles * side**2))
+    fewer = fewer if fewer > 1.1 else 1.0
+
+    def spans(mosaic: int, shown: int, cut: int, kept: int) -> list[tuple[float, float]]:
+        """Of the patches along one side, made fewer, in fractions of the image."""
+        cells = int(kept // fewer)
+        places = [round(cut + kept / max(cells, 1) * place, 7) for place in range(cells + 1)]
+
+        def fraction(place: float, whole: int) -> float:
+            """Where a patch begins or ends, counted from a tile on."""
+            return _snapped((whole * tile + (place - whole * side) * patch - (mosaic - shown) // 2) / shown)
+
+        return [
+            (fraction(low, int(low // side)), fraction(high, math.ceil(high / side) - 1)) for low, high in pairwise(places)
+        ]
+
+    xs, ys = spans(mosaic_width, shown_width, cut_columns, kept_columns), spans(mosaic_height, shown_height, cut_rows, kept_rows)
+    boxes = square((0.0, 0.0, side * patch / tile, side * patch / tile), side**2)
+    for y in ys:
+        boxes += [*_cells(xs, [y]), None]
     return boxes
 
 
@@ -146,13 +162,9 @@ def whole_and_crops(image_size: ImageSize, crops: int, tokens_per_crop: int) -> 
     return boxes
 
 
-def _cells(xs: Sequence[float], ys: Sequence[float]) -> TokenBoxes:
-    """The cells between these edges, row by row."""
-    return [
-        Box.clipped(xs[column], ys[row], xs[column + 1], ys[row + 1])
-        for row in range(len(ys) - 1)
-        for column in range(len(xs) - 1)
-    ]
+def _cells(xs: Sequence[tuple[float, float]], ys: Sequence[tuple[float, float]]) -> TokenBoxes:
+    """The cells of these columns and rows, row by row."""
+    return [Box.clipped(x0, y0, x1, y1) for y0, y1 in ys for x0, x1 in xs]
 
 
 def _halfway(side: int, layers: Sequence[tuple[int, int, int]]) -> list[float]:
@@ -179,9 +191,12 @@ def _axes(settings: Mapping[str, Any], image_size: ImageSize):
 
 
 def _edges(low: float, high: float, cells: int) -> list[float]:
-    edges = [low + (high - low) * i / cells for i in range(cells + 1)]
-    # A cell that only touches the image must not become a sliver by rounding.
-    return [next((border for border in (0.0, 1.0) if abs(edge - border) < FLOAT_DUST), edge) for edge in edges]
+    return [_snapped(low + (high - low) * i / cells) for i in range(cells + 1)]
+
+
+def _snapped(edge: float) -> float:
+    """A cell that only touches the image must not become a sliver by rounding."""
+    return next((border for border in (0.0, 1.0) if abs(edge - border) < FLOAT_DUST), edge)
 
 
 def _resized(settings: Mapping[str, Any], image_size: ImageSize) -> ImageSize:

@@ -20,6 +20,11 @@ def _llava_next(shown: Shown) -> TokenBoxes:
     return token_boxes.best_grid_with_newlines(shown.settings, shown.image_size, shown.processor.patch_size)
 
 
+def _llava_onevision(shown: Shown) -> TokenBoxes:
+    most = int(shown.processor.vision_aspect_ratio.removeprefix("anyres_max_"))
+    return token_boxes.best_grid_with_newlines(shown.settings, shown.image_size, shown.patch, most)
+
+
 _LLAVA = Family(
     dialect=lambda _: LlavaBrackets(),
     token_boxes=_llava,
@@ -29,4 +34,10 @@ _LLAVA = Family(
 FAMILIES = {
     "llava": _LLAVA,
     "llava_next": replace(_LLAVA, token_boxes=_llava_next),
+    "llava_onevision": replace(
+        _LLAVA,
+        token_boxes=_llava_onevision,
+        processor="promvil_hf.backends.image_text_processors:LlavaOnevisionImageTextProcessor",
+        prompt="<|im_start|>user {picture}\n{prompt}<|im_end|><|im_start|>assistant\n",
+    ),
 }

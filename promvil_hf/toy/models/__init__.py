@@ -17,7 +17,7 @@ from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
 from promvil_hf.toy.models.internvl import tiny_internvl
 from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
 from promvil_hf.toy.models.lfm2_vl import tiny_lfm2_vl
-from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next
+from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next, tiny_llava_onevision
 from promvil_hf.toy.models.mistral import tiny_mistral3
 from promvil_hf.toy.models.molmo2 import tiny_molmo2
 from promvil_hf.toy.models.parts import TinyModel
@@ -46,6 +46,7 @@ __all__ = [
     "tiny_lfm2_vl",
     "tiny_llava",
     "tiny_llava_next",
+    "tiny_llava_onevision",
     "tiny_mistral3",
     "tiny_molmo2",
     "tiny_paligemma",

@@ -57,7 +57,8 @@ def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:
     else:
         values = values.reshape(-1, *values.shape[-3:])
         views, _, height, width = values.shape
-        values = values.reshape(views, 3, height // patch, patch, width // patch, patch)
+        height, width = height // patch * patch, width // patch * patch  # no patch sees the rest
+        values = values[..., :height, :width].reshape(views, 3, height // patch, patch, width // patch, patch)
         values = values.transpose(0, 2, 4, 1, 3, 5).reshape(-1, 3, patch, patch)
     mean, std = (np.asarray(colour)[:, None, None] for colour in (processor.image_mean, processor.image_std))
     return values * std + mean
@@ -92,6 +93,10 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
                 [per_patch.reshape(-1, side**2, per_patch.shape[1])], inputs["image_sizes"], "default", newline
             )
             return packed[0].numpy()
+        case "llava_onevision":
+            tiles, newline = per_patch.reshape(-1, side**2, per_patch.shape[1]), torch.full((per_patch.shape[1],), torch.nan)
+            fewest = backend.processor.vision_aspect_ratio
+            return model.pack_image_features([tiles], inputs["image_sizes"], newline, fewest)[0][0].numpy()
         case "idefics3" | "smolvlm":
             scale = config.scale_factor
             shuffled = model.connector.pixel_shuffle(per_patch.reshape(-1, side**2, per_patch.shape[1]), scale)

@@ -19,6 +19,7 @@ CASES = [
     Case("llava", {"fit": "crop", **GRID}, name="centre crop"),
     Case("llava", {"fit": "pad", **GRID}, name="pad"),
     Case("llava_next", GRID, name="tiles"),
+    Case("llava_onevision", GRID, name="tiles"),
     Case("paligemma", GRID),
     Case("idefics3", {"image_size": 56, "patch_size": 14}, name="tiles"),
     Case("idefics3", {"image_size": 56, "patch_size": 14, "split": False}, name="one tile"),
@@ -56,6 +57,8 @@ PUBLISHED = [
     Case("gemma3", {"image_size": 896, "patch_size": 14, "tokens_per_side": 16}, PAN_AND_SCAN, "pan and scan"),
 ]
 MEASURED = [(case, size) for case in CASES for size in PICTURES] + [(case, (1920, 1281)) for case in PUBLISHED]
+# Published tiles have 6 pixels more than patches fill; the picture is as large as its mosaic, as resizing rounds its colours.
+MEASURED += [(Case("llava_onevision", {"image_size": 378, "patch_size": 14, "margin": 6}, name="gaps"), (768, 384))]
 MEASURED += [(CASES[-1], (257, 65))]  # its last crop is shorter than the others
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -134,6 +137,18 @@ def test_any_size_of_picture_gives_as_many_boxes_as_image_tokens(case):
         [boxes] = backend.token_boxes(inputs, [size])
         assert len(boxes) == int(backend.image_positions(inputs).sum())
         assert any(boxes)
+
+
+@pytest.mark.parametrize("size", PICTURES, ids=str)
+def test_patches_that_are_made_fewer_are_mixed_around_the_middle_of_their_boxes(size):
+    backend, full = Case("llava_onevision", {**GRID, "most_tiles": 1}).backend, Case("llava_onevision", GRID).backend
+    inputs = push(backend, ramp(*size))
+    [boxes] = backend.token_boxes(inputs, [size])
+    assert len(boxes) < len(full.token_boxes(push(full, ramp(*size)), [size])[0])
+    for box, (share, x, y, *_) in zip(boxes, measure(backend, inputs), strict=True):
+        if box is not None and share > 0.999:
+            middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+            assert middle == pytest.approx((x, y), abs=0.5 * max(box.width, box.height) / 14)
 
 
 def test_a_token_that_only_touches_the_picture_is_no_sliver():

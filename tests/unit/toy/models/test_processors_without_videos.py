@@ -11,7 +11,7 @@ import transformers
 from tests.unit.toy.models.families import TEXTS, encode, tiny
 
 
-FAMILIES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "glm46v", "gemma4", "internvl"]
+FAMILIES = ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "glm4v", "glm46v", "gemma4", "internvl", "llava_onevision"]
 
 
 @pytest.mark.skipif(
