@@ -33,6 +33,8 @@ class ChatFormat:
     _frames: dict[tuple[int, bool], list[str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self):
+        if self.backend.family.encoder_decoder:
+            raise ValueError(f"Answers are trained in one row with their prompts. {self.backend.family.encoder_decoder}")
         tokenizer = self.backend.processor.tokenizer
         marks = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
         self._marks = re.compile("|".join(map(re.escape, marks)))

@@ -17,6 +17,7 @@ from promvil_hf.explain.heads import head_rows
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.explain.vision_logits import say
 from promvil_hf.toy import models
+from promvil_hf.training.chat_format import ChatFormat
 from promvil_hf.training.fivl_collator import check_family
 from tests.unit.backends.pushed_through import ramp
 
@@ -196,6 +197,8 @@ def test_what_an_encoder_decoder_cannot_do_is_refused_by_its_family():
         say(own, REQUESTS[:1], [(90, 40)])
     with pytest.raises(ValueError, match="loss needs patches that can predict words. Florence-2 reads picture and prompt"):
         check_family(own.model.config)
+    with pytest.raises(ValueError, match="Answers are trained in one row with their prompts. Florence-2 reads picture and"):
+        ChatFormat(own)
     inputs = own.inputs(REQUESTS[:1])
     with pytest.raises(ValueError, match="You asked for the stack 'language' of a Florence2For.*, which has none"):
         attention_rows(own.model, inputs, [Wanted([0], [0])], "language")
