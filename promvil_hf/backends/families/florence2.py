@@ -4,8 +4,9 @@
 from collections.abc import Mapping
 
 from promvil_hf.backends import token_boxes
-from promvil_hf.backends.families.family import FRACTIONS, Family, Shown
+from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
+from promvil_hf.dialects import FlorenceLoc
 
 
 def _florence2(shown: Shown) -> TokenBoxes:
@@ -36,7 +37,7 @@ def _encode(processor, images: list, prompts: list[str], padding_side: str, imag
 
 FAMILIES = {
     "florence2": Family(
-        dialect=lambda _: FRACTIONS,
+        dialect=lambda _: FlorenceLoc(),
         token_boxes=_florence2,
         prompt="{prompt}",  # `encode` puts the picture before it
         encode=_encode,

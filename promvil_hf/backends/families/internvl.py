@@ -4,7 +4,7 @@
 from promvil_hf.backends import token_boxes
 from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
-from promvil_hf.dialects import QwenJson
+from promvil_hf.dialects import InternVLTags
 
 
 def _internvl(shown: Shown) -> TokenBoxes:
@@ -14,7 +14,7 @@ def _internvl(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "internvl": Family(
-        dialect=lambda _: QwenJson(),  # its numbers: thousandths of the picture
+        dialect=lambda _: InternVLTags(),
         token_boxes=_internvl,
         processor="promvil_hf.backends.image_text_processors:InternVLImageTextProcessor",
         mark="<IMG_CONTEXT>",

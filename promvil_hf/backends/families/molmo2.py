@@ -22,7 +22,7 @@ def _molmo2(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "molmo2": Family(
-        dialect=lambda _: FRACTIONS,
+        dialect=lambda _: FRACTIONS,  # it was taught to point, which `MolmoPoints` asks for and reads
         token_boxes=_molmo2,
         needs_torchvision=True,
         mark="<|image|>",

@@ -110,6 +110,8 @@ def test_rows_with_pictures_are_encoded_as_upstream_does_and_names_of_tasks_are_
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert "<s>Locate the objects with category name" in own.processor.tokenizer.decode(ours["input_ids"][1])
+    asked = own.inputs([Request(own.dialect.prompt("a dog"))])["input_ids"][0]
+    assert own.processor.tokenizer.decode(asked) == "<s>Locate the phrases in the caption: a dog</s>"
     assert own.processor.tokenizer.decode(own.inputs([Request("no picture")])["input_ids"][0]) == "<s>no picture</s>"
 
 
