@@ -6,7 +6,7 @@ What differs between families stands in `promvil_hf.backends.families`, where to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import PATCH_FAMILIES, Family, Shown, family_of
 from promvil_hf.backends.token_boxes import TokenBoxes
 from promvil_hf.dialects import GroundingDialect
+from promvil_hf.dialects.reasoning import opening_in
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
 
@@ -133,7 +134,17 @@ class PatchTokenBackend:
         """One batch: answers in the order of the requests, equal to asking one by one."""
         if not requests:
             return []
-        return decode(self.model, self.inputs(requests), self.processor.tokenizer, decoding)
+        answers = decode(self.model, self.inputs(requests), self.processor.tokenizer, decoding)
+        opening = self.opening
+        return [replace(answer, text=opening + answer.text) for answer in answers] if opening else answers
+
+    @property
+    def opening(self) -> str:
+        """The mark of a thought that the template of a thinking model opens at the end of each prompt, "" for others.
+
+        It belongs to the text of every answer: without it a thought that is cut off looks like an answer.
+        """
+        return opening_in(self.prompt_of(Request("")))
 
     def _row_boxes(
         self, settings: dict, input_ids: list[int], count: int, image_size: ImageSize | None, grid: list[int] | None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from promvil_hf.backends.base import StopRule, text_of
 from promvil_hf.dialects.kosmos2 import DELIMITER
+from promvil_hf.dialects.reasoning import answer_of
 
 
 def complete_object(tokenizer, side: int = 32) -> StopRule:
@@ -50,8 +51,9 @@ def first_text(tokenizer, *texts: str) -> StopRule:
     return done
 
 
-def complete_json(tokenizer) -> StopRule:
-    """The answer's first JSON value is closed: as many brackets shut as were opened, those in strings not counted."""
+def complete_json(tokenizer, opening: str = "") -> StopRule:
+    """The answer's first JSON value is closed: as many brackets shut as were opened, those in strings not counted, nor those
+    in its thinking. `opening` is the mark of a thought that the prompt ends in."""
     closing: dict[int, bool] = {}
 
     def done(tokens: Sequence[int]) -> bool:
@@ -61,7 +63,7 @@ def complete_json(tokenizer) -> StopRule:
         if not closing[newest]:
             return False
         depth, quoted, escaped = 0, False, False
-        for letter in text_of(tokenizer, tokens):
+        for letter in answer_of(opening + text_of(tokenizer, tokens))[0]:
             if quoted:
                 quoted, escaped = escaped or letter != '"', letter == "\\" and not escaped
             elif letter == '"':

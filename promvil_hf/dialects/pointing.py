@@ -72,8 +72,8 @@ class MolmoPoints(PointDialect):
     def _read(self, text: str, image_size: ImageSize | None) -> Iterator[Point | str]:
         for tag in _TAG.finditer(text):
             if coords := _COORDS.search(tag[1]):
-                for group in re.split(r"[;\t]", coords[1]):
-                    yield from self._thousandths(re.findall(r"[^\s,]+", group), image_size)
+                first, *_ = re.split(r"[;\t]", coords[1])  # what follows is in other images
+                yield from self._thousandths(re.findall(r"[^\s,]+", first), image_size)
                 continue
             values: dict[str, dict[str, str]] = {}
             for axis, place, value in _ATTRIBUTE.findall(tag[1]):

@@ -9,7 +9,7 @@ import re
 
 
 WORDS = frozenset({
-    "[]", "[[]]", "()", "null", "none", "[null]", "[none]", "n/a", "absent", "no such object", "no such thing",
+    "null", "none", "[null]", "[none]", "n/a", "absent", "no such object", "no such thing",
     "no object", "no objects", "no object detected", "no objects detected", "no object found", "no objects found", "no target",
     "not found", "not present", "not visible", "not in the image", "does not exist", "it does not exist",
 })  # fmt: skip
@@ -22,6 +22,7 @@ SENTENCES = (
     r"[^.!?\n]*\b(?:does not|do not|doesn't|don't) (?:exist|appear)\b[^.!?\n]*",
 )
 _SENTENCE = re.compile("|".join(SENTENCES))
+_EMPTY = re.compile(r"(?:\[[\[\]\s]*\]\s*|\(\s*\))+")  # empty lists, perhaps several
 _FENCE = re.compile(r"\A```[a-z]*\s*|\s*```\Z")
 _LONGEST = 300
 
@@ -35,4 +36,4 @@ def is_refusal(text: str, also: tuple[str, ...] = ()) -> bool:
     if said in (form.strip().lower() for form in also):
         return True
     said = said.strip(" \"'`").rstrip(".!").strip(" \"'`")
-    return re.sub(r"\s+", "", said) in ("[]", "[[]]", "()") or said in WORDS or bool(_SENTENCE.fullmatch(said))
+    return said in WORDS or bool(_EMPTY.fullmatch(said)) or bool(_SENTENCE.fullmatch(said))

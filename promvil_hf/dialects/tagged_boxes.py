@@ -77,12 +77,12 @@ class InternVLTags(BoxDialect):
         if written.strip().lower() in ("null", "none", "[]", "[[]]"):
             yield REFUSED
             return
-        numbers = _NUMBER.findall(written)
-        for place in range(0, len(numbers) - len(numbers) % 4, 4):
-            yield self._box(numbers[place : place + 4], image_size)
+        groups = list(_groups(written))
+        whole = [numbers for numbers in groups if len(numbers) == 4]
+        yield from (self._box(numbers, image_size) for numbers in whole)
         if not is_closed:
             yield TRUNCATED
-        elif not numbers or len(numbers) % 4 or not _WRITTEN.fullmatch(written):
+        elif len(whole) < len(groups) or not groups or not _WRITTEN.fullmatch(written):
             yield MALFORMED
 
     def _box(self, numbers: Sequence[str], image_size: ImageSize | None) -> Box | str:
@@ -126,6 +126,18 @@ class RexTags(QwenTags):
 
     def _written(self, rows: Sequence[Sequence[float]]) -> str:
         return ",".join("".join(f"<{number}>" for number in row) for row in rows)
+
+
+def _groups(written: str) -> Iterator[list[str]]:
+    """The numbers of each box: those in one pair of square brackets, between commas behind angle brackets, or four at a time.
+    An open bracket at the end is no group: its box was cut off."""
+    if "[" in written:
+        yield from (_NUMBER.findall(inner) for inner in re.findall(r"\[([^\[\]]+)\]", written))
+    elif "<" in written:
+        yield from map(_NUMBER.findall, re.split(r">\s*,", written))
+    else:
+        numbers = _NUMBER.findall(written)
+        yield from (numbers[place : place + 4] for place in range(0, len(numbers), 4))
 
 
 @cache

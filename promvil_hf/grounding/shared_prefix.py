@@ -9,7 +9,6 @@ asked through `backend.generate`. Answers equal those of `generate`, whichever w
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -56,7 +55,7 @@ class _Shared:
         self.context = getattr(base.config.get_text_config(), "max_position_embeddings", None) or math.inf
         self.most_slots = 0  # ever in use at a time, open pictures included
         self.pictures_read = 0
-        self.stop = box_stop(backend)
+        self.stop, self.opening = box_stop(backend), getattr(backend, "opening", "")
         self._box_tokens: list[int] | None = None
 
     def ask(
@@ -87,12 +86,16 @@ class _Shared:
                 longest,
                 decoding.stop,
                 self.budget - held,
-                partial(text_of, self.tokenizer),
+                self._text,
             )
         self.most_slots = max(self.most_slots, slots + held)
         for row, answer in zip(fits, written, strict=True):
             answers[row] = answer
         return answers
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        """What tokens write, as `backend.generate` gives it."""
+        return self.opening + text_of(self.tokenizer, tokens)
 
     def fits(self, picture: OpenPicture, prompt: str) -> bool:
         """The model's context has room for this prompt and one more token."""
@@ -268,7 +271,8 @@ def box_stop(backend: GroundingBackend) -> StopRule | None:
         return None
     if isinstance(backend.dialect, Kosmos2):
         return complete_object(tokenizer, backend.dialect.grid.side)
-    return complete_json(tokenizer) if isinstance(backend.dialect, QwenJson) else None
+    opening = getattr(backend, "opening", "")
+    return complete_json(tokenizer, opening) if isinstance(backend.dialect, QwenJson) else None
 
 
 def tokenizer_of(backend: GroundingBackend) -> Any | None:
