@@ -87,7 +87,8 @@ DIFFERENCES = [
      '<think>[{"bbox_2d": [5, 6, 7, 8], "label": "a"}]</think>none', 1, 0, "refused"),
     ("a box beyond the image", "qwen_json", sv.VLM.QWEN_3_VL,
      '[{"bbox_2d": [0, 0, 1200, 4], "label": "a"}]', 1, 0, "out of range"),
-    ("swapped corners", "gemini_json", sv.VLM.GOOGLE_GEMINI_2_5, '[{"box_2d": [300, 400, 100, 200], "label": "a"}]', 1, 0, "empty box"),
+    ("swapped corners", "gemini_json", sv.VLM.GOOGLE_GEMINI_2_5,
+     '[{"box_2d": [300, 400, 100, 200], "label": "a"}]', 1, 0, "empty box"),
     ("a box without a label", "paligemma_loc", sv.VLM.PALIGEMMA, "<loc0001><loc0002><loc0003><loc0004>", 0, 1, None),
 ]  # fmt: skip
 

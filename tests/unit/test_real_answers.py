@@ -114,7 +114,8 @@ ANSWERS = [  # dialect, answer, (label, box) or point for each, the reason where
     ("rex_tags", REX,
      [("person", (0, 262, 182, 704)), ("boy", (37, 207, 203, 710)), ("boy", (304, 435, 651, 997))],
      None, (999, 999)),
-    ("rex_tags", "<|object_ref_start|>table<|object_ref_end|><|box_start|><0><393><261><620>,<343><358><998>什么都不好<|box_end|>",
+    ("rex_tags", "<|object_ref_start|>table<|object_ref_end|><|box_start|>"
+     "<0><393><261><620>,<343><358><998>什么都不好<|box_end|>",
      [("table", (0, 393, 261, 620))], None, (999, 999)),
     ("rex_tags", "<|object_ref_start|>search bar<|object_ref_end|><|box_start|><998><3><997><104><|box_end|>",
      [], "empty box", UNIT),
