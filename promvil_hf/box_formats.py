@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Boxes people already have, in and out: COCO files, ms-swift `objects`, and conversations in any dialect.
+"""Boxes people already have, in and out: COCO files, ms-swift `objects`, PromViL's rows, conversations in any dialect.
 
 All of them meet in `GroundedImage`. A conversation is LLaVA's or Qwen's by its dialect, whose frame says what the numbers
 count: `LlavaBrackets()` for fractions of the padded square, `QwenJson()` for thousandths (Qwen2-VL, Qwen3-VL),
@@ -22,7 +22,7 @@ from promvil_hf.dialects.base import EMPTY_BOX, MALFORMED, NO_BOX, OUT_OF_RANGE
 from promvil_hf.frames import Fractions, Frame, ImageSize, Pixels
 from promvil_hf.jobs import Rejected
 from promvil_hf.markup import escape, unescape
-from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
+from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, from_row, to_row
 
 
 NO_PHRASE = "no phrase"
@@ -236,6 +236,31 @@ def _swift_frame(bbox_type: str) -> Frame:
             f'You passed bbox_type={bbox_type!r}: ms-swift knows "real" (pixels) and "norm1" (fractions).'
         )
     return Pixels() if bbox_type == "real" else Fractions()
+
+
+# PromViL
+
+
+def to_promvil(grounded: GroundedImage) -> dict[str, Any]:
+    """A training row of PromViL: each phrase a text of its own, in the words it has."""
+    phrases = _phrases_with_boxes(grounded)
+    # A simple noun would be put in the plural, as PromViL's own rows are, and come back so.
+    levels = (1 if PROMVIL.alone(phrase.text, 1) == phrase.text else 2 for phrase in phrases)
+    steps = [PhraseStep(phrase, own_level=level) for phrase, level in zip(phrases, levels, strict=True)]
+    return to_row(PhraseChain(grounded.image, steps), grounded.image)
+
+
+def from_promvil(row: Mapping[str, Any]) -> Imported:
+    """The phrases of one training row, nested or not; a question with its answer has no boxes."""
+    if not row.get("bboxes"):
+        return _refused(NO_BOX, f"a {row.get('dataset')!r} row without boxes")
+    refused = ""
+    for wording in (PROMVIL, PROMVIL_VSR):
+        try:
+            return Imported((GroundedImage.from_chain(from_row(row, wording), row["image_path"], None),))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            refused = refused or str(error)
+    return _refused(MALFORMED, refused)
 
 
 # Conversations

@@ -76,7 +76,7 @@ _UNIT = (1, 1)  # as an image size it leaves pixels what they are
 
 
 _RESIZED_LIMITS = re.compile(r"resized:([0-9]+)-([0-9]+)")
-_OF_ONE_FRAME = (Kosmos2, PaliGemmaLoc, FlorenceLoc)  # they write tokens for places
+_OF_ONE_FRAME = (Kosmos2, PaliGemmaLoc, FlorenceLoc, RexTags)  # they write tokens for places
 _OF_ANY_FRAME = (QwenJson, QwenPoints)  # models that write these do not agree on what the numbers count
 _TRIED = ("thousandths", "resized", "pixels", "fractions")
 _AS_WRITTEN = {  # a model writes whole pixels, and few decimals

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
             "fivl": ("key expressions with their masks", "inspect_fivl"),
         },
     ),
+    "convert": ("convert boxes between formats, and look at some of them", "convert"),
     "recipe": ("list, copy and run the training recipes", "recipe"),
     "evaluate": ("evaluate a model or a file of answers, or compare two reports", "evaluate"),
     "reliance": ("what a model loses when what its answers name is hidden", "reliance"),
