@@ -89,7 +89,9 @@ class RightEdge(list[Node]):
             of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
             return self.nearest(ANIMATE, last) if of_the_living else last
         if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(self[last]):
-            return last - 1
+            is_part = words[node.start] in ("the", "its") and words[node.head] not in lexicon.SURFACES
+            if not (is_part and self[last - 1].kind not in ANIMATE and first in ("on", "in", "at")):
+                return last - 1  # "a laptop with a prompt on the screen": the screen is the laptop's own
         return last
 
     def _is_place(self, place: int) -> bool:
