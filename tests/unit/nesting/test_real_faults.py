@@ -44,7 +44,7 @@ def bracketed(expression):
         ("a woman walking in [the rain] with [an umbrella]", "woman"),
         ("the truck covered in [the snow] furthest to the right", "truck"),
         ("clear glass on [table] sitting next to [orange juice]", "glass"),
-        ("a laptop with [a prompt on [the screen]] beside [a cup]", "laptop"),
+        ("a laptop with [a prompt on [the screen]] sits beside [a cup]", "laptop"),
         # what agrees in number
         ("a pizza with [leaves on top] that is below [another pizza]", "pizza"),
         ("a couch with [pillows that are red]", "couch"),
