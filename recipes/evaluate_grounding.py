@@ -6,7 +6,7 @@
 """Evaluate a model, or a file of answers, on a benchmark; the same as `promvil evaluate`.
 
     torchrun --nproc_per_node 8 recipes/evaluate_grounding.py --benchmark refcocog --files refcocog/ --split test \\
-        --model microsoft/kosmos-2-patch14-224 --adapter runs/promvil --images train2014 --out runs/refcocog
+        --model microsoft/kosmos-2-patch14-224 --adapter runs/kosmos2-lora --images train2014 --out runs/refcocog
     python recipes/evaluate_grounding.py --compare runs/base/report.json runs/refcocog/report.json --images train2014
 
 Precondition: the benchmark's own files (docs/evaluation.md lists them) and the pictures they name under --images.

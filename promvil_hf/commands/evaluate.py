@@ -26,7 +26,7 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
 
     promvil evaluate --benchmark pope --files coco_pope_popular.json --predictions answers.jsonl --out runs/pope
     promvil evaluate --benchmark refcocog --files refcocog/ --split test --model microsoft/kosmos-2-patch14-224 \\
-        --adapter runs/promvil --images train2014 --out runs/refcocog
+        --adapter runs/kosmos2-lora --images train2014 --out runs/refcocog
     torchrun --nproc_per_node 2 -m promvil_hf evaluate ...              the same, by two processes
     promvil evaluate ... --mode progressive --out runs/levels           the same model, simple phrases first
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared

@@ -1,12 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The objective of `recipes/train_fivl.py`: FiVL's joint loss on models whose image tokens are patches."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from promvil_hf.backends.lora_scopes import WITH_PROJECTOR
+from promvil_hf.commands.recipe import find
 from promvil_hf.fivl.mask_noise import KINDS, MaskNoise, NoisyRows
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.toy.models import tiny_llava
@@ -56,8 +58,13 @@ def main(argv=None):
 
 
 def train(argv=None):
-    """Parse, train, save, evaluate; gives the trainer, or a sweep's table."""
-    return run_training(OBJECTIVE, argv)
+    """Parse, train, save, evaluate; gives the trainer, or a sweep's table. Without a recipe it is that of LLaVA with LoRA."""
+    return run_training(OBJECTIVE, with_recipe(sys.argv[1:] if argv is None else argv))
+
+
+def with_recipe(argv):
+    """The same words, with the recipe that stands for the method's settings where none is named."""
+    return list(argv) if "--config" in argv else ["--config", str(find("llava/lora")), *argv]
 
 
 def read_rows(source: str, split: str):
@@ -114,7 +121,8 @@ OBJECTIVE = Objective(
     data=FiVLDataArguments,
     defaults={
         "model": "llava-hf/llava-1.5-7b-hf",
-        "rows": "promvil/fivl-instruct:instruct",
+        "rows": "promvil/fivl-instruct",
+        "view": "instruct",
         "lora_scope": WITH_PROJECTOR,
         "lora_r": 128,
         "lora_alpha": 256.0,

@@ -2,7 +2,7 @@
 """lmms-eval's model `promvil`: any checkpoint that `promvil_hf.load` takes, with or without an adapter.
 
     LMMS_EVAL_PLUGINS=promvil_hf python -m lmms_eval --model promvil \\
-        --model_args pretrained=microsoft/kosmos-2-patch14-224,adapter=runs/promvil --tasks promvil_compovl
+        --model_args pretrained=microsoft/kosmos-2-patch14-224,adapter=runs/kosmos2-lora --tasks promvil_compovl
 
 Imports lmms-eval, which is no dependency of this package.
 """

@@ -49,6 +49,9 @@ class DataArguments:
         "What to train on: a folder that `promvil build` wrote, a Hub id (with :configuration), a .json or .jsonl file, or "
         "toy:200 for drawn scenes.",
     )
+    view: str | None = option(
+        None, "Configuration of a data set, such as CompoVL's mixture or FiVL's instruct, if `rows` names none behind a colon."
+    )
     split: str = option("train", "Split to train on.")
     eval_rows: str | None = option(None, "Rows to evaluate on; by default another split of `rows`.")
     eval_split: str | None = option(None, "Split to evaluate on, e.g. validation.")
@@ -58,13 +61,18 @@ class DataArguments:
     max_eval_samples: int | None = option(None, "Evaluate on at most so many rows.")
 
     def training_rows(self, read: Callable[[str, str], Any], seed: int):
-        return subset(read(self.rows, self.split), self.max_samples, self.fraction, seed)
+        return subset(read(self._source(self.rows), self.split), self.max_samples, self.fraction, seed)
 
     def evaluation_rows(self, read: Callable[[str, str], Any], seed: int):
         if not self.eval_rows and not self.eval_split:
             return None
-        rows = read(self.eval_rows or self.rows, self.eval_split or "validation")
+        rows = read(self._source(self.eval_rows or self.rows), self.eval_split or "validation")
         return subset(rows, self.max_eval_samples, None, seed)
+
+    def _source(self, rows: str) -> str:
+        """The rows with their view, where they are a data set that can have one."""
+        has_none = ":" in rows or not self.view or Path(rows).suffix in (".json", ".jsonl")
+        return rows if has_none else f"{rows}:{self.view}"
 
 
 @dataclass

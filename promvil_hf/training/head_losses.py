@@ -23,7 +23,7 @@ def losses_at(model, inputs: Mapping[str, torch.Tensor], pick: Pick) -> tuple[to
     """
     base = unwrapped(model)
     softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
-    found: list = []
+    hit: list[torch.Tensor] = []
 
     def answer(hidden: torch.Tensor, head: nn.Module, forward) -> torch.Tensor:
         rows, targets = pick(hidden, forward)
@@ -34,28 +34,47 @@ def losses_at(model, inputs: Mapping[str, torch.Tensor], pick: Pick) -> tuple[to
             logits = logits if softcap is None else softcap * torch.tanh(logits / softcap)
             losses = F.cross_entropy(logits, targets, reduction="none")
             hits = logits.argmax(-1) == targets
-        found.extend((losses, hits))
-        return losses.sum()  # stands for the logits: DDP looks in the outputs for what the gradient will reach
+        hit.append(hits)
+        return losses
 
-    with _head_answers(base, answer):
+    with _head_answers(base, answer) as found:
         model(**inputs, use_cache=False)
     if not found:
         raise ValueError(
             f"The forward of {type(base).__name__} never called its output embeddings, so there is nothing to train. "
             "Compiled models do that: leave torch_compile out."
         )
-    return found[0], found[1]
+    return found[0], hit[0]
+
+
+class _Noted(nn.Module):
+    """A head whose answer is kept as its caller gets it, behind every hook that is on the head.
+
+    ZeRO-3 gathers a head's weight for the way back by a hook on what the head gives. So the losses that are trained must be
+    what it gave, and no tensor from inside.
+    """
+
+    def __init__(self, head: nn.Module):
+        super().__init__()
+        self.head, self.found = head, []
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        self.found.append(self.head(hidden))
+        return self.found[-1]
 
 
 @contextmanager
-def _head_answers(model, answer) -> Iterator[None]:
-    """For one forward the LM head answers with `answer(hidden, head, forward)` in place of logits."""
+def _head_answers(model, answer) -> Iterator[list[torch.Tensor]]:
+    """For one forward the LM head gives `answer(hidden, head, forward)` in place of logits, which are also noted."""
     head = model.get_output_embeddings()
     forward, own = head.forward, head.__dict__.get("forward")
     head.forward = lambda hidden: answer(hidden, head, forward)
+    noted = _Noted(head)
+    model.set_output_embeddings(noted)
     try:
-        yield
+        yield noted.found
     finally:
+        model.set_output_embeddings(head)
         if own is None:
             del head.forward
         else:

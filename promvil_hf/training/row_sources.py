@@ -48,7 +48,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
     name, _, config = source.partition(":")
     if not Path(name).is_dir() and (name.count("/") != 1 or name.startswith((".", "/"))):
         raise ValueError(
-            f"There are no rows {source!r}: name a folder of Parquet files, a .json or .jsonl file of rows, a data set of the "
+            f"There are no rows {name!r}: name a folder of Parquet files, a .json or .jsonl file of rows, a data set of the "
             "Hub (owner/name, owner/name:configuration), or toy:200."
         )
     try:

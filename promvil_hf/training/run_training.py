@@ -132,6 +132,8 @@ def train_once(objective: Objective, settings: Settings) -> WindowTrainer:
     evaluated = trainer.eval_dataset
     say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, "
         f"{len(trainer.train_dataset):,} rows" + (f", {len(evaluated):,} to evaluate on" if evaluated else ""))  # fmt: skip
+    if parts := parts_of(trainer.train_dataset.rows):
+        say(f"rows by part: {parts}")
     say(f"{how(settings)} {adapted(trainer.model)}")
     if config.schedule() is not None or trainer.levels_are_at_hand:
         tell_schedule(trainer)
@@ -149,6 +151,15 @@ def train_once(objective: Objective, settings: Settings) -> WindowTrainer:
     trainer.train(resume_from_checkpoint=resume.get(asked, asked))
     finish(trainer)
     return trainer
+
+
+def parts_of(rows) -> str:
+    """How many rows come from each part of a mixture, where rows say so."""
+    if "dataset" in getattr(rows, "column_names", ()):
+        names = rows["dataset"]
+    else:
+        names = [row["dataset"] for row in rows if isinstance(row, Mapping) and row.get("dataset")]
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(Counter(names).items()))
 
 
 def make_trainer(objective: Objective, settings: Settings) -> WindowTrainer:
@@ -249,6 +260,8 @@ def finish(trainer: WindowTrainer) -> None:
                 say(f"  {name} {values[0]:.3f} -> {values[-1]:.3f}")
         for name, value in sorted(metrics.items()):
             say(f"  {name}: {value:.4g}")
+        if metrics.get("eval_parse_rate") == 0:
+            say("  no answer holds a box yet: train longer, or start from a base that writes boxes")
         if hasattr(trainer.model, "peft_config"):
             tensors = check_adapter(trainer.model, trainer.args.output_dir, same_values=True)
             trainer.create_model_card()

@@ -27,26 +27,26 @@ def test_a_push_is_a_dataset_that_loads_and_streams(hub, built):
     from datasets import load_dataset
     from huggingface_hub import DatasetCard, HfApi
 
-    address = push(built, "promvil/fivl_instruct")
-    assert address.endswith("datasets/promvil/fivl_instruct")
-    files = HfApi().list_repo_files("promvil/fivl_instruct", repo_type="dataset")
+    address = push(built, "promvil/fivl-instruct")
+    assert address.endswith("datasets/promvil/fivl-instruct")
+    files = HfApi().list_repo_files("promvil/fivl-instruct", repo_type="dataset")
     assert not [name for name in files if name.endswith(".py") or name.startswith("work")]
-    instruct = load_dataset("promvil/fivl_instruct", "instruct", split="train")
+    instruct = load_dataset("promvil/fivl-instruct", "instruct", split="train")
     assert instruct.num_rows == json.loads((built / "instruct" / "report.json").read_text())["rows"] == 6
     row = FivlRow.from_dict(instruct[0])
     assert row.keys
-    streamed = load_dataset("promvil/fivl_instruct", "pope", split="test", streaming=True)
+    streamed = load_dataset("promvil/fivl-instruct", "pope", split="test", streaming=True)
     assert {answer for row in streamed for answer in row["answers"]} == {"yes"}  # what is not there has no mask
-    card = DatasetCard.load("promvil/fivl_instruct")
+    card = DatasetCard.load("promvil/fivl-instruct")
     assert card.data.license == "cc-by-4.0"
     assert "## Statistics" in card.text
-    push(built, "promvil/fivl_instruct")  # again: nothing is there twice
-    assert load_dataset("promvil/fivl_instruct", "instruct", split="train").num_rows == 6
+    push(built, "promvil/fivl-instruct")  # again: nothing is there twice
+    assert load_dataset("promvil/fivl-instruct", "instruct", split="train").num_rows == 6
 
 
 def test_the_default_configuration_is_instruct(hub, built):
     from datasets import get_dataset_config_names, get_dataset_default_config_name
 
-    push(built, "promvil/fivl_instruct", private=True)
-    assert get_dataset_config_names("promvil/fivl_instruct") == ["instruct", "pope"]
-    assert get_dataset_default_config_name("promvil/fivl_instruct") == "instruct"
+    push(built, "promvil/fivl-instruct", private=True)
+    assert get_dataset_config_names("promvil/fivl-instruct") == ["instruct", "pope"]
+    assert get_dataset_default_config_name("promvil/fivl-instruct") == "instruct"

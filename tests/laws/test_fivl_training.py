@@ -271,7 +271,7 @@ def check_smoke(folder, iou, *words):
     assert with_vision["eval_lm_loss"] < 1.25 * without["eval_lm_loss"]
     check_reloaded(joint)
     card = (folder / "joint" / "README.md").read_text()
-    for part in ("base_model: toy", "library_name: peft", "vision_loss_weight: 0.1", "| eval_patch_iou |", "rows of `toy:"):
+    for part in ("base_model: toy", "library_name: peft", "vision_loss_weight: 0.1", "| eval_patch_iou |", "rows of toy:"):
         assert part in card, part
 
 

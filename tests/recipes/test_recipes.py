@@ -9,12 +9,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import transformers
 import yaml
 from accelerate.commands.config import load_config_from_file
+from PIL import Image
 
 from promvil_hf.backends.loading import load
 from promvil_hf.cli import main as promvil
-from promvil_hf.commands import recipe, train_fivl, train_kosmos2
+from promvil_hf.commands import recipe, train_fivl, train_grounding, train_kosmos2
 from promvil_hf.training import run_training
 from promvil_hf.training.row_sources import read_source, subset
 from promvil_hf.training.run_training import run_as_script
@@ -129,10 +131,13 @@ def test_twenty_steps_of_the_smoke_recipe_learn_and_leave_a_whole_adapter_with_a
     assert "1 process on cpu, " in told and "68 adapter tensors" in told and "read back equal" in told
     assert re.search(r"level 3: (\d+) rows, trained \1 times an epoch", told)
     card = (tmp_path / "README.md").read_text()
-    for part in ("base_model: toy", "library_name: peft", "license: mit", "rows of `toy:6`, split", "curriculum: cumulative",
+    for part in ("base_model: toy", "library_name: peft", "license: mit", "rows of toy:6, split", "curriculum: cumulative",
                  "| eval_accuracy |", "trains 119,808 of", "Versions", "transformers "):  # fmt: skip
         assert part in card, part
     assert own.evaluate().keys() >= {"eval_accuracy_level_1", "eval_loss_level_1"}
+    processor = transformers.AutoProcessor.from_pretrained(tmp_path)  # as a stranger's script does
+    shown = processor(images=Image.new("RGB", (60, 40)), text="<grounding>a star", return_tensors="pt")
+    assert shown["image_embeds_position_mask"].sum() == own.backend.image_tokens
 
 
 def test_a_stopped_smoke_run_goes_on_where_it_was(tmp_path):
@@ -174,7 +179,8 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--max_stepz=3"], "There is no option --max_stepz. Did you mean --max_steps"),
         (["--early_stopping", "0", "--eval_strategy", "epoch"], "early_stopping=0 with eval_strategy=epoch: it counts"),
         (["--early_stopping", "2", "--eval_strategy", "no"], "Pass eval_strategy=steps or epoch, or leave early_stopping out"),
-        (["--system_prompt", "Be kind."], "system_prompt, which the texts of Kosmos-2 have no place for"),
+        (["--system_prompt", "Be kind."], "system_prompt with Kosmos-2. Its texts have no place for it"),
+        (["--vision_loss_weight", "0.1"], "vision_loss_weight with Kosmos-2. It sees a picture through latent queries"),
         (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
         (["--rows", "toy:x"], "You passed the rows 'toy:x': write toy:200"),
         (["--rows", "nowhere"], "There are no rows 'nowhere': name a folder"),
@@ -262,6 +268,51 @@ def test_recipes_are_listed_copied_and_run_by_the_command(tmp_path, capsys, monk
     target.write_text("model: toy\n")
     assert promvil(["recipe", "run", str(target)]) == 2
     assert "does not say what runs it" in capsys.readouterr().err
+
+
+def test_what_a_script_starts_from_without_a_file_is_what_its_recipe_says(tmp_path):
+    """No run starts from transformers' own learning rate because its user passed no file."""
+    words = train_fivl.with_recipe(["--use_cpu", "true", "--output_dir", str(tmp_path)])
+    bare = run_training.settings_of(train_fivl.OBJECTIVE, words)
+    assert train_fivl.with_recipe(["--config", "mine.yaml"]) == ["--config", "mine.yaml"]
+    recipe_says = settings_of(ROOT / "recipes" / "llava" / "lora.yaml", "--output_dir", str(tmp_path))
+    ours = ("learning_rate", "projector_learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "num_train_epochs",
+            "per_device_train_batch_size", "gradient_accumulation_steps", "vision_loss_weight", "max_length")  # fmt: skip
+    assert [getattr(bare.config, name) for name in ours] == [getattr(recipe_says.config, name) for name in ours]
+    assert bare.adapter == recipe_says.adapter and bare.model.pad_images == recipe_says.model.pad_images
+    assert (bare.data.rows, bare.data.view) == (recipe_says.data.rows, recipe_says.data.view)
+
+
+def test_the_mixture_belongs_to_the_recipe_and_a_folder_keeps_it(tmp_path, capsys):
+    import datasets
+
+    steps = [{"text": "the star", "boxes": [[0.1, 0.1, 0.5, 0.5]], "anchors": [], "mentions": []}]
+    for view, parts in {"data": ["compovl"], "mixture": ["compovl", "vsr", "vsr"]}.items():
+        (tmp_path / view).mkdir()
+        rows = [{"image_path": "a.png", "steps": steps, "dataset": part} for part in parts]
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / view / "train.parquet")
+    files = {"default": "data/*.parquet", "mixture": "mixture/*.parquet"}
+    views = [{"config_name": name, "data_files": pattern} for name, pattern in files.items()]
+    (tmp_path / "README.md").write_text(f"---\nconfigs: {views}\n---\n")
+    path = ROOT / "recipes" / "kosmos2" / "lora.yaml"
+    data = settings_of(path, "--rows", str(tmp_path), "--output_dir", str(tmp_path)).data
+    rows = data.training_rows(train_kosmos2.OBJECTIVE.read_rows, 0)
+    assert run_training.parts_of(rows) == "compovl 1, vsr 2"
+    data.rows = f"{tmp_path}:default"
+    assert run_training.parts_of(data.training_rows(train_kosmos2.OBJECTIVE.read_rows, 0)) == "compovl 1"
+    assert run_training.parts_of([{"image": 1}]) == ""
+
+
+def test_a_short_run_on_another_family_learns_and_says_whether_answers_hold_boxes(tmp_path, capsys):
+    path = ROOT / "recipes" / "smolvlm" / "smoke.yaml"
+    own = train_grounding.train(
+        ["--config", str(path), "--max_steps", "6", "--rows", "toy:4", "--eval_rows", "toy:1:1000", "--eval_generate", "2",
+         "--output_dir", str(tmp_path), "--disable_tqdm", "true", "--eval_strategy", "no", "--logging_steps", "1"]
+    )  # fmt: skip
+    told = capsys.readouterr().out
+    losses = [entry["lm_loss"] for entry in own.state.log_history if "lm_loss" in entry]
+    assert losses[-1] < losses[0] and "vm_loss" in told and "read back equal" in told
+    assert "no answer holds a box yet" in told or own.evaluate()["eval_parse_rate"] > 0
 
 
 # Launchers

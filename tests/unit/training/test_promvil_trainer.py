@@ -80,16 +80,17 @@ def test_settings_that_make_no_sense_are_refused(tmp_path, options, told):
 
 def test_our_own_settings_are_few_and_each_says_what_it_is():
     own = PromViLConfig.__dataclass_fields__.keys() - TrainingArguments.__dataclass_fields__.keys()
-    assert len(own) == 14
+    assert len(own) == 21
     assert all(PromViLConfig.__dataclass_fields__[name].metadata["help"] for name in own)
 
 
 # Models
 
 
-def test_another_family_is_refused(tmp_path):
+def test_an_unknown_family_is_refused(tmp_path):
     tiny = tiny_llava()
-    with pytest.raises(ValueError, match="You passed a model of type 'llava' to Kosmos2Backend"):
+    tiny.model.config.model_type = "made_up"
+    with pytest.raises(ValueError, match="is of the type 'made_up', for which there is no backend"):
         PromViLTrainer(tiny.model, PromViLConfig(str(tmp_path)), processing_class=tiny.processor, train_dataset=few())
 
 
