@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from promvil_hf.json_records import RecordError, decoded, read_bytes
 from promvil_hf.pages.elements import Content, Html, fragment, tag
 
 
@@ -189,8 +190,8 @@ def read_verdicts(path: str | os.PathLike) -> Verdicts:
     """The verdicts a page saved. A file that was cut or edited into something else is refused with the reason."""
     path = Path(path)
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        saved = decoded(read_bytes(path))
+    except RecordError as error:
         raise ValueError(
             f"You passed {path}, which is not JSON ({error}). Save the verdicts again from the page."
         ) from None

@@ -1,8 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """PromViL's part of the demo's page: chains, training, one-shot against progressive grounding."""
 
-import json
-from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from promvil_hf.commands.demo import promvil
 from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.wording import large, signed, spread, verdict
 from promvil_hf.grounding.trace import GroundingTrace
+from promvil_hf.json_records import records
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
 from promvil_hf.pages import BoxMark, Series
 from promvil_hf.toy.chains import chain_of
@@ -126,8 +125,7 @@ def _ceiling(tests, sizes: Sizes) -> str:
 
 
 def _traces(path: str) -> dict[str, GroundingTrace]:
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return {trace.id: trace for trace in (GroundingTrace.from_dict(json.loads(line)) for line in lines)}
+    return {trace.id: trace for trace in (GroundingTrace.from_dict(record.whole_fields()) for record in records(path))}
 
 
 def _examples(grounded, tests, sizes: Sizes):
