@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from promvil_hf.evaluation.benchmarks import read
+from promvil_hf.evaluation.benchmarks import BadRows, read
 from promvil_hf.files import sha256_of
 from promvil_hf.jobs import Rejected
 from promvil_hf.json_records import Record, RecordError, document, records, shown
@@ -94,9 +94,22 @@ def read_benchmark(name: str, files: Sequence[str | os.PathLike]) -> Iterator[So
     """Questions of a benchmark that `promvil_hf.evaluation.benchmarks` reads. Of several people's answers, the most frequent
     one (the first in the alphabet, where two are) is the turn's.
     """
-    for number, row in enumerate(read(name, files).rows):
-        answer = max(sorted(set(row.answers)), key=row.answers.count)
-        yield SourceRow(f"{name}-{number:08d}", name, row.id, row.image, (Turn(0, row.text, answer),), row.answers)
+    bad: BadRows = {}
+    try:
+        rows = read(name, files, bad=bad).rows
+    except ValueError as error:
+        raise ValueError(f"{error} {next(iter(bad.values()), '')}".strip()) from error
+    good = iter(rows)
+    for number in range(len(rows) + len(bad)):
+        row_id = f"{name}-{number:08d}"
+        if number in bad:
+            yield SourceRow(row_id, name, "", None, (), (), Rejected("unreadable record", str(bad[number])))
+            continue
+        row = next(good)
+        answer = max(sorted(set(row.answers)), key=row.answers.count, default=None)
+        turns = () if answer is None else (Turn(0, row.text, answer),)
+        fault = Rejected("no answer", row.id) if answer is None else None
+        yield SourceRow(row_id, name, row.id, row.image, turns, row.answers, fault)
 
 
 CONVERSATIONS: dict[str, Reader] = {"llava": read_llava, "captions": read_captions}

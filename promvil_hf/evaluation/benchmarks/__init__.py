@@ -10,7 +10,7 @@ Images are not opened, except where a Parquet file says a box's size in no other
 
 from collections.abc import Callable
 
-from promvil_hf.evaluation.benchmarks.benchmark_rows import KINDS, Benchmark, BenchmarkRow
+from promvil_hf.evaluation.benchmarks.benchmark_rows import KINDS, BadRows, Benchmark, BenchmarkRow
 from promvil_hf.evaluation.benchmarks.flickr30k import read_flickr30k
 from promvil_hf.evaluation.benchmarks.promvil import read_compovl, read_promvil_lines
 from promvil_hf.evaluation.benchmarks.questions import (
@@ -63,8 +63,14 @@ READERS: dict[str, tuple[Callable[..., Benchmark], dict, str]] = {  # name: (rea
 _WITH_CHOICES = ("gqa", "gqa_ood")
 
 
-def read(name: str, files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
-    """The benchmark of this name from its files. `choices` is GQA's choices file."""
+def read(
+    name: str, files: Files, split: str | None = None, choices: Files | None = None, bad: BadRows | None = None
+) -> Benchmark:
+    """The benchmark of this name from its files. `choices` is GQA's choices file.
+
+    A row that cannot be read refuses the files, because scores on the rest would not be the benchmark's. With `bad`, which
+    GQA, GQA-OOD, POPE and VQAv2 take, it is put there and left out, for those who do not score.
+    """
     if name not in READERS:
         raise ValueError(f"You passed the benchmark {name!r}: it is one of {', '.join(READERS)}.")
     reader, options, _ = READERS[name]
@@ -76,4 +82,6 @@ def read(name: str, files: Files, split: str | None = None, choices: Files | Non
         options = {**options, "split": split}
     elif reader is read_refcoco:
         raise ValueError(f"You passed no split for {name}: its files hold several, such as val, testA or test.")
+    if bad is not None:
+        options = {**options, "bad": bad}
     return reader(files, **options)

@@ -8,19 +8,22 @@ from.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
+from promvil_hf.json_records import Record, RecordError, shown
 from promvil_hf.phrases import GroundedPhrase
 
 
+T = TypeVar("T")
+BadRows = dict[int, RecordError]  # number of a record -> why it gives no row
 KINDS = {
     "grounding": "a phrase; its box is asked for",
     "gqa": "a question with one answer, scored as GQA does",
@@ -114,6 +117,29 @@ class Benchmark:
             "files": list(self.files),
             "warnings": list(self.warnings),
         }
+
+
+def each_row(
+    found: Iterable[tuple[Record, T]], row_of: Callable[[Record, T], BenchmarkRow], bad: BadRows | None
+) -> Iterator[BenchmarkRow]:
+    """A row of each record, of which something is known beside. A record that cannot be read ends it.
+
+    With `bad` it does not: the error is put there under the record's number, and so is an id that was there before.
+    """
+    seen = set()
+    for number, (record, known) in enumerate(found):
+        try:
+            row = row_of(record, known)
+            if bad is not None:
+                if row.id in seen:
+                    raise RecordError(f"{record.where}: the id {shown(row.id)} stands there before.")
+                seen.add(row.id)
+        except RecordError as error:
+            if bad is None:
+                raise
+            bad[number] = error
+        else:
+            yield row
 
 
 def left_out(reasons: Iterable[str]) -> list[str]:

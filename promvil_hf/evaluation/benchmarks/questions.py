@@ -4,31 +4,36 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
+from promvil_hf.evaluation.benchmarks.benchmark_rows import BadRows, Benchmark, BenchmarkRow, each_row, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
-from promvil_hf.json_records import Record, document, keyed, read_bytes, records, shown
+from promvil_hf.json_records import Record, RecordError, document, keyed, read_bytes, records, shown
 
 
 _YES_OR_NO = {"yes": ("yes",), "no": ("no",)}
 _shared = lru_cache(4_096)(str)  # a text that rows have in common is held once
 
 
-def read_gqa(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
+def read_gqa(
+    files: Files, split: str | None = None, choices: Files | None = None, bad: BadRows | None = None
+) -> Benchmark:
     """GQA's question files (one or several of a split); `choices` is its choices file, which validity needs.
 
     `split` defaults to the file's name without "_questions". Only questions marked balanced are scored.
     """
     paths = _unfolded(paths_of(files), "*.json")
     split = split or re.sub(r"_questions?", "", paths[0].stem)
-    return _gqa("gqa", split, [(path, None) for path in paths], choices)
+    return _gqa("gqa", split, [(path, None) for path in paths], choices, bad)
 
 
-def read_gqa_ood(files: Files, split: str | None = None, choices: Files | None = None) -> Benchmark:
+def read_gqa_ood(
+    files: Files, split: str | None = None, choices: Files | None = None, bad: BadRows | None = None
+) -> Benchmark:
     """GQA-OOD's head and tail files of a split, such as ood_testdev_head.json and ood_testdev_tail.json."""
     paths = _unfolded(paths_of(files), "ood_*_*.json")
     groups = {}
@@ -48,32 +53,32 @@ def read_gqa_ood(files: Files, split: str | None = None, choices: Files | None =
             f"You passed {', '.join(path.name for path in paths)}: GQA-OOD needs the head file and the tail file of one "
             "split."
         )
-    return _gqa("gqa_ood", split or found.pop(), list(groups.items()), choices)
+    return _gqa("gqa_ood", split or found.pop(), list(groups.items()), choices, bad)
 
 
-def read_pope(files: Files, split: str | None = None) -> Benchmark:
+def read_pope(files: Files, split: str | None = None, bad: BadRows | None = None) -> Benchmark:
     """POPE's files of yes-or-no questions: JSON Lines under a .json name, a JSON array, or Parquet.
 
     `split` (random, popular, adversarial) is read from the file names. Several files become groups of one benchmark.
     """
     paths = _unfolded(paths_of(files), "*pope*.json*")
     strategies = [_strategy(path) for path in paths]
-    rows = []
-    for path, strategy in zip(paths, strategies, strict=True):
-        for record in records(path):
-            label = record.text("label", "answer").strip().lower()
-            if label not in _YES_OR_NO:
-                raise record.wrong(("label", "answer"), label, "yes or no")
-            row_id = record.identifier("question_id", "id")
-            rows.append(
-                BenchmarkRow(
-                    id=f"{strategy}/{row_id}" if len(paths) > 1 else row_id,
-                    image=_shared(record.identifier("image_source", "image")),
-                    text=_shared(record.text("text", "question")),
-                    answers=_YES_OR_NO[label],
-                    group=strategy,
-                )
-            )
+
+    def row_of(record: Record, strategy: str) -> BenchmarkRow:
+        label = record.text("label", "answer").strip().lower()
+        if label not in _YES_OR_NO:
+            raise record.wrong(("label", "answer"), label, "yes or no")
+        row_id = record.identifier("question_id", "id")
+        return BenchmarkRow(
+            id=f"{strategy}/{row_id}" if len(paths) > 1 else row_id,
+            image=_shared(record.identifier("image_source", "image")),
+            text=_shared(record.text("text", "question")),
+            answers=_YES_OR_NO[label],
+            group=strategy,
+        )
+
+    found = ((record, strategy) for path, strategy in zip(paths, strategies, strict=True) for record in records(path))
+    rows = list(each_row(found, row_of, bad))
     split = split or ("+".join(strategies) if len(set(strategies)) == len(strategies) else strategies[0])
     counts = Counter(row.group for row in rows)
     warnings = [size_warning("pope", strategy, counts[strategy]) for strategy in dict.fromkeys(strategies)]
@@ -85,7 +90,7 @@ def read_pope(files: Files, split: str | None = None) -> Benchmark:
     return Benchmark("pope", split, "pope", rows, paths, warnings)
 
 
-def read_vqav2(files: Files, split: str | None = None) -> Benchmark:
+def read_vqav2(files: Files, split: str | None = None, bad: BadRows | None = None) -> Benchmark:
     """VQAv2's questions file and annotations file, in any order."""
     paths = paths_of(files)
     loaded = [document(path) for path in paths]
@@ -98,23 +103,33 @@ def read_vqav2(files: Files, split: str | None = None) -> Benchmark:
         )
     [asked], [answered] = questions, annotations
     subtype = asked.text("data_subtype", default=None) or answered.text("data_subtype", default=None) or split or "val2014"
-    people = {annotation.identifier("question_id"): annotation for annotation in answered.records("annotations")}
-    rows, lost = [], []
-    for question in asked.records("questions"):
+    people: dict[str, Record] = {}
+    for annotation in answered.records("annotations"):
+        with suppress(*(() if bad is None else (RecordError,))):  # its question then says that it has no answers
+            people[annotation.identifier("question_id")] = annotation
+    lost = []
+
+    def with_answers() -> Iterator[tuple[Record, None]]:
+        for question in asked.records("questions"):
+            if bad is None and question.identifier("question_id") not in people:
+                lost.append("a question without answers in the annotations file")
+            else:
+                yield question, None
+
+    def row_of(question: Record, _: None) -> BenchmarkRow:
         question_id = question.identifier("question_id")
         annotation = people.get(question_id)
         if annotation is None:
-            lost.append("a question without answers in the annotations file")
-            continue
-        rows.append(
-            BenchmarkRow(
-                id=question_id,
-                image=_vqa_image(question.identifier("image_id"), subtype),
-                text=question.text("question"),
-                answers=tuple(answer.text("answer") for answer in annotation.records("answers")),
-                group=annotation.text("answer_type", default=None),
-            )
+            raise RecordError(f"{question.where}: no answers to it can be read in {answered.where}.")
+        return BenchmarkRow(
+            id=question_id,
+            image=_vqa_image(question.identifier("image_id"), subtype),
+            text=question.text("question"),
+            answers=tuple(answer.text("answer") for answer in annotation.records("answers")),
+            group=annotation.text("answer_type", default=None),
         )
+
+    rows = list(each_row(with_answers(), row_of, bad))
     warnings = [*left_out(lost), size_warning("vqav2", split or subtype, len(rows))]
     return Benchmark("vqav2", split or subtype, "vqa", rows, paths, warnings)
 
@@ -212,22 +227,24 @@ def _science_qa(path: Path, split: str | None) -> Iterator[tuple[str, Record]]:
     return ((key, problem) for key, problem in problems if problem.text("split", default="") == split)
 
 
-def _gqa(name: str, split: str, parts: Sequence[tuple[Path, str | None]], choices: Files | None) -> Benchmark:
-    rows = []
-    for path, group in parts:
-        for question_id, question in keyed(path):
-            if not question.get("answer", default=None):
-                raise ValueError(f"{question.where} has no `answer`. Submission splits without answers cannot be scored.")
-            rows.append(
-                BenchmarkRow(
-                    id=question_id,
-                    image=f"{question.identifier('imageId', default='')}.jpg",
-                    text=question.text("question"),
-                    answers=(question.text("answer"),),
-                    group=group,
-                    record=_checked(question),
-                )
-            )
+def _gqa(
+    name: str, split: str, parts: Sequence[tuple[Path, str | None]], choices: Files | None, bad: BadRows | None
+) -> Benchmark:
+    def row_of(question: Record, known: tuple[str, str | None]) -> BenchmarkRow:
+        question_id, group = known
+        if not question.get("answer", default=None):
+            raise RecordError(f"{question.where} has no `answer`. Submission splits without answers cannot be scored.")
+        return BenchmarkRow(
+            id=question_id,
+            image=f"{question.identifier('imageId', default='')}.jpg",
+            text=question.text("question"),
+            answers=(question.text("answer"),),
+            group=group,
+            record=_checked(question),
+        )
+
+    found = ((question, (name, group)) for path, group in parts for name, question in keyed(path))
+    rows = list(each_row(found, row_of, bad))
     known = split if split.endswith("balanced") or name != "gqa" else f"{split}_balanced"
     balanced = sum(row.record.get("isBalanced", True) for row in rows)
     warnings = [size_warning(name, known, balanced, "balanced questions")]
