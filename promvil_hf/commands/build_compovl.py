@@ -24,7 +24,7 @@ The same command goes on after an interruption. --region-pairs writes the paper'
 that share an object, as prompts for a language model. With --base-url a served model words the expressions.
 """
 MIXED = ("vg_qa", "llava", "vsr_train", "vsr_validation", "coco_instances")
-_LIST = "images with these {} ids: RefCOCO refs, GQA questions, COCO instances, or one a line; may be repeated"
+_LIST = "images with these {} ids: RefCOCO refs, GQA questions, splits, COCO instances, or one a line; may be repeated"
 
 
 def add_arguments(parser):

@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """RefCOCO: references are read from pickles and tables, and nothing in a pickle is run."""
 
+import copy
 import io
 import json
 import pickle
@@ -42,6 +43,19 @@ def test_a_refs_pickle_gives_one_row_per_expression_with_its_box_in_fractions(co
     assert found.warnings == (
         "refcoco testA has 3 expressions here, 5,657 when it is whole: numbers on it are not comparable.",
     )
+
+
+@pytest.mark.parametrize("name", ["sent", "sent_id", "split", "image_id", "sentences"])
+def test_nested_shared_lists_in_a_pickle_are_a_sentence_and_never_unfolded(name, tmp_path):
+    nested = ["x"]
+    for _ in range(40):
+        nested = [nested, nested]  # 2^40 texts in some hundred bytes
+    refs = copy.deepcopy(REFS)
+    holder = refs[1]["sentences"][0] if name.startswith("sent_") or name == "sent" else refs[1]
+    holder[name] = nested
+    folder = refcoco_folder(tmp_path / "refcoco", pickle.dumps(refs))
+    with pytest.raises(ValueError, match=r"refs\(unc\)\.p item 2"):
+        print(read_refcoco(folder, "testA").content_hash)
 
 
 class Evil:
