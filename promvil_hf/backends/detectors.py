@@ -12,6 +12,7 @@ from PIL import Image
 
 from promvil_hf.boxes import Box
 from promvil_hf.distributed import local_device
+from promvil_hf.hub_names import local_or_hub
 
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
@@ -40,7 +41,7 @@ def load_grounding_dino(
 
 def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
     """A model in evaluation mode on a device; "auto" is the GPU of this process, or the CPU."""
-    model = kind.from_pretrained(name, dtype=dtype, trust_remote_code=False)
+    model = kind.from_pretrained(local_or_hub(name, "model", "a checkpoint"), dtype=dtype, trust_remote_code=False)
     return model.to(local_device() if device == "auto" else device).eval()
 
 

@@ -23,6 +23,7 @@ from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
 from promvil_hf.files import draft_folder, move
+from promvil_hf.hub_names import local_or_hub
 from promvil_hf.json_records import shown
 from promvil_hf.toy.bases import located
 
@@ -51,6 +52,7 @@ def load(
     quantization = None if quantize is None else _quantization(quantize)
     device = device or local_device()
     base = located(base)
+    adapter = None if adapter is None else local_or_hub(adapter, "model", "an adapter")
     config = read_config(base, revision)
     family = family_of(config)
     if family is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from promvil_hf import pages
 from promvil_hf.commands import options
 from promvil_hf.compovl.chains import chain_of
+from promvil_hf.hub_names import local_or_hub
 
 
 HELP = """
@@ -51,8 +52,9 @@ def sample(data: str, split: str, size: int, seed: int) -> list[dict]:
     """Random rows of a split, one an image, so that verdicts are independent of each other."""
     from datasets import load_dataset
 
+    source = local_or_hub(data, "dataset", "rows")
     try:
-        rows = load_dataset(data, split=split)
+        rows = load_dataset(source, split=split)
     except Exception as error:  # datasets raises a dozen kinds; each says what it misses
         raise ValueError(f"Cannot read the split {split!r} of {data}: {error}") from error
     by_image: dict[str, list[int]] = {}

@@ -147,6 +147,9 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
                 "fractions (LFM2-VL); or another --dialect."
             )
         return EndpointBackend(make_endpoint(args), spoken)
+    from promvil_hf.toy.bases import located
+
+    located(args.model)  # a wrong name is said before torch is loaded
     from promvil_hf.backends.loading import load
 
     if frame is not None and chosen is None:

@@ -7,16 +7,15 @@ from itertools import islice
 from pathlib import Path
 
 from promvil_hf.fivl.fivl_rows import FivlRow
+from promvil_hf.hub_names import local_or_hub
 from promvil_hf.json_records import records
 
 
 def fivl_rows_of(source: str | os.PathLike, config: str | None = None) -> Iterator[FivlRow]:
     """All rows, one after the other; `config` is which part of a built folder or data set."""
-    path = Path(source)
+    path = Path(local_or_hub(source, "dataset", "rows"))
     if path.is_file():
         return _lines(path)
-    if not path.is_dir() and (path.is_absolute() or len(path.parts) != 2):
-        raise ValueError(f"You passed {path}, and there is no such file or folder of rows.")
     from promvil_hf.fivl.fivl_publish import read_rows
 
     return read_rows(path, config)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from promvil_hf.files import one_path
+from promvil_hf.hub_names import local_or_hub
 from promvil_hf.json_records import plain_records
 
 
@@ -46,12 +47,8 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
     import datasets
 
     name, _, config = source.partition(":")
-    if not Path(name).is_dir() and (name.count("/") != 1 or name.startswith((".", "/"))):
-        raise ValueError(
-            f"There are no rows {name!r}: name a folder of Parquet files, a .json or .jsonl file of rows, a data set of the "
-            "Hub (owner/name, owner/name:configuration), or toy:200."
-        )
+    found = local_or_hub(name, "dataset", "rows")
     try:
-        return datasets.load_dataset(name, config or None, split=split)
+        return datasets.load_dataset(found, config or None, split=split)
     except (FileNotFoundError, ValueError, ConnectionError) as error:
         raise ValueError(f"Cannot load the split {split!r} of {source!r}: {error}") from error

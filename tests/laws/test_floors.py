@@ -14,8 +14,8 @@ ROOMS = {  # from the ground up; a module belongs to the room with the longest m
     "values": ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
     "text and numbers": ("dialects", "nesting", "masks", "metrics", "conventions"),
     "services": (
-        "distributed", "environment", "files", "images", "job_files", "job_terms", "jobs", "kept_results", "progress",
-        "publishing", "json_records", "shown_text", "spelling", "worker_processes",
+        "distributed", "environment", "files", "hub_names", "images", "job_files", "job_terms", "jobs", "kept_results",
+        "progress", "publishing", "json_records", "shown_text", "spelling", "worker_processes",
     ),  # fmt: skip
     "formats": ("box_formats",),
     "servers": ("endpoint",),

@@ -183,7 +183,7 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--vision_loss_weight", "0.1"], "vision_loss_weight with Kosmos-2. It sees a picture through latent queries"),
         (["--pad_images", "true"], "pad_images with a Kosmos2Processor: it is for LLaVA-1.5"),
         (["--rows", "toy:x"], "You passed the rows 'toy:x': write toy:200"),
-        (["--rows", "nowhere"], "There are no rows 'nowhere': name a folder"),
+        (["--rows", "nowhere"], "There is no file or folder 'nowhere' with rows"),
         (["--rows", "rows.jsonl"], "There is no file rows.jsonl"),
         (["--fraction", "2"], "a fraction of 2.0: it is a share"),
         (["--max_samples", "0"], "max_samples=0: train on at least one row"),

@@ -11,6 +11,8 @@ Wherever a checkpoint is named, "toy:kosmos2" and "toy:llava" name these.
 import os
 from pathlib import Path
 
+from promvil_hf.hub_names import local_or_hub
+
 
 BASES = ("kosmos2", "llava")
 PREFIX = "toy:"
@@ -30,7 +32,7 @@ def folder(name: str) -> Path:
 
 
 def located(checkpoint: str | os.PathLike) -> str | os.PathLike:
-    """The folder of a base that is named "toy:NAME"; anything else stays what it is."""
+    """The folder of a base that is named "toy:NAME"; of anything else, a path or a name on the Hub that there is."""
     if isinstance(checkpoint, str) and checkpoint.startswith(PREFIX):
         return folder(checkpoint.removeprefix(PREFIX))
-    return checkpoint
+    return local_or_hub(checkpoint, "model", "a checkpoint")

@@ -224,7 +224,7 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
 def test_the_command_says_what_is_missing(data, capsys):
     for words, message in (
         ([], "You passed no --rows"),
-        (["--rows", data / "nowhere"], "there is no such file or folder of rows"),
+        (["--rows", data / "nowhere"], "nowhere' with rows; names on the Hub"),
         (["--rows", data / "rows.jsonl"], "You passed no --images"),
         (["--rows", data / "rows.jsonl", "--images", data / "images"], "You passed nothing that answers"),
         (
