@@ -33,6 +33,8 @@ def table_text(report: Report) -> str:
         ("content hash", report.benchmark["content_hash"][:16]),
         (scores["metric"], f"{shown(scores['value'])} {told or ''}".rstrip()),
     ]
+    if report.answers.get("ids"):
+        head.append(("ids of the answers", report.answers["ids"]))
     own = {"metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", scores["metric"]}
     head += [(name, shown(value)) for name, value in scores.items() if name not in own]
     head += [(name, listed(value)) for name, value in scores["settings"].items() if value is not None]

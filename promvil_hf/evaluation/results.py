@@ -19,6 +19,7 @@ from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import predictions as faults_of
 from promvil_hf.evaluation import report_files
+from promvil_hf.evaluation.answer_ids import under_own_ids
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.predictions import Answer, Faults, Predictions, boxes_of, match, texts_of
 from promvil_hf.evaluation.report_files import plain
@@ -159,6 +160,7 @@ def evaluate(
             f"{benchmark.name} {benchmark.split} holds prompts without truth, so nothing can be scored. Read it with the "
             "benchmark it was made from (`--labelled`)."
         )
+    predictions, ids = under_own_ids(predictions, benchmark)
     answers, faults = match(predictions, benchmark)
     score = _scored_boxes if benchmark.kind == "grounding" else _scored_texts
     scores, said = score(benchmark, answers, faults, settings)
@@ -171,7 +173,11 @@ def evaluate(
         )
     return Report(
         benchmark=plain(benchmark.describe()),
-        answers={**plain(predictions.source), "rows_answered": sum(answer is not None for answer in answers)},
+        answers={
+            **plain(predictions.source),
+            **({"ids": ids} if ids else {}),
+            "rows_answered": sum(answer is not None for answer in answers),
+        },
         scores=plain(scores.to_dict()),
         faults={name: plain(asdict(fault)) for name, fault in found.items()},
         environment=environment(devices=False),
