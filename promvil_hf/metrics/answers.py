@@ -163,6 +163,8 @@ def _is_odd(text: str | None, dialect: Kosmos2) -> bool:
 
 def grid_cells(xyxy: np.ndarray, side: int = 32) -> np.ndarray:
     """Boxes in fractions -> (n, 2) cells, upper left and lower right: `PatchGrid.encode`, vectorised."""
+    if not np.isfinite(xyxy).all():
+        raise ValueError("You passed boxes with NaN or infinity: no cell holds them. `read_boxes` leaves them out.")
     low = np.minimum(np.floor(xyxy[:, :2] * side), side - 1)
     high = np.maximum(np.ceil(xyxy[:, 2:] * side - 1), low)
     return (np.stack([low, high], 1) @ [1, side]).astype(np.int64)

@@ -142,7 +142,10 @@ def ood_score(right: Sequence[bool], tail: Sequence[bool]) -> OODScore:
             f"You passed {right.shape} results and {tail.shape} tail marks: pass one of each for every question."
         )
     head_score, tail_score = _mean(right[~tail]), _mean(right[tail])
+    unknown = int((~np.isfinite(right)).sum())
     reason = "no tail rows" if not tail.any() else "no head rows" if tail.all() else ""
+    if unknown:
+        reason = f"{unknown} of {len(right)} results are NaN or infinite"
     if not reason and tail_score == 0:
         reason = "nothing right in the tail"
     return OODScore(

@@ -126,10 +126,12 @@ def bootstrap_interval(
     }  # fmt: skip
     if not len(sums):
         return Interval(low=math.nan, high=math.nan, note="no rows", **made)
+    broken = int((~np.isfinite(columns)).any(1).sum())
+    if broken:
+        note = f"{broken} of {len(columns)} rows are NaN or infinite"
+        return Interval(low=math.nan, high=math.nan, note=note, **made | {"estimate": math.nan})
     if not math.isfinite(estimate):
-        broken = int((~np.isfinite(columns)).any(1).sum())
-        note = f"{broken} of {len(columns)} rows are NaN or infinite" if broken else "the estimate itself is undefined"
-        return Interval(low=math.nan, high=math.nan, note=note, **made)
+        return Interval(low=math.nan, high=math.nan, note="the estimate itself is undefined", **made)
     if len(sums) == 1:
         return Interval(low=math.nan, high=math.nan, note="one cluster only: nothing to resample", **made)
     values = statistic(resample(sums, resamples, seed))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promvil_hf.metrics.segmentation import booleans
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranked:
@@ -49,7 +51,7 @@ class Ranked:
 
     def auroc(self, inside: np.ndarray) -> np.ndarray:
         """The chance that a value inside a mask exceeds one outside, ties half: bool (masks, n) -> (rows, masks)."""
-        inside = np.atleast_2d(np.asarray(inside, dtype=bool)).astype(float)
+        inside = np.atleast_2d(booleans(inside)).astype(float)
         n = inside.shape[-1]
         within = inside.sum(-1)
         pairs = within * (n - within)

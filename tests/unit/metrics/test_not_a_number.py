@@ -1,0 +1,127 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""NaN in, NaN out with a reason, or a sentence: no function of this room makes a number of what is none."""
+
+import inspect
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+import pytest
+
+from promvil_hf import metrics
+
+
+NAN = float("nan")
+BOX, BROKEN, UNIT = [[0.0, 0.0, 1.0, 1.0]], [[NAN, 0.0, 1.0, 1.0]], np.arange(3.0)
+SHUFFLED = np.arange(15.0).reshape(5, 3)
+# What each function says of NaN: the values that must be NaN, and the reason where the result can hold one.
+GIVE_NAN = {
+    "intervals.ratio": lambda f: (f(np.array([NAN, 2.0])), None),
+    "intervals.cluster_sums": lambda f: (f(np.array([[NAN], [1.0]]), [0, 0]), None),
+    "intervals.resample": lambda f: (f(np.array([[NAN, 1.0]]), 9, 0)[:, 0], None),
+    "intervals.bootstrap_interval": lambda f: _interval(f(np.array([NAN, 1.0, 0.0]))),
+    "intervals.paired_test": lambda f: _tested(f(np.array([NAN, 1.0]), np.zeros(2))),
+    "significance.p_values": lambda f: (np.stack(f(np.array([NAN, 1.0, 2.0]), SHUFFLED))[:, 0], None),
+    "significance.benjamini_hochberg": lambda f: (f(np.array([NAN, 0.01, 0.5]))[0], None),
+    "reliance.average_reliance": lambda f: (f([NAN, 1.0]), None),
+    "gqa.ood_score": lambda f: _ood(f([NAN, 1.0], [True, False])),
+}
+REFUSE = {
+    "reliance.visual_reliance": lambda f: f([NAN, 1.0], [0.0, 1.0]),
+    "reliance.reliance_table": lambda f: f([NAN, 1.0], [0.0, 1.0], ["a", "a"]),
+    "segmentation.mask_iou": lambda f: f(np.array([[NAN, 0.0]]), np.array([[1, 0]])),
+    "segmentation.booleans": lambda f: f(np.array([[NAN, 0.0]])),
+    "answers.grid_cells": lambda f: f(np.array(BROKEN)),
+    "grounding.kosmos2_round_trip": lambda f: f(np.array(BROKEN)),
+    "grounding.size_labels": lambda f: f([BROKEN]),
+    "grounding.quantisation_ceiling": lambda f: f([BROKEN], lambda xyxy: xyxy),
+    "pope.truths": lambda f: f([NAN]),
+    "pope.pope_score": lambda f: f(["yes"], [NAN]),
+}
+COUNT_AS_WRONG = {  # an answer with a broken box is a wrong answer, as it is documented: its IoU is 0 and never missing
+    "grounding.iou_matrix": lambda f: f(np.array(BROKEN), np.array(BOX)),
+    "grounding.paired_iou": lambda f: f(np.array(BROKEN), np.array(BOX)),
+    "grounding.answer_iou": lambda f: f([BROKEN], [BOX]),
+    "grounding.grounding_score": lambda f: f([BROKEN], [BOX]).mean_iou,
+    "grounding.grounding_table": lambda f: f([BROKEN], [BOX], ["a"])["a"].mean_iou,
+    "answers.read_boxes": lambda f: len(f([BROKEN]).row),
+}
+OF_TEXTS = {  # these take no numbers, or only counts that are whole
+    "answers.kosmos2_boxes", "answers.read_texts", "answers.outcome_rates", "choice.first_word", "choice.picked",
+    "choice.true_or_false", "gqa.belongs", "gqa.exact_matches", "gqa.gqa_score", "gqa.lower_without_period",
+    "gqa.promvil_answer", "pope.llava_yes_no", "pope.strict_yes_no", "vqa.normalised", "vqa.soft_accuracies",
+    "answers.grid_boxes", "pointing.answer_hits", "pointing.points_inside", "pointing.pointing_score",
+}  # fmt: skip
+
+
+def _interval(found):
+    return [found.estimate, found.low, found.high], found.note
+
+
+def _tested(found):
+    values, reason = _interval(found.difference)
+    return [*values, found.p_value], reason
+
+
+def _ood(found):
+    return [found.all, found.tail, found.delta], found.reason
+
+
+def functions() -> dict:
+    """The public functions of the room, by module and name."""
+    modules = [import_module(f"promvil_hf.metrics.{own.name}") for own in iter_modules(metrics.__path__)]
+    return {
+        f"{module.__name__.rpartition('.')[2]}.{name}": function
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_every_function_of_the_room_is_asked():
+    assert functions().keys() == {*GIVE_NAN, *REFUSE, *COUNT_AS_WRONG, *OF_TEXTS}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("name", GIVE_NAN)
+def test_nan_gives_nan_with_a_reason(name):
+    values, reason = GIVE_NAN[name](functions()[name])
+    assert np.isnan(values).all()
+    assert reason is None or "NaN" in reason
+
+
+@pytest.mark.parametrize("name", REFUSE)
+def test_nan_is_refused_with_a_sentence(name):
+    with pytest.raises(ValueError, match=r"\.$|\.\s"):
+        REFUSE[name](functions()[name])
+
+
+@pytest.mark.parametrize("name", COUNT_AS_WRONG)
+def test_a_broken_box_of_an_answer_is_a_wrong_answer(name):
+    assert np.all(COUNT_AS_WRONG[name](functions()[name]) == 0)
+
+
+def test_one_nan_spoils_no_other_value():
+    alone, family = functions()["significance.p_values"](np.array([NAN, 1.0, 2.0]), SHUFFLED)
+    assert np.isfinite(alone[1:]).all() and np.isfinite(family[1:]).all()
+    np.testing.assert_allclose(
+        functions()["significance.benjamini_hochberg"](np.array([NAN, 0.01, 0.5])), [NAN, 0.02, 0.5]
+    )
+
+
+def test_a_column_that_the_statistic_does_not_read_counts_too():
+    columns = np.array([[1.0, NAN], [2.0, 1.0]])
+    found = functions()["intervals.bootstrap_interval"](columns, statistic=lambda sums: sums[..., 0])
+    assert np.isnan([found.estimate, found.low, found.high]).all() and found.note == "1 of 2 rows are NaN or infinite"
+
+
+def test_ranks_of_nan_are_none():
+    ranked = metrics_of("rank_correlation").Ranked.of(np.array([1.0, NAN, 3.0]))
+    other = metrics_of("rank_correlation").Ranked.of(UNIT)
+    assert np.isnan([ranked.spearman(other), ranked.auroc(np.array([1, 0, 1])), [ranked.ceiling]]).all()
+    with pytest.raises(ValueError, match="a mask with 1 NaN"):
+        other.auroc(np.array([NAN, 0.0, 1.0]))
+
+
+def metrics_of(name):
+    return import_module(f"promvil_hf.metrics.{name}")
