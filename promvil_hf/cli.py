@@ -44,8 +44,17 @@ def _run(args: argparse.Namespace) -> int:
     except (ValueError, OSError, ImportError) as error:
         if args.debug:
             raise
-        print(f"promvil: {error}", file=sys.stderr)
+        print(f"promvil: {_sentence(error)}", file=sys.stderr)
         return 2
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says; what the system says of a file, "[Errno 2] No such …", as a sentence."""
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"There is no file or folder {os.fsdecode(error.filename)}."
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"Cannot use {os.fsdecode(error.filename)}: {error.strerror.lower()}."
+    return str(error)
 
 
 class _Unread:
