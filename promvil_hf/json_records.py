@@ -17,7 +17,7 @@ import mmap
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,18 +40,17 @@ class Damaged:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):  # made millions of times: a frozen dataclass takes five times as long
     """One object of a file. `where` names it in messages; `fault` says why it has no fields, if it has none."""
 
     where: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = {}
     fault: str | None = None
 
     @classmethod
     def of(cls, where: str, value: Any) -> "Record":
         """A value that should be an object."""
-        if isinstance(value, Mapping):
+        if isinstance(value, dict | Mapping):
             return cls(where, value)
         if isinstance(value, Damaged):
             return cls(where, fault=value.why)
@@ -93,10 +92,10 @@ class Record:
         value = self.get(*names, default=default)
         if value is default or _is_text(value):
             return value
-        if isinstance(value, float) and math.isfinite(value) and value == int(value):
-            return str(int(value))
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
+        if isinstance(value, float) and math.isfinite(value) and value == int(value):
+            return str(int(value))
         raise self.wrong(names, value, "an id: text or a whole number")
 
     def whole(self, *names: str, least: int = -(2**63), most: int = 2**63 - 1, default: Any = _MISSING) -> int:
@@ -172,10 +171,11 @@ def lines(file: Iterable[bytes], path: str | os.PathLike) -> Iterator[Record]:
 
 def numbered(file: Iterable[bytes], path: str | os.PathLike) -> Iterator[tuple[int, Record]]:
     """The same with the numbers of the lines."""
+    path = str(path)  # once, not for each line
     for number, line in enumerate(file, 1):
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
-        if line.strip():
+        if line and not line.isspace():
             yield number, _decoded(f"{path} line {number}", line)
 
 
