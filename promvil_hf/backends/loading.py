@@ -66,14 +66,23 @@ def load(
             trust_remote_code=False,
             **({} if quantization is None else {"quantization_config": quantization, "device_map": device}),
         )
-    if quantization is None:
-        model = model.to(device)
+    model = model.to(device) if quantization is None else packed_where_possible(model)
     if adapter is not None:
         model = with_adapter(model, adapter)
     _check_finite(model, base, adapter)
     chosen = {} if dialect is None else {"dialect": dialect}
     with _readable(base):
         return resolve_name(family.backend)(model.eval(), processor, **chosen)
+
+
+def packed_where_possible(model):
+    """The quantised model. On some processors bitsandbytes packs 4-bit weights at their first use, 32 outputs and 64 inputs at
+    a time, and fails in layers of other sizes (gates of Qwen3.5's linear attention have one output a head): those stay as
+    they are."""
+    for module in model.modules():
+        if getattr(module, "support_avx512bf16_for_cpu", False) and (module.out_features % 32 or module.in_features % 64):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def backend_for(model, processor, **options):

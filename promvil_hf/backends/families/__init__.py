@@ -61,7 +61,7 @@ LANGUAGE_MODEL = r"(.*\.)?(language_model|text_model)\."
 LANGUAGE_LAYERS = (
     LANGUAGE_MODEL + r"(.*\.)?layers\.\d+\.(.*\.)?"
     "(q_proj|k_proj|v_proj|o_proj|out_proj|gate_proj|up_proj|gate_up_proj|down_proj|fc1|fc2|w1|w2|w3"
-    "|in_proj|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b)"
+    "|in_proj|in_proj_qkv|in_proj_z|in_proj_a|in_proj_b|per_layer_input_gate|per_layer_projection)"
 )
 
 

@@ -37,6 +37,7 @@ class Family:
     """What the package must know of a family. Only `dialect` is needed in every case.
 
     Args:
+        known_as: The name that people know it by.
         dialect: Gives the dialect the family writes boxes in, from the settings of the image processor.
         token_boxes: Gives the box of each image token of a picture, from a `Shown`. None where image tokens are no
             places.
@@ -52,6 +53,7 @@ class Family:
         grid: The processor's output that has one row for each picture, if `token_boxes` needs it.
         causal: No token sees what stands behind it, so what was computed for a picture is kept for all prompts about
             it. False is always safe: each prompt is then read whole.
+        keeps_state: A sentence for hybrids: which layers have attention heads, and what the others keep instead.
         rotary_axes: How many numbers a position has; 3 where positions count time, height and width.
         behind_picture: Tokens the processor writes behind a picture's last image token.
         answer_type: What stands in `token_type_ids` for the tokens of an answer.
@@ -60,6 +62,7 @@ class Family:
 
     dialect: Callable[[Mapping[str, Any]], GroundingDialect]
     token_boxes: Callable[[Shown], TokenBoxes] | None = None
+    known_as: str = ""
     why_no_places: str = ""
     backend: str = "promvil_hf.backends.patch_tokens:PatchTokenBackend"
     processor: str = "transformers:AutoProcessor"
@@ -71,6 +74,7 @@ class Family:
     encoder_decoder: str = ""
     grid: str | None = None
     causal: bool = False
+    keeps_state: str = ""
     rotary_axes: int = 1
     behind_picture: tuple[str, ...] = ()
     answer_type: int = 0

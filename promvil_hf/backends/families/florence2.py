@@ -37,6 +37,7 @@ def _encode(processor, images: list, prompts: list[str], padding_side: str, imag
 
 FAMILIES = {
     "florence2": Family(
+        known_as="Florence-2",
         dialect=lambda _: FlorenceLoc(),
         token_boxes=_florence2,
         prompt="{prompt}",  # `encode` puts the picture before it

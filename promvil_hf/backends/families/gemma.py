@@ -52,6 +52,7 @@ def _encode_paligemma(processor, images: list, prompts: list[str], padding_side:
 
 FAMILIES = {
     "paligemma": Family(
+        known_as="PaliGemma",
         dialect=lambda _: PaliGemmaLoc(),
         token_boxes=_paligemma,
         prompt="{prompt}",  # `encode` puts the picture before it
@@ -59,12 +60,14 @@ FAMILIES = {
         answer_type=1,  # the prompt, type 0, sees itself both ways
     ),
     "gemma3": Family(
+        known_as="Gemma 3",
         dialect=lambda _: FRACTIONS,
         token_boxes=_gemma3,
         mark="<start_of_image>",
         prompt="<start_of_turn>user\n{picture}{prompt}<end_of_turn>\n<start_of_turn>model\n",
     ),
     "gemma4": Family(
+        known_as="Gemma 4",
         dialect=lambda _: GeminiJson(),
         token_boxes=_gemma4,
         processor="promvil_hf.backends.image_text_processors:Gemma4ImageTextProcessor",

@@ -16,6 +16,7 @@ def _idefics3(shown: Shown) -> TokenBoxes:
 
 
 _IDEFICS3 = Family(
+    known_as="Idefics3",
     dialect=lambda _: FRACTIONS,
     token_boxes=_idefics3,
     prompt="User:{picture}{prompt}<end_of_utterance>\nAssistant:",
@@ -26,5 +27,5 @@ _IDEFICS3 = Family(
 FAMILIES = {
     "idefics3": _IDEFICS3,
     # Its own processor asks for num2words and, through its videos, for torchvision.
-    "smolvlm": replace(_IDEFICS3, processor="transformers:Idefics3Processor"),
+    "smolvlm": replace(_IDEFICS3, known_as="SmolVLM", processor="transformers:Idefics3Processor"),
 }

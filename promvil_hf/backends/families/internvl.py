@@ -14,6 +14,7 @@ def _internvl(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "internvl": Family(
+        known_as="InternVL 3 and 3.5",
         dialect=lambda _: InternVLTags(),
         token_boxes=_internvl,
         processor="promvil_hf.backends.image_text_processors:InternVLImageTextProcessor",

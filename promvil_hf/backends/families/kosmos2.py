@@ -6,6 +6,7 @@ from promvil_hf.dialects import Kosmos2
 
 
 KOSMOS2 = Family(
+    known_as="Kosmos-2",
     dialect=lambda _: Kosmos2(),
     why_no_places="Kosmos-2 sees a picture through latent queries (64 in the published checkpoint), each of which looks at "
     "all of it, so its image tokens have no boxes. Use a model whose image tokens are patches, such as LLaVA, PaliGemma "

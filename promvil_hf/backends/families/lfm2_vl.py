@@ -21,11 +21,13 @@ def _lfm2_vl(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "lfm2_vl": Family(
+        known_as="LFM2-VL",
         dialect=lambda _: FRACTIONS,
         token_boxes=_lfm2_vl,
         needs_torchvision=True,
         prompt="<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n",
-        # Not `causal`: its convolutions have a state, not keys and values that a later prompt could be read behind.
+        keeps_state="Only some layers have attention heads; the others keep a state (convolutions), not keys and values that "
+        "another prompt could be read behind.",
         behind_picture=("<|image_end|>",),
     )
 }

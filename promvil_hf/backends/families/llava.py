@@ -26,6 +26,7 @@ def _llava_onevision(shown: Shown) -> TokenBoxes:
 
 
 _LLAVA = Family(
+    known_as="LLaVA-1.5",
     dialect=lambda _: LlavaBrackets(),
     token_boxes=_llava,
     prompt="USER: {picture}\n{prompt} ASSISTANT:",
@@ -33,9 +34,10 @@ _LLAVA = Family(
 )
 FAMILIES = {
     "llava": _LLAVA,
-    "llava_next": replace(_LLAVA, token_boxes=_llava_next),
+    "llava_next": replace(_LLAVA, known_as="LLaVA-NeXT", token_boxes=_llava_next),
     "llava_onevision": replace(
         _LLAVA,
+        known_as="LLaVA-OneVision",
         token_boxes=_llava_onevision,
         processor="promvil_hf.backends.image_text_processors:LlavaOnevisionImageTextProcessor",
         prompt="<|im_start|>user {picture}\n{prompt}<|im_end|><|im_start|>assistant\n",

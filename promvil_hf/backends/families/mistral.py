@@ -14,6 +14,7 @@ def _mistral3(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "mistral3": Family(
+        known_as="Mistral Small 3.1",
         dialect=lambda _: FRACTIONS,
         token_boxes=_mistral3,
         processor="promvil_hf.backends.image_text_processors:PixtralImageTextProcessor",

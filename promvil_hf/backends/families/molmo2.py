@@ -22,6 +22,7 @@ def _molmo2(shown: Shown) -> TokenBoxes:
 
 FAMILIES = {
     "molmo2": Family(
+        known_as="Molmo 2",
         dialect=lambda _: FRACTIONS,  # it was taught to point, which `MolmoPoints` asks for and reads
         token_boxes=_molmo2,
         needs_torchvision=True,

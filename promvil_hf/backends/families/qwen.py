@@ -26,6 +26,7 @@ def _stretched_pixels(settings: Mapping[str, Any]) -> GroundingDialect:
 
 OURS = "promvil_hf.backends.image_text_processors"
 QWEN3 = Family(
+    known_as="Qwen3-VL",
     dialect=lambda _: QwenJson(),
     token_boxes=_qwen,
     processor=f"{OURS}:Qwen3VLImageTextProcessor",
@@ -37,10 +38,25 @@ QWEN3 = Family(
     projector="merger",
 )
 FAMILIES = {
-    "qwen2_vl": replace(QWEN3, dialect=lambda _: QwenTags(), processor=f"{OURS}:Qwen2VLImageTextProcessor"),
-    "qwen2_5_vl": replace(QWEN3, dialect=_stretched_pixels, processor=f"{OURS}:Qwen2_5_VLImageTextProcessor"),
+    "qwen2_vl": replace(
+        QWEN3,
+        known_as="Qwen2-VL",
+        dialect=lambda _: QwenTags(),
+        processor=f"{OURS}:Qwen2VLImageTextProcessor",
+    ),
+    "qwen2_5_vl": replace(
+        QWEN3,
+        known_as="Qwen2.5-VL",
+        dialect=_stretched_pixels,
+        processor=f"{OURS}:Qwen2_5_VLImageTextProcessor",
+    ),
     "qwen3_vl": QWEN3,
-    "qwen3_vl_moe": QWEN3,
-    # Its linear layers have a state, not keys and values that a later prompt could be read behind.
-    "qwen3_5": replace(QWEN3, causal=False),
+    "qwen3_vl_moe": replace(QWEN3, known_as="Qwen3-VL, mixtures of experts"),
+    "qwen3_5": replace(
+        QWEN3,
+        known_as="Qwen3.5",
+        causal=False,
+        keeps_state="Only every fourth layer has attention heads; the others keep a state (linear attention), not keys and "
+        "values that another prompt could be read behind.",
+    ),
 }

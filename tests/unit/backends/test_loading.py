@@ -14,9 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config
 
 from promvil_hf.backends import loading
-from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.backends.base import Decoding, Request
-from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.loading import export_merged, load
 from promvil_hf.backends.lora_scopes import lora_config, trainable_by_tower
@@ -97,24 +95,6 @@ def test_patch_token_families_are_loaded_too(family, tmp_path):
     asked = [Request("the red circle", PICTURE)]
     expected = PatchTokenBackend(tiny.model, tiny.processor).generate(asked, GREEDY)
     assert_same(backend.generate(asked, GREEDY), expected)
-
-
-@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
-def test_an_adapter_of_every_patch_family_is_put_on_as_it_was_saved(family, tmp_path):
-    """What was trained in the language model alone comes back to the last bit, and does something."""
-    make = getattr(models, f"tiny_{family}")
-    torch.manual_seed(0)
-    trained = get_peft_model(make().model, lora_config("text", r=2, init_lora_weights=False))
-    trained.save_pretrained(tmp_path, save_embedding_layers=False)
-    counts = trainable_by_tower(trained)
-    assert counts["text"] and not counts["vision"] and not counts["projection"]
-    found = with_adapter(make().model, tmp_path).eval()
-    ids = torch.tensor([[5, 6, 7]])
-    with torch.inference_mode():
-        expected = trained.eval()(input_ids=ids).logits
-        assert torch.equal(found(input_ids=ids).logits, expected)
-        with found.disable_adapter():
-            assert not torch.allclose(found(input_ids=ids).logits, expected)
 
 
 @pytest.mark.usefixtures("half_precision")

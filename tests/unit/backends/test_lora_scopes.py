@@ -1,11 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The published size of Kosmos-2 and the parameters that each named LoRA scope trains in it, to the last one."""
 
+import re
+
 import pytest
 import torch
 from peft import get_peft_model
 
+from promvil_hf.backends.families import LANGUAGE_LAYERS, LANGUAGE_MODEL, PATCH_FAMILIES
 from promvil_hf.backends.lora_scopes import SCOPES, lora_config, trainable_by_tower
+from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
 from tests.reference.full_size import full_size_without_memory
 
@@ -61,6 +65,14 @@ def test_each_scope_reaches_the_same_towers_of_a_tiny_model_and_so_does_a_second
         before = trained["trainable"]
         model.add_adapter("second", lora_config(scope, r=2))
         assert trainable_by_tower(model)["total"] == trained["total"] + before
+
+
+@pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
+def test_the_text_scope_is_each_linear_layer_of_the_language_models_layers(family):
+    made = getattr(models, f"tiny_{family}")().model
+    names = {name for name, module in made.named_modules() if type(module) is torch.nn.Linear}
+    of_layers = {name for name in names if re.match(LANGUAGE_MODEL + r"(.*\.)?layers\.\d+\.", name)}
+    assert of_layers == {name for name in names if re.fullmatch(LANGUAGE_LAYERS, name)} != names
 
 
 def test_an_unknown_scope_is_refused_by_naming_the_known_ones():
