@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny InternVL: tiles and a thumbnail before a Qwen2."""
+"""A tiny InternVL and a tiny Aya Vision: tiles and a thumbnail before a Qwen2 or a Cohere2."""
 
 from typing import Any
 
@@ -47,3 +47,32 @@ def tiny_internvl(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
         tie_word_embeddings=False,
     )
     return sizes.model("internvl", transformers.InternVLForConditionalGeneration, config, processor)
+
+
+def tiny_aya_vision(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
+    """Aya Vision: at most `max_tiles` tiles, then the whole picture, as in InternVL. `sizes` are those of `TinySizes`."""
+    sizes = TinySizes(**{"context": 1024, **sizes})
+    tokenizer = sizes.tokenizer(
+        special_tokens=["<PAD>", "<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<image>", "<|IMG_PATCH|>",
+                        "<|START_OF_IMG|>", "<|END_OF_IMG|>", "TILE", "TILE_GLOBAL"],
+        bos_token="<BOS_TOKEN>",
+        eos_token="<|END_OF_TURN_TOKEN|>",
+        pad_token="<PAD>",
+        add_bos_token=True,
+    )  # fmt: skip
+    chat = QWEN_CHAT.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
+    chat = chat.replace("<|im_start|>", "<|START_OF_TURN_TOKEN|>").replace("<|im_end|>", "<|END_OF_TURN_TOKEN|>")
+    processor = transformers.AyaVisionProcessor(
+        transformers.GotOcr2ImageProcessorPil(size=sizes.square, crop_to_patches=True, max_patches=max_tiles),
+        tokenizer,
+        patch_size=2 * sizes.patch_size,
+        img_size=sizes.image_size,
+        chat_template=chat,
+    )
+    config = transformers.AyaVisionConfig(
+        vision_config=sizes.vision(model_type="siglip_vision_model", vision_use_head=False),
+        text_config=sizes.text(tokenizer, model_type="cohere2", sliding_window=64),
+        image_token_index=tokenizer.convert_tokens_to_ids("<|IMG_PATCH|>"),
+        tie_word_embeddings=False,
+    )
+    return sizes.model("aya_vision", transformers.AyaVisionForConditionalGeneration, config, processor)
