@@ -30,7 +30,7 @@ def _patch_places(family: Family) -> Cell:
 def _shared_prefix(family: Family) -> Cell:
     if family.causal:
         return _YES
-    why = family.encoder_decoder or family.keeps_state or "Tokens of a prompt see what stands behind them."
+    why = family.encoder_decoder or family.keeps_state or family.whole_prompts
     return Cell("whole prompts", why)
 
 

@@ -19,7 +19,9 @@ GEOMETRY = """## How places are proven
 
 A ramp carries its own coordinates: red says how far right a pixel was, green how far down. It is pushed through the family's
 image processor, and what each image token sees of it must be the middle and the extent of its box, within half a pixel of
-the processor's grid, for several shapes of picture (`tests/unit/backends/test_token_boxes.py`)."""
+the processor's grid, for several shapes of picture (`tests/unit/backends/test_token_boxes.py`). Where a token sees more than
+its box, the middle alone is compared: Florence-2's convolutions overlap (`tests/unit/backends/test_florence2.py`), and
+LLaVA-OneVision mixes the patches of many tiles."""
 # What a dialect may ask of an image processor, for a page that needs no checkpoint.
 _SETTINGS = {"size": {"shortest_edge": 1, "longest_edge": 1}, "patch_size": 1, "merge_size": 1}
 
@@ -69,8 +71,9 @@ def _geometry() -> Iterator[str]:
     if without:
         yield (
             f"\ntransformers has the image processors of {' and '.join(without)} for torchvision only, which the tests do not "
-            "install: there the tensors of pixels are made as that processor documents them, and the ramp is pushed through "
-            "those. Loading such a checkpoint asks for torchvision."
+            "install. There the tensors of pixels are made by upstream's own code with torch's resize in place of torchvision's "
+            "(`promvil_hf.toy.models.without_torchvision`), and the ramp is pushed through those. Loading such a checkpoint "
+            "asks for torchvision."
         )
 
 

@@ -53,6 +53,7 @@ class Family:
         grid: The processor's output that has one row for each picture, if `token_boxes` needs it.
         causal: No token sees what stands behind it, so what was computed for a picture is kept for all prompts about
             it. False is always safe: each prompt is then read whole.
+        whole_prompts: A sentence for families that are not `causal` for another reason than the one given here.
         keeps_state: A sentence for hybrids: which layers have attention heads, and what the others keep instead.
         rotary_axes: How many numbers a position has; 3 where positions count time, height and width.
         behind_picture: Tokens the processor writes behind a picture's last image token.
@@ -74,6 +75,7 @@ class Family:
     encoder_decoder: str = ""
     grid: str | None = None
     causal: bool = False
+    whole_prompts: str = "Tokens of a prompt see what stands behind them."
     keeps_state: str = ""
     rotary_axes: int = 1
     behind_picture: tuple[str, ...] = ()

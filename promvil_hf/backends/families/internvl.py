@@ -29,9 +29,11 @@ FAMILIES = {
         behind_picture=("</img>",),
     ),
     "aya_vision": Family(
+        known_as="Aya Vision",
         dialect=lambda _: FRACTIONS,
         token_boxes=_aya_vision,
         prompt="<|START_OF_TURN_TOKEN|><|USER_TOKEN|>{picture}{prompt}<|END_OF_TURN_TOKEN|>"
         "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
+        whole_prompts="Most layers see a window of places in a row: texts behind a kept picture would see less of it.",
     ),
 }
