@@ -20,6 +20,7 @@ _WORDS = 6  # segments of the vision logits that get a colour
 
 def explanation_part(one: Explanation, image: Picture) -> pages.Html:
     """One answer: heat of each phrase, what the patches say, what hiding changes."""
+    words = [_words_figure(one, image)] if one.said else []  # an encoder-decoder's patches say nothing
     return pages.fragment(
         pages.tag("p", pages.tag("strong", one.question), class_="expression"),
         pages.tag(
@@ -29,7 +30,7 @@ def explanation_part(one: Explanation, image: Picture) -> pages.Html:
             f"  (right: {one.truth})" if one.truth else None,
         ),
         pages.gallery(
-            [*(_heat_figure(one, image, place) for place in range(len(one.keys))), _words_figure(one, image)],
+            [*(_heat_figure(one, image, place) for place in range(len(one.keys))), *words],
             least_width=280,
         ),
         _hidden_table(one),

@@ -164,8 +164,8 @@ def explain(backend, asked: ToExplain, settings: ExplainSettings = ExplainSettin
         model=settings.model,
         heads=list(map(str, settings.heads or ())),
         keys=explained,
-        said=said.map(small_size(asked.image.size)).tolist(),
-        words=dict(said.words),
+        said=[] if said is None else said.map(small_size(asked.image.size)).tolist(),
+        words={} if said is None else dict(said.words),
         hidden=_hidden_answers(backend, asked, written.text, regions, settings) if regions else {},
         region=source,
         hidden_boxes=[list(box.xyxy) for box in regions],
@@ -235,7 +235,7 @@ def _looked_at(
     chosen: Sequence[tuple[KeyExpression, list[int]]],
     heads: Sequence[Head] | None,
 ) -> tuple[list[ExplainedKey], Any]:
-    """The heat of each phrase, and what the image tokens would say."""
+    """The heat of each phrase, and what the image tokens would say: nothing in an encoder-decoder."""
     from promvil_hf.backends.base import Request
     from promvil_hf.explain.heads import head_rows
     from promvil_hf.explain.vision_logits import key_iou, say
@@ -243,7 +243,7 @@ def _looked_at(
     request, size = Request(asked.question, asked.image), asked.image.size
     [attention], row = head_rows(backend, [(request, written.tokens)], heads)
     [boxes] = backend.token_boxes(row.inputs, [size])
-    [said] = say(backend, [request], [size])
+    said = None if backend.family.encoder_decoder else say(backend, [request], [size])[0]
     explained = []
     for key, places in chosen:
         values, mask = attention[places].mean(0), masks.of_key(key, size)
@@ -254,7 +254,7 @@ def _looked_at(
                 boxes=[list(box.xyxy) for box in key.boxes],
                 mask=None if mask is None else mask.to_dict(),
                 heat_iou=None if mask is None else _heat_iou(painted(values, boxes, size), mask),
-                words_iou=None if mask is None else round(key_iou(said, key, backend.processor.tokenizer), 4),
+                words_iou=None if mask is None or said is None else round(key_iou(said, key, backend.processor.tokenizer), 4),
             )
         )
     return explained, said

@@ -11,11 +11,16 @@ from PIL import Image
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.families import FAMILIES, load_processor
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import answer_tokens, answered
 from promvil_hf.explain.attention_rows import Wanted, attention_rows, language_layers
-from promvil_hf.explain.heads import head_rows
+from promvil_hf.explain.explanation_pages import explanation_page
+from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain
+from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.explain.vision_logits import say
+from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
 from promvil_hf.training.chat_format import ChatFormat
 from promvil_hf.training.fivl_collator import check_family
@@ -188,6 +193,25 @@ def test_a_told_answer_gives_the_cross_attention_of_writing_it():
         np.testing.assert_allclose(rows[step], maps[1][0, 2, -1][columns], atol=1e-6)
     assert row.query_of(0) == 1
     assert answer_tokens(own, REQUESTS[0], "a dog") == tuple(own.processor.tokenizer("a dog").input_ids)
+
+
+def test_the_atlas_names_heads_of_the_cross_attention_and_no_other_stack():
+    own = backend()
+    key = KeyExpression("circle", 0, (Box(0.1, 0.1, 0.5, 0.6),))
+    turns = [AskedTurn(f"{i}", one.image, one.image.size, "Where?", (key,), "A circle.") for i, one in enumerate(REQUESTS[::2])]
+    told, _ = tell(own, turns, own_answers=False)
+    atlas = head_atlas(own, told, Null("cells", shuffles=2))
+    assert list(map(str, atlas.layers)) == ["cross.0", "cross.1"] and not atlas.without_heads
+    assert str(atlas.best(1)[0]).startswith("cross.") and HeadAtlas.from_dict(atlas.to_dict()).layers == atlas.layers
+
+
+def test_an_answer_is_explained_by_its_heat_without_words_of_the_patches():
+    key = KeyExpression("circle", 0, (Box(0.1, 0.1, 0.5, 0.6),))
+    asked = ToExplain(REQUESTS[0].image, "Where?", keys=[key], answer="A red circle.")
+    found = explain(backend(), asked, ExplainSettings(max_new_tokens=2))
+    assert found.keys[0].heat and found.keys[0].words_iou is None and (found.said, found.words) == ([], {})
+    page = str(explanation_page(found, REQUESTS[0].image))
+    assert "What the patches say" not in page and "the mean over all heads" in page
 
 
 # What cannot work
