@@ -7,6 +7,7 @@ from promvil_hf.commands import options
 from promvil_hf.compovl.compose import SOURCES, Composing
 from promvil_hf.compovl.compovl_build import CompoVLSettings, build
 from promvil_hf.compovl.compovl_rows import VIEWS, Splitting
+from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.leakage import read_list
 from promvil_hf.compovl.mixture import Mixing
 from promvil_hf.compovl.visual_genome_files import RELEASES
@@ -14,9 +15,11 @@ from promvil_hf.job_terms import Terms
 
 
 HELP = """
-Build CompoVL: nested phrases with boxes from a Visual Genome folder.
+Build CompoVL: nested phrases with boxes from scene graphs.
 
     promvil build compovl --vg visual_genome --out compovl --workers 2
+    promvil build compovl --gqa train_sceneGraphs.json --out compovl
+    promvil build compovl --graphs mine.jsonl --out compovl
     promvil build compovl --vg visual_genome --out compovl --exclude-coco refs.json --exclude-vg gqa_val.json
     promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
 
@@ -30,7 +33,12 @@ _LIST = "images with these {} ids: RefCOCO refs, GQA questions, splits, COCO ins
 def add_arguments(parser):
     composing, splitting = Composing(), Splitting()
     add = parser.add_argument
-    add("--vg", type=Path, required=True, help="folder with Visual Genome's JSON files (image_data, objects, ...)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--vg", type=Path, help="folder with Visual Genome's JSON files (image_data, objects, ...)")
+    gqa = "GQA's scene graphs, as published: train_sceneGraphs.json"
+    source.add_argument("--gqa", type=Path, nargs="+", metavar="FILE", help=gqa)
+    plain = "scene graphs of your own, one image a line, in the plain form that docs/scene_graphs.md describes"
+    source.add_argument("--graphs", type=Path, nargs="+", metavar="FILE", help=plain)
     options.add(parser, "--out", required=True)
     add("--release", choices=RELEASES, help="refuse files of another release of Visual Genome than this one")
     options.add(parser, "--limit", "--workers", "--restart", "--quiet")
@@ -68,6 +76,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    if args.region_pairs and args.vg is None:
+        raise ValueError("You passed --region-pairs without --vg: the paper's first stage reads Visual Genome's regions.")
     if args.region_pairs:
         from promvil_hf.compovl.region_pairs import build_region_pairs
 
@@ -76,7 +86,9 @@ def run(args):
     if args.embed_images and args.images is None:
         raise ValueError("You passed --embed-images without --images: name the folder of Visual Genome's photographs.")
     terms = Terms(restart=args.restart, progress=not args.quiet, workers=args.workers)
-    built = build(args.vg, args.out, _settings(args), terms)
+    graphs = args.gqa or args.graphs
+    source = GraphFiles(graphs, "gqa" if args.gqa else "plain") if graphs else args.vg
+    built = build(source, args.out, _settings(args), terms)
     print(f"{built.images_reused:,} images reused from {args.out / 'work'}")
     print(built)
     print(f"\nWritten to {args.out}: load_dataset({str(args.out)!r})")

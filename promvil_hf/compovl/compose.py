@@ -11,17 +11,29 @@ Composition is a bit-set search and fully deterministic: one image costs about a
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
-from promvil_hf.compovl.chains import Chain, Step
-from promvil_hf.compovl.relation_words import is_adjective, link_between, link_of, noun_of
-from promvil_hf.compovl.scene_graph import Corners, Region, Relation, SceneGraph
+from promvil_hf.compovl.chain_writing import ChainWriter, Edge, Node, members
+from promvil_hf.compovl.chains import Chain
+from promvil_hf.compovl.overlaps import same_box, share
+from promvil_hf.compovl.relation_words import (
+    fits_subject,
+    is_adjective,
+    kind_key,
+    link_between,
+    link_of,
+    noun_of,
+    touches,
+)
+from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph
 
 
 SOURCES = ("both", "regions", "graph")
+_LIES_ON = 0.7  # share of the smaller box that lies in the other
+_WHERE = frozenset("in on at inside into of under above".split())
+_HAS = frozenset("with wearing holding carrying eating using".split())
 _WIDTH = 2  # expressions kept for one object and level while composing: bounds the work, not the result's kinds
 
 
@@ -34,7 +46,8 @@ class Composing:
         per_image: Most chains of one image. Deep ones and those whose head noun has distractors come first.
         sources: `"regions"` uses the relations of region graphs only, `"graph"` the relationships only.
         keep_ambiguous: Keep expressions that fit several objects, marked as ambiguous.
-        same_iou: Two objects of one name with at least this overlap count as one thing that was annotated twice.
+        same_iou: Two objects of one name with at least this overlap count as one thing that was annotated twice; so do two
+            with a little less of which one lies nearly whole in the other.
     """
 
     levels: int = 4
@@ -69,28 +82,6 @@ def compose(graph: SceneGraph, how: Composing = DEFAULT) -> Composed:
     return _Composer(graph, how).run()
 
 
-class _Edge(msgspec.Struct, gc=False):
-    subject: int  # positions, not ids
-    object: int
-    key: str  # what the graph calls the relation, normalised: expressions are judged by it
-    link: str  # how it is worded here
-    relation_id: int
-    region: Region | None
-
-
-class _Node(msgspec.Struct, gc=False):
-    """A composed expression: `prefix` (or a bare head) joined by `edges` to `anchors` (None: the simple noun)."""
-
-    level: int
-    target: int
-    fits: int
-    used: int
-    adjective: str
-    edges: tuple[_Edge, ...]
-    anchors: tuple["_Node | None", ...]
-    prefix: "_Node | None" = None
-
-
 class _Composer:
     def __init__(self, graph: SceneGraph, how: Composing):
         self.graph, self.how = graph, how
@@ -106,24 +97,27 @@ class _Composer:
 
     def _merge_doubles(self):
         """Positions of one thing annotated twice map to the first of them."""
-        by_noun: dict[str | None, list[int]] = {}
+        by_noun: dict[str, list[int]] = {}
         for position, noun in enumerate(self.nouns):
-            by_noun.setdefault(noun, []).append(position)
+            if noun is not None:
+                by_noun.setdefault(kind_key(noun), []).append(position)
         self.same = list(range(len(self.things)))
-        least = self.how.same_iou
-        for noun, positions in by_noun.items():
-            if noun is None or len(positions) == 1:
-                continue
+        for positions in by_noun.values():
             for k, later in enumerate(positions):
                 for earlier in positions[:k]:
-                    if self.same[earlier] == earlier and _overlap(self.things[earlier].xyxy, self.things[later].xyxy, least):
+                    boxes = self.things[earlier].xyxy, self.things[later].xyxy
+                    if self.same[earlier] == earlier and same_box(*boxes, self.how.same_iou):
                         self.same[later] = earlier
                         self.left_out["object annotated twice"] += 1
                         break
 
     def _mark_words(self):
-        """For each noun and each (noun, adjective) the bit set of the things it fits."""
+        """For each noun, each kind of noun and each adjective the bit set of the things it fits; `kind` is by position.
+
+        A kind is a noun in either number, with or without more words before it: "stop signs" are of the kind "sign".
+        """
         self.fits: dict[str, int] = {}
+        self.kinds: dict[str, int] = {}
         self.likes: dict[str, int] = {}
         for position, thing in enumerate(self.things):
             bit = 1 << self.same[position]
@@ -131,12 +125,17 @@ class _Composer:
                 noun = noun_of(name)
                 if noun is not None:
                     self.fits[noun] = self.fits.get(noun, 0) | bit
+                    words = kind_key(noun).split()
+                    for start in range(len(words)):
+                        kind = " ".join(words[start:])
+                        self.kinds[kind] = self.kinds.get(kind, 0) | bit
             for attribute in thing.attributes:
                 self.likes[attribute] = self.likes.get(attribute, 0) | bit
+        self.kind = [0 if noun is None else self.kinds[kind_key(noun)] for noun in self.nouns]
 
-    def _edges(self) -> list[_Edge]:
+    def _edges(self) -> list[Edge]:
         """Each relation once; a region's own words win over the predicate's."""
-        found: dict[tuple[int, int, str], _Edge] = {}
+        found: dict[tuple[int, int, str], Edge] = {}
         if self.how.sources != "graph":
             for region in self.graph.regions:
                 for relation in region.relations:
@@ -161,10 +160,13 @@ class _Composer:
         if self.nouns[subject] is None or self.nouns[thing] is None:
             self.left_out["name is no plain noun"] += 1
             return
+        if not fits_subject(key, self.nouns[subject]):
+            self.left_out["clothes that wear or carry"] += 1
+            return
         link = self._told(relation, region) if region is not None else None
         known = found.get((subject, thing, key))
         if known is None:
-            found[subject, thing, key] = _Edge(subject, thing, key, link or key, relation.relation_id, region)
+            found[subject, thing, key] = Edge(subject, thing, key, link or key, relation.relation_id, region)
         else:
             if known.region is None or (link and known.link == known.key):
                 known.region, known.link = region or known.region, link or known.link
@@ -201,12 +203,12 @@ class _Composer:
 
     def run(self) -> Composed:
         levels = self.how.levels
-        self.ambiguous: list[_Node] = []
+        self.ambiguous: list[Node] = []
         # by_target[level][position]: unambiguous expressions that pick out the thing at that position
-        by_target: list[dict[int, list[_Node]]] = [{} for _ in range(levels + 1)]
-        joined: list[dict[int, list[_Node]]] = [{} for _ in range(levels + 1)]  # the same, of heads with two clauses
-        vague: dict[int, list[_Node]] = {}  # of one relation, and ambiguous: a second relation may settle them
-        by_subject: dict[int, list[_Edge]] = {}
+        by_target: list[dict[int, list[Node]]] = [{} for _ in range(levels + 1)]
+        joined: list[dict[int, list[Node]]] = [{} for _ in range(levels + 1)]  # the same, of heads with two clauses
+        vague: dict[int, list[Node]] = {}  # of one relation, and ambiguous: a second relation may settle them
+        by_subject: dict[int, list[Edge]] = {}
         for edge in self.edges:
             by_subject.setdefault(edge.subject, []).append(edge)
             self._settle(self._clause(edge, None, 2), by_target[2], vague)
@@ -227,7 +229,7 @@ class _Composer:
                 self._join_all(opening, by_subject, below, level, joined[level])
         return Composed(self._chosen(by_target, joined), self.left_out)
 
-    def _settle(self, node: _Node | None, found: dict[int, list[_Node]], vague: dict[int, list[_Node]] | None):
+    def _settle(self, node: Node | None, found: dict[int, list[Node]], vague: dict[int, list[Node]] | None):
         if node is None:
             return
         if node.fits & (node.fits - 1) == 0:
@@ -239,25 +241,37 @@ class _Composer:
         if self.how.keep_ambiguous:
             self.ambiguous.append(node)
 
-    def _clause(self, edge: _Edge, anchor: _Node | None, level: int) -> _Node | None:
+    def _clause(self, edge: Edge, anchor: Node | None, level: int) -> Node | None:
         """head + link + anchor, with a bare head if that picks out the subject, else with an adjective that helps."""
         bit = 1 << edge.subject
+        own_kind = self.kind[edge.subject]
         if anchor is None:
             fits = self.simple(edge.object)[1]
-            if fits & bit:  # "the man next to the man": the noun would point at its own head
-                return None
             used = bit | 1 << edge.object
         else:
             fits, used = anchor.fits, bit | anchor.used
+        if own_kind & (fits | used & ~bit):  # "the man next to the man": the noun would point at its own head
+            return None
         subjects = self._subjects(edge.key, fits)
-        subjects &= self.fits[self.nouns[edge.subject]]
+        subjects &= own_kind
+        if subjects == bit and self._has_rival(edge, own_kind):
+            self.left_out["another of its kind may fit"] += 1
+            return None
         adjective = ""
         if subjects != bit:
             for attribute in self.things[edge.subject].attributes:
                 if subjects & self.likes[attribute] == bit and is_adjective(attribute):
                     adjective, subjects = attribute, bit
                     break
-        return _Node(level, edge.subject, subjects, used, adjective, (edge,), (anchor,))
+        return Node(level, edge.subject, subjects, used, adjective, (edge,), (anchor,))
+
+    def _has_rival(self, edge: Edge, kind: int) -> bool:
+        """Whether another thing of the subject's kind lies on the object as the subject does: graphs miss relations."""
+        if not touches(edge.key):
+            return False
+        around = self.things[edge.object].xyxy
+        others = members(kind & ~(1 << edge.subject))
+        return any(share(self.things[other].xyxy, around) >= _LIES_ON for other in others)
 
     def _subjects(self, key: str, objects: int) -> int:
         rows, subjects = self.related[key], 0
@@ -267,7 +281,7 @@ class _Composer:
             objects ^= lowest
         return subjects
 
-    def _join_all(self, openings: dict[int, list[_Node]], by_subject, anchors: dict | None, level: int, found):
+    def _join_all(self, openings: dict[int, list[Node]], by_subject, anchors: dict | None, level: int, found):
         """One clause about a head, "and" another: with simple nouns (`anchors` None) or with expressions of level - 1."""
         for target, nodes in openings.items():
             edges = by_subject[target]
@@ -282,10 +296,14 @@ class _Composer:
                     for anchor in (None,) if anchors is None else anchors.get(edge.object, ()):
                         self._join(node, edge, anchor, level, found)
 
-    def _join(self, node: _Node, edge: _Edge, anchor: _Node | None, level: int, found: dict[int, list[_Node]]):
+    def _join(self, node: Node, edge: Edge, anchor: Node | None, level: int, found: dict[int, list[Node]]):
         first, bit = node.edges[0], 1 << node.target
-        if edge.key == first.key and self.nouns[edge.object] == self.nouns[first.object]:
-            return  # "with the window and with the window"
+        if self.kind[edge.object] & (1 << first.object | node.used):
+            return  # "with the window and near the window"
+        if edge.link == first.link and edge.link not in _HAS:
+            return  # "worn on the neck and the person"
+        if edge.link in _WHERE and first.link in _WHERE:
+            return  # "in the field and on the hill": two places of one thing
         if anchor is None:
             fits = self.simple(edge.object)[1]
             used = 1 << edge.object
@@ -293,14 +311,16 @@ class _Composer:
                 return
         else:
             fits, used = anchor.fits, anchor.used
+            if used & self.kind[node.target]:
+                return
         if node.used & used or node.fits & self._subjects(edge.key, fits) != bit:
             return
         used |= node.used
         if node.fits == bit:  # the opening is a step of its own
-            whole = _Node(level, node.target, bit, used, node.adjective, (edge,), (anchor,), node)
+            whole = Node(level, node.target, bit, used, node.adjective, (edge,), (anchor,), node)
         else:
             edges, anchors = (first, edge), (None, anchor)
-            whole = _Node(level, node.target, bit, used, node.adjective, edges, anchors)
+            whole = Node(level, node.target, bit, used, node.adjective, edges, anchors)
         _keep(found, whole)
 
     def _chosen(self, by_target, joined) -> list[Chain]:
@@ -318,6 +338,7 @@ class _Composer:
             order.sort(reverse=True)
             queues.append([nodes[number] for _, _, number in order])
         chains, covered, told = [], set(), set()
+        writer = ChainWriter(self.things, self.nouns, self.simple, self._distractors)
         while any(queues) and len(chains) < self.how.per_image:
             for queue in queues:
                 while queue:
@@ -325,7 +346,7 @@ class _Composer:
                     if id(node) in covered:
                         self.left_out["step of a chosen expression"] += 1
                         continue
-                    chain = self._chain(node, covered)
+                    chain = writer.chain(node, covered)
                     # The same relations in another order ("holding the camera and with the beard") say the same thing.
                     content = node.target, frozenset([own for step in chain.steps for own in step.relation_ids])
                     if content not in told and chain.expression not in told:
@@ -337,108 +358,11 @@ class _Composer:
         self.left_out["beyond per_image"] += sum(map(len, queues))
         return chains
 
-    def _distractors(self, node: _Node) -> int:
-        return self.fits[self.nouns[node.target]].bit_count() - 1
-
-    # Wording
-
-    def _chain(self, node: _Node, covered: set[int]) -> Chain:
-        steps: list[Step] = []
-        edges: list[_Edge] = []
-        self._write(node, steps, {}, edges, covered)
-        edges = list({id(edge): edge for edge in edges}.values())
-        regions = list(dict.fromkeys([edge.region.region_id for edge in edges if edge.region is not None]))
-        told = [edge.region is not None for edge in edges]
-        return Chain(
-            steps[-1].text,
-            steps[-1].level,
-            steps,
-            "regions" if all(told) else "both" if any(told) else "graph",
-            self._distractors(node),
-            steps[-1].ambiguous,
-            tuple([self._given(edge) for edge in edges]),
-            tuple(regions),
-        )
-
-    def _given(self, edge: _Edge) -> str:
-        return edge.region.phrase if edge.region else f"{self.nouns[edge.subject]} {edge.link} {self.nouns[edge.object]}"
-
-    def _write(self, node: _Node, steps: list[Step], known: dict, edges: list[_Edge], covered: set[int]) -> int:
-        """Append the steps of a node, parts first; gives the index of its own."""
-        if id(node) in known:
-            return known[id(node)]
-        covered.add(id(node))
-        anchors = [] if node.prefix is None else [self._write(node.prefix, steps, known, edges, covered)]
-        noun = self.nouns[node.target]
-        text = steps[anchors[0]].text if anchors else f"the {node.adjective} {noun}" if node.adjective else f"the {noun}"
-        for k, (edge, anchor) in enumerate(zip(node.edges, node.anchors)):
-            if anchor is None:
-                at = self._write_simple(edge.object, steps, known)
-            else:
-                at = self._write(anchor, steps, known, edges, covered)
-            anchors.append(at)
-            edges.append(edge)
-            before = node.edges[k - 1] if k else node.prefix.edges[-1] if node.prefix is not None else None
-            joint = " " if before is None else " and " if before.link != edge.link else " and"
-            link = edge.link if joint != " and" else ""  # "with the beard and the hat"
-            text = f"{text}{joint}{link} {steps[at].text}"
-        positions = [node.target, *(own for own in _members(node.fits) if own != node.target)]
-        steps.append(
-            Step(
-                text,
-                node.level,
-                noun,
-                tuple([self.things[own].xyxy for own in positions]),
-                tuple([self.things[own].object_id for own in positions]),
-                tuple(anchors),
-                tuple([steps[at].text for at in anchors]),
-                tuple([edge.relation_id for edge in node.edges]),
-                len(positions) > 1,
-            )
-        )
-        known[id(node)] = len(steps) - 1
-        return len(steps) - 1
-
-    def _write_simple(self, position: int, steps: list[Step], known: dict) -> int:
-        text, fits = self.simple(position)
-        if text not in known:
-            members = list(_members(fits))
-            steps.append(
-                Step(
-                    text,
-                    1,
-                    self.nouns[position],
-                    tuple([self.things[own].xyxy for own in members]),
-                    tuple([self.things[own].object_id for own in members]),
-                    (),
-                    (),
-                    (),
-                    False,
-                )
-            )
-            known[text] = len(steps) - 1
-        return known[text]
+    def _distractors(self, node: Node) -> int:
+        return self.kind[node.target].bit_count() - 1
 
 
-def _keep(found: dict[int, list[_Node]], node: _Node):
+def _keep(found: dict[int, list[Node]], node: Node):
     mine = found.setdefault(node.target, [])
     if len(mine) < _WIDTH:
         mine.append(node)
-
-
-def _members(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
-
-
-def _overlap(a: Corners, b: Corners, least: float) -> bool:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    if width <= 0:
-        return False
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if height <= 0:
-        return False
-    inside = width * height
-    return inside >= least * ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)

@@ -23,6 +23,7 @@ from promvil_hf import __version__
 from promvil_hf.compovl.compose_images import KeptImages, compose_images, describe, hash_of
 from promvil_hf.compovl.compovl_report import tell
 from promvil_hf.compovl.compovl_settings import USUAL, CompoVLSettings
+from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.compovl.visual_genome_files import graph_files
 from promvil_hf.job_terms import TERMS, Terms
@@ -42,12 +43,12 @@ class Built:
 
 
 def build(
-    vg: str | os.PathLike,
+    vg: str | os.PathLike | GraphFiles,
     out: str | os.PathLike,
     settings: CompoVLSettings = USUAL,
     terms: Terms = TERMS,
 ) -> Built:
-    """Compose every image of the Visual Genome folder `vg` into `out`, split it, and write it as Parquet.
+    """Compose every image of the Visual Genome folder `vg`, or of other graphs, into `out`, split it, and write it.
 
     Call it again after an interruption: images of finished shards are reused.
     """
@@ -64,7 +65,7 @@ def build(
 
 
 def compose_only(
-    vg: str | os.PathLike,
+    vg: str | os.PathLike | GraphFiles,
     out: str | os.PathLike,
     settings: CompoVLSettings = USUAL,
     terms: Terms = TERMS,
@@ -74,7 +75,11 @@ def compose_only(
         return _compose(source, Path(out) / "work", settings, terms)[2]
 
 
-def _read(vg: str | os.PathLike, settings: CompoVLSettings) -> VisualGenome:
+def _read(vg: str | os.PathLike | GraphFiles, settings: CompoVLSettings) -> VisualGenome | GraphFiles:
+    if isinstance(vg, GraphFiles):
+        if settings.mixing.vg_qa or settings.release is not None:
+            raise ValueError("You passed other graphs than Visual Genome's with vg_qa or release: those are Visual Genome's own.")
+        return vg
     files = graph_files(Path(vg), settings.composing.sources)
     return VisualGenome(vg, (*files, *(("question_answers",) if settings.mixing.vg_qa else ())), settings.release)
 

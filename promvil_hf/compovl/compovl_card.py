@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from promvil_hf.compovl.compovl_settings import source_of
 from promvil_hf.publishing import dataset_card
 from promvil_hf.shown_text import in_markdown
 
@@ -51,7 +52,7 @@ def _statistics(report: dict) -> str:
     sources = ", ".join(f"{count:,} {source}" for source, count in report["expressions_by_source"].items())
     lines += [
         "",
-        f"{images['composed']:,} images of Visual Genome {report['release']} ({parts}); no image is in two splits, except that "
+        f"{images['composed']:,} images of {source_of(report['release'])} ({parts}); no image is in two splits, except that "
         "`hard` is the part of `test` whose head noun has distractors.",
         f"Mean words an expression: {report['words_per_expression']}. Mean boxes of a simple noun: "
         f"{report['boxes_per_simple_noun']}. Relations worded by: {sources}.",
@@ -60,7 +61,7 @@ def _statistics(report: dict) -> str:
         lines.append(f"{report['ambiguous_expressions']:,} expressions fit several objects and are marked `ambiguous`.")
     rejected = sum(report["rejects"].values())
     lines.append(
-        f"{rejected:,} records of Visual Genome could not be used; `rejects.jsonl` names each with its reason, "
+        f"{rejected:,} records of the source could not be used; `rejects.jsonl` names each with its reason, "
         "`report.json` counts them."
     )
     for name, part in report.get("mixture", {}).items():

@@ -11,7 +11,7 @@ import msgspec
 
 from promvil_hf.compovl.compose_images import KeptImages
 from promvil_hf.compovl.compovl_rows import Held, ImageRow, Splitting, image_rows, splits_of
-from promvil_hf.compovl.compovl_settings import CompoVLSettings
+from promvil_hf.compovl.compovl_settings import CompoVLSettings, source_of
 from promvil_hf.compovl.scene_graph import Broken
 
 
@@ -103,7 +103,7 @@ def tell(report: dict) -> str:
     """The report for people: rows per level, rejects, leakage."""
     levels = sorted({level for found in report["expressions_by_level"].values() for level in found})
     lines = [
-        f"{report['images']['composed']:,} images of Visual Genome {report['release']} composed "
+        f"{report['images']['composed']:,} images of {source_of(report['release'])} composed "
         f"({report['images']['read']:,} read, {report['leakage']['excluded']:,} excluded as leakage)",
         "",
         "expressions  " + "".join(f"{'level ' + level:>10}" for level in levels) + f"{'all':>10}",

@@ -48,3 +48,8 @@ class CompoVLSettings:
 
 
 USUAL = CompoVLSettings()
+
+
+def source_of(release: str) -> str:
+    """What a report calls the source of its graphs: a release of Visual Genome, or the name of another source."""
+    return f"Visual Genome {release}" if release[0].isdigit() else release

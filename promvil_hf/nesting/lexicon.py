@@ -47,7 +47,7 @@ ADVERBS = _words("""
     very not too also just only directly right really quite partly partially mostly almost slightly fully
     completely nearly currently clearly barely closely upside sideways forward backward backwards outdoors indoors
     together there here still already now again away apart ready underneeth upright well even maybe probably
-    visibly seemingly mainly more less
+    visibly seemingly mainly more less akimbo aloft overhead
 """)
 
 # --- places that are not things -------------------------------------------------------------------

@@ -53,6 +53,22 @@ def base_of(word: str) -> str:
     return VERB_FORMS.get(word, ("", ""))[1]
 
 
+_PARTICIPLES = {base: word for word, (form, base) in VERB_FORMS.items() if form == _ING and word.endswith("ing")}
+
+
+def participle(base: str) -> str:
+    """The present participle of a listed verb: "wear" gives "wearing"."""
+    return _PARTICIPLES[base]
+
+
+def is_noun(word: str) -> bool:
+    """Whether a word can stand alone for a thing: an unknown word can, unless its ending says otherwise."""
+    known = _lookup(word)
+    if known in (_BASE, _S):
+        return True  # "plant", "waves"
+    return known in (NOUN, DIR) or word in lexicon.PERSONS or word in lexicon.MATERIALS
+
+
 _TRANSITIVE = frozenset(
     """
     wear hold carry use eat catch hit throw feed push pull watch pet read take give show hug kick touch cut wield
