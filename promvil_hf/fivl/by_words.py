@@ -41,6 +41,8 @@ from promvil_hf.nesting.tokens import Token, tokenize
 _OPENERS = (lexicon.DETERMINERS | lexicon.POSSESSIVES) - lexicon.NUMBERS | frozenset(
     "that numerous multiple different same more other".split()
 )
+_NAMED_BY_QUALITY = lexicon.PERSONS | {"square"}
+_ARTICLES = frozenset({"a", "an", "another"})
 _COUNTS = frozenset("several many some various multiple numerous few".split())
 _DEFINITE = lexicon.POSSESSIVES | {"the", "this", "these", "those", "both", "each"}
 _SAID, _WEAKLY, _SUPPOSED, _ABSENT = range(4)
@@ -81,7 +83,7 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     supposes = not prose.ASKS_TO_SUPPOSE.isdisjoint(question.words) and not _only_shows(question.words)
     found: list[tuple[int, str]] = []
     told: list[_Thing] = []
-    mood = _moods(answer)
+    mood = _moods(answer, supposes)
     for thing in _things(answer):
         if supposes and thing.is_bare and _opens_sentence(thing, answer):
             _make_general(mood, thing.start, answer)  # "cats are curious animals"
@@ -105,11 +107,12 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
 def _spoken(question: _Text) -> frozenset[str]:
     """The words of a question that name or describe something, and other words for the same things."""
     said = {lemma(word) for word, now in zip(question.words, question.tags) if now in (NOUN, ADJ, NUM, PARTICIPLE, VERB)}
+    said |= prose.NOT_SEEN_OF_A_THING - ({"one"} if "many" in question.words else set())
     return frozenset(said.union(*(group for group in prose.SAME_THING if not said.isdisjoint(group))))
 
 
 def _read(text: str, tagger: Tagger) -> _Text:
-    tokens = tokenize(text)
+    tokens = tokenize(text.replace(" - ", " – "))  # in a sentence it joins no two words
     words = [token.word for token in tokens]
     return _Text(text, tokens, words, _in_prose(words, tagger(text, tokens, words), tagger.name == "rules"))
 
@@ -139,6 +142,8 @@ def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
                 tags[i] = PARTICIPLE  # "for reaching leaves"
         elif word in prose.FUNCTION_WORDS:
             tags[i] = ADV
+        elif tags[i] == NOUN == before and word in lexicon.ADJECTIVES and after != NOUN and not prose.is_seen(word):
+            tags[i] = ADJ  # "he has coloured his hair purple"
         if not by_rules:
             if tags[i] == VERB and word not in prose.VERBS and not base_of(word) and prose.is_seen(lemma(word)):
                 tags[i] = NOUN  # "dishes, utensils and drinkware"
@@ -174,6 +179,8 @@ def _finite_here(words: list[str], tags: list[str], i: int, before: str, form: s
         return False
     if before in _TAKES_VERB:
         return True
+    if before == ADV and i > 1 and tags[i - 2] == NOUN:
+        before, previous = NOUN, words[i - 2]  # "the man also carries a bag"
     follows_plural = before == NOUN and lemma(previous) != previous
     is_third = word.endswith("s")
     if before == NOUN and is_third and after == PREP and base_of(word) in lexicon.CLEAR_VERBS:
@@ -193,7 +200,7 @@ def _before_noun(tags: list[str], i: int) -> bool:
 def _things(read: _Text) -> Iterator[_Thing]:
     """The simple noun phrases that name something one can point at."""
     words, tags = read.words, read.tags
-    i, last, was_definite = 0, 0, False
+    i, last, was_definite, was_bare = 0, 0, False, True
     while i < len(words):
         chunk = read_chunk(words, tags, i) if tags[i] in STARTS_CHUNK else None
         if chunk is None or chunk.end <= i:
@@ -202,38 +209,49 @@ def _things(read: _Text) -> Iterator[_Thing]:
         opened = {words[k] for k in range(i, max(chunk.head, i)) if tags[k] in (DET, POSS)}
         is_joined = last < i and all(now in (CONJ, COMMA) for now in tags[last:i])  # "the dishes, glasses and forks"
         is_definite = bool(opened & _DEFINITE) or (i > 0 and tags[i - 1] == OWNER) or (not opened and is_joined and was_definite)
-        thing = _thing(read, chunk, opened, is_definite)
+        is_bare = not is_definite and not opened & _ARTICLES and not (is_joined and not was_bare)
+        thing = _thing(read, chunk, opened, is_definite, is_bare)
         if thing is not None:
             yield thing
-        i, last, was_definite = chunk.end, chunk.end, is_definite
+        i = last = chunk.end
+        was_definite, was_bare = is_definite, is_bare
 
 
-def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool) -> _Thing | None:
+def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_bare: bool) -> _Thing | None:
     words, tags = read.words, read.tags
-    start, end, head = chunk.start, chunk.end, chunk.head
+    end, head = chunk.end, chunk.head
     if head < 0 or not chunk.is_thing or not _is_nominal(words, tags, head):
         return None
     if "no" in opened or "neither" in opened:
         return None
-    for i in range(start, head):  # "a variety of dishes": dishes; "a patch of grass" stays whole
-        if words[i] == "of" and i and lemma(words[i - 1]) in prose.COUNTS_ONLY:
-            start = i + 1
+    start = _after_counts(words, chunk)
     while start < head and (words[start] in _OPENERS or tags[start] == ADV or tags[start] in (COMMA, CONJ)):
         start += 1
     noun = lemma(words[head])
     if head < start or not prose.can_be_pointed_at(noun) or len(noun) < 2:
         return None
+    if noun == "design" and tags[head - 1] != NOUN:  # "a ladybug design" is seen, "a classic design" judged
+        return None
+    if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
+        return None  # what it is made of has no border of its own
     if words[start:end] == ["other", "hand"] and words[chunk.start - 1 : chunk.start] == ["on"]:
         return None
-    said = frozenset(lemma(words[i]) for i in range(start, end) if tags[i] not in (DET, POSS, CONJ, COMMA))
-    is_plain = not opened & {"a", "an", "another"} and not is_definite
-    is_counted = any(tags[i] == NUM or words[i] in _COUNTS for i in range(chunk.start, head))
-    return _Thing(start, end, noun, said, is_definite, is_plain and not is_counted)
+    said = frozenset(lemma(words[i]) for i in range(start, end) if tags[i] not in (DET, POSS, CONJ, COMMA, PREP))
+    is_counted = any(tags[i] == NUM or words[i] in _COUNTS for i in range(_after_counts(words, chunk), head))
+    return _Thing(start, end, noun, said, is_definite, is_bare and not is_counted)
+
+
+def _after_counts(words: list[str], chunk: Chunk) -> int:
+    """Where a phrase begins behind what only counts: "a variety of dishes" is dishes; "a patch of grass" stays whole."""
+    ofs = (i for i in range(chunk.start + 1, chunk.head) if words[i] == "of")
+    return max((i + 1 for i in ofs if lemma(words[i - 1]) in prose.COUNTS_ONLY), default=chunk.start)
 
 
 def _is_nominal(words: list[str], tags: list[str], head: int) -> bool:
     """A head that is only a quality ("the novel and fun nature") names no thing; a person may be named by one."""
-    return tags[head] == NOUN or (tags[head] == ADJ and words[head] in lexicon.PERSONS)
+    if tags[head] == ADJ:
+        return words[head] in _NAMED_BY_QUALITY
+    return tags[head] == NOUN and words[head] not in lexicon.RELATION_OPENERS
 
 
 def _only_shows(words: list[str]) -> bool:
@@ -245,7 +263,7 @@ def _only_shows(words: list[str]) -> bool:
 # --- what is said to be there ---------------------------------------------------------------------
 
 
-def _moods(read: _Text) -> list[int]:
+def _moods(read: _Text, supposes: bool) -> list[int]:
     """For each word, how what it names is said: as being there, weakly, only supposed, or as absent."""
     words, tags = read.words, read.tags
     moods, mood, absent, weak = [], _SAID, False, False
@@ -255,12 +273,12 @@ def _moods(read: _Text) -> list[int]:
         elif word in prose.MODALS:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
                 mood = _SUPPOSED
-        elif word in prose.CONDITIONS or word in prose.INFERS:
+        elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS):
             mood = _SUPPOSED
         elif word in prose.ABSENCE:
             absent = word != "not" or words[i + 1 : i + 2] != ["only"]
-        elif word in prose.EVIDENCE:
-            mood = _SAID
+        elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
+            mood = _SAID  # "by looking at the clock that is mounted on a pole"
         elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and tags[i + 1 : i + 2] == [VERB]):
             weak = True
         elif word in ("as", "for") and tags[i + 1 : i + 2] != [PRON] and words[i + 1 : i + 2] != ["evidenced"]:
@@ -281,6 +299,10 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
             return False  # "a person would wear one tie"
     if mood == _ABSENT:
         return thing.is_definite
+    if thing.noun in prose.ROLES and (mood == _SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
+        return False  # "providing shade for visitors", "the driver has parked to follow the rules"
+    if supposes and thing.noun in prose.ANYBODY and thing.is_bare and not _is_witnessed(thing, read):
+        return False  # "it protects people from the sun"
     is_seen = prose.is_seen(thing.noun)
     if mood == _SUPPOSED or (supposes and mood == _WEAKLY):
         return thing.is_definite and is_seen
@@ -311,7 +333,10 @@ def _make_general(moods: list[int], start: int, read: _Text) -> None:
 
 
 def _opens_sentence(thing: _Thing, read: _Text) -> bool:
-    return thing.start == 0 or read.tags[thing.start - 1] == STOP
+    i = thing.start - 1
+    while i >= 0 and read.tags[i] in (ADV, COMMA):
+        i -= 1
+    return i < 0 or read.tags[i] == STOP  # "Furthermore, felines are ..."
 
 
 # --- what a thing of the question looks like or does ----------------------------------------------

@@ -7,6 +7,7 @@ General lists of English, none made for one sentence. Standard library only.
 
 from functools import lru_cache
 
+from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import THING, kind_of
 from promvil_hf.nesting.tags import one_slip_apart
@@ -82,6 +83,7 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     resting sleeping running jumping sitting standing waiting hiking traveling conditioning injure fatalities snowfall
     rainfall sunshine daylight daytime nighttime rain wind snowstorm storm humidity other another both either one none
     each photographer videographer individual's
+    flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
 # Nouns whose ending is that of an abstract one, and which can be pointed at.
 _CONCRETE_ENDINGS = _words("""
@@ -91,6 +93,7 @@ _CONCRETE_ENDINGS = _words("""
     department condiment embankment pigment filament segment moment city university facility utility electricity fence
     ambulance entrance appliance audience residence ship battleship spaceship airship cruise-ship hood neighborhood
     childhood structure furniture picture sculpture fixture pasture creature
+    installation
 """)
 _ABSTRACT_ENDINGS = ("tion", "sion", "ness", "ment", "ity", "ance", "ence", "ship", "ism", "hood", "ency", "ancy")
 # Things that are seen in photographs and are in no list of kinds: house, street, food, nature, tools, parts of things.
@@ -118,7 +121,7 @@ _SEEN = _words("""
     juice keg kettle key keyboard keypad kitchen kiosk knife knob ladder ladle lake lamp lamppost landscape lane
     lantern laptop latch laundry lawn lawnmower leaf leather leaves leash lemon lemonade lettuce lever lid light
     lighthouse lightning lime linen liquid living-room lobby lock log logo loft luggage lunchbox machine magazine
-    magnet mailbox mall mango mannequin map market marker mast mat match mattress meadow meat medal melon menu metal
+    magnet mailbox mall mango mannequin map marker mast mat match mattress meadow meat medal melon menu metal
     meter microphone microwave milk mirror monitor monument moon mosque motor mound mountain mouse mousepad mud muffin
     mug mural museum mushroom mustard nail napkin necktie neon nest net newspaper nightstand noodle notebook notepad
     numeral nut oar ocean office oil olive omelet onion orange orchard ornament outlet oven oyster package pad paddle
@@ -135,8 +138,8 @@ _SEEN = _words("""
     skyscraper slab slide slope smartphone smoke smoothie snack snow snowboard soap socket soda sofa soil soup
     spatula speaker spectacles spice spinach spire spoke sponge spoon spray sprinkle sprout stable stack stadium stain
     staircase stairs stairway stalk stall stand staple statue steak steam steel stem steps stereo stick
-    sticker stone stool store storefront stove straw strawberry stream street streetlight surface string structure studs stud
-    stump sugar suitcase sun sunglasses sunlight sunset surfboard swamp swing switch syrup table tablecloth tablet
+    sticker stone stool store storefront stove straw strawberry stream street streetlight string structure studs stud
+    stump sugar suitcase sunglasses sunlight sunset surfboard swamp swing switch syrup table tablecloth tablet
     tabletop tag tank tape tarp tea teapot teddy telephone television temple tent terminal terrace thermometer
     thread tile tire toast toaster toilet tomato tool toothbrush toothpaste toothpick topping torch tortilla towel
     tower town toy track tram tractor trail trash tray treat tree treeline trellis trench tripod trolley trophy trough
@@ -146,6 +149,7 @@ _SEEN = _words("""
     windshield wine wing wire wood woods wool wrapper wreath yard yogurt zipper thumbs thumb earphones phone cellphone
     controller console joystick drinkware dishware silverware cutlery tableware glassware crockery baggage snowbank
     pedestrian enclosure exhibit corral terrain tracks bicyclist spectator savanna fencing siding shading dune
+    coconut
 """)
 # Words for other words of the answer ("the items", "other objects"), and words that only point at the picture.
 GENERAL = _words("""
@@ -198,6 +202,19 @@ def is_image_word(noun: str) -> bool:
     return len(noun) > 4 and noun not in _SEEN and any(one_slip_apart(noun, word) for word in ("image", "picture", "photo"))
 
 
+# Persons who have to do with a thing and need not be in the picture, and words for anybody at all.
+ROLES = _words("""
+    driver owner passenger photographer visitor customer guest pedestrian passerby traveler traveller worker commuter viewer
+    resident builder caretaker tourist buyer collector enthusiast user participant individual reader staff
+""")
+ANYBODY = ROLES | _words("people person man human individual someone")
+# Words that a phrase may add to what the question says without saying anything that is seen: how many is seen, but not
+# that it is one or a group, nor that it is lovely.
+NOT_SEEN_OF_A_THING = frozenset(map(lemma, lexicon.MEASURES)) | _words("""
+    one beautiful lovely nice quiet peaceful calm busy adorable cute cozy comfortable pleasant charming unique interesting
+    main typical common famous popular
+""") - {"row", "stack", "pile"}
+
 # --- verbs ----------------------------------------------------------------------------------------
 
 # Verbs of descriptions and reasons that the grammar of short expressions does not know. Seldom nouns.
@@ -224,6 +241,7 @@ _VERBS = """
     transform transition transport trigger trust undergo understand unwind upgrade urge utilize value vary venture
     view visit want warn witness wonder worry yield
     display feature serve show seem become contain appear remain place
+    consist feel give carry belong
 """
 _OFTEN_NOUNS = _words("""
     accent aid aim appeal attempt benefit cause challenge cheer desire draw experience exhibit fear favor find focus
@@ -277,6 +295,11 @@ EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds") | EVIDENCE
 # Participles that only say where something is or that it is there.
 SAYS_WHERE = _words("set located situated positioned placed shown seen visible made used due called present involved based")
+# In an answer about reasons, what follows these is what a thing is good for.
+EFFECTS = _words("""
+    providing provides provide offering offers offer creating creates create allowing allows allow making makes causing causes
+    enabling enables enable inviting invites prompting
+""")
 CONDITIONS = _words("if whether unless")
 ASKS_TO_SUPPOSE = _words("""
     might could may would should why reason reasons purpose purposes infer inferred benefit benefits challenge

@@ -47,6 +47,9 @@ def test_a_verb_or_a_bare_quality_is_no_part_of_a_phrase(phrases, answer, expect
         ("The player plans his next move to avoid potential damage and follow parking rules.", ("player",)),
         ("There are no other elephants, and the man has no shirt.", ("man",)),
         ("A dog runs without a leash.", ("dog",)),
+        ("A bench stands by the road, offering rest for visitors.", ("bench", "road")),
+        ("The bag is made of leather and has a classic design.", ("bag",)),
+        ("Two women - in hats - enjoy various types of drinks.", ("Two women", "hats", "drinks")),
     ],
 )
 def test_what_is_absent_or_has_no_place_is_left_out(phrases, answer, expected):
@@ -57,6 +60,12 @@ def test_what_is_supposed_is_left_out_and_what_is_presupposed_is_kept(phrases):
     told = "He could be waiting for a bus, and he might sit on the wooden bench."
     assert phrases(told, "Why is the man here?") == ("wooden bench",)
     assert phrases("Cats are curious animals.", "Why does the cat look at the screen?") == ()
+    told = "Furthermore, felines like warm places, and the sofa provides a soft cushion that invites people to rest."
+    assert phrases(told, "Why might the cat sleep here?") == ("sofa",)
+    assert phrases("He can tell by the clock that is mounted on a pole.", "How would he know the time?") == ("clock", "pole")
+    assert phrases("It shows a suit with a white shirt, red tie, and shoes.", "What could be the occasion?")[1:] == (
+        "white shirt", "red tie", "shoes",
+    )  # fmt: skip
     assert phrases("She is wearing a wrist brace and holding a kite.", "What might be the risk?") == ("wrist brace", "kite")
 
 
@@ -69,6 +78,8 @@ def test_what_is_supposed_is_left_out_and_what_is_presupposed_is_kept(phrases):
         ("What is the man doing?", "He is surfing on a wave.", ("surfing", "wave")),
         ("What is the boy doing?", "The boy is performing a trick on a skateboard.", ("performing a trick", "skateboard")),
         ("How does the board lie?", "The board is in an upside-down position.", ("upside-down position",)),
+        ("What items of clothing are visible?", "The items of clothing are a shirt and a tie.", ("shirt", "tie")),
+        ("What street is it?", "It is a quiet street with trees.", ("trees",)),
         ("Is the dog black?", "Yes, the dog is black.", ()),
     ],
 )
