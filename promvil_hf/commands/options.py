@@ -138,7 +138,7 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
     if getattr(args, "base_url", None):
         from promvil_hf.backends.endpoint import EndpointBackend
 
-        spoken = dialect(chosen or DEFAULT_DIALECT, frame)
+        endpoint, spoken = make_endpoint(args), dialect(chosen or DEFAULT_DIALECT, frame)
         if boxes and frame is None and needs_frame(spoken):
             raise ValueError(
                 f"You asked a served model for boxes in {chosen or DEFAULT_DIALECT} without --frame, and models that write "
@@ -146,7 +146,7 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
                 "--frame thousandths (Qwen3-VL, Qwen3.5), resized (Qwen2.5-VL), pixels (models that were asked for pixels) or "
                 "fractions (LFM2-VL); or another --dialect."
             )
-        return EndpointBackend(make_endpoint(args), spoken)
+        return EndpointBackend(endpoint, spoken)
     from promvil_hf.toy.bases import located
 
     located(args.model)  # a wrong name is said before torch is loaded

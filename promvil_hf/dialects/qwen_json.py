@@ -98,7 +98,7 @@ class QwenJson(BoxDialect):
 
     def _boxes(self, value: Any, image_size: ImageSize | None) -> Iterator[Box | str]:
         """What stands under the key of a box: four numbers, a list of such boxes, or nothing, which refuses."""
-        if value is None or value == [] or value == [[]]:
+        if value in (None, [], [[]]) or isinstance(value, str) and value.lower() in ("null", "none"):
             yield REFUSED
         elif isinstance(value, list) and all(isinstance(own, list) for own in value):
             yield from (self._box(own, image_size) for own in value)

@@ -118,6 +118,23 @@ UGLY = [
     (QwenJson(), '[{"bbox_2d": [5, 6, 5, 8]}]', 0, "empty box"),
     (QwenJson(), '[{"point_2d": [5, 6]}]', 0, "no box"),
     (QwenJson(), "[]", 0, "refused"),
+    (QwenJson(), '{"bbox_2d": null, "label": "cup"}', 0, "refused"),
+    (QwenJson(), '[{"bbox_2d": "none", "label": "cup"}]', 0, "refused"),
+    (QwenJson(), '{"objects": []}', 0, "refused"),
+    (QwenJson(), '[{"bbox_2d": null, "label": "cup"}, {"bbox_2d": [1, 2, 3, 4], "label": "dog"}]', 1, None),
+    (QwenJson(), '[{"bbox_2d": null, "label": "cup"}, {"bbox_2d": [1, 2, 3], "label": "dog"}]', 0, "malformed"),
+    (QwenJson(), "none", 0, "refused"),
+    (QwenJson(), "None.", 0, "refused"),
+    (QwenJson(), "```json\nnull\n```", 0, "refused"),
+    (QwenJson(), "There is no such object.", 0, "refused"),
+    (QwenJson(), "There is no red cup in the image.", 0, "refused"),
+    (QwenJson(), "The image does not contain a red cup.", 0, "refused"),
+    (QwenJson(), "No red cup is visible in this picture.", 0, "refused"),
+    (QwenJson(), "The red cup isn’t here. I cannot say.", 0, "no box"),
+    (QwenJson(), "I cannot say.", 0, "no box"),
+    (QwenJson(), "The red cup is left of the dog.", 0, "no box"),
+    (QwenJson(also_refuses=("[0, 0, 0, 0]",)), "[0, 0, 0, 0]", 0, "refused"),
+    (QwenJson(), "[0, 0, 0, 0]", 0, "empty box"),
     (QwenJson(), "[{'bbox_2d': [1, 2, 3, 4], 'label': 'cup'}]", 1, None),  # as Python writes it
     (QwenJson(), '{"bbox_2d": [[1, 2, 3, 4], [5, 6, 7, 8]], "label": "cups"}', 2, None),  # boxes of one label
     (QwenJson(), '{"box_2d": [1, 2, 3, 4], "label": "cup"}', 0, "box of another dialect"),  # y first, perhaps

@@ -99,3 +99,14 @@ def test_every_dialect_of_points_points():
     assert {name for name in DIALECTS if name.endswith("points")} == {
         name for name, dialect in DIALECTS.items() if isinstance(dialect, PointDialect)
     }
+
+
+def test_evaluate_scores_the_words_behind_a_thought():
+    from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
+    from promvil_hf.evaluation.predictions import Answer, Predictions
+    from promvil_hf.evaluation.results import evaluate
+
+    rows = [BenchmarkRow(name, "a.jpg", "Is it there?", answers=(truth,)) for name, truth in (("1", "no"), ("2", "yes"))]
+    said = {"1": Answer(text="<think>Yes? I see none.</think>No."), "2": Answer(text="No, wait.</think>\n\nYes")}
+    report = evaluate(Benchmark("mine", "test", "pope", rows), Predictions(said))
+    assert report.scores["accuracy"] == 1.0 and [row["said"] for row in report.rows] == ["No.", "\n\nYes"]

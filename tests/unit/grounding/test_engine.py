@@ -18,10 +18,11 @@ from promvil_hf.backends.endpoint import EndpointBackend
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.backends.stops import complete_json
-from promvil_hf.boxes import Box
-from promvil_hf.dialects import Kosmos2, QwenJson
+from promvil_hf.boxes import Box, Point
+from promvil_hf.dialects import Kosmos2, MolmoPoints, QwenJson
 from promvil_hf.endpoint import Endpoint
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
+from promvil_hf.grounding.trace import GroundingTrace
 from promvil_hf.toy import models
 from tests.unit import misbehaving_endpoint as misbehaving
 
@@ -207,6 +208,31 @@ def test_any_backend_serves_and_a_reason_of_its_own_is_passed_on():
 
     trace = ProgressiveGrounder(Down()).ground(noise(1), "a dog")
     assert trace.reason == "rate limited" and trace.steps[0].reason == "rate limited"
+
+
+@pytest.mark.parametrize(
+    "answer, reason, ok",
+    [
+        ("null", "refused", True),
+        ("I cannot say.", "no box", False),
+        ('[{"bbox_2d": [1, 2', "truncated", False),
+        ('<think>[{"bbox_2d": [1, 2, 3, 4]}]</think>None.', "refused", True),
+    ],
+)
+def test_a_trace_tells_a_refusal_from_no_box_and_from_what_cannot_be_read(answer, reason, ok):
+    trace = ProgressiveGrounder(Told(answer, QwenJson())).ground(noise(1), "the dog")
+    assert (trace.reason, trace.ok, trace.refused) == (reason, ok, reason == "refused")
+    again = GroundingTrace.from_dict(trace.to_dict())
+    assert (again.reason, again.steps[0].reason, again.refused) == (reason, reason, trace.refused)
+    assert reason in str(trace)
+
+
+def test_a_dialect_that_points_gives_points_in_the_trace():
+    answer = '<points coords="1 1 250 500">dog</points>'
+    trace = ProgressiveGrounder(Told(answer, MolmoPoints())).ground(noise(1), "the dog with a hat")
+    assert trace.ok and trace.steps[-1].points == (Point(0.25, 0.5),) and trace.boxes == ()
+    assert GroundingTrace.from_dict(trace.to_dict(times=False)).steps[-1].points == trace.steps[-1].points
+    assert "(0.250, 0.500)" in str(trace)
 
 
 def test_a_served_model_is_grounded_level_by_level_and_its_failures_are_reasons(tmp_path, monkeypatch):
