@@ -7,6 +7,7 @@ Linear in the length of the answer, without recursion: answers are hostile.
 import re
 from typing import TYPE_CHECKING, Any
 
+from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.jobs import Rejected
 
 
@@ -43,8 +44,7 @@ def read_structured(text: str, schema: "type[BaseModel]") -> "BaseModel | Reject
     """
     from pydantic import ValidationError
 
-    spoken = text.rpartition("</think>")[2]
-    fragments, unclosed = _bracketed(spoken)
+    fragments, unclosed = _bracketed(answer_of(text)[0])
     whole = text.strip()
     complaint = None
     for candidate in dict.fromkeys([whole, *reversed(fragments)]):

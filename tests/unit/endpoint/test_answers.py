@@ -154,6 +154,11 @@ def test_a_server_without_response_format_gets_the_schema_in_words_from_then_on(
 # -- reading
 
 
+@pytest.mark.parametrize("thought", ["<think>{}", "[THINK]{}[/THINK]", "◁think▷{}◁/think▷ I am not sure.", "{}</think>"])
+def test_an_object_in_a_thought_of_any_family_is_no_answer(thought):
+    assert read_structured(thought.format('{"phrases": ["a draft"], "count": 1}'), Phrases).reason == "no json"
+
+
 def test_an_object_inside_an_unfinished_or_unfitting_one_is_no_answer():
     inner = '{"phrases": [], "count": 0}'
     assert read_structured(f'{{"outer": {inner}, "more": [', Phrases).reason == "half json"
