@@ -3,6 +3,7 @@
 
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 
 from promvil_hf.commands import options
@@ -101,9 +102,7 @@ def _picture(grounder, image, args):
     )
     for trace in traces:
         print(json.dumps(trace.to_dict(), ensure_ascii=False) if args.json else f"{trace}\n")
-    said = [step.answer for trace in traces for step in trace.steps if step.ended and trace.task == "ground"]
-    if advice := frame_advice(said, grounder.backend.dialect, [image.size] * len(said)):
-        print(advice, file=sys.stderr)
+    _advise(traces, grounder.backend.dialect)
     drawn = [trace for trace in traces if trace.steps]
     if args.html:
         print(f"written: {_page(args.html, image, args.image, drawn)}", file=sys.stderr)
@@ -116,6 +115,13 @@ def _picture(grounder, image, args):
             draw(trace, image).save(path, "png")
             print(f"written: {path}", file=sys.stderr)
     return 0 if all(trace.ok for trace in traces) else 1
+
+
+def _advise(traces, dialect):
+    """Say so where the numbers in the answers do not fit the dialect's frame."""
+    said = [(step.answer, trace.image_size) for trace in traces if trace.task == "ground" for step in trace.steps if step.ended]
+    if advice := frame_advice([answer for answer, _ in said], dialect, [size for _, size in said]):
+        print(advice, file=sys.stderr)
 
 
 def _page(path: Path, image, name: str, traces):
@@ -146,9 +152,13 @@ def _page(path: Path, image, name: str, traces):
 
 
 def _file(grounder, args):
+    from promvil_hf import jobs
     from promvil_hf.grounding.batch_job import ground_file
+    from promvil_hf.grounding.trace import GroundingTrace
 
     model = options.describe_model(args)
     print(
         ground_file(grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart)
     )
+    first = islice(jobs.rows(args.out), 500)
+    _advise([GroundingTrace.from_dict(row) for _, row in first], grounder.backend.dialect)

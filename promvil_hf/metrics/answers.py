@@ -123,10 +123,12 @@ def kosmos2_boxes(texts: Iterable[str | None], dialect: Kosmos2 | None = None) -
     dialect, given = dialect or Kosmos2(), _texts(texts)
     if not given:
         return _answers(0, np.empty(0, int), np.empty((0, 4)), {})
-    texts = [text or "" for text in given]
-    if may_think("\0".join(texts)):  # a NUL ends no thought, so those with one are read alone
-        texts = ["" if may_think(text) else text for text in texts]
-    pairs = _REGULAR_ANSWER.findall("\0".join(["", *texts]))
+    texts = ["" if text is None else text for text in given] if None in given else given
+    joined = "\0".join(["", *texts])
+    if _has_other_marks(joined):
+        texts = ["" if may_think(text) else text for text in texts]  # read alone, below
+        joined = "\0".join(["", *texts])
+    pairs = _REGULAR_ANSWER.findall(joined)
     if len(pairs) != len(texts):  # a NUL inside an answer: any other plain character reads the same
         pairs = _REGULAR_ANSWER.findall("\0".join(["", *(text.replace("\0", "\ufffd") for text in texts)]))
 
@@ -153,6 +155,20 @@ def kosmos2_boxes(texts: Iterable[str | None], dialect: Kosmos2 | None = None) -
         for reason, where in other.items():
             found[reason] = np.sort(np.concatenate([found.get(reason, np.empty(0, int)), where]))
     return _answers(len(texts), row, xyxy, found)
+
+
+# What the marks of thinking begin with behind "<" or "</", unlike the tags of Kosmos-2.
+_BEGINS_A_MARK = np.isin(np.arange(256), list(b"tTrRaAcCsSuU|"))
+
+
+def _has_other_marks(joined: str) -> bool:
+    """A look at all answers at once: False where surely none of them thinks."""
+    if "[" in joined or "◁" in joined:
+        return True
+    letters = np.frombuffer(joined.encode(errors="replace") + b"  ", np.uint8)
+    opening = np.flatnonzero(letters[:-2] == ord("<"))
+    behind = letters[opening + 1]
+    return bool(_BEGINS_A_MARK[np.where(behind == ord("/"), letters[opening + 2], behind)].any())
 
 
 def _is_odd(text: str | None, dialect: Kosmos2) -> bool:

@@ -74,6 +74,15 @@ def test_boxes_outside_the_frame_ask_for_another_one_in_words(tmp_path, capsys, 
     assert "1 of 1 have numbers beyond Thousandths(); no frame known here fits them all. Declare it with --frame." in told
 
 
+def test_a_file_of_queries_asks_for_another_frame_too(tmp_path, capsys, online):
+    Image.new("RGB", SIZE).save(tmp_path / "1.jpg")
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"image": "1.jpg", "expression": "the cup"}) + "\n")
+    with fake_model(lambda body: PIXELS.replace("640", "1040")) as server:
+        words = ["ground", "--queries", tmp_path / "queries.jsonl", "--out", tmp_path / "out", "--frame", "thousandths"]
+        assert called(server, *words) == 0
+    assert "1 of 1 have numbers beyond Thousandths()" in capsys.readouterr().err
+
+
 def test_a_refusal_of_a_served_model_is_an_answer(tmp_path, capsys, online):
     status, trace, _ = grounded(tmp_path, capsys, '{"bbox_2d": null}', "--frame", "thousandths")
     assert status == 0 and trace["reason"] == trace["steps"][-1]["reason"] == "refused"
