@@ -144,7 +144,7 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
                 f"You asked a served model for boxes in {chosen or DEFAULT_DIALECT} without --frame, and models that write "
                 "this do not agree on what the numbers count: in the wrong frame every box is wrong and none looks it. Pass "
                 "--frame thousandths (Qwen3-VL, Qwen3.5), resized (Qwen2.5-VL), pixels (models that were asked for pixels) or "
-                "fractions (LFM2-VL); or another --dialect."
+                "fractions; or another --dialect."
             )
         return EndpointBackend(endpoint, spoken)
     from promvil_hf.toy.bases import located

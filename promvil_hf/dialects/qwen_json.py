@@ -1,14 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Boxes in JSON: Qwen-VL's `[{"bbox_2d": [x0, y0, x1, y1], "label": "a snowman"}]`, Gemini's `box_2d` with y first.
 
-Qwen2-VL, Qwen3-VL and Qwen3.5 count thousandths of the image (the default here); Qwen2.5-VL counts pixels of the image as
-its processor resized it (`frame=StretchedPixels()`), GLM-5.3 and others that are asked for pixels count those (`Pixels()`),
-LFM2-VL fractions (`Fractions()`). GLM writes bare lists between tags of its own. Gemini and Gemma write `box_2d` as
-[y0, x0, y1, x1] in thousandths: a record with that key is read by `GeminiJson` only, because as x first it would be a wrong
-box and no error.
+Qwen2-VL, Qwen3-VL, Qwen3.5 and LFM2.5-VL count thousandths of the image (the default here); Qwen2.5-VL counts pixels of the
+image as its processor resized it (`frame=StretchedPixels()`), GLM-5.3 Flash and others that are asked for pixels count those
+(`Pixels()`). GLM-4.6V writes bare lists between tags of its own. Gemini and Gemma write `box_2d` as [y0, x0, y1, x1] in
+thousandths: a record with that key is read by `GeminiJson` only, because as x first it would be a wrong box and no error.
 
 Sources: Qwen3-VL cookbooks/2d_grounding.ipynb; ai.google.dev/gemini-api/docs/image-understanding, section on bounding
-boxes; the model cards of LiquidAI/LFM2-VL and of zai-org/GLM-4.1V-9B-Thinking.
+boxes; the system prompt of LiquidAI's demo LFM2.5-VL-3B-WebGPU; the README of zai-org/GLM-V and the card of GLM-4.5V;
+roboflow/inference#2873 for GLM-5.3 Flash.
 """
 
 import ast

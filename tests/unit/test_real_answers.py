@@ -50,6 +50,8 @@ ANSWERS = [  # dialect, answer, (label, box) or point for each, the reason where
      [("cat", (10, 20, 110, 120)), ("dog", (50, 60, 150, 160))], None, UNIT),
     ("qwen_json", '[{"bbox_2d": [1, 2, 3, 4], "label": "a"}]\n[{"bbox_2d": [5, 6, 7, 8], "label": "b"}]',
      [("a", (1, 2, 3, 4)), ("b", (5, 6, 7, 8))], None, UNIT),
+    # LFM2.5-VL: what the system prompt of LiquidAI's demo asks for where nothing is visible
+    ("qwen_json", "[]", [], "refused", UNIT),
     # Qwen3.5: a point reader's test with the 0..1000 output
     ("qwen_json", '```json\n[\n\t{"bbox_2d": [954, 150, 984, 200], "label": "close"}\n]\n```',
      [("close", (954, 150, 984, 200))], None, UNIT),
