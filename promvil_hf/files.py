@@ -133,6 +133,17 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[dict[st
         yield from batch.to_pylist()
 
 
+def read_yaml(path: Path) -> Any:
+    """The value of a YAML file, plain values only."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        told = " ".join(str(error).split())[:300] or "it is nested too deeply"
+        raise ValueError(f"{path} is not YAML ({told}).") from error
+
+
 class _NoCode(pickle.Unpickler):
     """Plain containers, numbers and text only. Everything by which a pickle could run code passes through here."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from promvil_hf.files import atomic_write
-from promvil_hf.json_records import RecordError, document
+from promvil_hf.json_records import RecordError, own_document
 
 
 class JobError(ValueError):
@@ -144,7 +144,7 @@ def reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
 def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:
     out = Path(out)
     try:
-        listed = document(out / "job.json").records("parts")
+        listed = own_document(out / "job.json").records("parts")
         parts = [{"name": part.text("name"), "sha256": part.text("sha256")} for part in listed]
     except RecordError as error:
         raise JobError(f"{error} Run the job again: it is written anew.") from error

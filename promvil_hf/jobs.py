@@ -49,7 +49,7 @@ from promvil_hf.job_files import (
     row_of,
     survey,
 )
-from promvil_hf.json_records import RecordError, document
+from promvil_hf.json_records import RecordError, own_document
 from promvil_hf.kept_results import differences
 from promvil_hf.worker_processes import process_pool
 
@@ -307,7 +307,7 @@ def _agree(out: Path, plan: dict[str, Any]) -> None:
 
 def _described(path: Path) -> dict[str, Any]:
     try:
-        return {**document(path).fields, "describe": dict(document(path).record("describe").whole_fields())}
+        return {**own_document(path).fields, "describe": dict(own_document(path).record("describe").whole_fields())}
     except RecordError as error:
         raise JobError(f"{error} The job cannot go on there: use another folder, or delete this one.") from error
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.files import write_json
-from promvil_hf.json_records import document
+from promvil_hf.json_records import own_document
 
 
 def read_back(plan: Any) -> Any:
@@ -32,7 +32,7 @@ def key_of(plan: Any) -> str:
 def kept_result(path: Path, plan: Any) -> dict[str, Any] | None:
     """What the finished work left; None while it is not finished."""
     try:
-        found = dict(document(path).fields)
+        found = dict(own_document(path).fields)
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -217,6 +217,17 @@ def _tagged(phrase: str) -> str:
 
 
 def _phrases_by_text(row: Mapping) -> list[list[GroundedPhrase]]:
+    try:
+        return _of_texts(row)
+    except (KeyError, TypeError) as error:
+        told = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"You passed a row that cannot be read ({told}): it has `text`, `bboxes` (lists of boxes of four numbers) and "
+            "`box_obj_match` (lists of whole numbers), one entry a text."
+        ) from error
+
+
+def _of_texts(row: Mapping) -> list[list[GroundedPhrase]]:
     if not len(row["text"]) == len(row["bboxes"]) == len(row["box_obj_match"]):
         raise ValueError(
             "You passed a row whose `text`, `bboxes` and `box_obj_match` differ in length: one entry a text."

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from promvil_hf.files import draft_folder, move, remove_drafts
-from promvil_hf.json_records import document
+from promvil_hf.json_records import own_document
 
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def replacement(out: Path, names: Sequence[str]) -> Iterator[Path]:
 def parts_of(job: Path) -> list[str]:
     """The shards of a finished job."""
     try:
-        listed = document(job / "job.json").records("parts")
+        listed = own_document(job / "job.json").records("parts")
     except FileNotFoundError:
         raise ValueError(
             f"{job} is not finished: run the same build again, and it goes on where it stopped."
@@ -177,6 +177,6 @@ def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private:
 def read_report(out: Path, command: str) -> dict:
     """The report of a finished build; `command` is what finishes it."""
     try:
-        return dict(document(out / "report.json").fields)
+        return dict(own_document(out / "report.json").fields)
     except FileNotFoundError:
         raise ValueError(f"{out} is not a finished build: it has no report.json. Run `{command}` to its end.") from None

@@ -112,9 +112,7 @@ def tell(files: list[Path]) -> list[str]:
 
     lines, judged = [], []
     for path in files:
-        verdicts = pages.read_verdicts(path)
-        if verdicts.form != "compovl":
-            raise ValueError(f"{path} holds verdicts of the form {verdicts.form!r}, not of CompoVL's page.")
+        verdicts = pages.read_verdicts(path, "compovl", QUESTIONS)
         who = f"{path.name}{f' ({verdicts.judge})' if verdicts.judge else ''}"
         lines.append(f"{who}: {len(verdicts.answers)} of {len(verdicts.items)} judged")
         for question, yes, no in (("good", "good", "bad"), ("natural", "yes", "no")):

@@ -36,7 +36,7 @@ def add_arguments(parser):
 
 def run(args):
     if args.verdicts:
-        print("\n".join(told(pages.read_verdicts(path)) for path in args.verdicts))
+        print("\n".join(told(pages.read_verdicts(path, FORM, QUESTIONS)) for path in args.verdicts))
         return
     sampled = sampled_keys(args)
     form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
@@ -93,10 +93,6 @@ def yes_answers(verdicts: pages.Verdicts, question: str) -> dict[str, bool]:
 
 def told(verdicts: pages.Verdicts) -> str:
     """The shares of yes with their intervals over rows."""
-    if verdicts.form != FORM:
-        raise ValueError(
-            f"These verdicts are of the form {verdicts.form!r}, not of {FORM!r}: pass the file of this page."
-        )
     lines = [
         f"judged by {verdicts.judge or 'somebody'}: {len(verdicts.answers)} of {len(verdicts.items)} key expressions"
     ]

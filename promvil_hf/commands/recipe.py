@@ -7,9 +7,8 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-import yaml
-
 import promvil_hf
+from promvil_hf.files import read_yaml
 
 
 HELP = """
@@ -61,7 +60,7 @@ def find(name: str) -> Path:
 
 def script_of(path: Path) -> str:
     """The training script that the recipe names under `script`."""
-    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipe = read_yaml(path)
     script = recipe.get("script") if isinstance(recipe, dict) else None
     scripts = sorted(own.stem for own in folder().glob("train_*.py"))
     if script not in scripts:

@@ -16,7 +16,7 @@ from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
-from promvil_hf.json_records import document
+from promvil_hf.json_records import own_document
 from promvil_hf.pages import write
 
 
@@ -103,7 +103,7 @@ def run(args):
 def _types(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
-    found = document(path)
+    found = own_document(path)
     if not found.fields:
         raise ValueError(f"{path} is no object of question types by id, nor GQA's questions.")
     return {

@@ -52,7 +52,9 @@ def compare(before: Report, after: Report, resampling: Resampling = Resampling()
         told = ", ".join(f"{name} {was!r} and {now!r}" for name, (was, now) in differ.items())
         raise ValueError(f"The reports were scored by different rules ({told}): score both answers by the same ones.")
     first, second = ({row["id"]: row for row in report.rows} for report in (before, after))
-    ids = [row_id for row_id in sorted(second) if second[row_id]["score"] is not None]
+    if first.keys() != second.keys():
+        raise ValueError(f"The two reports of {after.title} hold other rows than their content hash says: one is damaged.")
+    ids = [row_id for row_id in sorted(second) if None not in (first[row_id]["score"], second[row_id]["score"])]
     metric, of_row = _row_metric(after)
     was = np.array([of_row(first[row_id]["score"]) for row_id in ids], float)
     now = np.array([of_row(second[row_id]["score"]) for row_id in ids], float)

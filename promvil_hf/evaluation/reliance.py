@@ -64,6 +64,9 @@ _PARTS = {  # what a report holds, as it is checked when one is read back
     "scores": _Scores,
     "tables": dict[str, dict[str, _Scores]],
     "faults": dict[str, TypedDict("fault", {"count": int, "examples": list[str]})],
+    "rows": TypedDict("rows", {
+        "rows": int, "rows_with_twins": int, "images": int, "labels": dict[str, int], "labels_with_twins": dict[str, int],
+        "hidden_area": float, "content_hash": str}),
     "row_scores": list[TypedDict("row", {
         "id": str, "image": str, "question": str, "truth": str, "said": dict[str, str | None],
         "scores": dict[str, float | None]})],

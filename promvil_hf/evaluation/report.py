@@ -120,7 +120,7 @@ def _curve(report: Report, before: Report | None) -> pages.Html:
     for name, one in (("before", before), (metric if before is None else "after", report)):
         levels = one.scores["tables"].get("level") if one is not None else None
         if levels:
-            columns = ([line[key] for line in levels.values()] for key in ("accuracy", "low", "high"))
+            columns = ([line.get(key) for line in levels.values()] for key in ("accuracy", "low", "high"))
             series.append(pages.Series(name, list(levels), *columns))
     names, values = series[-1].x, series[-1].y
     return pages.section(

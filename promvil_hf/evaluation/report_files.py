@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from promvil_hf.files import atomic_write
-from promvil_hf.json_records import document, shown, typed
+from promvil_hf.json_records import own_document, shown, typed
 
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
 
 def load(report_type: type[T], path: str | os.PathLike, kind: str, parts: Mapping[str, Any]) -> T:
     """What `save` wrote. `parts` has the types of what pages and comparisons read, by field."""
-    found = document(path)
+    found = own_document(path)
     of = (found.get("kind", default=None), found.get("format", default=None))
     if of != (kind, FORMAT):
         raise ValueError(

@@ -37,6 +37,7 @@ from promvil_hf.evaluation.scores import (
     vqa_scores,
 )
 from promvil_hf.frames import Frame
+from promvil_hf.json_records import typed
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.gqa import lower_without_period, promvil_answer
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
@@ -80,10 +81,12 @@ class _Spread(TypedDict):
 
 _PARTS = {  # what a report holds, as it is checked when one is read back
     "benchmark": TypedDict("benchmark", {
-        "name": str, "split": str, "rows": int, "images": int, "content_hash": str, "files": list[str], "warnings": list[str]}),
+        "name": str, "split": str, "kind": str, "rows": int, "images": int, "content_hash": str, "files": list[str],
+        "warnings": list[str]}),
     "scores": TypedDict("scores", {
         "metric": str, "value": float | None, "interval": _Spread, "settings": dict[str, Any],
         "tables": dict[str, dict[str, dict[str, float | None]]], "problems": dict[str, int], "notes": list[str]}),
+    "answers": TypedDict("answers", {"rows_answered": int}),
     "faults": dict[str, TypedDict("fault", {"count": int, "examples": list[str]})],
     "rows": list[TypedDict("row", {
         "id": str, "image": str, "text": str, "level": int | None, "group": str | None,
@@ -108,7 +111,10 @@ class Report:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Report":
-        return report_files.load(cls, path, "evaluate", _PARTS)
+        found = report_files.load(cls, path, "evaluate", _PARTS)
+        numbers = {name: value for name, value in found.scores.items() if name not in _PARTS["scores"].__annotations__}
+        typed(numbers, dict[str, float | None], f"{path}, `scores`,", "as `promvil evaluate` writes it")
+        return found
 
     @property
     def title(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from promvil_hf.explain.layer_names import Head, Layer
-from promvil_hf.json_records import document, typed
+from promvil_hf.json_records import own_document, typed
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 
 
@@ -94,6 +94,8 @@ class HeadAtlas:
 
         if len(shape) != 2 or len(record["layers"]) != shape[0]:
             raise ValueError(f"{where} is a damaged atlas: it has {len(record['layers'])} layers and `rho` of shape {shape}.")
+        if len({len(record[name]) for name in ("by_turn", "by_turn_tokens", "image_ids")}) != 1:
+            raise ValueError(f"{where} is a damaged atlas: `by_turn`, `by_turn_tokens` and `image_ids` have one entry a turn.")
         return cls(
             **{name: array(name, float) for name in ("rho", "auroc", "p_head", "p_family", "q_value")},
             **{name: array(name, float, -1) for name in ("null", "by_turn")},
@@ -111,7 +113,7 @@ class HeadAtlas:
 
 def read_atlas(path: str | os.PathLike) -> HeadAtlas:
     """The atlas in a file."""
-    return HeadAtlas.from_dict(document(path).fields, path)
+    return HeadAtlas.from_dict(own_document(path).fields, path)
 
 
 _Grid = list[list[float | None]]

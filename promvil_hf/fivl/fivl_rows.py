@@ -52,10 +52,10 @@ class Key:
     @classmethod
     def from_dict(cls, record: Mapping) -> "Key":
         expression = KeyExpression.from_dict(record)
-        phrase, scores = record.get("phrase") or expression.text, tuple(record.get("scores") or ())
-        if not isinstance(phrase, str) or not all(map(is_number, scores)):
+        phrase, scores = record.get("phrase") or expression.text, record.get("scores") or ()
+        if not isinstance(phrase, str) or not isinstance(scores, list | tuple) or not all(map(is_number, scores)):
             raise ValueError(f"You passed the phrase {shown(phrase)} with scores {shown(scores)}: a text, and a number a box.")
-        return cls(expression, phrase, scores)
+        return cls(expression, phrase, tuple(scores))
 
 
 @dataclass(frozen=True, slots=True)

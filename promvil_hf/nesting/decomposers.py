@@ -124,7 +124,7 @@ def _named_phrases(answer: str) -> list[tuple[str, str]]:
     try:
         phrases = json.loads(found.group())["phrases"] if found else None
         named = [(phrase["text"], phrase["head"]) for phrase in phrases] if phrases else []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         named = []
     if not named or not all(isinstance(part, str) and part.strip() for pair in named for part in pair):
         raise NestingError(

@@ -186,9 +186,10 @@ def _item(number: int, item: JudgementItem, questions: tuple[Question, ...], rem
     )
 
 
-def read_verdicts(path: str | os.PathLike) -> Verdicts:
-    """The verdicts a page saved. A file that was cut or edited into something else is refused with the reason."""
-    path = Path(path)
+def read_verdicts(path: str | os.PathLike, form: str | None = None, questions: Sequence[Question] | None = None) -> Verdicts:
+    """The verdicts a page saved, of the form and the questions that are given, or of any. A file that was cut or edited into
+    something else is refused with the reason."""
+    path, wanted, asked = Path(path), form, questions
     try:
         saved = decoded(read_bytes(path))
     except RecordError as error:
@@ -217,6 +218,10 @@ def read_verdicts(path: str | os.PathLike) -> Verdicts:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         told = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"You passed {path}, a verdict file that does not hold together: {told}.") from None
+    if wanted not in (None, form):
+        raise ValueError(f"{path} holds verdicts of the form {form!r}, not of {wanted!r}: pass the file of this page.")
+    if asked is not None and {own.key: own.options for own in asked} != {own.key: own.options for own in questions}:
+        raise ValueError(f"{path} holds verdicts on other questions than this page asks: pass one that was saved from it.")
     return Verdicts(form, judge, questions, items, MappingProxyType(answers), MappingProxyType(remarks))
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from promvil_hf.backends.loading import QUANTIZATIONS
+from promvil_hf.files import read_yaml
 from promvil_hf.spelling import unknown_option
 from promvil_hf.training.option import one_of, option
 from promvil_hf.training.row_sources import subset
@@ -105,7 +104,7 @@ def parse(
         path = Path(argv[argv.index("--config") + 1])
         if not path.is_file():
             raise ValueError(f"There is no recipe {path}: `promvil recipe list` names those that come with the package.")
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = read_yaml(path)
         named = recipe.get("script") if isinstance(recipe, dict) else None
         if named not in (None, script):
             raise ValueError(

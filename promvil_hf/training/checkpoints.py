@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promvil_hf.files import write_json
-from promvil_hf.json_records import document
+from promvil_hf.json_records import own_document
 
 
 MARK = "whole.json"
@@ -31,7 +31,7 @@ def what_is_missing(folder: str | os.PathLike) -> str | None:
     if not folder.is_dir():
         return "there is no such folder"
     try:
-        mark = document(folder / MARK)
+        mark = own_document(folder / MARK)
         listed = {name: mark.whole(name) for name in mark.fields}
     except (FileNotFoundError, ValueError):
         return f"it has no {MARK}, which is written last: saving it was cut short"

@@ -227,7 +227,7 @@ def _answered(benchmark, path, **settings) -> int:
     predictions = read_predictions(path)
     report = evaluate(benchmark, predictions, Settings(resampling=FEW, **settings))
     table_text(report)
-    json.dumps(report.rows)
+    report.save(path.with_name("report.json"))
     return len(predictions.answers) + len(predictions.contested) + sum(fault.count for fault in predictions.faults.values())
 
 

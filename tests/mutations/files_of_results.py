@@ -13,7 +13,10 @@ from PIL import Image
 from promvil_hf import jobs
 from promvil_hf.backends.base import Generated
 from promvil_hf.boxes import Box
+from promvil_hf.commands.inspect_compovl import QUESTIONS as CHAIN_QUESTIONS
 from promvil_hf.commands.inspect_compovl import tell
+from promvil_hf.commands.inspect_fivl import FORM
+from promvil_hf.commands.inspect_fivl import QUESTIONS as KEY_QUESTIONS
 from promvil_hf.commands.inspect_fivl import told as told_verdicts
 from promvil_hf.commands.reliance import _types
 from promvil_hf.dialects import QwenJson
@@ -30,6 +33,7 @@ from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import ExplainedKey, Explanation, read_explanations
 from promvil_hf.explain.explorer import Run, chosen
 from promvil_hf.explain.head_atlas import HeadAtlas
+from promvil_hf.explain.layer_names import Layer
 from promvil_hf.fivl.twins import KINDS
 from promvil_hf.grounding.batch_job import ground_file
 from promvil_hf.grounding.engine import ProgressiveGrounder
@@ -146,16 +150,16 @@ def _question_types(folder: Path) -> None:
 # Verdicts, explanations, traces
 
 
-def verdicts(form: str, *items: str) -> bytes:
-    questions = [{"key": "key", "text": "?", "options": ["yes", "no"]}, {"key": "mask", "text": "?", "options": ["yes", "no"]}]
-    judged = [{"item": item, "answers": {"key": "yes", "mask": "no"}, "remark": "fine"} for item in items]
+def verdicts(form: str, asked, *items: str) -> bytes:
+    questions = [{"key": own.key, "text": own.text, "options": list(own.options)} for own in asked]
+    judged = [{"item": item, "answers": {own.key: own.options[0] for own in asked}, "remark": "fine"} for item in items]
     return json_file({
         "format": "promvil_hf.verdicts", "version": 1, "form": form, "fingerprint": "f", "judge": "me", "saved": "now",
         "questions": questions, "items": list(items), "verdicts": judged})  # fmt: skip
 
 
 def _verdicts(folder: Path) -> None:
-    told_verdicts(read_verdicts(folder / "verdicts.json"))
+    told_verdicts(read_verdicts(folder / "verdicts.json", FORM, KEY_QUESTIONS))
 
 
 def _verdicts_on_chains(folder: Path) -> None:
@@ -163,7 +167,7 @@ def _verdicts_on_chains(folder: Path) -> None:
 
 
 EXPLANATION = Explanation(
-    "one", "1.png", (20, 10), "What?", "a bus", "bus", "m", [[0, 1]],
+    "one", "1.png", (20, 10), "What?", "a bus", "bus", "m", ["0.1"],
     [ExplainedKey("bus", [[0.1, None], [0.2, 0.3]], [[0.1, 0.2, 0.5, 0.7]], None, [0.1] * 7, 0.4)],
     [[1, 2], [2, 1]], {1: "bus", 2: "tree"}, {"masked": "a tree"}, "given", [[0.1, 0.2, 0.5, 0.7]],
 )  # fmt: skip
@@ -174,8 +178,9 @@ def atlas() -> HeadAtlas:
     random = np.random.default_rng(0)
     rho, turns = random.random((2, 3)), random.random((4, 2, 3))
     return HeadAtlas(
-        rho, rho, np.ones((2, 3), int), rho, rho, rho, random.random((5, 2, 3)), 0.9, 4, {"no token": 1}, {"seed": 0, "shuffles": 5},
-        turns, np.ones((4, 2, 3), int), ("a", "b", "c", "d"),
+        layers=(Layer.named("0"), Layer.named("1")), rho=rho, auroc=rho, tokens=np.ones((2, 3), int), p_head=rho, p_family=rho,
+        q_value=rho, null=random.random((5, 2, 3)), ceiling=0.9, turns=4, skipped={"no token": 1},
+        settings={"seed": 0, "shuffles": 5}, by_turn=turns, by_turn_tokens=np.ones((4, 2, 3), int), image_ids=tuple("abcd"),
     )  # fmt: skip
 
 
@@ -271,8 +276,8 @@ RESULTS = {
                              lambda contents: lines_in(contents, "answers.jsonl")),
     "question types": Kind(lambda: {"types.json": (json_file({"1": "query", "2": {"types": {"structural": "verify"}}}), "json")},
                            _question_types),
-    "verdicts": Kind(lambda: {"verdicts.json": (verdicts("fivl", "llava-00000001/0", "llava-00000002/1"), "json")}, _verdicts),
-    "verdicts on chains": Kind(lambda: {"verdicts.json": (verdicts("compovl", "5-0", "6-0"), "json")}, _verdicts_on_chains),
+    "verdicts": Kind(lambda: {"verdicts.json": (verdicts(FORM, KEY_QUESTIONS, "llava-00000001/0", "llava-00000002/1"), "json")}, _verdicts),
+    "verdicts on chains": Kind(lambda: {"verdicts.json": (verdicts("compovl", CHAIN_QUESTIONS, "5-0", "6-0"), "json")}, _verdicts_on_chains),
     "explanations": Kind(lambda: {"explanations.jsonl": (json_lines(EXPLANATION.to_dict(), EXPLANATION.to_dict()), "lines")},
                          _explained, share=2),
     "head atlas": Kind(lambda: {"atlas.json": (json_file(atlas().to_dict()), "json"),

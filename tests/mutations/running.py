@@ -6,7 +6,7 @@ A fault is a **traceback** (an exception that `promvil` does not show as a sente
 """
 
 import io
-import json
+import linecache
 import signal
 import traceback
 from collections import Counter
@@ -132,18 +132,22 @@ def _judge(outcome: Outcome, kind: Kind, folder: Path, file: str, contents: Mapp
 
 
 def _is_unclear(error: Exception, folder: Path, contents: Mapping[str, bytes]) -> bool:
-    if isinstance(error, UnicodeError | json.JSONDecodeError):
-        return True
-    told = str(error)
-    return not any(name in told for name in (str(folder), "You passed", *(Path(file).name for file in contents)))
+    """Whether a library speaks, and not a `raise` of the package, and does not name the file."""
+    frame = _frame(error)
+    if frame is not None and linecache.getline(frame.filename, frame.lineno).strip().startswith("raise "):
+        return False
+    return isinstance(error, UnicodeError) or not any(Path(file).name in str(error) for file in contents)
 
 
 def _place(error: BaseException) -> str:
     """The last line of the package on the way to the error."""
+    frame = _frame(error)
+    return "nowhere" if frame is None else f"{frame.filename.rpartition('/promvil_hf/')[2]}:{frame.lineno}"
+
+
+def _frame(error: BaseException) -> traceback.FrameSummary | None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/promvil_hf/" in frame.filename]
-    if not frames:
-        return "nowhere in the package"
-    return f"{frames[-1].filename.partition('/promvil_hf/')[2]}:{frames[-1].lineno}"
+    return frames[-1] if frames else None
 
 
 def lines_in(contents: Mapping[str, bytes], *files: str) -> int:
