@@ -64,6 +64,8 @@ def _text(path: Path) -> str:
         return read_bytes(path).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): get it again.") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}), and the list of images names it: get the files again.") from error
 
 
 def _annotations(path: Path) -> tuple[ImageSize, dict[str, list[Box]], set[str]]:
