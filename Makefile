@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studies test test-slow fuzz quality style wheel clean
+.PHONY: help demo studies test test-slow fuzz mutations quality style wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ test-slow: $(READY)  ## the tests marked slow
 
 fuzz: $(READY)  ## a million hostile inputs for every parser
 	$(RUN) -m pytest -m fuzz --timeout=3600
+
+mutations: $(READY)  ## 100,000 damaged files and 20,000 damaged answers of every kind
+	$(RUN) -m tests.mutations
 
 bases: $(READY)  ## accuracies of the shipped toy bases, with intervals
 	$(RUN) -m pytest -m bases -s

@@ -141,13 +141,24 @@ def reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
             yield from (line for line in lines if decode_line(line).reject is not None)
 
 
+def listed_parts(out: Path) -> list[dict[str, str]]:
+    """Name and SHA-256 of each part of a finished job; FileNotFoundError where it is not finished."""
+    try:
+        job = own_document(out / "job.json")
+        parts, items = job.records("parts"), job.whole("items")
+        found = [{"name": part.text("name"), "sha256": part.text("sha256")} for part in parts]
+        names = [part["name"] for part in found] == [part_name(index) for index in range(len(found))]
+        if not names or sum(part.whole("items") for part in parts) != items:
+            raise RecordError(f"{out / 'job.json'} does not list the parts of {items:,} items.")
+    except RecordError as error:
+        raise JobError(f"{error} Run the job again: the list is written anew.") from error
+    return found
+
+
 def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:
     out = Path(out)
     try:
-        listed = own_document(out / "job.json").records("parts")
-        parts = [{"name": part.text("name"), "sha256": part.text("sha256")} for part in listed]
-    except RecordError as error:
-        raise JobError(f"{error} Run the job again: it is written anew.") from error
+        parts = listed_parts(out)
     except FileNotFoundError:
         if not (out / "plan.json").exists():
             raise JobError(f"{out} holds no job: there is no plan.json in it.") from None

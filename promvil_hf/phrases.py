@@ -192,7 +192,9 @@ def from_row(row: Mapping, wording: Wording = PROMVIL) -> PhraseChain:
     for place, (*evidence, target) in enumerate(lines):
         later = [mention for *mentions, _ in lines[place + 1 :] for mention in mentions]
         reading.add(evidence, target, later)
-    image_path = row["image_path"]
+    image_path = row.get("image_path")
+    if not isinstance(image_path, str):
+        raise ValueError(f"You passed a row with the `image_path` {image_path!r:.80}: it is the name of its picture, a text.")
     chain = PhraseChain(PurePosixPath(image_path).stem, reading.steps)
     again = to_row(chain, image_path, row.get("dataset"), row.get("relation"), wording)
     for position, (given, ours) in enumerate(zip(row["text"], again["text"], strict=False)):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from promvil_hf.files import draft_folder, move, remove_drafts
+from promvil_hf.job_files import listed_parts
 from promvil_hf.json_records import own_document
 
 
@@ -55,12 +56,12 @@ def replacement(out: Path, names: Sequence[str]) -> Iterator[Path]:
 def parts_of(job: Path) -> list[str]:
     """The shards of a finished job."""
     try:
-        listed = own_document(job / "job.json").records("parts")
+        listed = listed_parts(job)
     except FileNotFoundError:
         raise ValueError(
             f"{job} is not finished: run the same build again, and it goes on where it stopped."
         ) from None
-    return [str(job / part.text("name")) for part in listed]
+    return [str(job / part["name"]) for part in listed]
 
 
 class _Line(msgspec.Struct):

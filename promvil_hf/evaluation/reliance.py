@@ -23,7 +23,7 @@ from promvil_hf.environment import environment
 from promvil_hf.evaluation import report_files
 from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Faults, Predictions
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.evaluation.twin_answers import MASKED, ORIGINAL, TwinSettings, content_hash, twin_id, usable
+from promvil_hf.evaluation.twin_answers import MASKED, METRICS, ORIGINAL, TwinSettings, content_hash, twin_id, usable
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import KINDS, key_boxes
 from promvil_hf.metrics.gqa import exact_matches
@@ -93,7 +93,14 @@ class RelianceReport:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "RelianceReport":
-        return report_files.load(cls, path, "reliance", _PARTS)
+        found = report_files.load(cls, path, "reliance", _PARTS)
+        scores = [found.scores, *(own for table in found.tables.values() for own in table.values())]
+        if found.metric not in METRICS or any(own["controls"].keys() != own["beyond"].keys() for own in scores):
+            raise ValueError(
+                f"{path} is a damaged report of `promvil reliance`: its metric must be one of {', '.join(METRICS)}, and each "
+                "control must stand in `controls` and in `beyond`."
+            )
+        return found
 
 
 def reliance(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from msgspec import Meta
@@ -71,7 +71,7 @@ class Explanation:
     said: list[list[int]]
     words: dict[int, str]
     hidden: dict[str, str]
-    region: str
+    region: Literal["given", "heat", "none"]  # a key of REGIONS
     hidden_boxes: list[Corners]
 
     def __post_init__(self):

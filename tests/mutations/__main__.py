@@ -1,5 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""`python -m tests.mutations`: how many mutations of each kind were read, refused, or broke something; exit status 1 if any did."""
+"""`python -m tests.mutations`: how many mutations of each kind were read, refused, or broke something.
+
+The exit status is 1 if any broke something. Several processes share the work with `--part 0 2` and `--part 1 2`.
+"""
 
 import argparse
 import logging
@@ -30,15 +33,23 @@ def main(argv=None) -> int:
     parser.add_argument("--count", type=int, default=100_000, help="mutations of files (default: %(default)s)")
     parser.add_argument("--answers", type=int, default=20_000, help="mutations of answers (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other mutations (default: %(default)s)")
-    parser.add_argument("--kind", action="append", choices=[*FILES, *ANSWERS], help="only of this kind; may be repeated")
-    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), metavar=("NUMBER", "OF"), help="one of several processes' parts")
+    parser.add_argument(
+        "--kind", action="append", choices=[*FILES, *ANSWERS], help="only of this kind; may be repeated"
+    )
+    parser.add_argument(
+        "--part", type=int, nargs=2, default=(0, 1), metavar=("NUMBER", "OF"), help="one of several processes' parts"
+    )
     parser.add_argument("--only", type=int, help="one mutation by its number, with its traceback")
     options = parser.parse_args(argv)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     warnings.simplefilter("ignore")
     logging.disable()
     total, wrong = Outcome(), []
-    print(f"{'kind':26}{'mutations':>10}{'read':>8}{'refused':>8}" + "".join(f"{fault:>10}" for fault in FAULTS) + f"{'CPU s':>8}")
+    print(
+        f"{'kind':26}{'mutations':>10}{'read':>8}{'refused':>8}"
+        + "".join(f"{fault:>10}" for fault in FAULTS)
+        + f"{'CPU s':>8}"
+    )
     for kinds, count in ((FILES, options.count), (ANSWERS, options.answers)):
         chosen = {name: kind for name, kind in kinds.items() if not options.kind or name in options.kind}
         for name, kind, own in numbers(count, chosen, *options.part):
@@ -56,7 +67,10 @@ def main(argv=None) -> int:
 
 def _tell(name: str, outcome: Outcome) -> None:
     faults = "".join(f"{outcome.faults[fault]:>10,}" for fault in FAULTS)
-    print(f"{name:26}{outcome.mutations:>10,}{outcome.read:>8,}{outcome.refused:>8,}{faults}{outcome.seconds:>8.1f}", flush=True)
+    print(
+        f"{name:26}{outcome.mutations:>10,}{outcome.read:>8,}{outcome.refused:>8,}{faults}{outcome.seconds:>8.1f}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -30,16 +30,32 @@ from tests.mutations.running import Kind
 SIZE = (640, 427)
 EXPRESSION = "the man in a hat beside the red bus"
 DIALECTS = {
-    "kosmos2": (Kosmos2(), "<grounding> It is <phrase>a red bus</phrase><object><patch_index_0034><patch_index_0519></object>."),
+    "kosmos2": (
+        Kosmos2(),
+        "<grounding> It is <phrase>a red bus</phrase><object><patch_index_0034><patch_index_0519></object>.",
+    ),
     "qwen_json": (QwenJson(), '```json\n[{"bbox_2d": [10, 20, 300, 400], "label": "a red bus"}]\n```'),
     "llava_brackets": (LlavaBrackets(), "a red bus [0.10, 0.20, 0.50, 0.75] and a man [0.1, 0.2, 0.3, 0.4]"),
-    "paligemma_loc": (PaliGemmaLoc(), "<loc0100><loc0200><loc0500><loc0700> a red bus ; <loc0001><loc0002><loc0003><loc0004> man"),
+    "paligemma_loc": (
+        PaliGemmaLoc(),
+        "<loc0100><loc0200><loc0500><loc0700> a red bus ; <loc0001><loc0002><loc0003><loc0004> man",
+    ),
 }
-COMPLETION = {"id": "x", "model": "m", "created": 0, "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8},
-              "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a red bus"}}]}  # fmt: skip
+COMPLETION = {
+    "id": "x",
+    "model": "m",
+    "created": 0,
+    "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8},
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a red bus"}}],
+}
 KEYS = {"key_expressions": ["red bus", "a tree", "red bus"]}
-PHRASES = {"phrases": [{"text": "a hat", "head": "hat"}, {"text": "the red bus", "head": "bus"},
-                       {"text": EXPRESSION, "head": "man"}]}  # fmt: skip
+PHRASES = {
+    "phrases": [
+        {"text": "a hat", "head": "hat"},
+        {"text": "the red bus", "head": "bus"},
+        {"text": EXPRESSION, "head": "man"},
+    ]
+}
 
 
 def answer(text: str | bytes, form: str, read) -> Kind:
@@ -53,7 +69,12 @@ def answer(text: str | bytes, form: str, read) -> Kind:
 
 
 def _dialect(dialect):
-    spoken = {"Kosmos2": "kosmos2", "QwenJson": "qwen_json", "LlavaBrackets": "llava_brackets", "PaliGemmaLoc": "paligemma_loc"}
+    spoken = {
+        "Kosmos2": "kosmos2",
+        "QwenJson": "qwen_json",
+        "LlavaBrackets": "llava_brackets",
+        "PaliGemmaLoc": "paligemma_loc",
+    }
 
     def reading(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
@@ -118,11 +139,18 @@ def _judged(found) -> None:
 
 
 CHAIN = Chain(
-    "the man with the hat", 2,
-    [Step("the hat", 1, "hat", ((0.1, 0.1, 0.2, 0.2),), (1,), (), (), (), False),
-     Step("the man with the hat", 2, "man", ((0.1, 0.1, 0.5, 0.5),), (2,), (0,), ("the hat",), (1,), False)],
-    "graph", 0, False, ("man", "hat", "man with hat"), (1,),
-)  # fmt: skip
+    "the man with the hat",
+    2,
+    [
+        Step("the hat", 1, "hat", ((0.1, 0.1, 0.2, 0.2),), (1,), (), (), (), False),
+        Step("the man with the hat", 2, "man", ((0.1, 0.1, 0.5, 0.5),), (2,), (0,), ("the hat",), (1,), False),
+    ],
+    "graph",
+    0,
+    False,
+    ("man", "hat", "man with hat"),
+    (1,),
+)
 
 
 def _written(data: bytes) -> None:
@@ -133,20 +161,40 @@ def _written(data: bytes) -> None:
 
 def _harness(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
-    document = {"id": "1", "text": "a bus", "level": 1, "boxes": [[0.1, 0.2, 0.5, 0.7]], "evidence": [], "image_size": list(SIZE)}
-    grounding.score([found for found in [grounding.judge(document, text)]])
+    document = {
+        "id": "1",
+        "text": "a bus",
+        "level": 1,
+        "boxes": [[0.1, 0.2, 0.5, 0.7]],
+        "evidence": [],
+        "image_size": list(SIZE),
+    }
+    grounding.score([grounding.judge(document, text)])
     yes_no.score([yes_no.process_results({"question_id": 1, "answer": "yes"}, [text])["promvil_f1"]])
 
 
 SCORED = {
-    "gqa": lambda text: metrics.gqa_scores([text], {"q": {
-        "answer": "yes", "types": GQA_TYPES, "semantic": [], "groups": {"global": None}, "entailed": [], "question": "?",
-        "imageId": "1", "isBalanced": True}}, resampling=FEW),
+    "gqa": lambda text: metrics.gqa_scores(
+        [text],
+        {
+            "q": {
+                "answer": "yes",
+                "types": GQA_TYPES,
+                "semantic": [],
+                "groups": {"global": None},
+                "entailed": [],
+                "question": "?",
+                "imageId": "1",
+                "isBalanced": True,
+            }
+        },
+        resampling=FEW,
+    ),
     "pope": lambda text: metrics.pope_scores([text], ["yes"], ALONE),
     "vqa": lambda text: metrics.vqa_scores([text], [("2", "two")], ALONE),
     "true_false": lambda text: metrics.true_false_scores([text], [True], ALONE),
     "choice": lambda text: metrics.picked_scores([text], [("a", "b")], [1], ALONE),
-}  # fmt: skip
+}
 ALONE = metrics.Grouping(["1"], [None], resampling=FEW)
 
 
@@ -161,7 +209,15 @@ def _served(folder: Path) -> None:
     status, _, rest = (folder / "answer").read_bytes().partition(b" ")
     header, _, body = rest.partition(b"\n")
     number = int(status) if status.isdigit() and len(status) == 3 else 200
-    asked = Endpoint("http://127.0.0.1:9/v1", "m", folder / "answers", attempts=1, first_wait=0.0, longest_wait=0.0, prompt_price=1.0)
+    asked = Endpoint(
+        "http://127.0.0.1:9/v1",
+        "m",
+        folder / "answers",
+        attempts=1,
+        first_wait=0.0,
+        longest_wait=0.0,
+        prompt_price=1.0,
+    )
     reply = transport.Reply(number, {"Retry-After": header.decode("latin-1")}, body)
     before, client.post = client.post, lambda *_, **__: reply
     try:
@@ -177,23 +233,38 @@ def _served(folder: Path) -> None:
         shutil.rmtree(folder / "answers", ignore_errors=True)
 
 
-SERVED = b"200 5\n" + json.dumps(COMPLETION | {"choices": [
-    {"index": 0, "finish_reason": "stop", "message": {"content": '{"visible": true}'}}]}).encode()  # fmt: skip
+SERVED = (
+    b"200 5\n"
+    + json.dumps(
+        COMPLETION | {"choices": [{"index": 0, "finish_reason": "stop", "message": {"content": '{"visible": true}'}}]}
+    ).encode()
+)
 REFUSED = b'429 Mon, 30 Nov 2026 00:00:30 GMT\n{"error": {"message": "slow down", "code": 429}}'
-SCHEMAS = {"key expressions": (key_schema(), _keys, KEYS), "importance": (judge._schemas()["importance"], _judged, {
-    "important": True, "score": 7}), "crop": (judge._schemas()["crop"], _judged, {"visible": False})}  # fmt: skip
+SCHEMAS = {
+    "key expressions": (key_schema(), _keys, KEYS),
+    "importance": (judge._schemas()["importance"], _judged, {"important": True, "score": 7}),
+    "crop": (judge._schemas()["crop"], _judged, {"visible": False}),
+}
 ANSWERS = {
     **{f"dialect {name}": answer(text, "bytes", _dialect(spoken)) for name, (spoken, text) in DIALECTS.items()},
-    "dialect qwen_json as JSON": answer(json.dumps([{"bbox_2d": [10, 20, 300, 400], "label": "a red bus"}]), "json",
-                                        _dialect(QwenJson())),
+    "dialect qwen_json as JSON": answer(
+        json.dumps([{"bbox_2d": [10, 20, 300, 400], "label": "a red bus"}]), "json", _dialect(QwenJson())
+    ),
     "completion": answer(json.dumps(COMPLETION), "json", _completion),
     "reply of a server": Kind(lambda: {"answer": (SERVED, "bytes")}, _served),
     "refusal of a server": Kind(lambda: {"answer": (REFUSED, "bytes")}, _served),
-    "retry-after": answer("Mon, 30 Nov 2026 00:00:30 GMT", "bytes", lambda data: pace.retry_after(data.decode("latin-1"))),
-    **{f"answer of {name}": answer(json.dumps(value), "json", _structured(schema, use)) for name, (schema, use, value) in SCHEMAS.items()},
-    "answer of key expressions in prose": answer(f"Sure:\n```json\n{json.dumps(KEYS)}\n```", "bytes", _structured(key_schema(), _keys)),
+    "retry-after": answer(
+        "Mon, 30 Nov 2026 00:00:30 GMT", "bytes", lambda data: pace.retry_after(data.decode("latin-1"))
+    ),
+    **{
+        f"answer of {name}": answer(json.dumps(value), "json", _structured(schema, use))
+        for name, (schema, use, value) in SCHEMAS.items()
+    },
+    "answer of key expressions in prose": answer(
+        f"Sure:\n```json\n{json.dumps(KEYS)}\n```", "bytes", _structured(key_schema(), _keys)
+    ),
     "answer of a decomposition": answer(json.dumps(PHRASES), "json", _nested),
     "answer of a phrase writer": answer(json.dumps({"phrase": "the man with the hat"}), "json", _written),
     "answer in a harness": answer("[0.1, 0.2, 0.5, 0.7] yes", "bytes", _harness),
     "answer to a question": answer("Yes, 2 of them (B).", "bytes", _scored),
-}  # fmt: skip
+}

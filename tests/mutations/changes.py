@@ -19,9 +19,11 @@ _MARK = "@@ what goes here @@"
 FRAGMENTS = [
     b"null", b"true", b"false", b"0", b"-1", b"7", b"0.5", b"-0.0", b"1e5", b"2147483648", b"9223372036854775808",
     b"1" + b"0" * 19, b"1" + b"0" * 400, b"1" + b"0" * 5000, b"1e999", b"NaN", b"Infinity", b"-Infinity", b"1000000000",
-    b'""', b'" "', b'"x"', b'"7"', b'"yes"', b"[]", b"{}", b"[null]", b"[[]]", b'[""]', b"[0, 0, 0, 0]", b'{"a": 1}', b'[{"a": 1}]',
+    b'""', b'" "', b'"x"', b'"7"', b'"yes"', b"[]", b"{}", b"[null]", b"[[]]", b'[""]', b"[0, 0, 0, 0]", b'{"a": 1}',
+    b'[{"a": 1}]',
     b"[" * DEEP + b"]" * DEEP, b'{"a":' * DEEP + b"1" + b"}" * DEEP, b'"\\ud800"', b'"\\u0000"', b'"a\\nb"', b'"\\u001b[31m"',
-    "\"a\u2028b\"".encode(), "\"\u202egnp\"".encode(), "\"\ufeff\"".encode(), "\"\u00e9\u4e2d\U0001f600\"".encode(), b'"\xff\xfe"',
+    "\"a\u2028b\"".encode(), "\"\u202egnp\"".encode(), "\"\ufeff\"".encode(), "\"\u00e9\u4e2d\U0001f600\"".encode(),
+    b'"\xff\xfe"',
     b'"../../../etc/passwd"', b'"/etc/passwd"', b'"a/../../b"', b'"' + b"a" * 100_000 + b'"', b'"' + b"a b " * 2_000 + b'"',
     b"[" + b"1," * 20_000 + b"1]", b"", b"nonsense", b"'x'", b"undefined",
 ]  # fmt: skip
@@ -32,8 +34,8 @@ VALUES: list[Any] = [
     "\ufeff", "../../../etc/passwd", "/etc/passwd", "a" * 100_000, list(range(2_000)), set(), {1: 2}, 1j,
 ]  # fmt: skip
 BYTES = [
-    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xc2\x85", b"\r", b"\n", b'"', b"{", b"[", b"}", b"]", b",", b":", b"\\",
-    b"<", b">", b"&", b"-1", b"1" + b"0" * 400, b"NaN", b"1e999", b"0", b"\xed\xa0\x80", b"../", b" ", b"a" * 10_000,
+    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"\xc2\x85", b"\r", b"\n", b'"', b"{", b"[", b"}", b"]", b",", b":",
+    b"\\", b"<", b">", b"&", b"-1", b"1" + b"0" * 400, b"NaN", b"1e999", b"0", b"\xed\xa0\x80", b"../", b" ", b"a" * 10_000,
 ]  # fmt: skip
 
 
@@ -62,12 +64,18 @@ def changed_bytes(data: bytes, random: Random) -> bytes:
     if kind == 5:
         return data[:start] + random.randbytes(end - start) + data[end:]
     if kind == 6:
-        return random.choice([data * 2, b"", b"\xef\xbb\xbf" + data, data.replace(b"\n", b"\r\n"), data + b"\0", data.upper()])
+        return random.choice(
+            [data * 2, b"", b"\xef\xbb\xbf" + data, data.replace(b"\n", b"\r\n"), data + b"\0", data.upper()]
+        )
     if kind == 7:  # a number exchanged for another
         found = list(re.finditer(rb"-?\d+(\.\d+)?", data))
         if found:
             start, end = random.choice(found).span()
-            return data[:start] + random.choice([b"-1", b"0", b"NaN", b"1e999", b"1" + b"0" * 400, b"x", b"", b"0.5"]) + data[end:]
+            return (
+                data[:start]
+                + random.choice([b"-1", b"0", b"NaN", b"1e999", b"1" + b"0" * 400, b"x", b"", b"0.5"])
+                + data[end:]
+            )
     if kind == 8:  # a line left out, doubled, or put elsewhere
         lines = data.split(b"\n")
         line = lines.pop(random.randrange(len(lines)))

@@ -77,12 +77,17 @@ GQA_TYPES = {"structural": "verify", "semantic": "attr", "detailed": "verifyAttr
 def gqa_questions() -> dict:
     return {
         f"q{number}": {
-            "question": "Is the cup red?", "answer": answer, "imageId": f"n{number}", "isBalanced": True, "types": GQA_TYPES,
+            "question": "Is the cup red?",
+            "answer": answer,
+            "imageId": f"n{number}",
+            "isBalanced": True,
+            "types": GQA_TYPES,
             "semantic": [{"operation": "select", "argument": "cup (1)"}, {"operation": "verify", "argument": "red"}],
-            "entailed": ["q2"], "groups": {"global": "colour"},
+            "entailed": ["q2"],
+            "groups": {"global": "colour"},
         }
         for number, answer in enumerate(("yes", "no", "yes"), 1)
-    }  # fmt: skip
+    }
 
 
 CHOICES = {f"q{number}": {"valid": ["yes", "no"], "plausible": ["yes"]} for number in (1, 2, 3)}
@@ -90,47 +95,101 @@ POPE = [
     {"question_id": number, "image": f"{number:012d}.jpg", "text": "Is there a cup?", "label": label}
     for number, label in enumerate(("yes", "no", "yes", "no"), 1)
 ]
-VQA_QUESTIONS = {"data_subtype": "val2014", "questions": [
-    {"question_id": number, "image_id": 1000 + number, "question": "How many?"} for number in (1, 2, 3)]}  # fmt: skip
-VQA_ANNOTATIONS = {"annotations": [
-    {"question_id": number, "image_id": 1000 + number, "answer_type": "number", "answers": [{"answer": "2"}] * 3}
-    for number in (1, 2, 3)]}  # fmt: skip
-TEXTVQA = {"dataset_type": "val", "data": [
-    {"question_id": number, "image_id": f"ab{number}", "question": "brand?", "answers": ["x", "y"], "image_width": 10,
-     "image_height": 5} for number in (1, 2)]}  # fmt: skip
-VSR = [{"image": f"{number}.jpg", "caption": "The dog is on it.", "label": number % 2, "relation": "on"} for number in (1, 2, 3)]
-PROBLEMS = {str(number): {"question": "Which?", "choices": ["a", "b"], "answer": 1, "hint": "Look.", "split": "test",
-                          "image": "image.png"} for number in (4, 5)}  # fmt: skip
-CHAIN = PhraseChain("5", [
-    PhraseStep(GroundedPhrase("the jacket", [Box(0.4, 0.4, 0.6, 0.6)])),
-    PhraseStep(GroundedPhrase("the man wearing the jacket", [Box(0.3, 0.2, 0.7, 0.9)]), [0], ["the jacket"]),
-])  # fmt: skip
+VQA_QUESTIONS = {
+    "data_subtype": "val2014",
+    "questions": [{"question_id": number, "image_id": 1000 + number, "question": "How many?"} for number in (1, 2, 3)],
+}
+VQA_ANNOTATIONS = {
+    "annotations": [
+        {"question_id": number, "image_id": 1000 + number, "answer_type": "number", "answers": [{"answer": "2"}] * 3}
+        for number in (1, 2, 3)
+    ]
+}
+TEXTVQA = {
+    "dataset_type": "val",
+    "data": [
+        {
+            "question_id": number,
+            "image_id": f"ab{number}",
+            "question": "brand?",
+            "answers": ["x", "y"],
+            "image_width": 10,
+            "image_height": 5,
+        }
+        for number in (1, 2)
+    ],
+}
+VSR = [
+    {"image": f"{number}.jpg", "caption": "The dog is on it.", "label": number % 2, "relation": "on"}
+    for number in (1, 2, 3)
+]
+PROBLEMS = {
+    str(number): {
+        "question": "Which?",
+        "choices": ["a", "b"],
+        "answer": 1,
+        "hint": "Look.",
+        "split": "test",
+        "image": "image.png",
+    }
+    for number in (4, 5)
+}
+CHAIN = PhraseChain(
+    "5",
+    [
+        PhraseStep(GroundedPhrase("the jacket", [Box(0.4, 0.4, 0.6, 0.6)])),
+        PhraseStep(GroundedPhrase("the man wearing the jacket", [Box(0.3, 0.2, 0.7, 0.9)]), [0], ["the jacket"]),
+    ],
+)
 WHERE = {"image_path": "VG_100K/5.jpg", "width": 100, "height": 50}
 STEPS = [
-    {"text": step.target.text, "level": level, "boxes": [list(box.xyxy) for box in step.target.boxes],
-     "anchors": list(step.anchors), "mentions": list(step.mentions)}
+    {
+        "text": step.target.text,
+        "level": level,
+        "boxes": [list(box.xyxy) for box in step.target.boxes],
+        "anchors": list(step.anchors),
+        "mentions": list(step.mentions),
+    }
     for step, level in zip(CHAIN.steps, CHAIN.levels, strict=True)
-]  # fmt: skip
+]
 CHAINS = [{"chain_id": f"{number}-0", **WHERE, "steps": STEPS} for number in (5, 6)]
 FLAT = [
-    {"step_id": f"5-0-{number}", **WHERE, **{name: step[name] for name in ("text", "level", "boxes")},
-     "evidence": [{"text": "the jacket", "boxes": STEPS[0]["boxes"]}] if number else []}
+    {
+        "step_id": f"5-0-{number}",
+        **WHERE,
+        **{name: step[name] for name in ("text", "level", "boxes")},
+        "evidence": [{"text": "the jacket", "boxes": STEPS[0]["boxes"]}] if number else [],
+    }
     for number, step in enumerate(STEPS)
-]  # fmt: skip
+]
 ROWS = [to_row(CHAIN, f"{number}.jpg") for number in (5, 6)]
 PROMPTS = b"[image]VG/5.jpg<tab><grounding><phrase>the jacket</phrase>\n[image]VG/6.jpg<tab><grounding><phrase>a man</phrase>\n"
 REFS_RAW = [
-    {"ref_id": ref["ref_id"], "sentences": ref["sentences"], "raw_anns": json.dumps(ANNOTATIONS[0]),
-     "raw_image_info": json.dumps(IMAGES[0]), "bbox": [1.0, 2.0, 3.0, 4.0]} for ref in REFS[:2]
-]  # fmt: skip
+    {
+        "ref_id": ref["ref_id"],
+        "sentences": ref["sentences"],
+        "raw_anns": json.dumps(ANNOTATIONS[0]),
+        "raw_image_info": json.dumps(IMAGES[0]),
+        "bbox": [1.0, 2.0, 3.0, 4.0],
+    }
+    for ref in REFS[:2]
+]
 REFS_ANSWERS = [
-    {"question_id": str(number), "bbox": [1.0, 2.0, 10.0, 5.0], "answer": ["a cup", "the cup"], "file_name": "7.jpg",
-     "image": {"bytes": png(), "path": None}} for number in (1, 2)
-]  # fmt: skip
+    {
+        "question_id": str(number),
+        "bbox": [1.0, 2.0, 10.0, 5.0],
+        "answer": ["a cup", "the cup"],
+        "file_name": "7.jpg",
+        "image": {"bytes": png(), "path": None},
+    }
+    for number in (1, 2)
+]
 XML = b"""<annotation><filename>36979.jpg</filename><size><width>100</width><height>50</height><depth>3</depth></size>
 <object><name>1</name><name>2</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>50</xmax><ymax>25</ymax></bndbox></object>
 <object><name>3</name><scene>1</scene><nobndbox>0</nobndbox></object></annotation>"""
-SENTENCES = b"[/EN#1/people A group of friends] play [/EN#2/other cards] in [/EN#3/scene a room] with [/EN#0/notvisual it] .\n"
+SENTENCES = (
+    b"[/EN#1/people A group of friends] play [/EN#2/other cards] in [/EN#3/scene a room] with [/EN#0/notvisual it] .\n"
+)
 
 
 def _labelled(folder):
@@ -143,47 +202,107 @@ def _kind(pair, items=None, share: float = 1.0) -> Kind:
 
 
 BENCHMARKS = {
-    "refcoco": _kind(benchmark("refcoco", {
-        "refs(unc).p": (pickle.dumps(REFS, 2), "pickle"),
-        "instances.json": (json_file({"images": IMAGES, "annotations": ANNOTATIONS}), "json")}, split="testA"), share=2),
-    "refcoco+": _kind(benchmark("refcoco+", {
-        "refs(unc).p": (pickle.dumps(REFS, 0), "pickle"),
-        "instances.json": (json_file({"images": IMAGES, "annotations": ANNOTATIONS}), "json")}, split="testA")),
+    "refcoco": _kind(
+        benchmark(
+            "refcoco",
+            {
+                "refs(unc).p": (pickle.dumps(REFS, 2), "pickle"),
+                "instances.json": (json_file({"images": IMAGES, "annotations": ANNOTATIONS}), "json"),
+            },
+            split="testA",
+        ),
+        share=2,
+    ),
+    "refcoco+": _kind(
+        benchmark(
+            "refcoco+",
+            {
+                "refs(unc).p": (pickle.dumps(REFS, 0), "pickle"),
+                "instances.json": (json_file({"images": IMAGES, "annotations": ANNOTATIONS}), "json"),
+            },
+            split="testA",
+        )
+    ),
     "refcocog raw.parquet": _kind(
-        benchmark("refcocog", {"raw.parquet": (parquet(REFS_RAW), "parquet")}, "raw.parquet", split="test")),
+        benchmark("refcocog", {"raw.parquet": (parquet(REFS_RAW), "parquet")}, "raw.parquet", split="test")
+    ),
     "refcocog answers.parquet": _kind(
-        benchmark("refcocog", {"answers.parquet": (parquet(REFS_ANSWERS), "parquet")}, "answers.parquet", split="test")),
+        benchmark("refcocog", {"answers.parquet": (parquet(REFS_ANSWERS), "parquet")}, "answers.parquet", split="test")
+    ),
     "compovl chains": _kind(benchmark("compovl", {"rows.jsonl": (json_lines(*CHAINS), "lines")}, "rows.jsonl")),
-    "compovl steps": _kind(
-        benchmark("compovl", {"rows.json": (json_file(FLAT), "json")}, "rows.json")),
-    "compovl steps.parquet": _kind(
-        benchmark("compovl", {"rows.parquet": (parquet(FLAT), "parquet")}, "rows.parquet")),
+    "compovl steps": _kind(benchmark("compovl", {"rows.json": (json_file(FLAT), "json")}, "rows.json")),
+    "compovl steps.parquet": _kind(benchmark("compovl", {"rows.parquet": (parquet(FLAT), "parquet")}, "rows.parquet")),
     "compovl training rows": _kind(benchmark("compovl", {"rows.jsonl": (json_lines(*ROWS), "lines")}, "rows.jsonl")),
-    "promvil_lines": _kind(
-        benchmark("promvil_lines", {"gqa_testdev.txt": (PROMPTS, "bytes")}, "gqa_testdev.txt")),
+    "promvil_lines": _kind(benchmark("promvil_lines", {"gqa_testdev.txt": (PROMPTS, "bytes")}, "gqa_testdev.txt")),
     "promvil_lines labelled": Kind(
-        lambda: {"refcocog_test.txt": (PROMPTS, "bytes"), "rows.jsonl": (json_lines(*FLAT), "lines")}, _labelled),
-    "flickr30k": _kind(benchmark("flickr30k", {
-        "Annotations/36979.xml": (XML, "bytes"), "Sentences/36979.txt": (SENTENCES, "bytes"), "test.txt": (b"36979\n", "bytes")})),
-    "gqa": _kind(benchmark("gqa", {"testdev_balanced_questions.json": (json_file(gqa_questions()), "json")},
-                           "testdev_balanced_questions.json"), share=2),
-    "gqa_ood": _kind(benchmark("gqa_ood", {
-        "ood_testdev_head.json": (json_file({"h" + name: row for name, row in gqa_questions().items()}), "json"),
-        "ood_testdev_tail.json": (json_file(gqa_questions()), "json")})),
-    "pope": _kind(benchmark("pope", {"coco_pope_popular.json": (json_lines(*POPE), "lines")}, "coco_pope_popular.json"),
-                  lines_of("coco_pope_popular.json"), share=2),
-    "pope array": _kind(benchmark("pope", {"coco_pope_random.json": (json_file(POPE), "json")}, "coco_pope_random.json")),
-    "vqav2": _kind(benchmark("vqav2", {
-        "questions.json": (json_file(VQA_QUESTIONS), "json"), "annotations.json": (json_file(VQA_ANNOTATIONS), "json")},
-        "questions.json", "annotations.json"), share=2),
-    "textvqa": _kind(benchmark("textvqa", {"TextVQA_0.5.1_val.json": (json_file(TEXTVQA), "json")}, "TextVQA_0.5.1_val.json")),
+        lambda: {"refcocog_test.txt": (PROMPTS, "bytes"), "rows.jsonl": (json_lines(*FLAT), "lines")}, _labelled
+    ),
+    "flickr30k": _kind(
+        benchmark(
+            "flickr30k",
+            {
+                "Annotations/36979.xml": (XML, "bytes"),
+                "Sentences/36979.txt": (SENTENCES, "bytes"),
+                "test.txt": (b"36979\n", "bytes"),
+            },
+        )
+    ),
+    "gqa": _kind(
+        benchmark(
+            "gqa",
+            {"testdev_balanced_questions.json": (json_file(gqa_questions()), "json")},
+            "testdev_balanced_questions.json",
+        ),
+        share=2,
+    ),
+    "gqa_ood": _kind(
+        benchmark(
+            "gqa_ood",
+            {
+                "ood_testdev_head.json": (
+                    json_file({"h" + name: row for name, row in gqa_questions().items()}),
+                    "json",
+                ),
+                "ood_testdev_tail.json": (json_file(gqa_questions()), "json"),
+            },
+        )
+    ),
+    "pope": _kind(
+        benchmark("pope", {"coco_pope_popular.json": (json_lines(*POPE), "lines")}, "coco_pope_popular.json"),
+        lines_of("coco_pope_popular.json"),
+        share=2,
+    ),
+    "pope array": _kind(
+        benchmark("pope", {"coco_pope_random.json": (json_file(POPE), "json")}, "coco_pope_random.json")
+    ),
+    "vqav2": _kind(
+        benchmark(
+            "vqav2",
+            {
+                "questions.json": (json_file(VQA_QUESTIONS), "json"),
+                "annotations.json": (json_file(VQA_ANNOTATIONS), "json"),
+            },
+            "questions.json",
+            "annotations.json",
+        ),
+        share=2,
+    ),
+    "textvqa": _kind(
+        benchmark("textvqa", {"TextVQA_0.5.1_val.json": (json_file(TEXTVQA), "json")}, "TextVQA_0.5.1_val.json")
+    ),
     "vsr": _kind(benchmark("vsr", {"dev.jsonl": (json_lines(*VSR), "lines")}, "dev.jsonl"), lines_of("dev.jsonl")),
     "choice problems": _kind(
-        benchmark("choice", {"problems.json": (json_file(PROBLEMS), "json")}, "problems.json", split="test")),
+        benchmark("choice", {"problems.json": (json_file(PROBLEMS), "json")}, "problems.json", split="test")
+    ),
     "choice rows": _kind(
-        benchmark("choice", {"rows.jsonl": (json_lines(*(row | {"id": key} for key, row in PROBLEMS.items())), "lines")}, "rows.jsonl"),
-        lines_of("rows.jsonl")),
-}  # fmt: skip
+        benchmark(
+            "choice",
+            {"rows.jsonl": (json_lines(*(row | {"id": key} for key, row in PROBLEMS.items())), "lines")},
+            "rows.jsonl",
+        ),
+        lines_of("rows.jsonl"),
+    ),
+}
 
 
 def _with_choices(folder):
@@ -191,7 +310,8 @@ def _with_choices(folder):
 
 
 BENCHMARKS["gqa choices"] = Kind(
-    lambda: {"testdev_questions.json": (json_file(gqa_questions()), ""), "choices.json": (json_file(CHOICES), "json")}, _with_choices
+    lambda: {"testdev_questions.json": (json_file(gqa_questions()), ""), "choices.json": (json_file(CHOICES), "json")},
+    _with_choices,
 )
 
 
@@ -228,7 +348,11 @@ def _answered(benchmark, path, **settings) -> int:
     report = evaluate(benchmark, predictions, Settings(resampling=FEW, **settings))
     table_text(report)
     report.save(path.with_name("report.json"))
-    return len(predictions.answers) + len(predictions.contested) + sum(fault.count for fault in predictions.faults.values())
+    return (
+        len(predictions.answers)
+        + len(predictions.contested)
+        + sum(fault.count for fault in predictions.faults.values())
+    )
 
 
 def _answers(*rows):
@@ -238,12 +362,19 @@ def _answers(*rows):
 _EVERY_LINE = lines_of("answers.jsonl")
 PREDICTIONS = {
     "answers of texts": Kind(
-        _answers(*({"question_id": row["question_id"], "text": row["label"]} for row in POPE)), _texts, _EVERY_LINE, share=2),
+        _answers(*({"question_id": row["question_id"], "text": row["label"]} for row in POPE)),
+        _texts,
+        _EVERY_LINE,
+        share=2,
+    ),
     "answers of boxes": Kind(
-        _answers(*({"id": row["step_id"], "boxes": row["boxes"]} for row in FLAT)), _boxes, _EVERY_LINE, share=2),
+        _answers(*({"id": row["step_id"], "boxes": row["boxes"]} for row in FLAT)), _boxes, _EVERY_LINE, share=2
+    ),
     "answers in a dialect": Kind(
-        _answers(*({"id": row["step_id"], "text": '[{"bbox_2d": [10, 10, 50, 40], "label": "x"}]'} for row in FLAT)), _dialect,
-        _EVERY_LINE),
-}  # fmt: skip
+        _answers(*({"id": row["step_id"], "text": '[{"bbox_2d": [10, 10, 50, 40], "label": "x"}]'} for row in FLAT)),
+        _dialect,
+        _EVERY_LINE,
+    ),
+}
 
 assert {name.split()[0] for name in BENCHMARKS} >= set(READERS)

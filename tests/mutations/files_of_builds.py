@@ -34,18 +34,36 @@ from tests.mutations.running import Kind, lines_in
 
 
 LLAVA = [
-    {"id": f"00{number}", "image": f"{number}.png", "conversations": [
-        {"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A red bus and a tree."},
-        {"from": "human", "value": "Where?"}, {"from": "gpt", "value": "On the road."}]}
+    {
+        "id": f"00{number}",
+        "image": f"{number}.png",
+        "conversations": [
+            {"from": "human", "value": "<image>\nWhat is it?"},
+            {"from": "gpt", "value": "A red bus and a tree."},
+            {"from": "human", "value": "Where?"},
+            {"from": "gpt", "value": "On the road."},
+        ],
+    }
     for number in (1, 2, 3)
-]  # fmt: skip
-INSTRUCTIONS = [{"id": str(number), "image": "1.png", "instruction": "What?", "output": "A red bus."} for number in (1, 2)]
-CAPTIONS = {"images": [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}],
-            "annotations": [{"id": number, "image_id": number % 2 + 1, "caption": "A bus."} for number in (1, 2, 3)]}  # fmt: skip
+]
+INSTRUCTIONS = [
+    {"id": str(number), "image": "1.png", "instruction": "What?", "output": "A red bus."} for number in (1, 2)
+]
+CAPTIONS = {
+    "images": [{"id": 1, "file_name": "1.png"}, {"id": 2, "file_name": "2.png"}],
+    "annotations": [{"id": number, "image_id": number % 2 + 1, "caption": "A bus."} for number in (1, 2, 3)],
+}
 PHRASES = [{"id": "1", "question": "What is it?", "answer": "A red bus and a tree.", "prompts": "red bus:::tree"}]
 SIZE = (20, 10)
 PICTURES = {f"images/{number}.png": (png(*SIZE), "") for number in (1, 2, 3)}
-RELATION = {"image": "COCO_train2014_000000000001.jpg", "label": 1, "relation": "left of", "subj": "cup", "obj": "table", "caption": "x"}
+RELATION = {
+    "image": "COCO_train2014_000000000001.jpg",
+    "label": 1,
+    "relation": "left of",
+    "subj": "cup",
+    "obj": "table",
+    "caption": "x",
+}
 INSTANCES = {
     "images": [{"id": 1, "file_name": "COCO_train2014_000000000001.jpg", "width": 20, "height": 10}],
     "categories": [{"id": 1, "name": "cup"}, {"id": 2, "name": "table"}],
@@ -82,9 +100,14 @@ def key(text: str, turn: int, box: Box) -> Key:
 @cache
 def fivl_rows() -> tuple[FivlRow, ...]:
     turns = (Turn(0, "What is it?", "A red bus and a tree."), Turn(1, "Where?", "On the road."))
-    keys = (key("red bus", 0, Box(0.1, 0.2, 0.5, 0.7)), key("tree", 0, Box(0.6, 0.1, 0.9, 0.9)), key("road", 1, Box(0, 0.7, 1, 1)))
+    keys = (
+        key("red bus", 0, Box(0.1, 0.2, 0.5, 0.7)),
+        key("tree", 0, Box(0.6, 0.1, 0.9, 0.9)),
+        key("road", 1, Box(0, 0.7, 1, 1)),
+    )
     return tuple(
-        FivlRow(f"llava-{number:08d}", "llava", f"00{number}", f"{number}.png", SIZE, turns, keys, ("bus",)) for number in (1, 2, 3)
+        FivlRow(f"llava-{number:08d}", "llava", f"00{number}", f"{number}.png", SIZE, turns, keys, ("bus",))
+        for number in (1, 2, 3)
     )
 
 
@@ -109,8 +132,9 @@ def built() -> dict[str, tuple[bytes, str]]:
         forms = {".jsonl": "lines", ".json": "json"}
         return {
             str(path.relative_to(folder)): (path.read_bytes(), forms[path.suffix])
-            for path in sorted(job.iterdir()) if path.suffix in forms and path.name != "rejects.jsonl"
-        }  # fmt: skip
+            for path in sorted(job.iterdir())
+            if path.suffix in forms and path.name != "rejects.jsonl"
+        }
 
 
 def _built(folder):
@@ -124,8 +148,9 @@ def released() -> dict[str, tuple[bytes, str]]:
         return {
             "fivl_instruct.json": (Path(folder, "fivl_instruct.json").read_bytes(), "json"),
             "dataset_grounded.tar": (Path(folder, "dataset_grounded.tar").read_bytes(), "bytes"),
-            "conversations.json": (json_file(LLAVA), ""), **PICTURES,
-        }  # fmt: skip
+            "conversations.json": (json_file(LLAVA), ""),
+            **PICTURES,
+        }
 
 
 def _released(folder):
@@ -172,17 +197,33 @@ def _mixed(**files):
         with tempfile.TemporaryDirectory() as out:
             mixing = Mixing(**{name: folder / path for name, path in files.items()})
             _, counts = mix(mixing, (), Leakage(), Path(out))
-            return sum(part["rows"] + sum(part["rejected"].values()) for name, part in counts.items() if name.startswith("vsr"))
+            return sum(
+                part["rows"] + sum(part["rejected"].values())
+                for name, part in counts.items()
+                if name.startswith("vsr")
+            )
 
     return reading
 
 
 REPORT = {
-    "release": "1.2", "rows": {"default": {"train": 3}}, "images": {"composed": 2, "by_part": {"train": 2}}, "rejects": {"x": 1},
-    "expressions_by_level": {"train": {"1": 3}}, "expressions_by_source": {"graph": 3}, "words_per_expression": 4.0,
-    "boxes_per_simple_noun": 1.0, "ambiguous_expressions": 0, "leakage": {"lists": [], "images": 2, "images_with_coco_id": 0,
-    "excluded": 0}, "left_out": {}, "writer": "grammar", "composing": {}, "splitting": {}, "relationships": {}, "clipped_boxes": 0,
-}  # fmt: skip
+    "release": "1.2",
+    "rows": {"default": {"train": 3}},
+    "images": {"composed": 2, "by_part": {"train": 2}},
+    "rejects": {"x": 1},
+    "expressions_by_level": {"train": {"1": 3}},
+    "expressions_by_source": {"graph": 3},
+    "words_per_expression": 4.0,
+    "boxes_per_simple_noun": 1.0,
+    "ambiguous_expressions": 0,
+    "leakage": {"lists": [], "images": 2, "images_with_coco_id": 0, "excluded": 0},
+    "left_out": {},
+    "writer": "grammar",
+    "composing": {},
+    "splitting": {},
+    "relationships": {},
+    "clipped_boxes": 0,
+}
 
 
 def _report(folder):
@@ -194,30 +235,60 @@ def _lines(path: str):
 
 
 CONVERSATION = {"conversations.json": (json_file(LLAVA), "")}
-MASKS = [{"image": "1.png", "text": "the red bus", "boxes": [[0.1, 0.2, 0.5, 0.7]]},
-         {"image_id": "1", "text": "tree", "mask": from_boxes([Box(0.1, 0.2, 0.5, 0.7)], SIZE).to_dict()}]  # fmt: skip
+MASKS = [
+    {"image": "1.png", "text": "the red bus", "boxes": [[0.1, 0.2, 0.5, 0.7]]},
+    {"image_id": "1", "text": "tree", "mask": from_boxes([Box(0.1, 0.2, 0.5, 0.7)], SIZE).to_dict()},
+]
 BUILDS = {
     "llava": Kind(lambda: {"rows.json": (json_file(LLAVA), "json")}, source_rows("llava", "rows.json"), share=2),
-    "llava lines": Kind(lambda: {"rows.jsonl": (json_lines(*LLAVA), "lines")}, source_rows("llava", "rows.jsonl"),
-                        _lines("rows.jsonl"), share=2),
-    "llava instructions": Kind(lambda: {"rows.jsonl": (json_lines(*INSTRUCTIONS), "lines")}, source_rows("llava", "rows.jsonl"),
-                               _lines("rows.jsonl")),
-    "captions": Kind(lambda: {"captions.json": (json_file(CAPTIONS), "json")}, source_rows("captions", "captions.json"), share=2),
-    "given phrases": Kind(lambda: {**CONVERSATION, "phrases.jsonl": (json_lines(*PHRASES * 2), "lines")}, _given_phrases),
+    "llava lines": Kind(
+        lambda: {"rows.jsonl": (json_lines(*LLAVA), "lines")},
+        source_rows("llava", "rows.jsonl"),
+        _lines("rows.jsonl"),
+        share=2,
+    ),
+    "llava instructions": Kind(
+        lambda: {"rows.jsonl": (json_lines(*INSTRUCTIONS), "lines")},
+        source_rows("llava", "rows.jsonl"),
+        _lines("rows.jsonl"),
+    ),
+    "captions": Kind(
+        lambda: {"captions.json": (json_file(CAPTIONS), "json")}, source_rows("captions", "captions.json"), share=2
+    ),
+    "given phrases": Kind(
+        lambda: {**CONVERSATION, "phrases.jsonl": (json_lines(*PHRASES * 2), "lines")}, _given_phrases
+    ),
     "given masks": Kind(lambda: {**PICTURES, "masks.jsonl": (json_lines(*MASKS), "lines")}, _given_masks),
-    "fivl rows": Kind(lambda: {"rows.jsonl": (json_lines(*(row.to_dict() for row in fivl_rows())), "lines")}, _rows_file, share=2),
+    "fivl rows": Kind(
+        lambda: {"rows.jsonl": (json_lines(*(row.to_dict() for row in fivl_rows())), "lines")}, _rows_file, share=2
+    ),
     "fivl build": Kind(built, _built, share=2),
     "fivl release": Kind(released, _released, share=2),
     "visual genome 1.2": Kind(lambda: visual_genome("1.2"), _composed, share=2),
     "visual genome 1.4": Kind(lambda: visual_genome("1.4"), _composed, share=2),
-    "region pairs": Kind(lambda: {name: made for name, made in visual_genome("1.2").items() if name in (
-        "attributes.json", "region_graphs.json")}, _pairs),
-    "leakage list of ids": Kind(lambda: {"ids.txt": (b"1\n2\nCOCO_val2014_000000000042.jpg\n", "bytes")}, _leakage("coco", "ids.txt")),
+    "region pairs": Kind(
+        lambda: {
+            name: made
+            for name, made in visual_genome("1.2").items()
+            if name in ("attributes.json", "region_graphs.json")
+        },
+        _pairs,
+    ),
+    "leakage list of ids": Kind(
+        lambda: {"ids.txt": (b"1\n2\nCOCO_val2014_000000000042.jpg\n", "bytes")}, _leakage("coco", "ids.txt")
+    ),
     "leakage list of vsr": Kind(lambda: {"vsr.jsonl": (json_lines(*VSR), "lines")}, _leakage("vg", "vsr.jsonl")),
-    "leakage list of coco": Kind(lambda: {"instances.json": (json_file(INSTANCES), "json")}, _leakage("coco", "instances.json")),
+    "leakage list of coco": Kind(
+        lambda: {"instances.json": (json_file(INSTANCES), "json")}, _leakage("coco", "instances.json")
+    ),
     "mixture vsr": Kind(
-        lambda: {"vsr.jsonl": (json_lines(*[RELATION] * 3), "lines"), "instances.json": (json_file(INSTANCES), "json")},
-        _mixed(vsr_train="vsr.jsonl", coco_instances="instances.json"), _lines("vsr.jsonl")),
+        lambda: {
+            "vsr.jsonl": (json_lines(*[RELATION] * 3), "lines"),
+            "instances.json": (json_file(INSTANCES), "json"),
+        },
+        _mixed(vsr_train="vsr.jsonl", coco_instances="instances.json"),
+        _lines("vsr.jsonl"),
+    ),
     "mixture llava": Kind(lambda: {"llava.json": (json_file(LLAVA), "json")}, _mixed(llava="llava.json")),
     "report of a build": Kind(lambda: {"report.json": (json_file(REPORT), "json")}, _report),
-}  # fmt: skip
+}

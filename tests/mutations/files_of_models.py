@@ -43,8 +43,9 @@ def checkpoint() -> dict[str, tuple[bytes, str]]:
         forms = {".json": "json", ".safetensors": "bytes"}
         return {
             str(path.relative_to(folder)): (path.read_bytes(), forms.get(path.suffix, ""))
-            for path in sorted(Path(folder).rglob("*")) if path.is_file()
-        }  # fmt: skip
+            for path in sorted(Path(folder).rglob("*"))
+            if path.is_file()
+        }
 
 
 def _only(*names: str):
@@ -62,8 +63,18 @@ def _loaded(folder: Path) -> None:
 # Recipes and rows
 
 
-RECIPE = {"script": "train_kosmos2", "model": "toy:kosmos2", "rows": "toy:20", "learning_rate": 1e-4, "num_train_epochs": 1,
-          "per_device_train_batch_size": 2, "lora_r": 4, "lora_scope": "reference", "seed": 1, "bf16": False}  # fmt: skip
+RECIPE = {
+    "script": "train_kosmos2",
+    "model": "toy:kosmos2",
+    "rows": "toy:20",
+    "learning_rate": 1e-4,
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": 2,
+    "lora_r": 4,
+    "lora_scope": "reference",
+    "seed": 1,
+    "bf16": False,
+}
 
 
 def _recipe(folder: Path) -> None:
@@ -108,7 +119,12 @@ def _exif() -> bytes:
     return exif.tobytes()
 
 
-MASK = {"text": "bus", "turn": 0, "boxes": [[0.1, 0.2, 0.5, 0.7]], "mask": fivl_rows()[0].keys[0].expression.mask.to_dict()}
+MASK = {
+    "text": "bus",
+    "turn": 0,
+    "boxes": [[0.1, 0.2, 0.5, 0.7]],
+    "mask": fivl_rows()[0].keys[0].expression.mask.to_dict(),
+}
 
 
 def _mask(folder: Path) -> None:
@@ -126,12 +142,28 @@ def _mask(folder: Path) -> None:
 # Boxes of others
 
 
-SWIFT = {"messages": [{"role": "user", "content": "<image>Where is <ref-object>?"}, {"role": "assistant", "content": "<bbox>"}],
-         "images": ["1.png"], "objects": {"ref": ["the bus"], "bbox": [[1, 1, 10, 8]], "bbox_type": "real"}, "width": 20,
-         "height": 10}  # fmt: skip
-CONVERSATION = {"image": "1.png", "width": 20, "height": 10, "conversations": [
-    {"from": "human", "value": "<image>\nPlease provide the bounding box of the region this sentence describes: the bus."},
-    {"from": "gpt", "value": "[0.10, 0.20, 0.50, 0.70]"}]}  # fmt: skip
+SWIFT = {
+    "messages": [
+        {"role": "user", "content": "<image>Where is <ref-object>?"},
+        {"role": "assistant", "content": "<bbox>"},
+    ],
+    "images": ["1.png"],
+    "objects": {"ref": ["the bus"], "bbox": [[1, 1, 10, 8]], "bbox_type": "real"},
+    "width": 20,
+    "height": 10,
+}
+CONVERSATION = {
+    "image": "1.png",
+    "width": 20,
+    "height": 10,
+    "conversations": [
+        {
+            "from": "human",
+            "value": "<image>\nPlease provide the bounding box of the region this sentence describes: the bus.",
+        },
+        {"from": "gpt", "value": "[0.10, 0.20, 0.50, 0.70]"},
+    ],
+}
 
 
 def _coco(folder: Path) -> None:
@@ -155,10 +187,27 @@ MODELS = {
     "adapter": Kind(_small(*ADAPTER), lambda folder: _checked(folder / "adapter")),
     "config of a model": Kind(_small("base/config.json"), lambda folder: read_config(folder / "base"), share=0.5),
     "adapter loaded": Kind(_only(*ADAPTER), _loaded, share=0.05),
-    "model loaded": Kind(_only(*(f"base/{name}" for name in (
-        "config.json", "model.safetensors", "generation_config.json", "processor_config.json", "preprocessor_config.json",
-        "tokenizer.json", "tokenizer_config.json"))), _loaded, share=0.05),
-    "recipe": Kind(lambda: {"mine.yaml": (b"# Mine.\n" + yaml.safe_dump(RECIPE).encode(), "yaml")}, _recipe, share=0.5),
+    "model loaded": Kind(
+        _only(
+            *(
+                f"base/{name}"
+                for name in (
+                    "config.json",
+                    "model.safetensors",
+                    "generation_config.json",
+                    "processor_config.json",
+                    "preprocessor_config.json",
+                    "tokenizer.json",
+                    "tokenizer_config.json",
+                )
+            )
+        ),
+        _loaded,
+        share=0.05,
+    ),
+    "recipe": Kind(
+        lambda: {"mine.yaml": (b"# Mine.\n" + yaml.safe_dump(RECIPE).encode(), "yaml")}, _recipe, share=0.5
+    ),
     "training rows": Kind(lambda: {"rows.jsonl": (json_lines(*ROWS), "lines")}, _training_rows),
     "picture png": Kind(lambda: {"1.png": (picture("PNG"), "bytes")}, _picture("1.png"), share=2),
     "picture jpeg": Kind(lambda: {"1.jpg": (picture("JPEG", exif=_exif()), "bytes")}, _picture("1.jpg"), share=2),
@@ -168,5 +217,7 @@ MODELS = {
     "picture bmp": Kind(lambda: {"1.bmp": (picture("BMP"), "bytes")}, _picture("1.bmp")),
     "coco of others": Kind(lambda: {"instances.json": (json_file(COCO), "json")}, _coco),
     "swift rows of others": Kind(lambda: {"rows.jsonl": (json_lines(SWIFT, SWIFT), "lines")}, _swift),
-    "conversations of others": Kind(lambda: {"rows.jsonl": (json_lines(CONVERSATION, CONVERSATION), "lines")}, _conversation),
-}  # fmt: skip
+    "conversations of others": Kind(
+        lambda: {"rows.jsonl": (json_lines(CONVERSATION, CONVERSATION), "lines")}, _conversation
+    ),
+}

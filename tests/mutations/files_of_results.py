@@ -57,7 +57,10 @@ ITEMS = [f"item {number}" for number in range(5)]
 
 
 def work(batch):
-    return [jobs.Rejected("odd", item) if item.endswith("3") else {"text": item, "boxes": [[0.1, 0.2, 0.3, 0.4]]} for item in batch]
+    return [
+        jobs.Rejected("odd", item) if item.endswith("3") else {"text": item, "boxes": [[0.1, 0.2, 0.3, 0.4]]}
+        for item in batch
+    ]
 
 
 @cache
@@ -66,7 +69,9 @@ def job_files(finished: bool) -> dict[str, tuple[bytes, str]]:
         jobs.run(ITEMS, work, folder, key=str, describe={"model": "m"}, shard_size=2, progress=False)
         made = {}
         for path in sorted(Path(folder).iterdir()):
-            if path.suffix in (".json", ".jsonl") and (finished or path.name not in ("job.json", "part-00002.jsonl", "rejects.jsonl")):
+            if path.suffix in (".json", ".jsonl") and (
+                finished or path.name not in ("job.json", "part-00002.jsonl", "rejects.jsonl")
+            ):
                 made[path.name] = (path.read_bytes(), "json" if path.suffix == ".json" else "lines")
         return made
 
@@ -93,8 +98,20 @@ def _kept(folder: Path) -> None:
     json.dumps(do_once(folder / "done.json", {"steps": 3, "seed": 0}, dict)["result"])
 
 
-PAID = {"version": 1, "request": {}, "answers": [{
-    "text": "a bus", "chars": 5, "finish_reason": "stop", "refusal": None, "prompt_tokens": 3, "completion_tokens": 2}]}  # fmt: skip
+PAID = {
+    "version": 1,
+    "request": {},
+    "answers": [
+        {
+            "text": "a bus",
+            "chars": 5,
+            "finish_reason": "stop",
+            "refusal": None,
+            "prompt_tokens": 3,
+            "completion_tokens": 2,
+        }
+    ],
+}
 
 
 def _paid(folder: Path) -> None:
@@ -140,7 +157,11 @@ def _reliance(folder: Path) -> None:
 def _twin_answers(folder: Path) -> int:
     predictions = read_predictions(folder / "answers.jsonl")
     str(reliance_page(reliance(fivl_rows(), predictions, settings=_SETTINGS, resampling=FEW)))
-    return len(predictions.answers) + len(predictions.contested) + sum(fault.count for fault in predictions.faults.values())
+    return (
+        len(predictions.answers)
+        + len(predictions.contested)
+        + sum(fault.count for fault in predictions.faults.values())
+    )
 
 
 def _question_types(folder: Path) -> None:
@@ -152,10 +173,22 @@ def _question_types(folder: Path) -> None:
 
 def verdicts(form: str, asked, *items: str) -> bytes:
     questions = [{"key": own.key, "text": own.text, "options": list(own.options)} for own in asked]
-    judged = [{"item": item, "answers": {own.key: own.options[0] for own in asked}, "remark": "fine"} for item in items]
-    return json_file({
-        "format": "promvil_hf.verdicts", "version": 1, "form": form, "fingerprint": "f", "judge": "me", "saved": "now",
-        "questions": questions, "items": list(items), "verdicts": judged})  # fmt: skip
+    judged = [
+        {"item": item, "answers": {own.key: own.options[0] for own in asked}, "remark": "fine"} for item in items
+    ]
+    return json_file(
+        {
+            "format": "promvil_hf.verdicts",
+            "version": 1,
+            "form": form,
+            "fingerprint": "f",
+            "judge": "me",
+            "saved": "now",
+            "questions": questions,
+            "items": list(items),
+            "verdicts": judged,
+        }
+    )
 
 
 def _verdicts(folder: Path) -> None:
@@ -167,10 +200,21 @@ def _verdicts_on_chains(folder: Path) -> None:
 
 
 EXPLANATION = Explanation(
-    "one", "1.png", (20, 10), "What?", "a bus", "bus", "m", ["0.1"],
+    "one",
+    "1.png",
+    (20, 10),
+    "What?",
+    "a bus",
+    "bus",
+    "m",
+    ["0.1"],
     [ExplainedKey("bus", [[0.1, None], [0.2, 0.3]], [[0.1, 0.2, 0.5, 0.7]], None, [0.1] * 7, 0.4)],
-    [[1, 2], [2, 1]], {1: "bus", 2: "tree"}, {"masked": "a tree"}, "given", [[0.1, 0.2, 0.5, 0.7]],
-)  # fmt: skip
+    [[1, 2], [2, 1]],
+    {1: "bus", 2: "tree"},
+    {"masked": "a tree"},
+    "given",
+    [[0.1, 0.2, 0.5, 0.7]],
+)
 
 
 @cache
@@ -178,10 +222,22 @@ def atlas() -> HeadAtlas:
     random = np.random.default_rng(0)
     rho, turns = random.random((2, 3)), random.random((4, 2, 3))
     return HeadAtlas(
-        layers=(Layer.named("0"), Layer.named("1")), rho=rho, auroc=rho, tokens=np.ones((2, 3), int), p_head=rho, p_family=rho,
-        q_value=rho, null=random.random((5, 2, 3)), ceiling=0.9, turns=4, skipped={"no token": 1},
-        settings={"seed": 0, "shuffles": 5}, by_turn=turns, by_turn_tokens=np.ones((4, 2, 3), int), image_ids=tuple("abcd"),
-    )  # fmt: skip
+        layers=(Layer.named("0"), Layer.named("1")),
+        rho=rho,
+        auroc=rho,
+        tokens=np.ones((2, 3), int),
+        p_head=rho,
+        p_family=rho,
+        q_value=rho,
+        null=random.random((5, 2, 3)),
+        ceiling=0.9,
+        turns=4,
+        skipped={"no token": 1},
+        settings={"seed": 0, "shuffles": 5},
+        by_turn=turns,
+        by_turn_tokens=np.ones((4, 2, 3), int),
+        image_ids=tuple("abcd"),
+    )
 
 
 def _explained(folder: Path) -> None:
@@ -195,8 +251,12 @@ def _atlas(folder: Path) -> None:
     str(atlas_page(Run.read(folder).atlas, [], lambda name: None))
 
 
-TRACE = GroundingTrace("the bus", "progressive", image_size=(20, 10), steps=(
-    Step("the bus", 1, prompt="?", answer="!", ended="end", boxes=(Box(0.1, 0.2, 0.5, 0.7),), score=-0.5),))  # fmt: skip
+TRACE = GroundingTrace(
+    "the bus",
+    "progressive",
+    image_size=(20, 10),
+    steps=(Step("the bus", 1, prompt="?", answer="!", ended="end", boxes=(Box(0.1, 0.2, 0.5, 0.7),), score=-0.5),),
+)
 
 
 def _traces(folder: Path) -> None:
@@ -212,8 +272,10 @@ def trace_job() -> dict[str, tuple[bytes, str]]:
         rows = [TRACE.to_dict(times=False) | {"id": name} for name in "ab"]
         jobs.run(rows, list, folder, key=lambda row: row["id"], describe={}, progress=False)
         # As it reads before the job is finished, where no checksum is known.
-        return {"plan.json": (Path(folder, "plan.json").read_bytes(), ""),
-                "part-00000.jsonl": (Path(folder, "part-00000.jsonl").read_bytes(), "lines")}  # fmt: skip
+        return {
+            "plan.json": (Path(folder, "plan.json").read_bytes(), ""),
+            "part-00000.jsonl": (Path(folder, "part-00000.jsonl").read_bytes(), "lines"),
+        }
 
 
 def _partial_traces(folder: Path) -> None:
@@ -236,8 +298,11 @@ class Answering:
         return None
 
 
-QUERIES = [{"id": "a", "image": "1.png", "expression": "the man with the hat"}, {"image": "1.png", "question": "What is it?"},
-           {"image": "1.png", "expression": "a cup"}]  # fmt: skip
+QUERIES = [
+    {"id": "a", "image": "1.png", "expression": "the man with the hat"},
+    {"image": "1.png", "question": "What is it?"},
+    {"image": "1.png", "expression": "a cup"},
+]
 
 
 def _grounded(folder: Path) -> int:
@@ -253,8 +318,10 @@ def checkpoint() -> dict[str, tuple[bytes, str]]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "model.bin").write_bytes(b"weights")
         mark_whole(folder)
-        return {f"checkpoint-3/{path.name}": (path.read_bytes(), "json" if path.suffix == ".json" else "")
-                for path in Path(folder).iterdir()}  # fmt: skip
+        return {
+            f"checkpoint-3/{path.name}": (path.read_bytes(), "json" if path.suffix == ".json" else "")
+            for path in Path(folder).iterdir()
+        }
 
 
 def _checkpoint(folder: Path) -> None:
@@ -267,23 +334,53 @@ RESULTS = {
     "job resumed when finished": Kind(lambda: job_files(True), _resumed, _whole_job),
     "job read": Kind(lambda: job_files(True), _job_rows, _whole_job, share=2),
     "job read in parts": Kind(lambda: job_files(False), _partial_rows),
-    "kept result": Kind(lambda: {"done.json": (json_file(
-        {"plan": {"steps": 3, "seed": 0}, "result": {"x": 1}, "seconds": 1.0, "cpu_seconds": 1.0}), "json")}, _kept),
+    "kept result": Kind(
+        lambda: {
+            "done.json": (
+                json_file({"plan": {"steps": 3, "seed": 0}, "result": {"x": 1}, "seconds": 1.0, "cpu_seconds": 1.0}),
+                "json",
+            )
+        },
+        _kept,
+    ),
     "paid answers": Kind(lambda: {"ab/abcd.json": (json_file(PAID), "json")}, _paid),
     "report": Kind(lambda: {"before.json": (report(), ""), "report.json": (report(), "json")}, _report, share=2),
     "reliance report": Kind(lambda: {"reliance.json": (reliance_report(), "json")}, _reliance, share=2),
-    "answers to twins": Kind(lambda: {"answers.jsonl": (json_lines(*TWIN_ANSWERS), "lines")}, _twin_answers,
-                             lambda contents: lines_in(contents, "answers.jsonl")),
-    "question types": Kind(lambda: {"types.json": (json_file({"1": "query", "2": {"types": {"structural": "verify"}}}), "json")},
-                           _question_types),
-    "verdicts": Kind(lambda: {"verdicts.json": (verdicts(FORM, KEY_QUESTIONS, "llava-00000001/0", "llava-00000002/1"), "json")}, _verdicts),
-    "verdicts on chains": Kind(lambda: {"verdicts.json": (verdicts("compovl", CHAIN_QUESTIONS, "5-0", "6-0"), "json")}, _verdicts_on_chains),
-    "explanations": Kind(lambda: {"explanations.jsonl": (json_lines(EXPLANATION.to_dict(), EXPLANATION.to_dict()), "lines")},
-                         _explained, share=2),
-    "head atlas": Kind(lambda: {"atlas.json": (json_file(atlas().to_dict()), "json"),
-                                "explanations.jsonl": (json_lines(EXPLANATION.to_dict()), "")}, _atlas, share=2),
+    "answers to twins": Kind(
+        lambda: {"answers.jsonl": (json_lines(*TWIN_ANSWERS), "lines")},
+        _twin_answers,
+        lambda contents: lines_in(contents, "answers.jsonl"),
+    ),
+    "question types": Kind(
+        lambda: {"types.json": (json_file({"1": "query", "2": {"types": {"structural": "verify"}}}), "json")},
+        _question_types,
+    ),
+    "verdicts": Kind(
+        lambda: {"verdicts.json": (verdicts(FORM, KEY_QUESTIONS, "llava-00000001/0", "llava-00000002/1"), "json")},
+        _verdicts,
+    ),
+    "verdicts on chains": Kind(
+        lambda: {"verdicts.json": (verdicts("compovl", CHAIN_QUESTIONS, "5-0", "6-0"), "json")}, _verdicts_on_chains
+    ),
+    "explanations": Kind(
+        lambda: {"explanations.jsonl": (json_lines(EXPLANATION.to_dict(), EXPLANATION.to_dict()), "lines")},
+        _explained,
+        share=2,
+    ),
+    "head atlas": Kind(
+        lambda: {
+            "atlas.json": (json_file(atlas().to_dict()), "json"),
+            "explanations.jsonl": (json_lines(EXPLANATION.to_dict()), ""),
+        },
+        _atlas,
+        share=2,
+    ),
     "traces": Kind(trace_job, _partial_traces, share=2),
-    "queries": Kind(lambda: {"1.png": (png(), ""), "queries.jsonl": (json_lines(*QUERIES), "lines")}, _grounded,
-                    lambda contents: lines_in(contents, "queries.jsonl"), share=2),
+    "queries": Kind(
+        lambda: {"1.png": (png(), ""), "queries.jsonl": (json_lines(*QUERIES), "lines")},
+        _grounded,
+        lambda contents: lines_in(contents, "queries.jsonl"),
+        share=2,
+    ),
     "checkpoint": Kind(checkpoint, _checkpoint, share=0.5),
-}  # fmt: skip
+}

@@ -106,7 +106,9 @@ def run(name: str, kind: Kind, numbers, folder: Path, seed: int = 0, limit: floa
     return outcome
 
 
-def _judge(outcome: Outcome, kind: Kind, folder: Path, file: str, contents: Mapping[str, bytes], limit: float, how: str) -> None:
+def _judge(
+    outcome: Outcome, kind: Kind, folder: Path, file: str, contents: Mapping[str, bytes], limit: float, how: str
+) -> None:
     outcome.mutations += 1
     try:
         with cpu_limit(limit), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
@@ -151,4 +153,6 @@ def _frame(error: BaseException) -> traceback.FrameSummary | None:
 
 
 def lines_in(contents: Mapping[str, bytes], *files: str) -> int:
-    return sum(bool(line.strip()) for file in files for line in contents[file].removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+    return sum(
+        bool(line.strip()) for file in files for line in contents[file].removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    )
