@@ -82,7 +82,7 @@ def test_verdicts_become_shares_with_intervals_as_in_the_paper(built, tmp_path, 
     assert re.search(r"good  83\.3% yes .* of 12, 0 cannot tell \(the paper: 77 % good samples\)", told)
     file.write_text(file.read_text().replace('"form": "fivl"', '"form": "compovl"'))
     assert main(["inspect", "fivl", "--verdicts", str(file)]) == 2
-    assert "These verdicts are of the form 'compovl', not of 'fivl'" in capsys.readouterr().err
+    assert "holds verdicts of the form 'compovl', not of 'fivl'" in capsys.readouterr().err
 
 
 def test_what_is_missing_is_named(built, tmp_path, capsys):
