@@ -152,7 +152,7 @@ def _format(name: str, frame: str | None, option: str, sizes: Sizes, cut_outside
 
         def read_swift(row: Mapping) -> Imported:
             names = row.get("images")
-            found = [sizes.of(name) for name in ([names] if isinstance(names, str) else names or ())]
+            found = [sizes.of(name) for name in (names if isinstance(names, list) else [names])]
             return box_formats.from_swift(row, found if found and all(found) else None, cut_outside)
 
         return Format(read_swift, lambda own, _: box_formats.to_swift(own, kinds[counted]))

@@ -138,7 +138,7 @@ def _curve(report: Report, before: Report | None) -> pages.Html:
 
 
 def _header_and_rows(title: str, rows: dict[str, dict]) -> tuple[list[str], list[list]]:
-    header = [title, *next(iter(rows.values()))]
+    header = [title, *next(iter(rows.values()), ())]
     return header, [[label, *(line.get(name) for name in header[1:])] for label, line in rows.items()]
 
 

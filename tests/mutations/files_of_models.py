@@ -14,6 +14,7 @@ from promvil_hf.backends.adapter_loading import _checked
 from promvil_hf.backends.loading import load, read_config
 from promvil_hf.box_formats import from_coco, from_conversation, from_swift
 from promvil_hf.commands import recipe
+from promvil_hf.commands.parsers import command_parser
 from promvil_hf.dialects import LlavaBrackets, QwenJson
 from promvil_hf.images import image_bytes, image_size, read_image
 from promvil_hf.json_records import document, records
@@ -148,7 +149,7 @@ SWIFT = {
         {"role": "assistant", "content": "<bbox>"},
     ],
     "images": ["1.png"],
-    "objects": {"ref": ["the bus"], "bbox": [[1, 1, 10, 8]], "bbox_type": "real"},
+    "objects": {"ref": ["the bus"], "bbox": [[0.1, 0.1, 0.5, 0.8]], "bbox_type": "norm1"},
     "width": 20,
     "height": 10,
 }
@@ -159,7 +160,7 @@ CONVERSATION = {
     "conversations": [
         {
             "from": "human",
-            "value": "<image>\nPlease provide the bounding box of the region this sentence describes: the bus.",
+            "value": "<image>\nPlease provide the bounding box coordinate of the region this sentence describes: the bus.",
         },
         {"from": "gpt", "value": "[0.10, 0.20, 0.50, 0.70]"},
     ],
@@ -179,6 +180,21 @@ def _conversation(folder: Path) -> None:
     for record in records(folder / "rows.jsonl"):
         from_conversation(record.whole_fields(), LlavaBrackets())
         from_conversation(record.whole_fields(), QwenJson())
+
+
+def _converted(source: str, of: str, *more: str):
+    """The whole command, with what it writes read back."""
+
+    def reading(folder: Path) -> None:
+        words = ["convert", folder / source, folder / "out.jsonl", "--from", of, "--to", "promvil", *more]
+        args = command_parser(description="").parse_args(list(map(str, words)))
+        try:
+            args.run(args)
+        finally:
+            for path in folder.glob("out.jsonl*"):
+                path.unlink()
+
+    return reading
 
 
 COCO = {**INSTANCES, "annotations": [{**row, "caption": "a cup"} for row in INSTANCES["annotations"]]}
@@ -219,5 +235,24 @@ MODELS = {
     "swift rows of others": Kind(lambda: {"rows.jsonl": (json_lines(SWIFT, SWIFT), "lines")}, _swift),
     "conversations of others": Kind(
         lambda: {"rows.jsonl": (json_lines(CONVERSATION, CONVERSATION), "lines")}, _conversation
+    ),
+    "convert coco": Kind(
+        lambda: {"instances.json": (json_file(COCO), "json")}, _converted("instances.json", "coco"), share=0.2
+    ),
+    "convert swift": Kind(
+        lambda: {"rows.jsonl": (json_lines(SWIFT, SWIFT), "lines")}, _converted("rows.jsonl", "swift"), share=0.2
+    ),
+    "convert conversations": Kind(
+        lambda: {"rows.jsonl": (json_lines(CONVERSATION, CONVERSATION), "lines")},
+        _converted("rows.jsonl", "llava_brackets"),
+        share=0.2,
+    ),
+    "convert promvil": Kind(
+        lambda: {"rows.jsonl": (json_lines(*ROWS), "lines")}, _converted("rows.jsonl", "promvil"), share=0.2
+    ),
+    "convert fivl": Kind(
+        lambda: {"rows.jsonl": (json_lines(*(row.to_dict() for row in fivl_rows())), "lines")},
+        _converted("rows.jsonl", "fivl"),
+        share=0.2,
     ),
 }
