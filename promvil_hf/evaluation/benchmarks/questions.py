@@ -253,8 +253,8 @@ def _gqa(
 
 def _checked(question: Record) -> Mapping[str, Any]:
     """GQA's own row, once the fields that its metrics read are known to be right."""
-    if not isinstance(question.get("isBalanced", default=True), bool):
-        raise question.wrong(("isBalanced",), question.get("isBalanced"), "true or false")
+    if not isinstance(question.whole_fields().get("isBalanced", True), bool):
+        raise question.wrong(("isBalanced",), question.fields["isBalanced"], "true or false")
     types = question.record("types")
     for name in ("structural", "semantic", "detailed"):
         types.text(name)
