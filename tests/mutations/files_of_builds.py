@@ -29,7 +29,16 @@ from promvil_hf.publishing import read_report
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.scenery import scenes
 from promvil_hf.toy.world import write_visual_genome
-from tests.mutations.files_of_benchmarks import VSR, json_file, json_lines, png
+from tests.mutations.files_of_benchmarks import (
+    POPE,
+    VQA_ANNOTATIONS,
+    VQA_QUESTIONS,
+    VSR,
+    gqa_questions,
+    json_file,
+    json_lines,
+    png,
+)
 from tests.mutations.running import Kind, lines_in
 
 
@@ -71,11 +80,11 @@ INSTANCES = {
 }
 
 
-def source_rows(name: str, path: str):
+def source_rows(name: str, *paths: str):
     """Every record is a row, if only one with a fault; annotated by rules, as a build begins."""
 
     def reading(folder: Path) -> int:
-        found = list(Source(name, [folder / path]))
+        found = list(Source(name, [folder / path for path in paths]))
         for row in annotate(list(seen_turns(found, folder)), rules):
             encoded("key", row)
         return len(found)
@@ -254,6 +263,12 @@ BUILDS = {
     ),
     "captions": Kind(
         lambda: {"captions.json": (json_file(CAPTIONS), "json")}, source_rows("captions", "captions.json"), share=2
+    ),
+    "fivl from pope": Kind(lambda: {"pope.json": (json_lines(*POPE), "lines")}, source_rows("pope", "pope.json")),
+    "fivl from gqa": Kind(lambda: {"gqa.json": (json_file(gqa_questions()), "json")}, source_rows("gqa", "gqa.json")),
+    "fivl from vqav2": Kind(
+        lambda: {"q.json": (json_file(VQA_QUESTIONS), "json"), "a.json": (json_file(VQA_ANNOTATIONS), "json")},
+        source_rows("vqav2", "q.json", "a.json"),
     ),
     "given phrases": Kind(
         lambda: {**CONVERSATION, "phrases.jsonl": (json_lines(*PHRASES * 2), "lines")}, _given_phrases
