@@ -47,7 +47,7 @@ def test_the_iou_reward_is_the_iou_of_the_first_box_in_every_dialect_and_form_of
     assert iou_reward(dialect, threshold=0.5)(completions=texts, **columns) == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("dialect", set(DIALECTS) - set(BOXES))
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - set(BOXES)))
 def test_the_point_reward_is_1_where_the_first_point_lies_in_a_gold_box(dialect):
     texts = [said(dialect, NEAR), said(dialect, FAR), said(dialect, FAR, GOLD), "left of it", "none"]
     reward = point_reward(dialect)
