@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from promvil_hf.files import atomic_write
-from promvil_hf.json_records import RecordError, own_document
+from promvil_hf.json_records import RecordError
+from promvil_hf.own_documents import own_document
 
 
 class JobError(ValueError):

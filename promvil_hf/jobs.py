@@ -49,8 +49,9 @@ from promvil_hf.job_files import (
     row_of,
     survey,
 )
-from promvil_hf.json_records import RecordError, own_document
+from promvil_hf.json_records import RecordError
 from promvil_hf.kept_results import differences
+from promvil_hf.own_documents import own_document
 from promvil_hf.worker_processes import process_pool
 
 

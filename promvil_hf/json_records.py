@@ -18,7 +18,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -220,16 +219,7 @@ def plain_records(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 def document(path: str | os.PathLike) -> Record:
     """A file that is one JSON object, such as COCO's instances. What is damaged in one of its lists costs itself only."""
-    return _document(path, salvaged)
-
-
-def own_document(path: str | os.PathLike) -> Record:
-    """A file that is one JSON object and that this package wrote: any damage refuses it."""
-    return _document(path, partial(salvaged, depth=0))
-
-
-def _document(path: str | os.PathLike, read: Callable[[bytes], Any]) -> Record:
-    value = read(read_bytes(path))
+    value = salvaged(read_bytes(path))
     if isinstance(value, Damaged):
         raise RecordError(f"{path} is not JSON: {value.why}.")
     if not isinstance(value, dict):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.files import write_json
-from promvil_hf.json_records import own_document
+from promvil_hf.own_documents import own_document
 
 
 def read_back(plan: Any) -> Any:

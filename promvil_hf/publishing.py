@@ -16,7 +16,7 @@ import msgspec
 
 from promvil_hf.files import draft_folder, move, remove_drafts
 from promvil_hf.job_files import listed_parts
-from promvil_hf.json_records import own_document
+from promvil_hf.own_documents import own_document
 
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from promvil_hf.json_records import own_document, shown
+from promvil_hf.json_records import shown
+from promvil_hf.own_documents import own_document
 from promvil_hf.spelling import close_to
 
 

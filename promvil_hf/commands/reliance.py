@@ -16,7 +16,7 @@ from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
-from promvil_hf.json_records import own_document
+from promvil_hf.own_documents import own_document
 from promvil_hf.pages import write
 
 

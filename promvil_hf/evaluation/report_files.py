@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 
 from promvil_hf.files import atomic_write
-from promvil_hf.json_records import own_document, shown, typed
+from promvil_hf.json_records import shown
+from promvil_hf.own_documents import own_document, typed
 
 
 T = TypeVar("T")

@@ -37,12 +37,12 @@ from promvil_hf.evaluation.scores import (
     vqa_scores,
 )
 from promvil_hf.frames import Frame
-from promvil_hf.json_records import typed
 from promvil_hf.metrics.answers import Answers, read_boxes, read_texts
 from promvil_hf.metrics.gqa import lower_without_period, promvil_answer
 from promvil_hf.metrics.grounding import kosmos2_round_trip, quantisation_ceiling
 from promvil_hf.metrics.pointing import POINT_POLICIES
 from promvil_hf.metrics.pope import llava_yes_no, strict_yes_no
+from promvil_hf.own_documents import typed
 
 
 YES_NO_RULES: dict[str, Callable] = {"strict": strict_yes_no, "llava": llava_yes_no}

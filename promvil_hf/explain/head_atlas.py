@@ -14,8 +14,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from promvil_hf.explain.layer_names import Head, Layer
-from promvil_hf.json_records import own_document, typed
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+from promvil_hf.own_documents import own_document, typed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,8 @@ from PIL import Image
 from promvil_hf.boxes import Box, Point
 from promvil_hf.dialects.base import REFUSED
 from promvil_hf.frames import ImageSize
-from promvil_hf.json_records import typed
 from promvil_hf.nesting import Nesting
+from promvil_hf.own_documents import typed
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 
 
@@ -177,7 +177,10 @@ class GroundingTrace:
         except (KeyError, TypeError, AttributeError) as error:
             told = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"This is not a trace, or it is damaged: {told}.") from error
-        return typed({**values, "steps": steps}, cls, "This", "a trace")
+        trace = typed({**values, "steps": steps}, cls, "This", "a trace")
+        if any(not 0 <= place < number for number, step in enumerate(trace.steps) for place in (*step.fed, *step.anchors)):
+            raise ValueError("This is not a trace, or it is damaged: a step leans on one that does not stand before it.")
+        return trace
 
 
 _UNWRITTEN = ("tokens",)  # ids mean nothing without their tokenizer; the answer holds the same as text

@@ -105,7 +105,9 @@ def parse(
         if not path.is_file():
             raise ValueError(f"There is no recipe {path}: `promvil recipe list` names those that come with the package.")
         recipe = read_yaml(path)
-        named = recipe.get("script") if isinstance(recipe, dict) else None
+        if not isinstance(recipe, dict) or not all(isinstance(key, str) for key in recipe):
+            raise ValueError(f"The recipe {path} is not options by their names: it holds lines such as `learning_rate: 0.0001`.")
+        named = recipe.get("script")
         if named not in (None, script):
             raise ValueError(
                 f"The recipe {path} is for the script {named}, and you passed it to {script}: launch recipes/{named}.py, or "

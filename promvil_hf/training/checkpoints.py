@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promvil_hf.files import write_json
-from promvil_hf.json_records import own_document
+from promvil_hf.own_documents import own_document
 
 
 MARK = "whole.json"

@@ -138,7 +138,8 @@ def _is_unclear(error: Exception, folder: Path, contents: Mapping[str, bytes]) -
     frame = _frame(error)
     if frame is not None and linecache.getline(frame.filename, frame.lineno).strip().startswith("raise "):
         return False
-    return isinstance(error, UnicodeError) or not any(Path(file).name in str(error) for file in contents)
+    names = [Path(file).name for file in contents] + ([] if isinstance(error, OSError) else [str(folder)])
+    return isinstance(error, UnicodeError) or not any(name in str(error) for name in names)
 
 
 def _place(error: BaseException) -> str:
