@@ -133,6 +133,8 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
     word = words[head]
     if word in lexicon.ATTRIBUTES:
         return False
+    if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
+        return False  # "white on the bottom half"
     if word in lexicon.IMAGE_WORDS:
         return any(words[i] in ("a", "an") or tags[i] in (ADJ, NOUN, NUM, POSS) for i in range(start, head))
     if tags[head] != DIR:

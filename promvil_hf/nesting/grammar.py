@@ -80,7 +80,11 @@ class _Reader:
                     if direction:
                         self._settle(i)
                         direction = False
-                elif chunk.is_thing or (not self.edge and i == 0 and (not followed_by_of or self._is_part(chunk))):
+                elif (
+                    chunk.is_thing
+                    or (not self.edge and i == 0 and (not followed_by_of or self._is_part(chunk)))
+                    or (followed_by_of and self.edge and tags[i - 1] == CONJ and self._is_part(chunk))
+                ):
                     if direction and not (words[i - 1] == "of" or tags[i - 1] in (CONJ, PREP)):
                         self._settle(i)
                     i = self._add(chunk)

@@ -57,6 +57,8 @@ class RightEdge(list[Node]):
             if index < 0:
                 index = self.nearest(_VEHICLE, last)
             return index
+        if not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
+            return last  # "the bird with its head turned to the side"
         if self._is_place(last) and any(base in _NOT_OF_PLACES for base in bases):
             return self.nearest(ANIMATE, last)
         if self[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
@@ -75,6 +77,8 @@ class RightEdge(list[Node]):
         first = next((words[i] for i in gap if tags[i] == PREP), "")
         if first == "of":
             return last
+        if first == "except":
+            return 0
         if node is None:
             if last > 0 and self._is_place(last) and any(tags[i] == DIR for i in gap):
                 return last - 1

@@ -28,6 +28,10 @@ def bracketed(expression):
         ("the middle of the three birds", "birds"),
         ("a slice of pizza on [a plate]", "pizza"),
         ("a man in front of [a bus]", "man"),
+        ("a chair near [a lady] and [back of [the man]]", "chair"),
+        ("a truck that is white on the bottom half", "truck"),
+        ("the bird with [its head turned to the side]", "bird"),
+        ("an old truck covered in [snow] except for [the grill]", "truck"),
         # absent things have no box
         ("plate with no food on it", "plate"),
         ("man without a hat on [a bench]", "man"),
