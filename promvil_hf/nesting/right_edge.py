@@ -47,6 +47,8 @@ class RightEdge(list[Node]):
     def actor(self, actions: list[int], last: int, has_object: bool) -> int:
         """Who does it: a living being wears and holds, anything hangs and covers."""
         last = self._shared(last)
+        if not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
+            return last  # "the bird with its head turned to the side"
         bases = [base_of(self.words[i]) for i in actions]
         if any(base in _DONE_BY_HAND for base in bases):
             index = self.find(_PERSON, last)
@@ -57,8 +59,6 @@ class RightEdge(list[Node]):
             if index < 0:
                 index = self.nearest(_VEHICLE, last)
             return index
-        if not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
-            return last  # "the bird with its head turned to the side"
         if self._is_place(last) and any(base in _NOT_OF_PLACES for base in bases):
             return self.nearest(ANIMATE, last)
         if self[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):

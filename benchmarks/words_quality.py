@@ -1,0 +1,108 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Key expressions, decompositions and chains against a reader's labels on real rows (docs/labelling.md has the rules).
+
+The labels in `word_labels` are ids and offsets; the texts are not in the repository, and `--data` names their folder. For
+each kind of answer and each half: precision and recall of key expressions, and the share of expressions decomposed fully
+right, with 95 % intervals over rows.
+"""
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.nesting_quality import read_expressions
+from promvil_hf.fivl.by_words import key_phrases
+from promvil_hf.fivl.extraction import filtered
+from promvil_hf.key_expressions import Turn
+from promvil_hf.metrics.intervals import bootstrap_interval
+from promvil_hf.nesting import tagged_decomposer, tagger
+
+
+LABELS = Path(__file__).with_name("word_labels")
+_ARTICLES = frozenset("a an the his her its their this that these those".split())
+_BOXES = re.compile(r" ?\[[\d., ]+\]")
+
+
+def turns(data: Path, file: str) -> list[Turn]:
+    """The question and answer of each row of a labelled file, as the labels count them."""
+    rows = [json.loads(line) for line in (data / file).read_text(encoding="utf-8").splitlines()]
+    if file.startswith("llava"):
+        return [Turn(0, row["instruction"].replace("<image>", "").strip(), row["output"]) for row in rows]
+    asked = (data / file.replace("answer", "question")).read_text(encoding="utf-8").splitlines()
+    questions = {row["question_id"]: row["text"] for row in map(json.loads, asked)}
+    return [Turn(0, questions[row["question_id"]], _BOXES.sub("", row["text"])) for row in rows]
+
+
+def words_at(text: str, start: int, end: int) -> frozenset[int]:
+    """Where the words of a span begin, without leading articles."""
+    found = [(start + word.start(), word.group().lower()) for word in re.finditer(r"[\w'-]+", text[start:end])]
+    while found and found[0][1] in _ARTICLES:
+        found.pop(0)
+    return frozenset(at for at, _ in found)
+
+
+def same(text: str, phrase: str, spans: list[list[int]]) -> bool:
+    """Whether a phrase is one of a thing's mentions: more than half of the words of both are shared."""
+    told = [words_at(text, *span) for span in spans]
+    for found in re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text):
+        own = words_at(text, *found.span())
+        if any(own and 2 * len(own & other) > len(own | other) for other in told):
+            return True
+    return False
+
+
+def judge_keys(data: Path, chosen) -> dict[tuple[str, str], list[tuple[int, int, int, int]]]:
+    """Right and all proposals, found and all things of each labelled row, by kind of answer and half."""
+    counts = defaultdict(list)
+    for file, rows in json.loads((LABELS / "key_expressions.json").read_text()).items():
+        asked = turns(data, file)
+        for row in rows:
+            turn = asked[row["row"]]
+            kept, _ = filtered(key_phrases(turn, chosen), turn)
+            spans = [thing["at"] for thing in row["things"]]
+            hits = [[same(turn.answer, own.phrase, at) for at in spans] for own in kept]
+            found = sum(any(hit[k] for hit in hits) for k in range(len(spans)))
+            counts[row["kind"], row["half"]].append((sum(map(any, hits)), len(kept), found, len(spans)))
+    return counts
+
+
+def judge_decompositions(data: Path, chosen) -> dict[str, list[bool]]:
+    """Whether each labelled expression has exactly the phrases of one reading, by half."""
+    decompose, counts = tagged_decomposer(chosen), defaultdict(list)
+    for file, rows in json.loads((LABELS / "decompositions.json").read_text()).items():
+        lines = list(read_expressions(data / file))
+        for row in rows:
+            inner = sorted(list(own.chars) for own in decompose(lines[row["row"]]).phrases[:-1])
+            counts[row["half"]].append(inner in [sorted(reading) for reading in row["phrases"]])
+    return counts
+
+
+def share(right: list[int], of: list[int]) -> str:
+    found = bootstrap_interval(np.array([right, of], float).T)
+    return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] of {sum(of)}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.words_quality", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds llava, ferret_bench and promvil")
+    parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
+    options = parser.parse_args(arguments)
+    for chosen in map(tagger, options.tagger):
+        print(chosen.name)
+        for (kind, half), rows in sorted(judge_keys(options.data, chosen).items()):
+            right, proposed, found, things = map(list, zip(*rows))
+            print(f"  {kind:<8} {half:<16} precision {share(right, proposed)}  recall {share(found, things)}")
+        for half, right in judge_decompositions(options.data, chosen).items():
+            print(f"  decompositions, {half}: {share(right, [1] * len(right))} fully right")
+    chains = json.loads((LABELS / "chains.json").read_text())
+    right = [row["right"] for row in chains]
+    print(f"chains, as the reader took them: {share(right, [1] * len(right))} right in words")
+
+
+if __name__ == "__main__":
+    main()
