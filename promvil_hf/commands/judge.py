@@ -8,9 +8,10 @@ import numpy as np
 
 from promvil_hf import jobs, pages
 from promvil_hf.commands import options
-from promvil_hf.commands.inspect_fivl import row_of, sampled_keys, yes_answers
+from promvil_hf.commands.inspect_fivl import QUESTIONS, row_of, sampled_keys, yes_answers
 from promvil_hf.fivl import judge
 from promvil_hf.fivl.fivl_sample import agreement, share
+from promvil_hf.metrics.intervals import Interval
 
 
 HELP = """
@@ -22,8 +23,8 @@ Let a vision-language model judge a sample of FiVL-Instruct, and compare it with
 
 Three tests for each key expression: how much its words need the image (0 to 10), whether the masked part alone shows it,
 and whether the image without that part still does. The sample is the one that `promvil inspect fivl` shows with the same
---sample and --seed; with the verdicts saved there, it is printed how often both agree. The same command goes on after an
-interruption; a paid answer is never bought again.
+--sample and --seed; with the verdicts saved there, precision, recall and agreement are printed, of the model against each
+person and of people against each other. The same command goes on after an interruption; a paid answer is never bought again.
 """
 
 
@@ -52,8 +53,10 @@ def run(args):
     )
     judged = dict(jobs.rows(args.out / "judgements"))
     print(told(judged, dict(jobs.rejects(args.out / "judgements"))))
-    for own in verdicts:
+    for number, own in enumerate(verdicts):
         print(compared(judged, own))
+        for other in verdicts[:number]:
+            print(compared_people(own, other))
     print(f"asked {args.served_model}: {endpoint.spent()}")
 
 
@@ -83,18 +86,33 @@ def tests(judged: dict[str, dict]) -> dict[str, dict[str, bool]]:
     }
 
 
+PAIRS = (("important", "key"), ("crop", "mask"), ("inverse crop", "mask"), ("both crops", "mask"))
+
+
 def compared(judged: dict[str, dict], verdicts: pages.Verdicts) -> str:
-    """How often the model says what the person said of the same key expressions."""
-    lines = [f"against the verdicts of {verdicts.judge or 'somebody'}"]
+    """Precision, recall and agreement of the model, with the person's verdicts on the same key expressions as the truth."""
     own = tests(judged)
-    for test, question in (("important", "key"), ("crop", "mask"), ("inverse crop", "mask"), ("both crops", "mask")):
-        found = agreement(own[test], yes_answers(verdicts, question), row_of)
-        if found is None:
-            lines.append(f"{test} ~ {question}: nothing that both judged")
-            continue
-        same = found.same
-        lines.append(
-            f"{test:<12} ~ {question:<4} same in {same.estimate:.1%} [{same.low:.1%}, {same.high:.1%}] of {found.both}, "
-            f"kappa {found.kappa:.2f}"
-        )
+    lines = [f"against the verdicts of {verdicts.judge or 'somebody'}"]
+    lines += [_agreed(f"{test} ~ {question}", own[test], yes_answers(verdicts, question)) for test, question in PAIRS]
     return "\n".join(lines)
+
+
+def compared_people(first: pages.Verdicts, second: pages.Verdicts) -> str:
+    """The same of one person against another."""
+    lines = [f"{first.judge or 'somebody'} against {second.judge or 'somebody'}"]
+    for question in QUESTIONS:
+        lines.append(_agreed(question.key, yes_answers(first, question.key), yes_answers(second, question.key)))
+    return "\n".join(lines)
+
+
+def _agreed(name: str, first: dict[str, bool], second: dict[str, bool]) -> str:
+    found = agreement(first, second, row_of)
+    if found is None:
+        return f"{name}: nothing that both judged"
+    told = [f"{name:<19} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
+    told += [f"{what} {_share(own)}" for what, own in (("precision", found.precision), ("recall", found.recall)) if own]
+    return ", ".join(told)
+
+
+def _share(found: Interval) -> str:
+    return f"{found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}]"

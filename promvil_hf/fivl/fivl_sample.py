@@ -59,11 +59,17 @@ def share(answers: Sequence[bool], images: Sequence[str], seed: int = 0) -> Inte
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How often two judges say the same, and Cohen's kappa: 0 is chance, 1 is always. NaN where one says always the same."""
+    """How often two judges say the same, and Cohen's kappa: 0 is chance, 1 is always. NaN where one says always the same.
+
+    `precision` is how often the second says yes where the first does, `recall` the other way round; None where nobody
+    says yes.
+    """
 
     same: Interval
     kappa: float
     both: int
+    precision: Interval | None = None
+    recall: Interval | None = None
 
 
 def agreement(
@@ -77,4 +83,7 @@ def agreement(
     observed = float((a == b).mean())
     expected = float(a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean()))
     kappa = (observed - expected) / (1 - expected) if expected < 1 else float("nan")
-    return Agreement(share(list(a == b), [image_of(name) for name in names]), kappa, len(names))
+    images = np.array([image_of(name) for name in names])
+    pairs = (b, a), (a, b)
+    precision, recall = (share(list(said[given]), list(images[given])) if given.any() else None for said, given in pairs)
+    return Agreement(share(list(a == b), list(images)), kappa, len(names), precision, recall)
