@@ -1,0 +1,88 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Random key expressions, decompositions and chains on one page, from the data at hand; with an older checkout, both beside
+each other.
+
+    python -m benchmarks.words_examples --data DATA --before OTHER_CHECKOUT --html examples.html
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+from benchmarks.nesting_quality import read_expressions
+from benchmarks.words_quality import turns
+from promvil_hf import pages
+
+
+LLAVA, LINES, GRAPHS = (
+    "llava/coco2014_val_gpt4_qa_30x3.jsonl",
+    "promvil/finetune_refcocog_test.first400.txt",
+    "visual_genome/v1.2.0",
+)
+# Runs in either checkout: only what both of them have.
+SCRIPT = """
+import json, sys
+from promvil_hf.compovl.compose import Composing, compose
+from promvil_hf.compovl.scene_graph import assembled
+from promvil_hf.compovl.visual_genome import VisualGenome
+from promvil_hf.fivl.extraction import SeenTurn, rules
+from promvil_hf.key_expressions import Turn
+from promvil_hf.nesting import decompose
+
+asked = json.load(sys.stdin)
+keys = rules([SeenTurn("", Turn(0, question, answer)) for question, answer in asked["turns"]])
+nested = [[own.text for own in decompose(line).phrases] for line in asked["lines"]]
+with VisualGenome(asked["graphs"]) as source:
+    graphs = [assembled(source.graph(image)) for image in source.images()]
+chains = [chain.expression for graph in graphs for chain in compose(graph, Composing(per_image=10)).chains]
+json.dump({"keys": keys, "nested": nested, "chains": chains}, sys.stdout)
+"""
+
+
+def outputs(checkout: Path, asked: dict) -> dict:
+    """What the code of a checkout makes of the rows, by rules."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], input=json.dumps(asked), cwd=checkout, capture_output=True, text=True, check=True,
+        env={"PYTHONPATH": str(checkout.resolve())},
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.words_examples", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds llava, promvil and visual_genome")
+    parser.add_argument("--before", type=Path, help="an older checkout, to show what it made of the same rows")
+    parser.add_argument("--count", type=int, default=20, help="examples of each kind (default: 20)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--html", type=Path, default=Path("words-examples.html"))
+    options = parser.parse_args(arguments)
+    random = Random(options.seed)
+    talk = random.sample(turns(options.data, LLAVA), options.count)
+    lines = random.sample([line for line in read_expressions(options.data / LINES) if len(line.split()) > 6], options.count)
+    asked = {"turns": [[turn.question, turn.answer] for turn in talk], "lines": lines, "graphs": str(options.data / GRAPHS)}
+    now = outputs(Path(__file__).parents[1], asked)
+    before = outputs(options.before, asked) if options.before else None
+
+    def both(kind: str, k: int) -> dict[str, str]:
+        told = {"now": " | ".join(now[kind][k])}
+        return ({"before": " | ".join(before[kind][k])} if before else {}) | told
+
+    parts = [pages.paragraph("Key expressions by rules: question, answer, and what is taken from it.")]
+    for k, turn in enumerate(talk):
+        parts.append(pages.facts({"question": turn.question, "answer": turn.answer, **both("keys", k)}))
+    parts.append(pages.paragraph("Decompositions: an expression and its phrases, simple to complex."))
+    parts += [pages.facts({"expression": line, **both("nested", k)}) for k, line in enumerate(lines)]
+    parts.append(pages.paragraph("Chains: expressions composed from the same graphs."))
+    for name, made in (("before", before), ("now", now)):
+        if made:
+            parts += [pages.facts({name: text}) for text in made["chains"][: options.count]]
+    page = pages.page("Words: key expressions, decompositions, chains", *parts)
+    print(f"{3 * options.count} examples on {pages.write(options.html, page)}")
+
+
+if __name__ == "__main__":
+    main()
