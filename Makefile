@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studies test test-slow fuzz mutations quality style wheel clean
+.PHONY: help demo studies test test-slow kills fuzz mutations quality style wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: $(READY)  ## the default suite, in WORKERS processes
 
 test-slow: $(READY)  ## the tests marked slow
 	$(RUN) -m pytest -m slow --timeout=3600
+
+kills: $(READY)  ## every long command killed 30 times at random, resumed and compared
+	$(RUN) -m pytest -m kills --timeout=3600
 
 fuzz: $(READY)  ## a million hostile inputs for every parser
 	$(RUN) -m pytest -m fuzz --timeout=3600

@@ -1,8 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Files: found, read where they are Parquet or pickles (JSON: `promvil_hf.json_records`), and written whole or not at all.
 
-A file is written under a hidden name beside its place, `.NAME.….part`, and takes its name when all of it is on the disk: a
-kill or a power cut leaves the old file or the new one, never a part. Nothing else in the package renames. Needs the
+A file is written as a draft beside its place, `.NAME.….part`, and takes its name when all of it is on the disk: a kill or a
+power cut leaves the old file or the new one, never a part. A draft that a killed writer left goes when its file is
+written again, or when a job takes its folder (`promvil_hf.folder_lock`). Nothing else in the package renames. Needs the
 standard library, and pyarrow for Parquet.
 """
 
@@ -10,16 +11,25 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import get_ident
 from typing import IO, Any
 
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 Files = str | os.PathLike | Sequence[str | os.PathLike]
+
+
+_DRAFT = re.compile(r"\.(?:draft-.*|(?P<of>.+)\.\d+-\d+)\.part", re.DOTALL)
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -30,15 +40,30 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """A file to write in, text as UTF-8 or bytes (`mode="wb"`), that becomes `path` when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_drafts(path.parent, path.name)
     draft = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # a second writer has its own
     try:
-        with open(draft, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as file:
+        with _claimed(draft, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        move(draft, path)
+            if fcntl is None:  # Windows renames no open file
+                file.close()
+            move(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _claimed(draft: Path, mode: str) -> IO:
+    """A new file, locked as long as it is open: so it is seen that its writer lives."""
+    while True:
+        file = open(draft, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}))
+        with suppress(OSError):  # without locks nobody removes it either
+            if fcntl:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # it was removed before it was locked
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:
@@ -81,13 +106,30 @@ def move(made: Path, place: Path) -> Path:
     return place
 
 
-def remove_drafts(folder: Path) -> None:
-    """Remove what killed writers left in this folder. Call it where no other process writes there."""
-    for draft in folder.glob(".*.part"):
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
+def remove_folder(folder: Path) -> None:
+    """Remove a folder whole or not at all: a kill leaves it as it was, or a draft of which `remove_drafts` knows."""
+    shutil.rmtree(move(folder, folder.with_name(f".draft-{folder.name}.part")), ignore_errors=True)
+
+
+def remove_drafts(folder: Path, of: str | None = None) -> None:
+    """Remove what killed writers left in this folder: drafts of the file `of`, or all of them and draft folders too.
+
+    A file whose writer lives is left alone. Draft folders are not locked: remove all where nobody else writes.
+    """
+    for name in os.listdir(folder):
+        draft = _DRAFT.fullmatch(name)
+        if draft is None or of not in (None, draft["of"]):
+            continue
+        if draft["of"] is None:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            continue
+        with suppress(OSError):
+            with open(folder / name, "rb+") as file:
+                if fcntl:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(file.name)
+            if fcntl is None:  # where Windows does not remove what is open
+                os.unlink(file.name)
 
 
 # --- reading --------------------------------------------------------------------------------------

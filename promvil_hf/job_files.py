@@ -8,7 +8,7 @@ both. Each shard is known by a fingerprint of its items' keys, and by the SHA-25
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from promvil_hf.files import atomic_write
-from promvil_hf.json_records import RecordError
+from promvil_hf.json_records import RecordError, shown
 from promvil_hf.own_documents import own_document
 
 
@@ -31,6 +31,22 @@ class Rejected:
 
     reason: str
     detail: str = ""
+
+
+def check_some(done: int, failed: Mapping[str, int], where: str, examples: Iterable[tuple[str, str]] = ()) -> None:
+    """Raise where all items of a job failed: none is done, and `failed` counts the reasons.
+
+    Here it is decided, for every job, that such a run has failed. The message names the commonest reason with an example of
+    it, from pairs of reason and detail; `where` says what holds the rest.
+    """
+    if done or not (total := sum(failed.values())):
+        return
+    reason, often = max(failed.items(), key=lambda found: found[1])
+    detail = next((f", such as {shown(text, 200)}" for why, text in examples if why == reason and text), "")
+    raise JobError(
+        f"Nothing came of all {total:,} items: {reason!r} {often:,} times{detail}. {where} holds every reason. Mend what is "
+        "wrong and run the same again."
+    )
 
 
 class Line(msgspec.Struct):
@@ -154,6 +170,13 @@ def listed_parts(out: Path) -> list[dict[str, str]]:
     except RecordError as error:
         raise JobError(f"{error} Run the job again: the list is written anew.") from error
     return found
+
+
+def results(out: Path) -> tuple[int, dict[str, int]]:
+    """How many rows a finished job has, and how many rejects of each reason."""
+    job = own_document(out / "job.json")
+    rejected = job.record("rejected")
+    return job.whole("rows"), {reason: rejected.whole(reason) for reason in rejected.fields}
 
 
 def read_lines(out: str | os.PathLike, partial: bool) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial as bound
 from hashlib import blake2b
@@ -31,12 +31,14 @@ from typing import Any, TypeVar
 import msgspec
 from tqdm import tqdm
 
-from promvil_hf.files import remove_drafts
+from promvil_hf.distributed import Ranks
+from promvil_hf.folder_lock import held
 from promvil_hf.job_files import (
     SAME_ITEMS,
     JobError,
     Part,
     Rejected,
+    check_some,
     commit,
     count,
     encoded,
@@ -54,11 +56,6 @@ from promvil_hf.kept_results import differences
 from promvil_hf.own_documents import own_document
 from promvil_hf.worker_processes import process_pool
 
-
-try:
-    import fcntl
-except ImportError:  # Windows: jobs run, without the guard against a second writer
-    fcntl = None
 
 T = TypeVar("T")
 
@@ -122,6 +119,8 @@ def run(
     `workers` processes hold one shard each (`work` must be picklable). `rank` of `world_size` does every
     `world_size`-th shard: give all ranks the same items, and whichever ends last finishes the folder.
     `restart` throws away what a former run left there.
+
+    A job that ends without a row raises: see `promvil_hf.job_files.check_some`. The next call does it anew.
     """
     if shard_size < 1 or workers < 1 or not 0 <= rank < world_size:
         raise ValueError(
@@ -149,9 +148,9 @@ def run(
             else:
                 yield index, keys, batch
 
-    with _lock(out, rank, world_size) as alone:
+    with held(out, Ranks(rank, world_size)) as alone:
         with alone():
-            if restart:
+            if restart or _came_to_nothing(out):
                 _clear(out)
             _agree(out, plan)
         with closing(_Progress(out, items, shard_size, world_size, shown=progress and rank == 0)) as bar:
@@ -166,6 +165,10 @@ def run(
             items_done, rejected = count(parts.values())
             report = JobReport(out, finished, len(parts), items_done, rejected, len(reused), count(reused)[0])
             bar.say(str(report))
+    if finished:
+        whole = _counts(out)  # of all ranks
+        failed = ((rejected.reason, rejected.detail) for _, rejected in rejects(out))
+        check_some(whole["rows"], whole["rejected"], str(out / "rejects.jsonl"), failed)
     return report
 
 
@@ -317,9 +320,18 @@ def _settings(plan: dict[str, Any]) -> dict[str, Any]:
     return plan["describe"] | {f"the job's {name}": value for name, value in plan.items() if name != "describe"}
 
 
+def _counts(out: Path) -> dict[str, Any]:
+    return msgspec.json.decode((out / "job.json").read_bytes())
+
+
+def _came_to_nothing(out: Path) -> bool:
+    """Whether a finished job has no row: what was wrong may be mended now."""
+    return (out / "job.json").exists() and _counts(out)["items"] > 0 == _counts(out)["rows"]
+
+
 def _clear(out: Path) -> None:
-    # job.json first and plan.json last: killed in between, this is an unfinished job of the old plan
-    for name in ("job.json", "rejects.jsonl", *map(part_name, part_indices(out)), "plan.json"):
+    # plan.json last: killed in between, this is an unfinished job of the old plan
+    for name in (*map(part_name, part_indices(out)), "rejects.jsonl", "job.json", "plan.json"):
         (out / name).unlink(missing_ok=True)
 
 
@@ -339,45 +351,7 @@ def _finish(out: Path, plan: dict[str, Any], inputs: list[str], parts: dict[int,
         for path, part in whole.items()
     ]
     commit(out / "job.json", [msgspec.json.format(encoder.encode(plan | counts | {"parts": files})) + b"\n"])
-    remove_drafts(out)
     return True
-
-
-_BYTES = 4096  # of the lock file that stand for shards; the next one is for what all ranks share
-
-
-@contextmanager
-def _lock(out: Path, rank: int, world_size: int) -> Iterator[Callable]:
-    """Keep a second writer of the same shards out; yields a lock that ranks take in turn for what they share.
-
-    Byte i of `.lock` stands for shard i, so ranks of one job agree and any other division of it collides. The kernel
-    lets go of the bytes however the process ends: no lock can be stale.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = open(out / ".lock", "ab")
-    except OSError as error:
-        raise JobError(f"Cannot write in {out}: {error.strerror}. Use a folder that can be written.") from error
-
-    @contextmanager
-    def alone() -> Iterator[None]:
-        if fcntl:
-            fcntl.lockf(file, fcntl.LOCK_EX, 1, _BYTES)
-        try:
-            yield
-        finally:
-            if fcntl:
-                fcntl.lockf(file, fcntl.LOCK_UN, 1, _BYTES)
-
-    with file:
-        try:
-            for byte in range(rank, _BYTES, world_size) if fcntl else ():
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-        except (BlockingIOError, PermissionError) as error:
-            raise JobError(f"Another process is writing {out}: wait for it, or use another folder.") from error
-        except OSError as error:
-            raise JobError(f"Cannot lock {out}: {error.strerror}. Use a file system that has file locks.") from error
-        yield alone
 
 
 class _Progress:

@@ -5,7 +5,8 @@
     record = do_once(folder / "done.json", plan, work)  # {"plan", "result", "seconds", "cpu_seconds"}
 
 The file is written last and whole, so it says that the work is finished. Called again, the work is not done again; a file
-of another plan is refused. For many small items there is `promvil_hf.jobs`.
+of another plan is refused, and so is a second process while the first is at work. For many small items there is
+`promvil_hf.jobs`.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from promvil_hf.files import write_json
+from promvil_hf.folder_lock import held
 from promvil_hf.own_documents import own_document
 
 
@@ -48,14 +50,15 @@ def do_once(path: Path, plan: Any, work: Callable[[], Any]) -> dict[str, Any]:
     """What was kept, or else what `work` gives now; it gives JSON values."""
     if (found := kept_result(path, plan)) is not None:
         return found
-    started, cpu = time.perf_counter(), time.process_time()
-    record = {
-        "plan": plan,
-        "result": work(),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-    }
-    write_json(path, record)
+    with held(path.parent):
+        started, cpu = time.perf_counter(), time.process_time()
+        record = {
+            "plan": plan,
+            "result": work(),
+            "seconds": round(time.perf_counter() - started, 1),
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+        }
+        write_json(path, record)
     return record
 
 

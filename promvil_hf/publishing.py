@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from promvil_hf.files import draft_folder, move, remove_drafts
-from promvil_hf.job_files import listed_parts
+from promvil_hf.files import draft_folder, move
+from promvil_hf.folder_lock import held
+from promvil_hf.job_files import check_some, listed_parts, results
 from promvil_hf.own_documents import own_document
 
 
@@ -31,9 +32,8 @@ def replacement(out: Path, names: Sequence[str]) -> Iterator[Path]:
 
     A name that the draft does not hold is removed from `out`.
     """
-    remove_drafts(out)
     try:
-        with draft_folder(out) as draft:
+        with held(out), draft_folder(out) as draft:
             yield draft
             (out / "report.json").unlink(missing_ok=True)  # from here on the folder counts as unfinished
             for name in names:
@@ -61,6 +61,7 @@ def parts_of(job: Path) -> list[str]:
         raise ValueError(
             f"{job} is not finished: run the same build again, and it goes on where it stopped."
         ) from None
+    check_some(*results(job), str(job / "rejects.jsonl"))
     return [str(job / part["name"]) for part in listed]
 
 

@@ -21,6 +21,7 @@ from promvil_hf.fivl.fivl_build import (
     with_ray,
 )
 from promvil_hf.fivl.given_masks import given
+from promvil_hf.folder_lock import held
 from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
 from promvil_hf.nesting.taggers import tagger
@@ -86,8 +87,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, tell
-
     ranks = Ranks.of_environment()
     if ranks.world_size > 1 and args.stage != "masks":
         raise ValueError(
@@ -98,6 +97,13 @@ def run(args):
         raise ValueError("You passed one of --published and --tensors: the published data needs both.")
     if not args.images.is_dir():
         raise ValueError(f"You passed --images {args.images}, and there is no such folder.")
+    with held(args.out, ranks):
+        _build(args, ranks)
+
+
+def _build(args, ranks: Ranks) -> None:
+    from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, tell
+
     source = Source(args.source, tuple(args.files), args.limit)
     config = CONFIG_OF[args.source]
     work = args.out / "work" / config

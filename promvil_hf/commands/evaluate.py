@@ -8,6 +8,7 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.conventions import DIALECTS
+from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.comparison import compare
@@ -17,6 +18,7 @@ from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.report import table_text, write_page
 from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.folder_lock import held
 from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
 from promvil_hf.metrics.vqa import NORMALISATIONS
 
@@ -81,7 +83,8 @@ def run(args):
                 "You passed no benchmark: name one (--benchmark), or two reports (--compare A.json B.json)."
             )
         before, after = map(Report.load, args.compare)
-        _show(args, after, pictures, compare(before, after, resampling))
+        with held(args.out):
+            _show(args, after, pictures, compare(before, after, resampling))
         return
     if args.compare and len(args.compare) != 1:
         raise ValueError("You passed a benchmark and two reports to compare: pass the one report to compare it with.")
@@ -93,6 +96,12 @@ def run(args):
         iou_thresholds=tuple(args.iou), yes_no_rule=args.yes_no_rule, answer_rule=args.answer_rule,
         vqa_normalise=args.vqa_normalise, resampling=resampling,
     )  # fmt: skip
+    with held(args.out, Ranks.of_environment()):
+        _write(args, benchmark, pictures, settings, before)
+
+
+def _write(args, benchmark, pictures, settings, before):
+    """Everything that lands in --out."""
     if args.predictions is not None:
         predictions = read_predictions(args.predictions)
     else:
@@ -109,7 +118,7 @@ def run(args):
     if args.eval_results:
         entries = eval_results(report, args.eval_results, args.task_id)
         write_eval_results(args.out, entries, args.eval_results.rpartition("/")[2])
-    _show(args, report, pictures, compare(before, report, resampling) if before else None)
+    _show(args, report, pictures, compare(before, report, settings.resampling) if before else None)
 
 
 def _benchmark(args, pictures):

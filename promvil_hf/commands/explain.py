@@ -15,9 +15,11 @@ from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
 from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_told, write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas, read_atlas
 from promvil_hf.explain.layer_names import Head
+from promvil_hf.files import write_text
 from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS
+from promvil_hf.folder_lock import held
 from promvil_hf.key_expressions import KeyExpression, Turn
 from promvil_hf.pages import write
 
@@ -92,9 +94,9 @@ def _explain_one(args):
     keys = [KeyExpression(phrase, 0, boxes) for phrase in args.key]
     asked = ToExplain(image, args.question, args.image.name, str(args.image), keys, boxes, answer=args.given_answer)
     found = explain(options.load_backend(args), asked, replace(_settings(args, atlas), find_keys=_phrases))
-    args.out.mkdir(parents=True, exist_ok=True)
-    write_explanations(args.out / "explanations.jsonl", [found])
-    page = write(args.out / "explanation.html", explanation_page(found, image, atlas))
+    with held(args.out):
+        write_explanations(args.out / "explanations.jsonl", [found])
+        page = write(args.out / "explanation.html", explanation_page(found, image, atlas))
     print(f"{found.question}\n  {found.answer or '(nothing)'}")
     for kind, said in found.hidden.items():
         print(f"  {kind:<14} {said or '(nothing)'}")
@@ -108,16 +110,16 @@ def _draw_atlas(args):
     rows = read_fivl_rows(args.rows, args.config, args.limit)
     backend = options.load_backend(args)
     atlas, answered = _atlas(args, backend, rows, pictures)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
-    told = _spread(answered, args.examples)
-    examples = explain_told(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
-    write_explanations(args.out / "explanations.jsonl", examples)
-    page = atlas_page(
-        atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,
-        segmentation=_segmentation(args, backend, answered), level=args.level, control=args.control,
-    )  # fmt: skip
-    path = write(args.out / "atlas.html", page)
+    with held(args.out):
+        write_text(args.out / "atlas.json", json.dumps(atlas.to_dict()))
+        told = _spread(answered, args.examples)
+        examples = explain_told(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
+        write_explanations(args.out / "explanations.jsonl", examples)
+        page = atlas_page(
+            atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,
+            segmentation=_segmentation(args, backend, answered), level=args.level, control=args.control,
+        )  # fmt: skip
+        path = write(args.out / "atlas.html", page)
     _print_atlas(args, atlas)
     print(f"page: {path}", file=sys.stderr)
 
@@ -176,7 +178,7 @@ def _segmentation(args, backend, told) -> list[dict]:
         for threshold in args.thresholds
     }
     rows = segmentation_table(samples, maskers)
-    (args.out / "segmentation.json").write_text(json.dumps(rows), encoding="utf-8")
+    write_text(args.out / "segmentation.json", json.dumps(rows))
     return rows
 
 

@@ -3,9 +3,11 @@
 
 import json
 import sys
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+from promvil_hf import jobs
 from promvil_hf.commands import options
 from promvil_hf.conventions import DIALECTS, frame_advice
 
@@ -152,13 +154,14 @@ def _page(path: Path, image, name: str, traces):
 
 
 def _file(grounder, args):
-    from promvil_hf import jobs
     from promvil_hf.grounding.batch_job import ground_file
     from promvil_hf.grounding.trace import GroundingTrace
 
     model = options.describe_model(args)
-    print(
-        ground_file(grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart)
-    )
+    report = ground_file(grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart)
+    print(report)
     first = islice(jobs.rows(args.out), 500)
     _advise([GroundingTrace.from_dict(row) for _, row in first], grounder.backend.dialect)
+    if all(row["reason"] for _, row in jobs.rows(args.out)):
+        reasons = Counter(report.rejected) + Counter(row["reason"] for _, row in jobs.rows(args.out))
+        jobs.check_some(0, reasons, str(args.out))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.conventions import DIALECTS
+from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
@@ -16,6 +17,7 @@ from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
+from promvil_hf.folder_lock import held
 from promvil_hf.own_documents import own_document
 from promvil_hf.pages import write
 
@@ -80,6 +82,12 @@ def run(args):
         print(f"{count:,} twins in {args.write_twins}: answer twins.jsonl and pass the answers as --predictions.")
         return None
     options.check_one_answers(args)
+    with held(args.out, Ranks.of_environment()):
+        return _write(args, rows, pictures, settings, resampling)
+
+
+def _write(args, rows, pictures, settings, resampling):
+    """Everything that lands in --out."""
     if args.predictions is not None:
         predictions = read_predictions(args.predictions)
     else:
@@ -119,6 +127,7 @@ def _compare(args, resampling: Resampling):
         pairs.append((name if found else Path(path).parent.name or path, RelianceReport.load(path)))
     models = points(pairs)
     found = against_accuracy(models, resampling)
-    page = write(args.out / "models.html", points_page(models, found))
+    with held(args.out):
+        page = write(args.out / "models.html", points_page(models, found))
     print(points_told(models, found))
     print(f"page: {page}", file=sys.stderr)

@@ -26,6 +26,7 @@ from promvil_hf.compovl.compovl_settings import USUAL, CompoVLSettings
 from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.compovl.visual_genome_files import graph_files
+from promvil_hf.folder_lock import held
 from promvil_hf.job_terms import TERMS, Terms
 from promvil_hf.jobs import JobReport
 
@@ -53,7 +54,7 @@ def build(
     Call it again after an interruption: images of finished shards are reused.
     """
     out = Path(out)
-    with _read(vg, settings) as source:
+    with _read(vg, settings) as source, held(out):
         images, described, done = _compose(source, out / "work", settings, terms)
         made_from = _made_from(described, settings, out / "work")
         report = _finished(out, made_from)

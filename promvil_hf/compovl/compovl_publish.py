@@ -10,6 +10,7 @@ user's own decision.
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ from promvil_hf.compovl.compovl_settings import CompoVLSettings
 from promvil_hf.compovl.mixture import mix
 from promvil_hf.compovl.visual_genome_records import Image, Question
 from promvil_hf.files import write_json
+from promvil_hf.job_files import check_some
 from promvil_hf.publishing import (
     image_to_embed,
     parts_of,
@@ -204,6 +206,12 @@ def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: i
         mixed: dict[str, list[str]] = {}
         with Rejects(draft / "rejects.jsonl") as rejects:
             report |= count(parts, images, settings, held, rejects)
+            composed = sum(sum(found.values()) for found in report["expressions_by_level"].values())
+            left_out = Counter(rejects.counts) + Counter(report["left_out"]) or {"no expression": len(images)}
+            check_some(composed, left_out, str(out / "work"))
+            if settings.writer is not None:
+                writers = Counter(report["expressions_by_writer"])
+                check_some(writers.pop(settings.writer_name, 0), writers, str(out / "work"))
             if "mixture" in settings.views:
                 asked = _asked(images, rejects)
                 mixed, report["mixture"] = mix(settings.mixing, asked, images.leakage, scratch, rejects.add)

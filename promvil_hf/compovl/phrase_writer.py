@@ -43,18 +43,20 @@ class EndpointWriter:
         self.endpoint = endpoint
 
     def __call__(self, chains: Sequence[Chain]) -> list[Chain]:
-        from promvil_hf.endpoint import Answer, Request
+        from promvil_hf.endpoint import Answer, Request, check_answered
 
-        written = []
+        written, ended = [], []
         requests = [Request(number, messages_for(chain), _schema()) for number, chain in enumerate(chains)]
         for number, result in self.endpoint.ask_all(requests):
             chain = chains[number]
+            ended.append("" if isinstance(result, Answer) else result.reason)
             if isinstance(result, Answer):
                 written.append(rewritten(chain, result.value.phrase, self.endpoint.model))
             elif result.reason in ("unauthorized", "refused", "stopped"):
                 raise JobError(f"The model {self.endpoint.model} does not answer ({result.reason}: {result.detail}).")
             else:
                 written.append(_kept(chain, result.reason))
+        check_answered(ended, tolerant=True)
         return written
 
 

@@ -21,6 +21,8 @@ import msgspec
 from promvil_hf.compovl.scene_graph import Broken
 from promvil_hf.compovl.visual_genome_files import RELEASES, Id, MappedFiles, entries, release_of, split_file
 from promvil_hf.files import atomic_write
+from promvil_hf.folder_lock import held
+from promvil_hf.job_files import check_some
 from promvil_hf.json_records import RecordError
 
 
@@ -209,7 +211,7 @@ def build_region_pairs(
     rng = random.Random(SEED) if exact else None
     images = rows = unreadable = 0
     try:
-        with atomic_write(out / "region_pairs.jsonl", "wb") as file:
+        with held(out), atomic_write(out / "region_pairs.jsonl", "wb") as file:
             for position, (image_id, attributes, regions, broken) in enumerate(_records(files, spans)):
                 if images == limit:
                     break
@@ -227,6 +229,7 @@ def build_region_pairs(
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
         files.close()
+    check_some(images, Counter(row["reason"] for row in rejects), str(out / "rejects.jsonl"))
     return Pairs(images, rows, unreadable + lost)
 
 

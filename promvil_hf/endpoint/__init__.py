@@ -20,7 +20,7 @@ it is in no repr, no error, no log line and no file.
 from promvil_hf.endpoint.client import Endpoint
 from promvil_hf.endpoint.messages import image_part, system, user
 from promvil_hf.endpoint.reading import read_structured
-from promvil_hf.endpoint.results import REASONS, Answer, Request, Spent, Unanswered
+from promvil_hf.endpoint.results import REASONS, Answer, Request, Spent, Unanswered, check_answered
 from promvil_hf.endpoint.secret import API_KEY_VARIABLE
 from promvil_hf.jobs import Rejected
 
@@ -34,6 +34,7 @@ __all__ = [
     "Request",
     "Spent",
     "Unanswered",
+    "check_answered",
     "image_part",
     "read_structured",
     "system",

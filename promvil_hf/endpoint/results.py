@@ -1,10 +1,12 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What an endpoint says back: `Answer`, or `Unanswered` with a reason word, and the totals `Spent`."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promvil_hf.jobs import Rejected
+from promvil_hf.jobs import JobError, Rejected
 
 
 if TYPE_CHECKING:
@@ -29,8 +31,27 @@ REASONS = {
     "cache damaged": "the stored answers of this prompt cannot be read; delete the named file to ask again",
     "stopped": "the run was stopped while this prompt waited",
 }
+# Another run may mend these.
+PASSING = frozenset(
+    ("rate limited", "server error", "timed out", "connection failed", "unauthorized", "stopped", "cache damaged")
+)
 # Asking again cannot help these: the same request would end the same way, and it is paid.
 FINAL_ANSWERS = {"declined", "cut off", "too long"}
+
+
+def check_answered(ended: Sequence[str], tolerant: bool = False) -> None:
+    """Stop a job where its server gave no answer and another run may mend that: what was asked now is then not kept.
+
+    `ended` holds a word for each request, one of `REASONS` where it has no answer. `tolerant` stops only where none has one.
+    """
+    lost = Counter(word for word in ended if word in PASSING)
+    if not lost or (tolerant and lost.total() < len(ended)):
+        return
+    told = ", ".join(f"{count} × {reason}" for reason, count in lost.most_common())
+    raise JobError(
+        f"The server gave no answer to {lost.total()} of {len(ended)} requests ({told}). Nothing is lost: mend that and run "
+        "the same command again, it goes on where it stopped."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+SHARD = 64  # rows
 EVIDENCE = ("none", "gold")
+NO_PICTURE = "no picture"
 MODES = ("one_shot", "progressive", "all")
 SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of benchmark
     "kosmos2": "Question: {text} Short Answer:",
@@ -115,7 +117,7 @@ def answer(
                 shown.append((row, None if asking.blind else opened.get(row.image)))
                 places.append(place)
             except UnreadableImage as error:
-                results[place] = jobs.Rejected("no picture", str(error))
+                results[place] = jobs.Rejected(NO_PICTURE, str(error))
         for place, said in zip(places, ask(shown), strict=True):
             results[place] = said
         return results
@@ -129,7 +131,7 @@ def answer(
             "blind": asking.blind, "mode": asking.mode,
         },
     }  # fmt: skip
-    job = {"key": lambda row: row.id, "describe": told, "shard_size": max(64, asking.batch_size), "progress": progress}
+    job = {"key": lambda row: row.id, "describe": told, "shard_size": max(SHARD, asking.batch_size), "progress": progress}
     return run_answers(
         benchmark.rows, work, Path(out), lambda row_id, row: [(row_id, Answer(text=row["text"]))], **job
     )
@@ -152,12 +154,20 @@ def run_answers(
     if not report.finished:
         return None
     answers = dict(found for row_id, row in jobs.rows(folder) for found in answers_of(row_id, row))
-    rejects = [why for _, why in jobs.rejects(folder)]
-    if not answers:
-        why = f"{rejects[0].reason}: {rejects[0].detail}" if rejects else "no request was answered"
-        raise ValueError(f"Not one of the {len(items):,} rows could be asked ({why}). Mend that and delete {folder}.")
+    jobs.check_some(len(answers), {"no request was answered": len(items)}, str(folder))
     write_predictions(out / "predictions.jsonl", answers.items())
-    return Predictions(answers, {}, {**job["describe"], "answered": len(answers), "without_picture": len(rejects)})
+    told = {"answered": len(answers), "without_picture": report.rejected.get(NO_PICTURE, 0)}
+    others = {reason: count for reason, count in report.rejected.items() if reason != NO_PICTURE}
+    return Predictions(answers, {}, {**job["describe"], **told, **({"rejected": others} if others else {})})
+
+
+def _given(answers: Sequence[dict | jobs.Rejected]) -> list[dict | jobs.Rejected]:
+    """The answers, without those that a server refused to give: its reason is no answer."""
+    from promvil_hf.endpoint import REASONS, check_answered
+
+    check_answered([answer["ended"] for answer in answers if isinstance(answer, dict)])
+    refused = (isinstance(answer, dict) and answer["ended"] in REASONS for answer in answers)
+    return [jobs.Rejected(answer["ended"]) if no else answer for no, answer in zip(refused, answers, strict=True)]
 
 
 _Ask = Callable[[Sequence[tuple[BenchmarkRow, "Image.Image | None"]]], list[dict[str, Any]]]
@@ -178,7 +188,7 @@ def _one_by_one(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:
                 {"text": said.text, "prompt": request.prompt, "ended": said.ended}
                 for request, said in zip(batch, backend.generate(batch, decoding), strict=True)
             ]
-        return answers
+        return _given(answers)
 
     return ask
 
@@ -206,10 +216,14 @@ def _level_by_level(backend: "GroundingBackend", kind: str, asking: Asking) -> _
         others = [place for place in range(len(shown)) if place not in answers]
         queries = [Query(shown[place][1], shown[place][0].text, task) for place in others]
         for place, trace in zip(others, grounder.ground_all(queries, progress=False), strict=True):
-            *lower, last = trace.to_dict(times=False)["steps"] or [{"answer": "", "prompt": "", "ended": trace.reason}]
+            if not trace.steps:
+                reason, _, detail = (trace.reason or "").partition(": ")
+                answers[place] = jobs.Rejected(reason, detail)
+                continue
+            *lower, last = trace.to_dict(times=False)["steps"]
             said = last["answer"] if trace.answer is None else trace.answer
             answers[place] = {"text": said, "prompt": last["prompt"], "ended": last["ended"], "lower": lower}
-        return [answers[place] for place in range(len(shown))]
+        return _given([answers[place] for place in range(len(shown))])
 
     return ask
 

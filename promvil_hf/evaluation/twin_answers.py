@@ -9,7 +9,6 @@
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -23,8 +22,10 @@ from promvil_hf.evaluation.answering import Asking, prompt_of, run_answers
 from promvil_hf.evaluation.benchmarks import BenchmarkRow
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
+from promvil_hf.files import atomic_write
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import FILLS, KINDS, Twin, key_boxes, twins
+from promvil_hf.folder_lock import held
 from promvil_hf.images import UnreadableImage
 
 
@@ -37,11 +38,8 @@ METRICS = {
     "gqa": "the whole answer is right, as GQA counts",
     "pope": "yes or no",
 }
+SHARD = 32  # rows with all their twins
 ORIGINAL, MASKED = "original", "key boxes"
-# A server's reasons that another run may mend: such a shard is not kept.
-_ASK_AGAIN = frozenset(
-    ("rate limited", "server error", "timed out", "connection failed", "unauthorized", "stopped", "cache damaged")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ def answer_twins(
         "twins": {"kinds": settings.kinds, "fill": settings.fill, "seed": settings.seed},
         "asking": {"prompt": asking.prompt, "max_new_tokens": asking.max_new_tokens},
     }
-    job = {"key": lambda row: row.row_id, "describe": told, "shard_size": 32, "progress": progress}
+    job = {"key": lambda row: row.row_id, "describe": told, "shard_size": SHARD, "progress": progress}
     covered: dict[str, list[float]] = {}
 
     def answers_of(row_id: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
@@ -164,19 +162,14 @@ class _Requests:
 
     def send(self) -> None:
         from promvil_hf.backends.base import Decoding
-        from promvil_hf.endpoint import REASONS
+        from promvil_hf.endpoint import REASONS, check_answered
 
         batch, self.waiting = self.waiting, []
         if not batch:
             return
         decoding = Decoding(max_new_tokens=self.asking.max_new_tokens)
         answers = self.backend.generate([request for _, _, request in batch], decoding)
-        if lost := Counter(said.ended for said in answers if said.ended in _ASK_AGAIN):
-            told = ", ".join(f"{count} × {reason}" for reason, count in lost.most_common())
-            raise jobs.JobError(
-                f"The server gave no answer to {lost.total()} of {len(answers)} requests ({told}). Nothing is lost: "
-                "mend that and run the same command again, it goes on where it stopped."
-            )
+        check_answered([said.ended for said in answers])
         for (result, kind, _), said in zip(batch, answers, strict=True):
             result["ended"][kind] = said.ended
             if said.ended not in REASONS:  # a server's refusal is no answer: it is missing, and counted
@@ -193,10 +186,9 @@ def write_twins(
 
     Its answers, {id, text} one a line, go to `reliance` like any other.
     """
-    out = Path(out)
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    count = 0
-    with open(out / "twins.jsonl", "w", encoding="utf-8") as file:
+    out, count = Path(out), 0
+    with held(out), atomic_write(out / "twins.jsonl") as file:
+        (out / "images").mkdir(exist_ok=True)
         for row in usable(rows):
             for twin in settings.twins(row, pictures):
                 name = None

@@ -14,6 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from promvil_hf import jobs
+from promvil_hf.endpoint import check_answered
 from promvil_hf.files import sha256_of
 from promvil_hf.grounding.engine import ProgressiveGrounder
 from promvil_hf.grounding.trace import GroundingTrace, Query
@@ -96,8 +97,10 @@ def _asked(record: Record, folder: Path) -> tuple[str | None, Query | jobs.Rejec
 
 def _grounded(grounder: ProgressiveGrounder, lines: list[_Line]) -> list[dict | jobs.Rejected]:
     queries = [dataclasses.replace(line.asked, id=line.key) for line in lines if isinstance(line.asked, Query)]
-    traces = iter(grounder.ground_all(queries, progress=False))
-    return [line.asked if isinstance(line.asked, jobs.Rejected) else _row(next(traces), line.where) for line in lines]
+    traces = grounder.ground_all(queries, progress=False)
+    check_answered([step.ended for trace in traces for step in trace.steps])
+    found = iter(traces)
+    return [line.asked if isinstance(line.asked, jobs.Rejected) else _row(next(found), line.where) for line in lines]
 
 
 def _row(trace: GroundingTrace, where: str) -> dict | jobs.Rejected:

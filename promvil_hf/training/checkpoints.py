@@ -8,11 +8,10 @@ one. Imports neither torch nor transformers by itself.
 
 import os
 import re
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from promvil_hf.files import write_json
+from promvil_hf.files import remove_folder, write_json
 from promvil_hf.own_documents import own_document
 
 
@@ -66,7 +65,7 @@ def rotate(output_dir: str | os.PathLike, keep: int | None, needed: Collection[s
     found = _by_steps(output_dir)
     others = [path for path in found if path not in {Path(own) for own in needed if own}]
     for path in others[: max(0, len(found) - keep)] if keep else ():
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)
 
 
 def _by_steps(output_dir: str | os.PathLike) -> list[Path]:

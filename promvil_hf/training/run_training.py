@@ -18,8 +18,9 @@ import transformers
 from transformers import EarlyStoppingCallback, TrainingArguments
 
 from promvil_hf.backends.loading import load, read_config
-from promvil_hf.distributed import is_main_process
+from promvil_hf.distributed import Ranks, is_main_process
 from promvil_hf.files import write_json
+from promvil_hf.folder_lock import held
 from promvil_hf.shown_text import in_markdown, shown_streams
 from promvil_hf.training.adapter_card import CardFacts
 from promvil_hf.training.adapters import AdapterArguments, adapted, frozen_vision, lora
@@ -29,10 +30,12 @@ from promvil_hf.training.curriculum import NO_LEVEL, times_trained, whole
 from promvil_hf.training.shown_batches import ShownText, write_batches
 from promvil_hf.training.window_config import WindowConfig
 from promvil_hf.training.window_trainer import WindowTrainer
+from promvil_hf.unread import going_on_unread
 
 
 TOY = "toy"
 SHOWN_BATCHES = 3
+LOCK_OF_TRAINING = "_lock"  # uploads of a trainer leave out what begins so
 # Of `TrainingArguments`, what stands in the card; of our own configurations everything does.
 CARD_SETTINGS = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
                  "warmup_steps", "seed", "bf16", "world_size")  # fmt: skip
@@ -87,7 +90,7 @@ def run_as_script(run: Callable[[Sequence[str]], object], argv: Sequence[str] | 
     """Leave with a sentence instead of a traceback where the user can mend what is wrong (`--debug` shows both)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
-    with shown_streams():
+    with shown_streams(), going_on_unread():
         try:
             run([word for word in argv if word != "--debug"])
         except (ValueError, OSError, ImportError) as error:
@@ -106,7 +109,10 @@ def say(*words) -> None:
 def run_training(objective: Objective, argv: Sequence[str] | None = None):
     """Parse, train, save, evaluate; gives the trainer, or a sweep's table."""
     settings = settings_of(objective, argv)
-    return sweep(objective, settings) if settings.run.sweep else train_once(objective, settings)
+    if settings.run.show_batch or settings.run.show_labels:
+        return train_once(objective, settings)
+    with held(settings.config.output_dir, Ranks.of_environment(), LOCK_OF_TRAINING):
+        return sweep(objective, settings) if settings.run.sweep else train_once(objective, settings)
 
 
 def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Settings:

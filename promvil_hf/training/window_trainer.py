@@ -268,10 +268,17 @@ class WindowTrainer(Trainer):
                     f"You asked to go on from the last checkpoint, but {self.args.output_dir} has no whole one. Leave "
                     "--resume_from_checkpoint out to start anew."
                 )
+            if self.is_world_process_zero():  # a run that was killed may not have come to this
+                best = TrainerState.load_from_json(os.path.join(resume_from_checkpoint, TRAINER_STATE_NAME)).best_model_checkpoint
+                rotate(self.args.output_dir, self.args.save_total_limit, needed=(resume_from_checkpoint, best))
         elif resume_from_checkpoint:
             check_whole(resume_from_checkpoint)
         if resume_from_checkpoint and self._finished(resume_from_checkpoint):
-            return TrainOutput(self.state.global_step, 0.0, {})
+            kept = json.loads(Path(resume_from_checkpoint, LOSSES).read_text(encoding="utf-8"))
+            self._total_loss_scalar = kept["logged"] + kept["since_the_last_log"]
+            metrics = {"total_flos": self.state.total_flos, "train_loss": 0.0}
+            self.log(metrics)  # which puts in the loss, as the end of a run does
+            return TrainOutput(self.state.global_step, metrics["train_loss"], metrics)
         self._resumed_from = resume_from_checkpoint or None
         output = super().train(resume_from_checkpoint, *args, **kwargs)
         return output._replace(training_loss=output.metrics["train_loss"])
@@ -296,7 +303,7 @@ class WindowTrainer(Trainer):
     def last_scores(self) -> dict[str, float]:
         """The last value of each score of an evaluation, without its times."""
         last = {name: value for entry in self.state.log_history for name, value in entry.items()}
-        times = ("_runtime", "_per_second")
+        times = ("_runtime", "_per_second", "_time")
         return {name: last[name] for name in sorted(last) if name.startswith("eval_") and not name.endswith(times)}
 
     def _save_checkpoint(self, model, trial):

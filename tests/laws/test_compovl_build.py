@@ -269,7 +269,7 @@ def test_a_full_disk_while_parquet_is_written_keeps_the_images_and_is_no_finishe
     with files_no_longer_than(9_000):
         told = refused(capsys, *arguments)
     assert "Cannot write" in told and "are kept: mend that and run the same command again" in told
-    assert {path.name for path in out.iterdir()} == {"work"}
+    assert {path.name for path in out.iterdir()} == {".lock", "work"}
     assert run(capsys, *arguments)[0] == 0 and (out / "report.json").exists()
 
 
@@ -285,7 +285,7 @@ def test_an_image_that_cannot_be_opened_is_named_and_stops_embedding(toy, tmp_pa
     (photos / "4.png").write_bytes(b"no picture")
     told = refused(capsys, *arguments)
     assert f"The image {photos / '4.png'} cannot be opened" in told and "or build without --embed-images" in told
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"work"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "work"}
     (photos / "4.png").unlink()
     assert "no such file" in refused(capsys, *arguments)
     Image.new("RGB", (48, 48)).save(photos / "4.png")

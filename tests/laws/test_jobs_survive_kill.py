@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from promvil_hf import files, job_files, jobs
+from promvil_hf import files, folder_lock, job_files, jobs
 
 
 SHARDS, SIZE = 150, 3
@@ -163,7 +163,8 @@ def test_a_second_writer_is_refused_while_the_first_lives_and_welcome_when_it_wa
         try:
             run(out, **how)
         except jobs.JobError as error:
-            assert str(error) == f"Another process is writing {out}: wait for it, or use another folder."
+            who = f"Process {first.process.pid} (" if sys.platform == "linux" else "Another process "
+            assert str(error).startswith(who) and f"is writing {out}: wait for it, or use another folder." in str(error)
         else:
             raise AssertionError("two processes wrote the same folder")
     first.kill()
@@ -186,7 +187,7 @@ def traced(at_line, out):
     """Run the small job with `at_line(where)` called before each line of the modules that write it."""
 
     def trace(frame, event, _):
-        if frame.f_code.co_filename not in (jobs.__file__, job_files.__file__, files.__file__):
+        if frame.f_code.co_filename not in [own.__file__ for own in (jobs, job_files, files, folder_lock)]:
             return None
         if event == "line":
             at_line((frame.f_code.co_name, frame.f_lineno))
@@ -210,7 +211,7 @@ def die_before(number, out):
 def every_line(folder):
     """Kill a job at each line it runs, the first and the last time it gets there; let it go on, and compare."""
     notes = Path(os.environ[CALLS])
-    jobs._BYTES = 2  # one of the lock for each shard is enough here
+    folder_lock.SHARES = 2  # one of the lock for each shard is enough here
     os.fsync = lambda _: None  # it guards against power cuts, not against kills, and takes most of the time
     lines = []
     traced(lines.append, folder / "whole")

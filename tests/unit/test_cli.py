@@ -123,6 +123,31 @@ def test_a_job_is_finished_whoever_stops_reading_what_it_says(stream, tmp_path, 
     assert len(list(jobs.rows(tmp_path / "out"))) == 40
 
 
+@pytest.mark.parametrize("only_prints", [False, True])
+def test_another_broken_pipe_than_that_of_the_output_is_a_failure(only_prints, monkeypatch, capsys):
+    def run(args):
+        raise BrokenPipeError("the pipe to a worker")
+
+    broken = SimpleNamespace(HELP="H.", add_arguments=lambda parser: None, run=run, ENDS_WITH_ITS_READER=only_prints)
+    monkeypatch.setattr(parsers, "import_module", lambda name: broken)
+    assert cli.main(["env"]) == 2
+    assert capsys.readouterr().err == "promvil: the pipe to a worker\n"
+
+
+def test_errors_of_a_command_that_only_prints_may_go_unread(monkeypatch, closed_pipe, capsys):
+    monkeypatch.setattr(sys, "stderr", closed_pipe)
+
+    def run(args):
+        for number in range(3):
+            print("a warning", file=sys.stderr, flush=True)
+            print(f"a cup {number}")
+
+    warns = SimpleNamespace(HELP="H.", add_arguments=lambda parser: None, run=run, ENDS_WITH_ITS_READER=True)
+    monkeypatch.setattr(parsers, "import_module", lambda name: warns)
+    assert cli.main(["env"]) == 0
+    assert capsys.readouterr().out == "a cup 0\na cup 1\na cup 2\n"
+
+
 def test_a_command_that_only_prints_ends_with_its_reader(monkeypatch, closed_pipe):
     def lines():
         yield "a cup\n" * 3

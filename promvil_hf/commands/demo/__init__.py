@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from promvil_hf.commands import options
+from promvil_hf.folder_lock import held
 
 
 HELP = """
@@ -41,8 +42,9 @@ def run(args):
     bases = {"kosmos2": _base("kosmos2", args.kosmos2_base), "llava": _base("llava", args.llava_base)}
     sizes = QUICK if args.quick else Sizes()
     digests = {name: _digest(folder) for name, folder in bases.items()}
-    folder = Folder(args.out, settings_of(sizes, args.seed, digests), args.restart)
-    page = tell_story(folder, sizes, args.seed, bases)
+    with held(args.out):
+        folder = Folder(args.out, settings_of(sizes, args.seed, digests), args.restart)
+        page = tell_story(folder, sizes, args.seed, bases)
     seconds = time.perf_counter() - started
     kept = [told.title for told in folder.told if not told.now]
     print(f"\nDone in {seconds:.0f} s. Written:")

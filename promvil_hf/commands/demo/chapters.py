@@ -13,6 +13,7 @@ import msgspec
 
 from promvil_hf import __version__
 from promvil_hf.files import write_json
+from promvil_hf.folder_lock import LOCK
 from promvil_hf.kept_results import differences, do_once, read_back
 
 
@@ -62,7 +63,9 @@ class Folder:
         self.told: list[Told] = []
         self.settings = settings = read_back({"version": __version__, **settings})
         if restart and (out / SETTINGS).is_file():
-            shutil.rmtree(out)
+            # the settings last: killed in between, it is a demo that lacks chapters
+            for path in sorted(set(out.iterdir()) - {out / LOCK}, key=lambda own: (own.name == SETTINGS, own.name != CHAPTERS)):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         if (out / SETTINGS).is_file():
             before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
             if before != settings:
@@ -70,7 +73,7 @@ class Folder:
                     f"{out} holds a demo that was made with other settings ({differences(before, settings)}). Pass "
                     "--restart to make it afresh, or another folder as --out."
                 )
-        elif out.is_dir() and any(out.iterdir()):
+        elif out.is_dir() and set(out.iterdir()) - {out / LOCK}:
             raise ValueError(f"{out} is not empty and holds no demo: pass a new folder as --out.")
         (out / CHAPTERS).mkdir(parents=True, exist_ok=True)
         write_json(out / SETTINGS, settings)

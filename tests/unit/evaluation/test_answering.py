@@ -114,7 +114,7 @@ def test_missing_pictures_are_counted_and_all_missing_is_an_error(toy, pictures,
     report = evaluate(benchmark, found, Settings(dialect="kosmos2", resampling=FEW))
     assert counts(report) == {faults.MISSING: 10}
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="Not one of the 40 rows could be asked .no picture: A row asks about"):
+    with pytest.raises(ValueError, match="Nothing came of all 40 items: 'no picture' 40 times, such as .A row asks about"):
         asked(benchmark, tmp_path / "none", pictures=Pictures(tmp_path / "empty"))
     with pytest.raises(ValueError, match="no folder of pictures: name it, or ask blind"):
         asked(benchmark, tmp_path / "blind", pictures=None)

@@ -3,12 +3,14 @@
 
 import functools
 import os
+import shutil
 
 import pytest
 import torch
 
 from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.backends.families import PATCH_FAMILIES
+from promvil_hf.files import remove_drafts
 from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training import window_trainer
@@ -153,6 +155,43 @@ def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path,
     monkeypatch.setattr(window_trainer, "mark_whole", written_in_the_past)
     own.train()
     assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-3")
+
+
+def test_a_run_killed_before_it_removed_an_old_checkpoint_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 1}
+    whole = trainer(tmp_path / "whole", few(), **options)
+    whole.train()
+
+    def killed(folder, *others, **more):
+        if last_whole(folder)[0].endswith("-2"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(window_trainer, "rotate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer(tmp_path / "killed", few(), **options).train()
+    monkeypatch.undo()
+    again = trainer(tmp_path / "killed", few(), **options)
+    again.train(True)
+    assert [path.name for path in (tmp_path / "killed").glob("checkpoint-*")] == ["checkpoint-2"]
+    assert again.state.log_history[-1]["train_loss"] == whole.state.log_history[-1]["train_loss"]  # also of no step more
+
+
+def test_an_old_checkpoint_is_removed_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "checkpoint-1").mkdir()
+    (tmp_path / "checkpoint-2").mkdir()
+    monkeypatch.setattr(shutil, "rmtree", lambda folder, **how: None)  # killed there
+    rotate(tmp_path, 1, needed=())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".draft-checkpoint-1.part", "checkpoint-2"]
+    monkeypatch.undo()
+    remove_drafts(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_scores_of_the_card_hold_no_times(tmp_path):
+    own = trainer(tmp_path, few(), max_steps=1)
+    times = {"eval_runtime": 1.0, "eval_steps_per_second": 1.0, "eval_model_preparation_time": 0.1}
+    own.state.log_history.append({"eval_loss": 0.5, **times})
+    assert own.last_scores() == {"eval_loss": 0.5}
 
 
 def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path):

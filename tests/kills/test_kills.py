@@ -1,0 +1,125 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""`kill -9` at any moment costs time and nothing else: after a resume every long command has the bytes of an uninterrupted run.
+
+`make kills` kills each command 30 times; the default suite kills one a few times. Each command lives and dies in forks of a
+process of its own: `python -m tests.kills.test_kills NAME KILLS FOLDER`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).resolve().parents[2]
+MANY = 30
+NAMES = ("build compovl", "build fivl", "ground", "evaluate", "reliance", "train")
+
+
+def killed(name: str, kills: int, folder: Path) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kills.test_kills", name, str(kills), str(folder)],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.kills
+@pytest.mark.parametrize("name", NAMES)
+def test_30_kills_of_each_long_command_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
+    killed(name, MANY, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["build fivl"])
+def test_a_few_kills_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
+    killed(name, 3, tmp_path)
+
+
+# --- the program that forks -----------------------------------------------------------------------
+
+
+def prepared(name: str, root: Path):
+    """The command of this name on a small drawn world in `root`."""
+    from promvil_hf.cli import main
+    from promvil_hf.compovl import compose_images
+    from promvil_hf.fivl import fivl_build
+    from promvil_hf.toy.world import WorldConfig, scenes, write_world
+    from tests.kills.lives import Command
+
+    compose_images.SHARD = fivl_build.SHARD = 2
+    world, rows = root / "world", root / "rows"
+    write_world(scenes(WorldConfig(image_size=(112, 112)), 8), world)
+    pictures, masks = world / "VG_100K", ("--masks", world / "key_expressions.jsonl")
+    pope = ("--files", world / "pope_random.jsonl", "--images", pictures)
+    asked = ("--model", "toy:llava", "--batch-size", 2, "--max-new-tokens", 2, "--resamples", 99)
+    words = {
+        "build compovl": ("--vg", world, "--vg-qa"),
+        "build fivl": ("--source", "llava", "--files", world / "llava_conversations.json", "--images", world, *masks),
+        "ground": ("--queries", queries(world), "--model", "toy:kosmos2", "--shard-size", 2),
+        "evaluate": ("--benchmark", "pope", *pope, "--limit", 8, *asked),
+        "reliance": ("--rows", rows, "--images", pictures, "--limit", 6, *asked),
+    }
+
+    def promvil(*words) -> int:
+        return main([str(word) for word in words])
+
+    if name in ("evaluate", "reliance"):
+        from promvil_hf.evaluation import answering, twin_answers
+
+        answering.SHARD = twin_answers.SHARD = 2
+    if name == "reliance":
+        assert promvil("build", "fivl", "--source", "pope", *pope, *masks, "--quiet", "--out", rows) == 0
+    if name == "train":
+        return Command(name, training(), without_times)
+    return Command(name, lambda out: promvil(*name.split(), *words[name], "--out", out))
+
+
+def queries(world: Path) -> Path:
+    rows = [json.loads(line) for line in (world / "expressions.jsonl").read_text().splitlines()][:8]
+    path = world / "queries.jsonl"
+    lines = [{"image": f"VG_100K/{row['image_id']}.png", "expression": row["text"]} for row in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def training():
+    from promvil_hf.commands import train_kosmos2
+
+    smoke = ["--config", str(ROOT / "recipes/kosmos2/smoke.yaml"), "--rows", "toy:4", "--eval_rows", "toy:2:1000"]
+    smoke += ["--max_steps", "6", "--save_steps", "2", "--eval_steps", "3", "--eval_generate", "2", "--logging_steps", "2"]
+
+    def train(out: Path) -> int:
+        resume = ["--resume_from_checkpoint", "true"] if list(out.glob("checkpoint-*/whole.json")) else []
+        train_kosmos2.train([*smoke, "--output_dir", str(out), *resume])
+        return 0
+
+    return train
+
+
+def without_times(name: str, body: bytes | None):
+    """What a training leaves, but for how long it took and what it was resumed from."""
+    if name.endswith("training_args.bin"):
+        return None
+    if name.endswith("whole.json"):  # sizes
+        return json.loads(body).keys()
+    if not name.endswith("trainer_state.json"):
+        return body
+    state, times = json.loads(body), ("_runtime", "_per_second", "_time")
+    state["log_history"] = [
+        {key: value for key, value in entry.items() if not key.endswith(times)} for entry in state["log_history"]
+    ]
+    return state
+
+
+if __name__ == "__main__":
+    from tests.kills.lives import killed_at_random
+
+    name, kills, folder = sys.argv[1:]
+    found = killed_at_random(prepared(name, Path(folder)), Path(folder), int(kills), seed=0)
+    print("\n".join(found), file=sys.stderr)
+    print(json.dumps(found))
