@@ -229,7 +229,8 @@ def build_region_pairs(
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
         files.close()
-    check_some(images, Counter(row["reason"] for row in rejects), str(out / "rejects.jsonl"))
+    told = [(row.reason, row.detail) for row in rejects]
+    check_some(images, Counter(reason for reason, _ in told), str(out / "rejects.jsonl"), told)
     return Pairs(images, rows, unreadable + lost)
 
 

@@ -13,6 +13,7 @@ from promvil_hf.toy.world import WorldConfig, scenes, write_world
 
 
 DEAD = ("--base-url", "http://127.0.0.1:9/v1", "--served-model", "m")
+FRAME = ("--frame", "fractions")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_an_evaluation_and_queries_of_a_dead_server(world, tmp_path, fails):
     pope = ("--benchmark", "pope", "--files", world / "pope_random.jsonl", "--images", world / "VG_100K", "--limit", "4")
     assert _matches(NO_SERVER, fails("evaluate", *pope, *DEAD))
     assert not list((tmp_path / "out").rglob("part-*"))
-    assert _matches(NO_SERVER, fails("ground", "--queries", world / "queries.jsonl", *DEAD))
+    assert _matches(NO_SERVER, fails("ground", "--queries", world / "queries.jsonl", *DEAD, *FRAME))
 
 
 def test_queries_without_their_pictures_or_without_an_answer_that_can_be_read(world, tmp_path, fails, monkeypatch):
@@ -80,10 +81,10 @@ def test_queries_without_their_pictures_or_without_an_answer_that_can_be_read(wo
 
     lonely = tmp_path / "queries.jsonl"
     lonely.write_bytes((world / "queries.jsonl").read_bytes())
-    assert "Nothing came of all 2 items: " in fails("ground", "--queries", lonely, *DEAD)
+    assert "Nothing came of all 2 items: " in fails("ground", "--queries", lonely, *DEAD, *FRAME)
     with fake_model(lambda body: "I see nothing") as server:
         served = ("--base-url", server.url, "--served-model", "m")
-        assert "Nothing came of all 2 items: 'no box'" in fails("ground", "--queries", world / "queries.jsonl", *served)
+        assert "Nothing came of all 2 items: 'no box'" in fails("ground", "--queries", world / "queries.jsonl", *served, *FRAME)
 
 
 def test_a_build_of_compovl_without_an_expression_or_without_its_writer(world, tmp_path, fails):
@@ -100,7 +101,7 @@ def test_a_build_of_compovl_without_an_expression_or_without_its_writer(world, t
     graphs = [{"image_id": own, "regions": 5} for own in images]
     (broken / "region_graphs.json").write_text(json.dumps(graphs))
     told = fails("build", "compovl", "--vg", broken, "--region-pairs")
-    assert "Nothing came of all 3 items: 'wrong type or missing field: " in told
+    assert "Nothing came of all 3 items: 'unreadable record of the image' 3 times" in told
     assert _matches(NO_SERVER, fails("build", "compovl", "--vg", world, "--restart", *DEAD))
 
 

@@ -42,7 +42,7 @@ COMMANDS = {
     "region pairs": lambda world: ("build", "compovl", "--vg", world, "--region-pairs"),
     "build fivl": fivl,
     "rows of fivl": lambda world: (*fivl(world), "--stage", "rows"),
-    "ground": lambda world: ("ground", "--queries", world / "queries.jsonl", *SERVED),
+    "ground": lambda world: ("ground", "--queries", world / "queries.jsonl", "--frame", "fractions", *SERVED),
     "evaluate a model": lambda world: (*pope(world), *SERVED),
     "evaluate a file": lambda world: (*pope(world), "--predictions", world / "answers.jsonl"),
     "reliance": lambda world: ("reliance", "--rows", world / "rows", "--images", world / "VG_100K", *SERVED),

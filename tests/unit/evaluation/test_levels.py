@@ -114,7 +114,7 @@ def test_a_row_that_cannot_be_taken_apart_scores_nothing_and_harms_no_other(pict
     found, rows = asked(benchmark, pictures, tmp_path / "out", Told(), mode="progressive")
     assert "r0" not in rows and found.source["rejected"] == {"blank text": 1}
     report = evaluate(benchmark, found, Settings(dialect="kosmos2", resampling=FEW))
-    assert report.scores["problems"] == {"no box": 1} and report.scores["parse_rate"] == 0.5
+    assert report.scores["problems"] == {"no answer": 1} and report.scores["parse_rate"] == 0.5
 
 
 def test_what_does_not_go_together_is_refused(pictures, tmp_path):
