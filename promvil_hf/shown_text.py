@@ -5,6 +5,7 @@ What a terminal or a reader would obey and not see (escape sequences, marks that
 as its JSON escape, so that JSON stays the same JSON. Pages have their own way, `promvil_hf.pages.elements.escape`.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -46,9 +47,10 @@ def in_markdown(text: object) -> str:
 
 @contextmanager
 def shown_streams() -> Iterator[None]:
-    """Whatever is printed meanwhile, errors included, is made printable."""
-    with redirect_stdout(_Shown(sys.stdout)), redirect_stderr(_Shown(sys.stderr)):
-        yield
+    """Whatever is printed meanwhile, errors included, is made printable. A stream that was closed beforehand takes nothing."""
+    with open(os.devnull, "w") as nowhere:
+        with redirect_stdout(_Shown(sys.stdout or nowhere)), redirect_stderr(_Shown(sys.stderr or nowhere)):
+            yield
 
 
 class _Shown:

@@ -123,6 +123,19 @@ def test_a_job_is_finished_whoever_stops_reading_what_it_says(stream, tmp_path, 
     assert len(list(jobs.rows(tmp_path / "out"))) == 40
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_job_is_finished_where_a_stream_was_closed_beforehand(stream, tmp_path, monkeypatch):
+    def run(args):
+        jobs.run(range(4), jobs.each(lambda n: {"n": n}), tmp_path / "out", key=str, describe={}, shard_size=1)
+        print("done", file=getattr(sys, stream), flush=True)
+
+    job = SimpleNamespace(HELP="Job.", add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(parsers, "import_module", lambda name: job)
+    monkeypatch.setattr(sys, stream, None)  # what Python makes of `promvil build … 2>&-`
+    assert cli.main(["env"]) == 0
+    assert len(list(jobs.rows(tmp_path / "out"))) == 4
+
+
 @pytest.mark.parametrize("only_prints", [False, True])
 def test_another_broken_pipe_than_that_of_the_output_is_a_failure(only_prints, monkeypatch, capsys):
     def run(args):
