@@ -109,7 +109,7 @@ def _agreed(name: str, first: dict[str, bool], second: dict[str, bool]) -> str:
     found = agreement(first, second, row_of)
     if found is None:
         return f"{name}: nothing that both judged"
-    told = [f"{name:<19} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
+    told = [f"{name} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
     told += [f"{what} {_share(own)}" for what, own in (("precision", found.precision), ("recall", found.recall)) if own]
     return ", ".join(told)
 
