@@ -48,6 +48,7 @@ from promvil_hf.job_files import (
     part_name,
     read_lines,
     reject_lines,
+    results,
     row_of,
     survey,
 )
@@ -166,9 +167,8 @@ def run(
             report = JobReport(out, finished, len(parts), items_done, rejected, len(reused), count(reused)[0])
             bar.say(str(report))
     if finished:
-        whole = _counts(out)  # of all ranks
         failed = ((rejected.reason, rejected.detail) for _, rejected in rejects(out))
-        check_some(whole["rows"], whole["rejected"], str(out / "rejects.jsonl"), failed)
+        check_some(*results(out), str(out / "rejects.jsonl"), failed)  # of all ranks
     return report
 
 
@@ -320,13 +320,15 @@ def _settings(plan: dict[str, Any]) -> dict[str, Any]:
     return plan["describe"] | {f"the job's {name}": value for name, value in plan.items() if name != "describe"}
 
 
-def _counts(out: Path) -> dict[str, Any]:
-    return msgspec.json.decode((out / "job.json").read_bytes())
-
-
 def _came_to_nothing(out: Path) -> bool:
     """Whether a finished job has no row: what was wrong may be mended now."""
-    return (out / "job.json").exists() and _counts(out)["items"] > 0 == _counts(out)["rows"]
+    if not (out / "job.json").exists():
+        return False
+    try:
+        rows, rejected = results(out)
+    except RecordError as error:
+        raise JobError(f"{error} Delete it and run the job again: it is written anew.") from error
+    return not rows and any(rejected.values())
 
 
 def _clear(out: Path) -> None:

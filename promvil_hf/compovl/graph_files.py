@@ -19,11 +19,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from promvil_hf.compovl.scene_graph import Broken, Corners, Relation, SceneGraph, Thing
 from promvil_hf.compovl.visual_genome_records import Image
 from promvil_hf.files import sha256_of
+from promvil_hf.json_records import RecordError, decoded, split
 
 
 GQA, PLAIN = FORMS = ("gqa", "plain")
@@ -102,7 +101,7 @@ class GraphReader:
         path = self.paths[int(number)]
         with open(path, "rb") as file:
             file.seek(start)
-            record = msgspec.json.decode(file.read(size))
+            record = _decoded(file.read(size))
         return _Joined(path.stem, image, record, self.form).graph()
 
 
@@ -182,33 +181,31 @@ class _Joined:
 def _members(data: bytes, path: Path) -> Iterator[tuple[str, int, int]]:
     """(image id, start, size) of each member of one JSON object."""
     try:
-        found = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as error:
+        for name, start, end in split(data, path):
+            if name is None:
+                raise RecordError(f"{path} is a list.")
+            yield name, start, end - start
+    except RecordError as error:
         raise ValueError(
             f"You passed {path} as GQA's scene graphs, and it is no JSON object of image ids ({error}). Pass "
             "train_sceneGraphs.json or val_sceneGraphs.json as GQA published it."
         ) from error
-    end = 0
-    for name, raw in found.items():
-        own = bytes(raw)
-        start = data.index(own, end)
-        end = start + len(own)
-        yield name, start, len(own)
 
 
 def _lines(data: bytes) -> Iterator[tuple[None, int, int]]:
-    start = 0
-    for line in data.splitlines(keepends=True):
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 0  # a mark before UTF-8
+    for line in data[start:].split(b"\n"):
         if line.strip():
             yield None, start, len(line)
-        start += len(line)
+        start += len(line) + 1
 
 
-def _decoded(text: bytes) -> Any:
+def _decoded(text: bytes) -> dict[str, Any] | None:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        value = decoded(text)
+    except RecordError:
         return None
+    return value if isinstance(value, dict) else None
 
 
 def _is(own: Any) -> bool:

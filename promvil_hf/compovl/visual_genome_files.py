@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import msgspec
 
 from promvil_hf.compovl.scene_graph import Broken
-from promvil_hf.json_records import UNREADABLE, Damaged, Record, RecordError, let_go, salvaged, shown, split
+from promvil_hf.json_records import UNREADABLE, Damaged, Record, RecordError, salvaged, shown, split
+from promvil_hf.json_scanning import let_go
 
 
 LARGEST = 2**63 - 1  # what Parquet holds

@@ -13,7 +13,7 @@ from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, read_chunk
 from promvil_hf.nesting.kinds import ANIMATE, BODY, THING, kind_of
-from promvil_hf.nesting.levels import Node
+from promvil_hf.nesting.levels import Node, spread_coordination
 from promvil_hf.nesting.right_edge import RightEdge
 from promvil_hf.nesting.tags import (
     ADJ,
@@ -134,7 +134,7 @@ class _Reader:
         self.is_question = True
         self.asks_yes_no = tags[first] == AUX and words[first] in lexicon.BE and tags[first + 1 : first + 2] != [THERE]
         end, head = first + 1, first
-        if tags[first] == WH and end < count and tags[end] in STARTS_CHUNK and words[first] not in _ASKS_ALONE:
+        if tags[first] == WH and end < count and tags[end] in STARTS_CHUNK and words[first] not in lexicon.ASKS_ALONE:
             chunk = read_chunk(words, tags, end)
             if chunk.head >= 0 and tags[end] not in (DET, POSS):
                 end, head = chunk.end, chunk.head
@@ -153,7 +153,7 @@ class _Reader:
         root = self.edge[0]
         if self.asks_yes_no and not self.has_predicate:
             self._lift_predicate(root)
-        _spread_coordination(root)
+        spread_coordination(root)
         return root
 
     def _lift_predicate(self, root: Node) -> None:
@@ -176,7 +176,7 @@ class _Reader:
             owned = read_chunk(words, tags, end + 1)
             if owned.head < 0:
                 break
-            if not owned.is_thing and (self.edge or words[owned.head] not in _BODY_SIDES):
+            if not owned.is_thing and (self.edge or words[owned.head] not in lexicon.BODY_SIDES):
                 end = node.end = owned.end  # "the elephant 's side" is where the elephant is
                 break
             owner = node
@@ -266,7 +266,7 @@ class _Reader:
         if words[start] == "no":
             return True
         is_definite = tags[start] == POSS or words[start] in ("the", "this", "that", "these", "those")
-        return not is_definite and any(words[i] in _DENIES for i in gap)
+        return not is_definite and any(words[i] in lexicon.DENIES for i in gap)
 
     def _attach_first(self, node: Node, start: int) -> None:
         tags = self.tags
@@ -378,11 +378,11 @@ class _Reader:
 
     def _agreeing(self, verb: str, last: int) -> int:
         """ "A pizza with leaves on top that is ...": the lowest phrase that "is", or "are", can be said of."""
-        if verb not in _OF_ONE and verb not in _OF_MANY:
+        if verb not in lexicon.OF_ONE and verb not in lexicon.OF_MANY:
             return last
         for index in range(last, -1, -1):
             head = self.words[self.edge[index].head]
-            if (lemma(head) != head) is (verb in _OF_MANY) or head in _OF_EITHER or self.edge[index].joined:
+            if (lemma(head) != head) is (verb in lexicon.OF_MANY) or head in lexicon.OF_EITHER or self.edge[index].joined:
                 return index
         return last
 
@@ -432,7 +432,7 @@ class _Reader:
         """ "ground giraffes are standing on": without an object, the last noun of the root is the subject."""
         words, tags, root = self.words, self.tags, self.edge[0]
         base = base_of(words[gap[-1]])
-        lacks_object = tags[gap[-1]] == PREP or base in _NEEDS_OBJECT
+        lacks_object = tags[gap[-1]] == PREP or base in lexicon.NEEDS_OBJECT
         if not lacks_object or self._has(gap, REL) or not self._has(gap, AUX, VERB):
             return False
         nouns = [i for i in range(root.start, root.end) if tags[i] == NOUN]
@@ -445,34 +445,3 @@ class _Reader:
         root.end, root.head = start, max(i for i in nouns if i < start)
         root.children = [subject]
         return True
-
-
-_BODY_SIDES = frozenset({"back", "front", "backside", "rear", "behind"})
-_OF_ONE, _OF_MANY = frozenset({"is", "was", "has"}), frozenset({"are", "were", "have"})
-_OF_EITHER = frozenset("sheep fish deer glasses pants jeans shorts scissors people two three four five others".split())
-_DENIES = frozenset("without not isn't aren't doesn't don't".split())
-_ASKS_ALONE = frozenset({"who", "where", "when", "why"})
-_NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())
-
-
-def _spread_coordination(root: Node) -> None:
-    """Members of "a hat and a scarf" hang beside each other, unless something behind them belongs to both."""
-    stack = [root]
-    while stack:
-        parent = stack.pop()
-        spread: list[Node] = []
-        for child in parent.children:
-            spread.append(child)
-            kept = len(child.children)
-            while kept and child.children[kept - 1].joined:
-                kept -= 1
-            members = child.children[kept:]
-            if members and child.end <= members[0].start:
-                del child.children[kept:]
-                for member in members:
-                    member.joined = child.joined
-                    if not child.joined:
-                        member.relation = child.relation
-                spread.extend(members)
-        parent.children = spread
-        stack.extend(parent.children)

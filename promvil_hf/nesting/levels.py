@@ -96,3 +96,26 @@ def build_nesting(text: str, tokens: Sequence[Token], root: Node) -> Nesting:
         relations = tuple(written(*child.relation) for child in children)
         phrases.append(NestedPhrase(own, head, level[node], (start, end), chars, anchors, relations))
     return Nesting(text, tuple((token.start, token.end) for token in tokens), tuple(phrases))
+
+
+def spread_coordination(root: Node) -> None:
+    """Members of "a hat and a scarf" hang beside each other, unless something behind them belongs to both."""
+    stack = [root]
+    while stack:
+        parent = stack.pop()
+        spread: list[Node] = []
+        for child in parent.children:
+            spread.append(child)
+            kept = len(child.children)
+            while kept and child.children[kept - 1].joined:
+                kept -= 1
+            members = child.children[kept:]
+            if members and child.end <= members[0].start:
+                del child.children[kept:]
+                for member in members:
+                    member.joined = child.joined
+                    if not child.joined:
+                        member.relation = child.relation
+                spread.extend(members)
+        parent.children = spread
+        stack.extend(parent.children)

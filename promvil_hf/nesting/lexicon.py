@@ -273,3 +273,11 @@ REPAIRABLE = (
     "front", "behind", "between", "beneath", "wearing", "holding", "standing", "carrying", "underneath", "against",
     "background", "looking",
 )  # fmt: skip
+
+# What the grammar asks of single words.
+BODY_SIDES = frozenset({"back", "front", "backside", "rear", "behind"})
+OF_ONE, OF_MANY = frozenset({"is", "was", "has"}), frozenset({"are", "were", "have"})
+OF_EITHER = frozenset("sheep fish deer glasses pants jeans shorts scissors people two three four five others".split())
+DENIES = frozenset("without not isn't aren't doesn't don't".split())
+ASKS_ALONE = frozenset({"who", "where", "when", "why"})
+NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())

@@ -79,8 +79,9 @@ def test_a_file_of_queries_asks_for_another_frame_too(tmp_path, capsys, online):
     (tmp_path / "queries.jsonl").write_text(json.dumps({"image": "1.jpg", "expression": "the cup"}) + "\n")
     with fake_model(lambda body: PIXELS.replace("640", "1040")) as server:
         words = ["ground", "--queries", tmp_path / "queries.jsonl", "--out", tmp_path / "out", "--frame", "thousandths"]
-        assert called(server, *words) == 0
-    assert "1 of 1 have numbers beyond Thousandths()" in capsys.readouterr().err
+        assert called(server, *words) == 2  # nothing came of it
+    told = capsys.readouterr().err
+    assert "1 of 1 have numbers beyond Thousandths()" in told and "Nothing came of all 1 items: 'out of range'" in told
 
 
 def test_a_refusal_of_a_served_model_is_an_answer(tmp_path, capsys, online):
