@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promvil_hf import json_records
+from promvil_hf import json_scanning
 from promvil_hf.files import read_pickle
 from promvil_hf.json_records import (
     Damaged,
@@ -205,7 +205,7 @@ def test_where_the_blocks_of_a_file_end_does_not_matter(values, block):
     data = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
     with pytest.MonkeyPatch.context() as patched:
         whole = list(split(data))
-        patched.setattr(json_records, "_BLOCK", block)
+        patched.setattr(json_scanning, "_BLOCK", block)
         assert list(split(data)) == whole
 
 
