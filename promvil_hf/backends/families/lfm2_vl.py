@@ -2,8 +2,9 @@
 """LFM2-VL: tiles and a thumbnail of any shape before a language model of convolutions and attention."""
 
 from promvil_hf.backends import token_boxes
-from promvil_hf.backends.families.family import FRACTIONS, Family, Shown
+from promvil_hf.backends.families.family import Family, Shown
 from promvil_hf.backends.token_boxes import TokenBoxes
+from promvil_hf.dialects import QwenJson
 
 
 def _lfm2_vl(shown: Shown) -> TokenBoxes:
@@ -22,7 +23,7 @@ def _lfm2_vl(shown: Shown) -> TokenBoxes:
 FAMILIES = {
     "lfm2_vl": Family(
         known_as="LFM2-VL",
-        dialect=lambda _: FRACTIONS,
+        dialect=lambda _: QwenJson(),  # as LiquidAI's demo asks for boxes
         token_boxes=_lfm2_vl,
         needs_torchvision=True,
         prompt="<|im_start|>user\n{picture}{prompt}<|im_end|>\n<|im_start|>assistant\n",
