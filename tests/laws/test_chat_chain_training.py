@@ -18,23 +18,25 @@ from tests.laws.promvil_rows import logged, losses, rows, same_logs
 
 @pytest.mark.parametrize("family", PACKED + APART)
 def test_one_picture_for_all_its_texts_gives_the_loss_and_each_gradient_of_the_repeated_way(family):
-    own, some = backend(family), [row for row in rows(3, 1) for _ in range(2)]
-    repeated(own, some).backward()
-    expected, loss = gradients(own.model), float(repeated(own, some).detach())
+    own, some = backend(family), [row for row in rows(2, 1)[:2] for _ in range(2)]
+    loss = repeated(own, some)
+    loss.backward()
+    expected = gradients(own.model)
     seen = []
     towers = ("vision_tower", "visual", "vision_model")
     tower = next(module for name, module in own.model.named_modules() if name.endswith(towers))
     tower.register_forward_pre_hook(lambda module, args, kwargs: seen.append(1), with_kwargs=True)
     ways = {"packed": {}, "apart": {"pack": False}, "a few a row": {"max_tokens": 330}} if family in PACKED else {"apart": {}}
+    pictures = len({id(row["image"]) for row in some})
     for way, options in ways.items():
         batch = collator(own, **options)(some)
-        assert len(batch["image_of_row"].unique()) == 3 and ("branch" in batch) == (family in PACKED)
+        assert len(batch["image_of_row"].unique()) == pictures and ("branch" in batch) == (family in PACKED)
         own.model.zero_grad()
         found = joint(own, batch)
         found.backward()
-        assert float(found.detach()) == pytest.approx(loss, abs=2e-6), way
+        assert float(found.detach()) == pytest.approx(float(loss.detach()), abs=2e-6), way
         assert apart(gradients(own.model), expected) < 1e-5, way
-        assert (way == "packed") == (len(batch["image_of_row"]) == 3)
+        assert (way == "packed") == (len(batch["image_of_row"]) == pictures)
     assert len(seen) == len(ways)
 
 

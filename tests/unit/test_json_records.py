@@ -198,8 +198,8 @@ def test_any_bytes_give_records_or_a_sentence(data):
             assert str(error)
 
 
-@pytest.mark.parametrize("block", [1, 2, 3, 5, 64])
-@settings(max_examples=20)
+@pytest.mark.parametrize("block", [1, 3, 64])
+@settings(max_examples=10)
 @given(values=st.lists(JSON | st.text('\\"[]{},a', max_size=8), max_size=5))
 def test_where_the_blocks_of_a_file_end_does_not_matter(values, block):
     data = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")

@@ -5,11 +5,11 @@ from benchmarks import scale
 
 
 def test_a_million_answers_would_fit_into_memory():
-    peaks = [scale.main(f"--only evaluate --answers {count}".split())["evaluate"]["peak_bytes"] for count in (2_000, 22_000)]
-    assert (peaks[1] - peaks[0]) / 20_000 < 600  # bytes an answer; the program itself takes 70 MB
+    peaks = [scale.main(f"--only evaluate --answers {count}".split())["evaluate"]["peak_bytes"] for count in (1_000, 11_000)]
+    assert (peaks[1] - peaks[0]) / 10_000 < 600  # bytes an answer; the program itself takes 70 MB
 
 
 def test_the_other_commands_are_measured():
-    found = scale.main("--only decompose compovl --expressions 200 --images 4 8".split())
+    found = scale.main("--only decompose compovl --expressions 200 --images 2 4".split())
     assert found["decompose"]["a_second"] > 0
-    assert [point["images"] for point in found["compovl"]["points"]] == [4, 8] and found["compovl"]["growth"] < 1.2
+    assert [point["images"] for point in found["compovl"]["points"]] == [2, 4] and found["compovl"]["growth"] < 1.2

@@ -199,5 +199,6 @@ def test_an_unanswered_prompt_is_a_reject_of_jobs_that_knows_its_price(server, e
     result = asked.ask([user("q")], Phrases)
     assert isinstance(result, Unanswered | jobs.Rejected)
     assert (result.prompt_tokens, result.cost) == (200, pytest.approx(400e-6))
-    jobs.run(["q"], lambda items: [result], tmp_path / "job", key=str, describe={}, progress=False)
+    with pytest.raises(jobs.JobError, match="Nothing came of all 1 items: 'no json' 1 times"):
+        jobs.run(["q"], lambda items: [result], tmp_path / "job", key=str, describe={}, progress=False)
     assert dict(jobs.rejects(tmp_path / "job")) == {"q": jobs.Rejected("no json", result.detail)}
