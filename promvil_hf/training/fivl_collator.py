@@ -166,9 +166,10 @@ def check_family(config) -> None:
     if family is not None and family.encoder_decoder:
         raise ValueError(f"The vision-modeling loss needs patches that can predict words. {family.encoder_decoder}")
     if family is None:
+        known = ", ".join(sorted(name for name, own in PATCH_FAMILIES.items() if not own.encoder_decoder))
         raise ValueError(
             f"You passed a model of type {config.model_type!r}: the vision-modeling loss needs to know which part of the "
-            f"picture each image token sees, and that is known for {', '.join(sorted(PATCH_FAMILIES))}. Models that see a "
+            f"picture each image token sees, and that is known for {known}. Models that see a "
             "picture through query tokens (BLIP-2, InstructBLIP) have no patches to train; docs/extending.md shows how to "
             "add a family."
         )
