@@ -229,18 +229,6 @@ def document(path: str | os.PathLike) -> Record:
     return Record(str(path), value)
 
 
-def typed(value: Any, kind: Any, where: str | os.PathLike, what: str) -> Any:
-    """A decoded value as a dataclass, a `TypedDict` or any type that msgspec knows; `what` names it in the message.
-
-    >>> typed([1, 2], tuple[int, int], "sizes.json", "a size")
-    (1, 2)
-    """
-    try:
-        return msgspec.convert(value, kind, str_keys=True)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        raise RecordError(f"{where} is not {what}, or it is damaged: {str(error) or 'it is nested too deeply'}.") from error
-
-
 def read_bytes(path: str | os.PathLike) -> bytes:
     """A file's content without the mark that Windows programs put before UTF-8."""
     return Path(path).read_bytes().removeprefix(BYTE_ORDER_MARK)
