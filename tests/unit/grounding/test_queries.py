@@ -11,6 +11,8 @@ from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 from promvil_hf.grounding.batch_job import ground_file
 from promvil_hf.toy import models
+from tests.mutations.within import drawn
+from tests.reference import source_files
 
 
 GOOD = {"image": "0.png", "expression": "a dog"}
@@ -73,3 +75,21 @@ def test_lines_end_at_a_line_feed_and_a_mark_before_the_first_is_no_part_of_it(g
     content = b"\xef\xbb\xbf" + "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
     rows, rejects = asked(grounder, tmp_path, content)
     assert [row["text"] for row in rows.values()] == [line["expression"] for line in lines] and not rejects
+
+
+def test_a_line_with_one_place_damaged_changes_no_other(grounder, tmp_path):
+    pictures, path = source_files.pictures(tmp_path / "files"), tmp_path / "files" / "queries.jsonl"
+    value = source_files.queries()
+
+    def outcome(lines):
+        path.write_bytes(b"\n".join(lines))
+        ground_file(grounder, path, pictures / "out", restart=True, progress=False)
+        return dict(jobs.rows(pictures / "out")), dict(jobs.rejects(pictures / "out"))
+
+    lines = [json.dumps(row).encode() for row in value]
+    whole, rejects = outcome(lines)
+    assert list(whole) == ["q0", "q1", "q2"] and not rejects
+    for place, fragment, content in drawn(value[1], 12, seed=6):
+        rows, rejects = outcome([lines[0], content, lines[2]])
+        assert (rows.get("q0"), rows.get("q2")) == (whole["q0"], whole["q2"]), (place, fragment)
+        assert len(rows) + len(rejects) == 3 and all("line 2" in own.detail for own in rejects.values()), (place, fragment)
