@@ -338,15 +338,18 @@ def encode_point(frame: Frame, point: Point, image_size: ImageSize) -> tuple[flo
     return (point.x - x0) / (x1 - x0) * ends[0], (point.y - y0) / (y1 - y0) * ends[1]
 
 
+LARGEST_SIDE = 2**31  # pixels; no file format has more
+
+
 def _checked(image_size: ImageSize) -> ImageSize:
     try:
         width, height = image_size
-        good = width > 0 and height > 0
+        good = 0 < width < LARGEST_SIDE and 0 < height < LARGEST_SIDE
     except (TypeError, ValueError):
         good = False
     if not good:
         raise ValueError(
-            f"You passed image_size={image_size!r}: this frame needs the original image's (width, height) in pixels, "
+            f"You passed image_size={str(image_size)[:80]}: this frame needs the original image's (width, height) in pixels, "
             "as `PIL.Image.size` gives them."
         )
     return width, height

@@ -181,6 +181,11 @@ def test_numbers_of_another_frame_are_refused_with_both_readings():
         decode(PatchGrid(), (1, 2, 3, 4), (640, 480))
 
 
+def test_a_size_that_no_picture_has_is_refused():
+    with pytest.raises(ValueError, match="this frame needs the original image's"):
+        Pixels().corners((0, 0, 1, 1), (10**400, 3))
+
+
 def test_a_frame_that_needs_the_image_size_says_so():
     with pytest.raises(ValueError, match=r"image_size=None.*original image's \(width, height\)"):
         PaddedSquare().encode(Box(0, 0, 1, 1), None)
