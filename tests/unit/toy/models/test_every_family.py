@@ -2,7 +2,6 @@
 """Laws of the tiny models: quick, repeatable, awake to their picture, and able to learn."""
 
 import re
-import time
 
 import pytest
 import torch
@@ -13,15 +12,8 @@ from tests.unit.toy.models.families import CHATTY, TEXTS, encode, every_family, 
 
 
 @every_family
-def test_a_tiny_model_is_small_and_quick_to_build(family):
-    build = getattr(models, f"tiny_{family}")
+def test_a_tiny_model_is_small(family):
     assert parameter_count(tiny(family).model) < 300_000
-    seconds = []
-    for _ in range(3):
-        start = time.thread_time()
-        build()
-        seconds.append(time.thread_time() - start)
-    assert min(seconds) < 2.0
 
 
 @every_family
