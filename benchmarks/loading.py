@@ -13,7 +13,7 @@ from benchmarks.timing import cpu_seconds, parsed, parser, printed
 from benchmarks.train_step import rows
 from promvil_hf.images import read_image
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.training.chain_collator import ChainCollator
+from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from tests.reference.chain_batches import chain_batch
 
 

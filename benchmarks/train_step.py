@@ -30,7 +30,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
 from promvil_hf.training.adapters import with_lora
-from promvil_hf.training.chain_collator import ChainCollator
+from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer, target_losses
 from tests.reference.chain_batches import chain_batch, joined

@@ -11,7 +11,7 @@ from promvil_hf.commands import options
 from promvil_hf.distributed import Ranks
 from promvil_hf.files import sha256_of
 from promvil_hf.fivl import extraction as keys
-from promvil_hf.fivl import masking as masks
+from promvil_hf.fivl import mask_making as masks
 from promvil_hf.fivl.conversation_sources import SOURCES, Source
 from promvil_hf.fivl.fivl_build import (
     OnFirstUse,

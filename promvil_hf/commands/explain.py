@@ -16,7 +16,7 @@ from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain,
 from promvil_hf.explain.head_atlas import HeadAtlas, read_atlas
 from promvil_hf.explain.layer_names import Head
 from promvil_hf.files import write_text
-from promvil_hf.fivl.masking import DEFAULTS, GROUNDING_DINO, SAM
+from promvil_hf.fivl.mask_making import DEFAULTS, GROUNDING_DINO, SAM
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS
 from promvil_hf.folder_lock import held
@@ -167,7 +167,7 @@ def _segmentation(args, backend, told) -> list[dict]:
     if args.segment_with is None:
         return []
     from promvil_hf.explain.vision_logits import say, segmentation_table
-    from promvil_hf.fivl.masking import load_grounded_sam
+    from promvil_hf.fivl.mask_making import load_grounded_sam
 
     samples = []
     for one in _spread(told, SEGMENTED):

@@ -20,7 +20,7 @@ from promvil_hf.backends.decoding import in_evaluation_mode
 from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import require_places
 from promvil_hf.explain.maps import is_shown, labelled
-from promvil_hf.fivl.masking import ImagePhrases, MaskAnnotator
+from promvil_hf.fivl.mask_making import ImagePhrases, MaskAnnotator
 from promvil_hf.frames import ImageSize
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import KeyExpression
@@ -119,7 +119,7 @@ def segmentation_table(
 ) -> list[dict[str, Any]]:
     """FiVL's table: every shown word of every picture is looked for by a detector and segmenter, at each threshold.
 
-    `maskers` holds an annotator of `promvil_hf.fivl.masking` for each threshold of its detector. Columns: mean IoU
+    `maskers` holds an annotator of `promvil_hf.fivl.mask_making` for each threshold of its detector. Columns: mean IoU
     of segment and mask over the words that were found, words per sample, samples with at least one word found, and the
     share of words that were found ("processed").
     """

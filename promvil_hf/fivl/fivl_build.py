@@ -21,7 +21,7 @@ from promvil_hf.files import sha256_of
 from promvil_hf.fivl.conversation_sources import Source, SourceRow
 from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, annotate, seen_turns
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, image_file
-from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
+from promvil_hf.fivl.mask_making import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.fivl.release import Release
 from promvil_hf.images import read_image
 from promvil_hf.job_terms import TERMS, Terms

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Masks or boxes of phrases that a file already has, as an annotator like those of `promvil_hf.fivl.masking`."""
+"""Masks or boxes of phrases that a file already has, as an annotator like those of `promvil_hf.fivl.mask_making`."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.fivl.fivl_rows import rejected_image
-from promvil_hf.fivl.masking import ImagePhrases, Located, MaskAnnotator
+from promvil_hf.fivl.mask_making import ImagePhrases, Located, MaskAnnotator
 from promvil_hf.images import UnreadableImage, image_size
 from promvil_hf.jobs import Rejected
 from promvil_hf.json_records import Record, RecordError, each_record

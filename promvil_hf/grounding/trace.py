@@ -179,7 +179,7 @@ class GroundingTrace:
             raise ValueError(f"This is not a trace, or it is damaged: {told}.") from error
         trace = typed({**values, "steps": steps}, cls, "This", "a trace")
         if any(not 0 <= place < number for number, step in enumerate(trace.steps) for place in (*step.fed, *step.anchors)):
-            raise ValueError("This is not a trace, or it is damaged: a step leans on one that does not stand before it.")
+            raise ValueError("This is not a trace, or it is damaged: a step names evidence that does not come before it.")
         return trace
 
 

@@ -72,10 +72,6 @@ class FiVLTrainer(WindowTrainer):
     def shown(self, rows, batch):
         return shown_conversations(batch, rows, self.data_collator)
 
-    def remarks(self):
-        if unused := getattr(self.data_collator, "unused", None):
-            yield "key expressions that gave no label: " + ", ".join(f"{why} {n:,}" for why, n in unused.most_common())
-
     def shares(self, any_patch):
         weights = shares(self.args.vision_loss_weight, any_patch, self.args.scale_lm_when_empty)
         return dict(zip(("lm_loss", "vm_loss"), weights, strict=True))

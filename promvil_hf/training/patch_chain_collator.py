@@ -18,8 +18,9 @@ targets and V labelled patches: what the model takes, and
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from PIL import Image
@@ -63,6 +64,8 @@ class PatchChainCollator:
         rules: How the region of a phrase becomes labels of patches; None for no vision loss.
         system: What each conversation begins with.
         image_root: Where relative `image_path`s lie.
+
+    `unused` counts the phrases whose region gave no label, by reason, of the batches made in this process.
     """
 
     backend: PatchTokenBackend
@@ -73,6 +76,7 @@ class PatchChainCollator:
     rules: LabelRules | None = None
     system: str | None = None
     image_root: str | os.PathLike = ""
+    unused: Counter = field(default_factory=Counter)
 
     def __post_init__(self):
         check_weights(self.level_weights)
@@ -83,19 +87,18 @@ class PatchChainCollator:
 
     def __call__(self, rows: Sequence[Mapping]) -> dict[str, torch.Tensor]:
         groups = by_picture(rows, self._texts_of, self.image_root)
-        pictures = [opened(image, self.image_root) for image, _ in groups]
         laid_out = self._packed if self.backend.family.causal else self._each_alone
-        return laid_out(pictures, [found for _, found in groups])
+        return laid_out([picture for picture, _ in groups], [found for _, found in groups])
 
     def open_image(self, row: Mapping) -> Image.Image:
         """The picture of a row, upright, in RGB."""
         return opened(needed_picture(row, self.image_root), self.image_root)
 
-    def _texts_of(self, row: Mapping) -> list[_Text]:
+    def _texts_of(self, row: Mapping, picture: Image.Image) -> list[_Text]:
         cut = row.get("cut", whole(0))
         return [
             _Text(text, self.chat.filled(text.turns), row.get("masks") or {})
-            for text in self.texts.of_row(row, self.open_image(row).size)
+            for text in self.texts.of_row(row, picture.size)
             if cut.trains(text.level)
         ]
 
@@ -215,8 +218,9 @@ class PatchChainCollator:
                 if own.text.step is None:
                     continue
                 key = self._key(own, sizes[number])
-                labels = self._labeller(key.text, [key], boxes[number], sizes[number]).labels
-                for place, tokens in zip(places.tolist(), labels.tolist(), strict=True):
+                told = self._labeller(key.text, [key], boxes[number], sizes[number])
+                self.unused.update(told.unused)
+                for place, tokens in zip(places.tolist(), told.labels.tolist(), strict=True):
                     tokens = [token for token in tokens if token != UNLABELLED]
                     found += [(row, place, token) for token in tokens]
                     weights += [1 / max(1, len(tokens))] * len(tokens)

@@ -23,10 +23,10 @@ from promvil_hf.backends.loading import backend_for
 from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 from promvil_hf.metrics.grounding import grounding_table
 from promvil_hf.phrases import PhraseChain
-from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.chain_losses import chain_losses
 from promvil_hf.training.chain_texts import Texts, chain_in, row_levels
 from promvil_hf.training.curriculum import NO_LEVEL
+from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from promvil_hf.training.losses import shares
 from promvil_hf.training.patch_chain_collator import PatchChainCollator
 from promvil_hf.training.shown_batches import shown_chains, shown_chat_chains

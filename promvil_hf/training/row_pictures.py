@@ -47,15 +47,16 @@ def needed_picture(row: Mapping, image_root: str | os.PathLike = "") -> Any:
 
 
 def by_picture(
-    rows: Sequence[Mapping], texts_of: Callable[[Mapping], list], image_root: str | os.PathLike = ""
-) -> list[tuple[Any, list]]:
-    """(picture, all texts about it), in order, of the pictures that have any. If none has, the first picture stays: the
-    model must still run, or other ranks would wait."""
+    rows: Sequence[Mapping], texts_of: Callable[[Mapping, Image.Image], list], image_root: str | os.PathLike = ""
+) -> list[tuple[Image.Image, list]]:
+    """(picture, all texts about it), in order, of the pictures that have any; each is opened once. If none has a text, the
+    first picture stays: the model must still run, or other ranks would wait."""
     pictures, texts = {}, {}
     for row in rows:
         image = needed_picture(row, image_root)
         key = id(image) if isinstance(image, Image.Image) else image  # equal as far as can be told without decoding
-        if found := texts_of(row):
-            pictures[key] = image
+        if key not in pictures:
+            pictures[key] = opened(image, image_root)
+        if found := texts_of(row, pictures[key]):
             texts.setdefault(key, []).extend(found)
-    return [(pictures[key], found) for key, found in texts.items()] or [(needed_picture(rows[0], image_root), [])]
+    return [(pictures[key], found) for key, found in texts.items()] or [(next(iter(pictures.values())), [])]

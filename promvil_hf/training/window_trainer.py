@@ -121,7 +121,9 @@ class WindowTrainer(Trainer):
 
     def remarks(self) -> Iterator[str]:
         """What the user should know of the rows that were trained."""
-        return iter(())
+        if unused := getattr(self.data_collator, "unused", None):
+            told = ", ".join(f"{why} {count:,}" for why, count in unused.most_common())
+            yield f"phrases whose region taught no patch: {told}"
 
     def shares(self, any_patch: bool) -> dict[str, float]:
         """The weight of each term in a window that has labelled patches, or has none."""

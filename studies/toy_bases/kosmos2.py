@@ -21,8 +21,8 @@ from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 from promvil_hf.toy.small_world import HARD, SIDE, held_out, world
 from promvil_hf.toy.training_rows import PATCH, PLACES, phrase_row
-from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.chain_texts import Texts
+from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
 from studies.toy_bases.alignment import align, word_ids

@@ -44,7 +44,7 @@ def repeated(own: PatchTokenBackend, some) -> torch.Tensor:
     text, targets, patches, labels = 0.0, 0, 0.0, 0.0
     for row in some:
         picture = collate.open_image(row)
-        for told in collate._texts_of(row):
+        for told in texts_of(collate, row):
             batch, offsets, shifts = collate.chat.encoded([told.talk], [picture])
             logits = own.model(**batch).logits[0].float()
             wanted = batch["input_ids"][0].clone()
@@ -60,6 +60,16 @@ def repeated(own: PatchTokenBackend, some) -> torch.Tensor:
             patches = patches + F.cross_entropy(logits[at], says, ignore_index=UNLABELLED, reduction="sum")
             labels += int((says != UNLABELLED).sum())
     return (1 - LAMBDA) * text / targets + LAMBDA * patches / labels
+
+
+def texts_of(collate: PatchChainCollator, row) -> list:
+    return collate._texts_of(row, collate.open_image(row))
+
+
+def as_a_whole(some: dict, others: dict) -> float:
+    """The relative difference of all tensors taken as one."""
+    return float(sum((some[name] - others[name]).norm() ** 2 for name in others) ** 0.5
+                 / sum(own.norm() ** 2 for own in others.values()) ** 0.5)  # fmt: skip
 
 
 def gradients(model) -> dict:

@@ -8,7 +8,7 @@ import torch
 
 from promvil_hf.training.chain_texts import row_levels
 from promvil_hf.training.curriculum import Curriculum, Cut, times_trained
-from tests.laws import fivl_rows
+from tests.laws import chat_chains, chat_chains_two_ranks, fivl_rows
 from tests.laws.promvil_rows import apart, losses, rows, trainer, weights
 from tests.laws.two_ranks import on_two_ranks
 
@@ -21,9 +21,9 @@ CURRICULA = ("none", "levels", "cumulative", "competence")
 
 @pytest.fixture(scope="module")
 def two_ranks(tmp_path_factory):
-    """Both trainers in one pair of processes: most of their time is loading the libraries."""
+    """All trainings in one pair of processes: most of their time is loading the libraries."""
     folder = tmp_path_factory.mktemp("ranks")
-    return on_two_ranks(folder, "promvil_two_ranks:middle", "fivl_two_ranks"), folder
+    return on_two_ranks(folder, "promvil_two_ranks:middle", "fivl_two_ranks", "chat_chains_two_ranks"), folder
 
 
 # PromViL
@@ -43,6 +43,16 @@ def test_two_ranks_train_what_one_does(two_ranks, tmp_path):
     for name in ("loss_level_1", "loss_level_2"):
         expected = [entry[name] for entry in own.state.log_history if name in entry]
         assert ranks[0][name] == pytest.approx(expected, abs=1e-5) and expected
+
+
+@pytest.mark.parametrize("family", chat_chains_two_ranks.FAMILIES)
+def test_two_ranks_train_chains_of_other_families_with_the_vision_loss_as_one_does(family, two_ranks, tmp_path):
+    ranks = two_ranks[0]["chat_chains_two_ranks"]
+    own = chat_chains.trainer(tmp_path, family, per_device_train_batch_size=8, **chat_chains_two_ranks.OPTIONS)
+    own.train()
+    saved = torch.load(two_ranks[1] / "chat_chains_two_ranks" / f"{family}.pt")
+    assert fivl_rows.apart(saved, fivl_rows.weights(own)) < 1e-5
+    assert ranks[0][family] == pytest.approx(losses(own), abs=4e-6) == ranks[1][family]
 
 
 def test_two_ranks_evaluate_each_row_once(two_ranks, tmp_path):

@@ -19,7 +19,7 @@ from promvil_hf.fivl.extraction import annotate, given, rules, seen_turns
 from promvil_hf.fivl.fivl_publish import read_rows
 from promvil_hf.fivl.fivl_rows import FivlRow, Key, Statistics
 from promvil_hf.fivl.given_masks import given as given_masks
-from promvil_hf.fivl.masking import ImagePhrases
+from promvil_hf.fivl.mask_making import ImagePhrases
 from promvil_hf.fivl.release import Release, export
 from promvil_hf.fivl.row_files import fivl_rows_of
 from promvil_hf.job_files import encoded

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from promvil_hf.endpoint.messages import image_part
 from promvil_hf.evaluation.benchmarks.refcoco import _with_answers
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.fivl import given_masks, masking
+from promvil_hf.fivl import given_masks, mask_making
 from promvil_hf.fivl.fivl_build import image_of
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
@@ -59,7 +59,7 @@ def seen_by_masks(path):
         shown.extend(image for image, _ in pairs)
         return [[] for _ in pairs]
 
-    masking.boxes(detect)([masking.ImagePhrases(path, ("cup",))])
+    mask_making.boxes(detect)([mask_making.ImagePhrases(path, ("cup",))])
     return shown[0]
 
 
@@ -133,7 +133,7 @@ def test_every_size_is_that_of_the_upright_picture(name, tmp_path):
     assert sizes == dict.fromkeys(sizes, expected)
     given = tmp_path / "given.jsonl"
     given.write_text('{"image": "picture.png", "text": "cup", "boxes": [[0, 0, 1, 1]]}\n')
-    ((located,),) = given_masks.given(given, tmp_path)([masking.ImagePhrases(path, ("cup",))])
+    ((located,),) = given_masks.given(given, tmp_path)([mask_making.ImagePhrases(path, ("cup",))])
     assert located.mask.image_size == expected
 
 

@@ -12,7 +12,7 @@ from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box
 from promvil_hf.explain.maps import labelled, painted, small_size
 from promvil_hf.explain.vision_logits import Said, first_tokens, heat_iou, key_iou, say, segmentation_table
-from promvil_hf.fivl.masking import Located
+from promvil_hf.fivl.mask_making import Located
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models

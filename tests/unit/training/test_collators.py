@@ -16,9 +16,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep, to_row
 from promvil_hf.toy.models import tiny_kosmos2
-from promvil_hf.training.chain_collator import ChainCollator
 from promvil_hf.training.chain_texts import Texts, chain_in, row_levels
 from promvil_hf.training.curriculum import NO_LEVEL, Cut, nothing
+from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from tests.reference.chain_batches import chain_batch
 
 

@@ -13,7 +13,7 @@ from promvil_hf.backends.detectors import Detection, grounding_dino
 from promvil_hf.backends.segmenters import refined, sam, sam3
 from promvil_hf.boxes import Box
 from promvil_hf.fivl.given_masks import given
-from promvil_hf.fivl.masking import (
+from promvil_hf.fivl.mask_making import (
     PAPER,
     ImagePhrases,
     Located,

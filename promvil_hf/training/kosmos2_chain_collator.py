@@ -72,7 +72,7 @@ class ChainCollator:
     def __call__(self, rows: Sequence[Mapping]) -> dict[str, torch.Tensor]:
         refused = 0
 
-        def fitting(row: Mapping) -> list[Branch]:
+        def fitting(row: Mapping, _) -> list[Branch]:
             nonlocal refused
             cut = row.get("cut", whole(0))
             branches = self.branches([text for text in self.texts.of_row(row) if cut.trains(text.level)])
@@ -94,9 +94,7 @@ class ChainCollator:
         place = batch.pop("place")
         slots = torch.zeros(place.shape, dtype=torch.bool)
         slots[:, 2 : 2 + self.image_tokens] = True
-        shown = self.processor.image_processor(
-            [opened(image, self.image_root) for image, _ in groups], return_tensors="pt"
-        )
+        shown = self.processor.image_processor([picture for picture, _ in groups], return_tensors="pt")
         return {
             "pixel_values": shown["pixel_values"],
             "image_of_row": torch.tensor([number for number, _ in packed]),
