@@ -155,12 +155,14 @@ def one_path(files: Files, what: str) -> Path:
 
 def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of Parquet files, batch by batch. `columns` names those wanted, as far as they are there."""
+    import pyarrow as pa
+
     for path in paths:
         try:
             yield from _parquet_rows(path, columns)
         except FileNotFoundError:
             raise
-        except (ValueError, OSError, TypeError, LookupError, OverflowError, MemoryError) as error:  # whatever it breaks
+        except (pa.ArrowException, ValueError, OSError, TypeError, LookupError, OverflowError, MemoryError) as error:
             told = " ".join(str(error).split())[:200]
             raise ValueError(f"{path} cannot be read as Parquet ({told}): it is damaged or cut. Get it again.") from error
 

@@ -7,6 +7,7 @@ import json
 import pickle
 import struct
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -156,3 +157,14 @@ def test_the_copy_that_mixes_two_partitions_is_named_by_its_number_of_objects(mo
     (warning,) = read_refcoco(parquet(tmp_path / "val.parquet", raw), "val").warnings
     assert "2 objects here" in warning and "UNC's 3,811 and Google's 5,000" in warning
     assert "one row per object" in size_warning("refcoco", "testA", 1_975)
+
+
+@pytest.mark.parametrize("damage", [pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowSerializationError, KeyError])
+def test_whatever_a_damaged_parquet_file_breaks_is_a_sentence(tmp_path, monkeypatch, damage):
+    def broken(*_, **__):
+        raise damage("Integers with less than 8 bits not implemented")
+
+    path = parquet(tmp_path / "refs.parquet", [{"ref_id": 1}])
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile.iter_batches", broken)
+    with pytest.raises(ValueError, match="refs.parquet cannot be read as Parquet .*Get it again"):
+        read_refcoco(path, "testA")
