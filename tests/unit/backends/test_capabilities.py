@@ -135,6 +135,7 @@ def test_attention_rows(name):
 
 
 @every_family
+@pytest.mark.usefixtures("half_precision")
 def test_four_bits(name, tmp_path):
     made = tiny(name, width=64, vision_width=64)  # a block of 64 weights shares a scale
     made.model.save_pretrained(tmp_path)
