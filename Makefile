@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
+TORCH_OPTIONS ?=
 WORKERS ?= 2
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -49,12 +50,16 @@ wheel: $(READY)  ## dist/promvil_hf-*.whl
 clean:  ## what runs wrote; the virtual environment stays
 	rm -rf build dist runs *.egg-info .pytest_cache .ruff_cache .hypothesis
 
-# torch first: left to the resolver it would bring the newest CUDA build, several GB. TORCH= names another build.
+# torch first: left to the resolver it would bring the newest CUDA build, several GB. TORCH= names another
+# build, TORCH_OPTIONS= where pip finds it, such as --index-url URL.
 $(READY): setup.py constraints.txt
-	@echo "Installing into $(VENV); its time is told apart."
+	@echo "Installing into $(VENV): about 2 GB on disk, a few minutes. Not counted in the times that follow."
 	@began=$$(date +%s); set -e; \
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV); \
-	$(RUN) -m pip install --quiet --disable-pip-version-check "$(TORCH)"; \
+	say() { echo "  $$1 ($$(( $$(date +%s) - began )) s so far)"; }; \
+	test -x $(RUN) || { say "1 of 3: a virtual environment with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }; \
+	say "2 of 3: $(TORCH), the largest part: about 200 MB to download for CPUs, several GB for GPUs"; \
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(TORCH_OPTIONS) "$(TORCH)"; \
+	say "3 of 3: transformers, datasets, peft, trl and what the tests need: about 400 MB to download"; \
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"; \
-	echo "Installed in $$(( $$(date +%s) - began )) s."
+	echo "Installed in $$(( $$(date +%s) - began )) s. The next call begins at once."
 	@touch $@
