@@ -7,6 +7,7 @@ torch by itself: it is handed a backend.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,9 +37,11 @@ MODES = ("one_shot", "progressive", "all")
 SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of benchmark
     "kosmos2": "Question: {text} Short Answer:",
     "kosmos2_choice": "Question: {text} Options: {choices} Short Answer:",
+    "kosmos2_one_word": "Question: {text} Options: {words} Short Answer:",
     "kosmos2_true_false": "Question: Is it true or false that: {text} Short Answer:",
     "chat": "{text}\nAnswer the question using a single word or phrase.",
     "chat_choice": "{text}\n{choices}\nAnswer with the option's letter from the given choices directly.",
+    "chat_one_word": "{text}\nAnswer with one word: {words}.",
     "chat_true_false": "Is this statement about the image true or false? {text}\nAnswer with one word, true or false.",
 }
 
@@ -46,7 +49,8 @@ SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of
 @dataclass(frozen=True, slots=True)
 class Asking:
     """How a benchmark is put to a model. `prompt` replaces the wording for answers in words; `{text}` stands for the
-    question, `{choices}` for its choices. `evidence="gold"` tells the true boxes of the steps a phrase leans on.
+    question, `{choices}` for its choices, each on a line with its letter, `{words}` for "yes or no" and its like.
+    `evidence="gold"` tells the true boxes of the steps a phrase leans on.
 
     `mode` is "one_shot", each row by itself, or "progressive" and "all" of `promvil_hf.grounding`: the phrases in a row's
     text are grounded first, and the row is asked with the boxes the model itself found. What a benchmark calls simple
@@ -82,10 +86,8 @@ def prompt_of(row: BenchmarkRow, kind: str, dialect: Any, asking: Asking) -> str
         return dialect.prompt(row.text, evidence, level=row.level, image_size=row.image_size)
     wording = _wording(kind, dialect, asking)
     choices = "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(row.choices))
-    parts = {"{text}": escape(row.text), "{choices}": escape(choices)}
-    for mark, told in parts.items():
-        wording = wording.replace(mark, told)
-    return wording
+    parts = {"{text}": escape(row.text), "{choices}": escape(choices), "{words}": escape(" or ".join(row.choices))}
+    return re.sub("|".join(map(re.escape, parts)), lambda mark: parts[mark[0]], wording)  # at once: a question may hold a mark
 
 
 def answer(

@@ -284,6 +284,9 @@ def _scored_texts(
         scores = vqa_scores(said, [row.answers for row in rows], grouping, normalise=normalise)
     elif kind == "true_false":
         scores = true_false_scores(said, [row.answers[0] == "true" for row in rows], grouping)
+    elif kind == "one_word":
+        right = [row.choices.index(row.answers[0]) for row in rows]
+        scores = picked_scores(said, [row.choices for row in rows], right, grouping, words=True)
     else:
         scores = picked_scores(said, [row.choices for row in rows], [int(row.answers[0]) for row in rows], grouping)
     return scores, said

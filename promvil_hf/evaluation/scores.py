@@ -339,12 +339,18 @@ def picked_scores(
     choices: Sequence[Sequence[str]],
     gold: Sequence[int],
     grouping: Grouping = Grouping(),  # noqa: B008
+    *,
+    words: bool = False,
 ) -> Scores:
-    """Accuracy over questions with choices. An answer that picks none of them is wrong and counted."""
-    picks = [None if a is None else choice.picked(a, c) for a, c in zip(answers, choices, strict=True)]
+    """Accuracy over questions with choices. An answer that picks none of them is wrong and counted.
+
+    With `words` the choices are single words that the question itself names, and the first of them in an answer counts.
+    """
+    pick = choice.first_named if words else choice.picked
+    picks = [None if a is None else pick(a, c) for a, c in zip(answers, choices, strict=True)]
     right = np.array([pick == own for pick, own in zip(picks, gold, strict=True)], float)
     chance = float(np.mean([1 / len(c) for c in choices])) if choices else math.nan
-    settings = {"answer_rule": "letter, else the words of one choice"}
+    settings = {"answer_rule": "the first of its words" if words else "letter, else the words of one choice"}
     numbers = {"unknown_rate": _share(len(_unknown(answers, picks)), len(picks)), "chance": chance}
     return _with_unknown(_mean_scores(right, grouping, settings, numbers), answers, picks, "picks no choice")
 

@@ -32,6 +32,16 @@ def picked(answer: str, choices: Sequence[str]) -> int | None:
     return None
 
 
+def first_named(answer: str, words: Sequence[str]) -> int | None:
+    """Which of these words comes first in an answer, as a whole word in upper or lower case; None: none of them.
+
+    >>> first_named("The answer is no, not yes.", ("Yes", "No"))
+    1
+    """
+    places = {word.lower(): index for index, word in reversed(list(enumerate(words)))}
+    return next((places[word] for word in _WORD.findall(answer.lower()) if word in places), None)
+
+
 def true_or_false(answer: str) -> bool | None:
     """True for true or yes, False for false or no, if that is the first word and the sentence does not say the other."""
     return first_word(answer, {"true", "yes"}, {"false", "no"})

@@ -194,6 +194,7 @@ SCORED = {
     "vqa": lambda text: metrics.vqa_scores([text], [("2", "two")], ALONE),
     "true_false": lambda text: metrics.true_false_scores([text], [True], ALONE),
     "choice": lambda text: metrics.picked_scores([text], [("a", "b")], [1], ALONE),
+    "one_word": lambda text: metrics.picked_scores([text], [("yes", "no")], [1], ALONE, words=True),
 }
 ALONE = metrics.Grouping(["1"], [None], resampling=FEW)
 

@@ -19,11 +19,13 @@ import msgspec
 from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
 from promvil_hf.json_records import Record, RecordError, shown
+from promvil_hf.key_expressions import Rle
 from promvil_hf.phrases import GroundedPhrase
 
 
 T = TypeVar("T")
 BadRows = dict[int, RecordError]  # number of a record -> why it gives no row
+WANTED = ("one", "all")
 KINDS = {
     "grounding": "a phrase; its box is asked for",
     "gqa": "a question with one answer, scored as GQA does",
@@ -31,15 +33,32 @@ KINDS = {
     "vqa": "a question with the answers of several people",
     "true_false": "a statement, true or false",
     "choice": "a question with choices",
+    "one_word": "a question that is answered by one of a few words, such as yes or no, or A or B",
     "unlabelled": "prompts without truth: they can be answered, not scored",
 }
+
+
+_NOTHING: Mapping[str, str] = {}
+
+
+def _nothing() -> Mapping[str, str]:
+    """One empty mapping for all rows: a million of them would take 60 MB."""
+    return _NOTHING
 
 
 class BenchmarkRow(msgspec.Struct, frozen=True, gc=False):  # made a million times: a dataclass takes ten times as long
     """One thing that is asked about one image, and the truth. `id` is unique in its benchmark: answers name it.
 
     `answers` holds what is right (several people's answers for "vqa", the index of the choice for "choice", "true" or
-    "false", "yes" or "no"). `group` is the benchmark's own division. `record` is GQA's own row, which its metrics read.
+    "false", "yes" or "no", one of the words in `choices` for "one_word"). `group` is the benchmark's own division. `record`
+    is GQA's own row, which its metrics read.
+
+    Of phrases the truth is `boxes` or `masks`. Where there are several, `wanted` says whether finding "one" is right, or
+    "all" are to be found. `absent`: there is no such thing in the image, and a refusal is right.
+
+    `strata` names further divisions and the row's part in each, {"distractors": "2-3", "negation": "yes"}. `units` names
+    what the row belongs to in the benchmark's own counting, {"figure": "12", "question": "7"}: a unit is right when all its
+    rows are.
     """
 
     id: str
@@ -53,6 +72,11 @@ class BenchmarkRow(msgspec.Struct, frozen=True, gc=False):  # made a million tim
     image_size: ImageSize | None = None
     group: str | None = None
     record: Mapping[str, Any] | None = None
+    absent: bool = False
+    wanted: str = WANTED[0]
+    masks: tuple[Rle, ...] = ()
+    strata: Mapping[str, str] = msgspec.field(default_factory=_nothing)
+    units: Mapping[str, str] = msgspec.field(default_factory=_nothing)
 
     @property
     def image_id(self) -> str:
@@ -82,6 +106,12 @@ class Benchmark:
             object.__setattr__(self, name, value)
         if self.kind not in KINDS:
             raise ValueError(f"You passed kind={self.kind!r}: it is one of {', '.join(KINDS)}.")
+        for row in self.rows:
+            if row.absent and (row.boxes or row.masks) or row.wanted not in WANTED:
+                raise ValueError(
+                    f"{self.name} {self.split} row {row.id!r}: wanted={row.wanted!r} is one of {', '.join(WANTED)}, and a "
+                    f"row whose thing is absent has no boxes and no masks; it has {len(row.boxes) + len(row.masks)}."
+                )
         if len({row.id for row in self.rows}) < len(self.rows):
             twice = [row_id for row_id, count in Counter(row.id for row in self.rows).items() if count > 1]
             raise ValueError(
@@ -102,7 +132,10 @@ class Benchmark:
         for row in sorted(self.rows, key=lambda row: row.id):
             boxes = json.dumps([[round(corner, 6) for corner in box.xyxy] for box in row.boxes]) if row.boxes else "[]"
             asked = ", ".join(map(quoted, (row.id, row.image, row.text)))
-            content.update(f"[{asked}, {boxes}, {listed(tuple(row.answers))}, {listed(tuple(row.choices))}]\n".encode())
+            truth = f"{boxes}, {listed(tuple(row.answers))}, {listed(tuple(row.choices))}"
+            if row.absent or row.masks or row.wanted != WANTED[0]:  # others keep the hash they had before there were these
+                truth += f", {row.absent:d}, {row.wanted}, {listed(tuple(mask.counts for mask in row.masks))}"
+            content.update(f"[{asked}, {truth}]\n".encode())
         return content.hexdigest()
 
     def describe(self) -> dict[str, Any]:

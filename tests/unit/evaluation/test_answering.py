@@ -148,6 +148,8 @@ def test_prompts_fit_the_family_the_kind_and_the_evidence():
     assert prompt_of(question, "gqa", Kosmos2(), Asking()).startswith("Question: Is it <\\phrase>? Short")
     assert "A. a\nB. b" in prompt_of(question, "choice", LlavaBrackets(), Asking())
     assert "true or false" in prompt_of(question, "true_false", QwenJson(), Asking())
+    yes_or_no = BenchmarkRow("3", "1.jpg", "Is {words} here?", answers=("yes",), choices=("yes", "no"))
+    assert prompt_of(yes_or_no, "one_word", QwenJson(), Asking()) == "Is {words} here?\nAnswer with one word: yes or no."
     assert prompt_of(question, "vqa", QwenJson(), Asking(prompt="Q: {text} A:")) == "Q: Is it <\\phrase>? A:"
     with pytest.raises(ValueError, match="it needs .text. where the question goes"):
         Asking(prompt="Answer!")

@@ -129,6 +129,7 @@ def test_every_kind_of_benchmark_is_scored_from_a_file(tmp_path):
         "vqa": ({"answers": ("red",) * 10}, "red"),
         "true_false": ({"answers": ("true",)}, "True"),
         "choice": ({"answers": ("1",), "choices": ("a", "b")}, "B"),
+        "one_word": ({"answers": ("no",), "choices": ("yes", "no")}, "No, it is not."),
     }
     for kind, (own, right) in kinds.items():
         rows = tuple(BenchmarkRow(id=str(k), **common, **own) for k in range(4))

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 import pytest
 
-from promvil_hf.metrics.choice import picked, true_or_false
+from promvil_hf.metrics.choice import first_named, picked, true_or_false
 
 
 CHOICES = ["a dog", "a cat", "the house"]
@@ -50,3 +50,18 @@ def test_an_answer_picks_by_letter_else_by_the_words_of_one_choice(answer, index
 )
 def test_true_and_false_need_the_first_word_and_a_third_class_holds_the_rest(answer, said):
     assert true_or_false(answer) is said
+
+
+@pytest.mark.parametrize(
+    "answer, index",
+    [
+        ("Yes", 0),
+        ("no.", 1),
+        ("The answer is no, not yes.", 1),  # the earlier one
+        ("yesterday, nothing", None),  # whole words only
+        ("", None),
+    ],
+)
+def test_the_first_of_the_words_that_a_question_names_is_the_answer(answer, index):
+    assert first_named(answer, ("Yes", "No")) == index
+    assert first_named("A man holds option B", ("A", "B")) == 0  # as NaturalBench's own scorer reads it

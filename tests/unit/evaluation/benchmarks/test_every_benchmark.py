@@ -10,6 +10,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.evaluation import benchmarks
 from promvil_hf.evaluation.benchmarks import KINDS, READERS, Benchmark, BenchmarkRow, read, read_promvil_lines
 from promvil_hf.evaluation.benchmarks.known_sizes import KNOWN_SIZES
+from promvil_hf.key_expressions import Rle
 
 
 def test_the_content_hash_ignores_order_and_file_and_notices_any_change_of_question_or_truth():
@@ -31,6 +32,27 @@ def test_the_content_hash_ignores_order_and_file_and_notices_any_change_of_quest
         "name": "a", "split": "test", "kind": "grounding", "rows": 5, "images": 1, "content_hash": one.content_hash,
         "files": ["x"], "warnings": [],
     }  # fmt: skip
+
+
+def test_what_hashes_stood_for_before_rows_could_be_absent_stands_unchanged():
+    rows = (BenchmarkRow("1", "1.jpg", "a cup", (Box(0, 0, 0.5, 0.5),)), BenchmarkRow("2", "1.jpg", "b", (), ("x",), ("x", "y")))
+    known = "e7f8e8d83b33160a1e839cf95a941dcb247d286007cecb5641937ab177efce65"
+    assert Benchmark("a", "test", "grounding", rows).content_hash == known
+    divided = (replace(rows[0], strata={"size": "small"}, units={"pair": "7"}), rows[1])  # how rows are counted is no truth
+    assert Benchmark("a", "test", "grounding", divided).content_hash == known
+    pixels = Rle((2, 2), "04")
+    for change in ({"wanted": "all"}, {"boxes": (), "absent": True}, {"boxes": ()}, {"masks": (pixels,)}):
+        found = Benchmark("a", "test", "grounding", (replace(rows[0], **change), rows[1])).content_hash
+        assert found != known
+    assert rows[0].strata == rows[1].units == {} and rows[0].wanted == "one" and not rows[0].absent
+
+
+def test_an_absent_thing_has_no_boxes():
+    row = BenchmarkRow("1", "1.jpg", "a", (Box(0, 0, 0.5, 0.5),), absent=True)
+    with pytest.raises(ValueError, match="row '1': .* a row whose thing is absent has no boxes and no masks; it has 1."):
+        Benchmark("a", "test", "grounding", (row,))
+    with pytest.raises(ValueError, match="wanted='some' is one of one, all"):
+        Benchmark("a", "test", "grounding", (replace(row, absent=False, wanted="some"),))
 
 
 def test_double_ids_and_empty_benchmarks_are_refused():
