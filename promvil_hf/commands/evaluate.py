@@ -9,14 +9,17 @@ from pathlib import Path
 from promvil_hf.commands import options
 from promvil_hf.conventions import DIALECTS
 from promvil_hf.distributed import Ranks
+from promvil_hf.evaluation import picture_needed_page
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.evaluation.predictions import read_predictions
+from promvil_hf.evaluation.picture_needed import picture_needed
+from promvil_hf.evaluation.predictions import Predictions, read_predictions
 from promvil_hf.evaluation.report import table_text, write_page
 from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, evaluate
+from promvil_hf.evaluation.row_ids import only_answers, only_rows, write_ids
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.folder_lock import held
 from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
@@ -31,19 +34,24 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
         --adapter runs/kosmos2-lora --images train2014 --out runs/refcocog
     torchrun --nproc_per_node 2 -m promvil_hf evaluate ...              the same, by two processes
     promvil evaluate ... --mode progressive --out runs/levels           the same model, simple phrases first
+    promvil evaluate ... --predictions seen.jsonl --blind-predictions blind.jsonl other.jsonl    was the picture needed?
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared
 
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
 predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch.
 
 --compare takes two reports, for a paired test of the second against the first; or one, with a benchmark: against it.
+
+With answers that were given without the picture (--blind-predictions, or --blind-too, which asks the model again), the
+folder also holds picture_needed.html and .json: how much of the score stays blind. needed_ids.jsonl names the rows that no
+blind run answers right, and --ids takes it.
 """
 
 
 def add_arguments(parser):
     data = parser.add_argument_group("benchmark")
     data.add_argument("--benchmark", choices=READERS, metavar="NAME", help=_listing())
-    options.add(data, "--files", "--split", "--images", "--limit")
+    options.add(data, "--files", "--split", "--images", "--limit", "--ids")
     data.add_argument("--choices", type=Path, metavar="FILE", help="GQA's choices, which validity needs")
     truth = "for promvil_lines: the benchmark that holds their truth"
     data.add_argument("--labelled", nargs="+", metavar=("NAME", "FILE"), help=truth)
@@ -53,6 +61,11 @@ def add_arguments(parser):
     who.add_argument("--evidence", choices=EVIDENCE, default="none", help="tell the true boxes of the parts of a phrase")
     options.add(who, "--mode", choices=MODES, default="one_shot")
     options.add(who, "--blind", "--max-new-tokens", "--batch-size", "--token-budget")
+
+    blind = parser.add_argument_group("was the picture needed?")
+    files = "answers to the same rows that were given without the picture; one file for each run"
+    blind.add_argument("--blind-predictions", type=Path, nargs="+", metavar="FILE", default=[], help=files)
+    blind.add_argument("--blind-too", action="store_true", help="ask the model a second time, without the picture")
 
     how = parser.add_argument_group("scoring")
     options.add(how, "--dialect", choices=DIALECTS)
@@ -90,22 +103,46 @@ def run(args):
         raise ValueError("You passed a benchmark and two reports to compare: pass the one report to compare it with.")
     before = Report.load(args.compare[0]) if args.compare else None
     options.check_one_answers(args)
-    benchmark = _benchmark(args, pictures)
+    whole = _benchmark(args, pictures)
+    benchmark = only_rows(whole, args.ids) if args.ids else whole
+    seen, blind = _given_answers(args, benchmark, whole)
     settings = Settings(
         dialect=args.dialect, frame=args.frame, box_policy=args.box_policy, gold_policy=args.gold_policy,
         iou_thresholds=tuple(args.iou), yes_no_rule=args.yes_no_rule, answer_rule=args.answer_rule,
         vqa_normalise=args.vqa_normalise, resampling=resampling,
     )  # fmt: skip
     with held(args.out, Ranks.of_environment()):
-        _write(args, benchmark, pictures, settings, before)
+        _write(args, benchmark, pictures, settings, before, seen, blind)
 
 
-def _write(args, benchmark, pictures, settings, before):
+def _given_answers(args, benchmark, whole) -> tuple[Predictions | None, dict[str, Predictions]]:
+    """The answers of --predictions, and those of --blind-predictions by name: read before anything is asked."""
+    if args.blind_too and (args.predictions is not None or args.blind or args.mode != "one_shot"):
+        raise ValueError(
+            "You passed --blind-too, which asks a model twice, with "
+            + ("--predictions: pass the blind answers as --blind-predictions." if args.predictions is not None else
+               "--blind: leave one of the two out." if args.blind else
+               f"--mode {args.mode}: without the picture nothing can be grounded first.")
+        )  # fmt: skip
+    if benchmark.kind == "unlabelled" and (args.blind_too or args.blind_predictions):
+        raise ValueError(f"{benchmark.name} holds prompts without truth: which blind answers are right cannot be said.")
+    paths = [*([args.predictions] if args.predictions is not None else []), *args.blind_predictions]
+    found = {path: only_answers(read_predictions(path), benchmark, whole) for path in paths}
+    by_content: dict[str, Path] = {}
+    for path, own in found.items():
+        same = by_content.setdefault(own.source["sha256"], path)
+        if same != path or paths.count(path) > 1:
+            raise ValueError(f"You passed {same} and {path}, which hold the same: each run needs answers of its own.")
+    stems = [path.stem for path in args.blind_predictions]
+    names = [path.stem if stems.count(path.stem) == 1 else str(path) for path in args.blind_predictions]
+    blind = {name: found[path] for name, path in zip(names, args.blind_predictions, strict=True)}
+    return found.get(args.predictions), blind
+
+
+def _write(args, benchmark, pictures, settings, before, predictions, blind):
     """Everything that lands in --out."""
-    if args.predictions is not None:
-        predictions = read_predictions(args.predictions)
-    else:
-        predictions, settings = _ask(args, benchmark, pictures, settings)
+    if predictions is None:
+        predictions, blind, settings = _ask(args, benchmark, pictures, settings, blind)
         if predictions is None:
             print(f"This rank is done; another one writes {args.out / 'report.json'}.")
             return
@@ -119,6 +156,25 @@ def _write(args, benchmark, pictures, settings, before):
         entries = eval_results(report, args.eval_results, args.task_id)
         write_eval_results(args.out, entries, args.eval_results.rpartition("/")[2])
     _show(args, report, pictures, compare(before, report, settings.resampling) if before else None)
+    if blind:
+        _show_needed(args, benchmark, predictions, report, settings, blind)
+
+
+def _show_needed(args, benchmark, predictions, report, settings, blind):
+    """Was the picture needed? The rows that no blind run answers, and the score on them."""
+    few = replace(settings, resampling=replace(settings.resampling, resamples=1))  # of these only rows are read
+    reports = {name: evaluate(benchmark, own, few) for name, own in blind.items()}
+    found = picture_needed(benchmark, report, reports, settings.resampling)
+    found.save(args.out / "picture_needed.json")
+    write_ids(args.out / "needed_ids.jsonl", found.needed)
+    needed = None
+    if found.needed:
+        rows = set(found.needed)
+        part = replace(benchmark, rows=tuple(row for row in benchmark.rows if row.id in rows))
+        needed = evaluate(part, only_answers(predictions, part, benchmark), settings)
+    page = picture_needed_page.write_page(args.out / "picture_needed.html", found, needed)
+    print("", picture_needed_page.told(found, needed), sep="\n", file=sys.stderr if args.json else sys.stdout)
+    print(f"page: {page}", file=sys.stderr)
 
 
 def _benchmark(args, pictures):
@@ -140,13 +196,23 @@ def _benchmark(args, pictures):
     return benchmark
 
 
-def _ask(args, benchmark, pictures, settings):
+def _ask(args, benchmark, pictures, settings, blind):
+    """What the model says, with the picture and, where it is asked, without it; None while other ranks are at work."""
     names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
     asking = Asking(*(getattr(args, name) for name in names))
     boxes = benchmark.kind in ("grounding", "unlabelled") or asking.mode != "one_shot"
     backend, model = options.load_backend(args, boxes), options.describe_model(args)
-    predictions = answer(benchmark, backend, pictures, args.out, asking=asking, model=model)
-    return predictions, replace(settings, dialect=backend.dialect, frame=None)
+
+    def asked(asking, out):
+        return answer(benchmark, backend, pictures, out, asking=asking, model=model)
+
+    predictions = asked(asking, args.out)
+    if args.blind_too:
+        without = asked(replace(asking, blind=True), args.out / "blind")
+        if without is None or predictions is None:  # the rank that ends last finds both whole
+            predictions = without and asked(asking, args.out)
+        blind = {"blind": without, **blind}
+    return predictions, blind, replace(settings, dialect=backend.dialect, frame=None)
 
 
 def _show(args, report, pictures, comparison):

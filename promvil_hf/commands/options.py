@@ -86,6 +86,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
     "--split": {"help": "which part of the files or rows, or the name of it"},
     "--limit": {**_COUNT, "help": "only the first N rows, or images where rows are composed from them"},
+    "--ids": {**_FILE, "help": "only the rows that this file names, one {id} a line, such as needed_ids.jsonl"},
     "--predictions": {**_FILE, "help": "answers, as JSON Lines or a JSON array of {id, text} or {id, boxes}"},
     "--sample": {**_COUNT, "default": 100, "help": "how many to judge, drawn at random"},
     "--verdicts": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "read the verdicts that a page of `promvil inspect` "

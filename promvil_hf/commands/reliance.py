@@ -13,6 +13,7 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.reliance import RelianceReport, against_accuracy, points, reliance
 from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
+from promvil_hf.evaluation.row_ids import read_ids
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
 from promvil_hf.fivl.row_files import read_fivl_rows
@@ -43,7 +44,7 @@ in it is ROW/KIND, as in twins.jsonl.
 
 
 def add_arguments(parser):
-    options.add(parser.add_argument_group("rows"), "--rows", "--config", "--images", "--limit")
+    options.add(parser.add_argument_group("rows"), "--rows", "--config", "--images", "--limit", "--ids")
 
     who = parser.add_argument_group("answers: a model, a server or a file")
     options.add(who, *options.MODEL, *options.SERVER)
@@ -73,6 +74,8 @@ def run(args):
             "You passed no --rows: name the folder that `promvil build fivl` wrote, or reports (--compare)."
         )
     rows = read_fivl_rows(args.rows, args.config, args.limit)
+    if args.ids:
+        rows = _only(rows, args.ids)
     settings = TwinSettings(tuple(args.kinds), args.fill, args.seed, args.metric)
     pictures = Pictures(args.images) if args.images else None
     if pictures is None and (args.write_twins or args.predictions is None):
@@ -106,6 +109,18 @@ def _write(args, rows, pictures, settings, resampling):
     print(json.dumps(report.scores, indent=2) if args.json else told(report))
     print(f"page: {page}", file=sys.stderr)
     return None
+
+
+def _only(rows, path: Path):
+    """The rows that a file names, by their own id or by that in the benchmark."""
+    wanted = read_ids(path)
+    found = [row for row in rows if row.row_id in wanted or row.source_id in wanted]
+    if not found:
+        raise ValueError(
+            f"{path} names none of the {len(rows):,} rows: its ids read like {min(wanted)!r}, those of the rows like "
+            f"{rows[0].row_id!r} or {rows[0].source_id!r}."
+        )
+    return found
 
 
 def _types(path: Path | None) -> dict[str, str] | None:

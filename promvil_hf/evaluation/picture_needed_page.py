@@ -1,0 +1,155 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""How `PictureNeeded` is shown: some lines for a terminal, and one static page. Both say what the numbers cannot say."""
+
+import os
+from pathlib import Path
+
+from promvil_hf import pages
+from promvil_hf.evaluation.picture_needed import BlindRun, PictureNeeded
+from promvil_hf.evaluation.report_text import fault_lines, text_table
+from promvil_hf.evaluation.results import Report
+from promvil_hf.metrics.intervals import Interval
+
+
+_HEADER = (
+    "blind run", "accuracy", "share of the accuracy with picture", "rows no other run answers", "accuracy on them",
+    "guessing gives",
+)  # fmt: skip
+
+
+def told(found: PictureNeeded, needed: Report | None = None) -> str:
+    """The lines for a terminal; `needed` is the report of the answers with the picture, on the needed rows alone."""
+    lines = [
+        f"Was the picture needed? {found.title}, {found.rows:,} rows of {found.images:,} images, by {found.row_metric} of a row",
+        f"accuracy with the picture {_shown(found.seen)}" + (
+            f"; guessing gives {pages.number(found.chance)}, a share of {pages.number(_of_guessing(found))}"
+            if found.chance is not None else ""
+        ),
+        *text_table(_HEADER, [_cells(run) for run in found.runs]),
+        f"rows that at least one blind run answers: {_shown(found.answered_blind)}",
+        f"rows that no blind run answers: {len(found.needed):,}"
+        + (f"; accuracy with the picture on them {_shown(found.seen_on_needed)}" if found.seen_on_needed else ""),
+    ]  # fmt: skip
+    if needed is not None:
+        spread, scores = needed.scores["interval"], needed.scores
+        told = pages.estimate(scores["value"], spread["low"], spread["high"])
+        lines.append(f"{scores['metric']} on these rows {told}")
+    lines += [f"fault of {run.name}: {line}" for run in found.runs for line in fault_lines(run.faults)]
+    return "\n".join([*lines, *(f"note: {sentence}" for sentence in notes(found))])
+
+
+def notes(found: PictureNeeded) -> list[str]:
+    """What a reader must know before these numbers are used."""
+    several = len(found.runs) > 1
+    said = [
+        "A blind run has no right answer on the rows that it helped to choose: that is how they were chosen, and no result. "
+        + (
+            "So each run is scored on the rows that the other runs leave. A run that guesses stays inside what guessing "
+            "gives there; one that is above it knows something about the questions that the others do not."
+            if several
+            else "With a second blind run (another model, or the same one with other wording) each is scored on the rows that "
+            "the other leaves."
+        )
+    ]
+    for run in found.runs:
+        if run.held_out is not None and run.held_out.beyond_guessing:
+            said.append(
+                f"{run.name} is right on {pages.number(run.held_out.accuracy.estimate)} of the rows that no other blind run "
+                "answers, more than guessing gives: without it, rows stay that can be answered from the words alone."
+            )
+    if found.left_by_guessing is not None:
+        said.append(
+            f"If every blind run only guessed, {pages.number(found.left_by_guessing)} of the {found.rows:,} rows would be left. "
+            "A row can leave by luck: with few possible answers and many runs hardly any row stays, needed or not."
+        )
+    else:
+        said.append("Of some rows the possible answers are not listed, so what guessing gives is not known.")
+    if not found.needed:
+        said.append("No row is left: some blind run answers each of them.")
+    return said
+
+
+def write_page(path: str | os.PathLike, found: PictureNeeded, needed: Report | None = None) -> Path:
+    return pages.write(path, picture_needed_page(found, needed))
+
+
+def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> pages.Html:
+    first = found.runs[0]
+    tiles = [
+        pages.stat("accuracy with the picture", found.seen.estimate, _spread(found.seen)),
+        pages.stat("share that stays blind", first.share.estimate, f"{_spread(first.share) or first.share.note}, {first.name}"),
+        pages.stat("rows no blind run answers", len(found.needed), f"of {found.rows:,}"),
+    ]
+    if found.chance is not None:
+        tiles.append(pages.stat("share that guessing keeps", _of_guessing(found), f"chance {pages.number(found.chance)}"))
+    if needed is not None:
+        scores, spread = needed.scores, needed.scores["interval"]
+        bounds = pages.known_interval(spread["low"], spread["high"])
+        tiles.append(pages.stat(f"{scores['metric']} on these rows", scores["value"], bounds))
+    elif found.seen_on_needed is not None:
+        spread = _spread(found.seen_on_needed)
+        tiles.append(pages.stat("accuracy on these rows", found.seen_on_needed.estimate, spread))
+    bars = [pages.Bar(run.name, run.share.estimate, *_bounds(run.share)) for run in found.runs]
+    if found.chance is not None:
+        bars.append(pages.Bar("guessing", _of_guessing(found), colour=1))
+    faults = [f"{run.name}: {line}" for run in found.runs for line in fault_lines(run.faults)]
+    return pages.page(
+        f"Was the picture needed? {found.title}",
+        pages.tiles(*tiles),
+        pages.section(
+            "What stays without the picture",
+            pages.paragraph(
+                f"The same {found.rows:,} questions were answered with the picture and without it. The share is the accuracy "
+                "without the picture over the accuracy with it. Intervals draw whole images."
+            ),
+            pages.bar_chart(bars, alt="Share of the accuracy that each blind run keeps."),
+            pages.table([_cells(run) for run in found.runs], _HEADER, numeric=range(1, 6)),
+        ),
+        pages.section(
+            "The rows that need the picture",
+            pages.paragraph(
+                f"{len(found.needed):,} of {found.rows:,} rows are answered right by no blind run "
+                f"({_shown(found.answered_blind)} of the rows are answered by at least one). Their ids stand in "
+                "needed_ids.jsonl: pass this file as --ids to score any other run on these rows."
+            ),
+            pages.note("Before you use them", pages.bullets(notes(found)), warn=True),
+        ),
+        pages.section("What was wrong with the blind answers", pages.bullets(faults)) if faults else None,
+        pages.section(
+            "What makes this comparable",
+            pages.facts(
+                {
+                    "rows": f"{found.rows:,} of {found.images:,} images",
+                    "content hash": pages.tag("code", found.content_hash),
+                    "a row is right by": found.row_metric,
+                    "interval": f"{found.seen.confidence:.0%}, {found.seen.method} bootstrap over {found.seen.clusters:,} "
+                    f"images, {found.seen.resamples:,} resamples, seed {found.seen.seed}",
+                }
+            ),
+        ),
+        lead="How much of a score can be had from the questions alone.",
+    )
+
+
+def _cells(run: BlindRun) -> list[str]:
+    own = [run.name, _shown(run.accuracy), _shown(run.share)]
+    if run.held_out is None:
+        return [*own, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER]
+    bounds = pages.known_interval(run.held_out.guess_low, run.held_out.guess_high)
+    return [*own, pages.number(run.held_out.rows), _shown(run.held_out.accuracy), bounds or pages.blocks.NO_NUMBER]
+
+
+def _of_guessing(found: PictureNeeded) -> float | None:
+    return found.chance / found.seen.estimate if found.chance is not None and found.seen.estimate else None
+
+
+def _shown(found: Interval) -> str:
+    return pages.estimate(found.estimate, found.low, found.high)
+
+
+def _spread(found: Interval) -> str | None:
+    return pages.known_interval(found.low, found.high)
+
+
+def _bounds(found: Interval) -> tuple[float | None, float | None]:
+    return (found.low, found.high) if _spread(found) else (None, None)
