@@ -1,105 +1,90 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Detectors: pictures and phrases in, boxes with scores out. Grounding DINO through transformers.
+"""What every detector promises: pictures and nouns in; boxes with scores, and masks where it makes them, out.
 
-Pictures of different sizes never share a batch, so no padding reaches the result: what a picture gives does not depend
-on its neighbours. torch and transformers are loaded when they are used.
+`Detector` is a plain callable, so any function is one. What models stand behind it is told by the modules beside this one;
+`remembered` keeps what a detector said, so that each noun is looked for once in each picture.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
-from promvil_hf.boxes import Box
-from promvil_hf.distributed import local_device
-from promvil_hf.hub_names import local_or_hub
-
-
-GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
-BOX_THRESHOLD = 0.2  # least score of a box: the setting of the FiVL release, whose code has 0.3 as its default
+from promvil_hf.boxes import Box, iou
+from promvil_hf.key_expressions import Rle
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
+    """One thing that was found: its box, the detector's score for it, and its mask in pixels of the picture, if any."""
+
     box: Box
     score: float
+    mask: Rle | None = None
 
 
-Detector = Callable[[Sequence[tuple[Image.Image, str]]], list[list[Detection]]]
-"""Finds a phrase in a picture: for each pair the boxes in fractions of that picture, in the model's own order."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a detector found for one noun in one picture, in its own order.
 
-
-def load_grounding_dino(
-    name: str = GROUNDING_DINO, box_threshold: float = BOX_THRESHOLD, batch_size: int = 8, **where
-) -> Detector:
-    """`grounding_dino` with a checkpoint from the Hub or from a folder; `where` as in `pretrained`."""
-    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
-
-    model = pretrained(AutoModelForZeroShotObjectDetection, name, **where)
-    return grounding_dino(model, AutoProcessor.from_pretrained(name, trust_remote_code=False), box_threshold, batch_size)
-
-
-def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
-    """A model in evaluation mode on a device; "auto" is the GPU of this process, or the CPU."""
-    model = kind.from_pretrained(local_or_hub(name, "model", "a checkpoint"), dtype=dtype, trust_remote_code=False)
-    return model.to(local_device() if device == "auto" else device).eval()
-
-
-def grounding_dino(model, processor, box_threshold: float = BOX_THRESHOLD, batch_size: int = 8) -> Detector:
-    """One forward pass for each pair, `batch_size` pairs at a time. A box counts when the best of its words' scores is
-    above `box_threshold`; there is no text threshold.
+    `known` is False where the detector has fixed classes and none fits the noun: it did not look, which is not the same as
+    finding nothing. `asked` is the class that it looked for, where that is another word ("person" for "man"); what the
+    noun said beyond the class is then not told by the score.
     """
 
-    def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[list[Detection]]:
-        import torch
+    detections: tuple[Detection, ...] = ()
+    known: bool = True
+    asked: str = ""
 
-        found: list[list[Detection]] = [[] for _ in pairs]
-        for batch in _same_size(pairs, batch_size):
-            pictures = {id(pairs[index][0]): pairs[index][0] for index in batch}  # each is resized once
-            place = {name: number for number, name in enumerate(pictures)}
-            shown = processor.image_processor(list(pictures.values()), return_tensors="pt")
-            asked = [_asked(pairs[index][1]) for index in batch]
-            inputs = processor.tokenizer(asked, padding=True, truncation=True, return_tensors="pt")
-            inputs.update(
-                {name: value[[place[id(pairs[index][0])] for index in batch]] for name, value in shown.items()}
-            )
-            inputs = on_model(inputs, model)
-            with torch.inference_mode():
-                outputs = model(**inputs)
-            scores = outputs.logits.float().sigmoid().amax(-1).cpu()  # (B, queries)
-            boxes = outputs.pred_boxes.double().cpu()  # (B, queries, 4): centre and size in fractions
-            for row, index in enumerate(batch):
-                for query in (scores[row] > box_threshold).nonzero()[:, 0].tolist():
-                    x, y, width, height = boxes[row, query].tolist()
-                    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-                    box = Box.clipped(*(round(corner, 6) for corner in corners))
-                    if box is not None:
-                        found[index].append(Detection(box, round(scores[row, query].item(), 4)))
-        return found
+    def __post_init__(self):
+        object.__setattr__(self, "detections", tuple(self.detections))
+
+
+Detector = Callable[[Sequence[tuple[Image.Image, str]]], list[Found]]
+"""Looks for nouns or short phrases in pictures: one `Found` for each pair of a picture and a noun, in their order. What a pair
+gives does not depend on its neighbours. Boxes are fractions of the picture."""
+
+
+def remembered(detector: Detector, pictures: int = 1024) -> Detector:
+    """The same detector, asked once for each picture and noun; pictures with the same pixels are one. Answers about so many
+    pictures are kept, those asked about last.
+    """
+    answers = by_content(lambda picture: {}, pictures)  # of each picture, by noun
+
+    def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
+        kept = {id(picture): answers(picture) for picture in {id(picture): picture for picture, _ in pairs}.values()}
+        new: dict[tuple[int, str], tuple[Image.Image, str]] = {}
+        for picture, noun in pairs:
+            own = kept[id(picture)]
+            if noun not in own:
+                new.setdefault((id(own), noun), (picture, noun))
+        for (picture, noun), found in zip(new.values(), detector(list(new.values())) if new else (), strict=True):
+            kept[id(picture)][noun] = found
+        return [kept[id(picture)][noun] for picture, noun in pairs]
 
     return detect
 
 
-def on_model(inputs, model):
-    """`inputs` on the model's device, its floating point numbers in the model's own precision."""
-    import torch
+def by_content(make: Callable[[Image.Image], Any], pictures: int = 256) -> Callable[[Image.Image], Any]:
+    """`make`, called once for each picture; the results for so many pictures are kept, those asked for last."""
+    kept: dict[tuple[str, tuple[int, int], bytes], Any] = {}
 
-    inputs = inputs.to(model.device)
-    for name, value in inputs.items():
-        if isinstance(value, torch.Tensor) and value.is_floating_point():
-            inputs[name] = value.to(model.dtype)
-    return inputs
+    def result(picture: Image.Image) -> Any:
+        key = picture.mode, picture.size, hashlib.blake2b(picture.tobytes()).digest()
+        kept[key] = kept.pop(key) if key in kept else make(picture)
+        if len(kept) > pictures:
+            del kept[next(iter(kept))]
+        return kept[key]
 
-
-def _asked(phrase: str) -> str:
-    """As Grounding DINO was trained: lower case, a full stop behind each phrase."""
-    return phrase.lower().strip().rstrip(".") + "."
+    return result
 
 
-def _same_size(pairs: Sequence[tuple[Image.Image, str]], batch_size: int) -> Iterator[list[int]]:
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for index, (picture, _) in enumerate(pairs):
-        by_size.setdefault(picture.size, []).append(index)
-    for indices in by_size.values():
-        for start in range(0, len(indices), batch_size):
-            yield indices[start : start + batch_size]
+def suppressed(detections: Sequence[Detection], overlap: float) -> list[Detection]:
+    """In order of falling score, without those that overlap a better one by more than this IoU."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda own: -own.score):
+        if all(iou(detection.box, better.box) <= overlap for better in kept):
+            kept.append(detection)
+    return kept

@@ -6,41 +6,34 @@ code took all three together, which over-segments. torch and transformers are lo
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from promvil_hf.backends.detectors import Detection, on_model, pretrained
+from promvil_hf import masks
+from promvil_hf.backends.detectors import Detection, Detector, Found
+from promvil_hf.backends.text_detectors import on_model, pretrained
 from promvil_hf.boxes import Box
 
 
 Segmenter = Callable[[Sequence[tuple[Image.Image, Sequence[Box]]]], Iterator[list[np.ndarray]]]
 """Gives, picture by picture, one (H, W) mask of booleans for each box."""
 
-PhraseSegmenter = Callable[[Image.Image, Sequence[str]], list[list[tuple[Detection, np.ndarray]]]]
-"""Gives, for each phrase about one picture, its instances: a box with its score and an (H, W) mask of booleans."""
-
 SAM = "facebook/sam-vit-huge"
 SAM3 = "facebook/sam3"
+SAM3_THRESHOLD = 0.5  # as in transformers
 PICKS = ("best", "union")
 _EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # as OpenCV's contours connect pixels
 
 
 def load_sam(name: str = SAM, pick: str = "best", boxes_at_once: int = 150, **where) -> Segmenter:
-    """`sam` with a checkpoint of SAM or SAM 2; `where` as in `promvil_hf.backends.detectors.pretrained`."""
+    """`sam` with a checkpoint of SAM or SAM 2; `where` as in `promvil_hf.backends.text_detectors.pretrained`."""
     from transformers import AutoModelForMaskGeneration, AutoProcessor
 
     model = pretrained(AutoModelForMaskGeneration, name, **where)
     return sam(model, AutoProcessor.from_pretrained(name, trust_remote_code=False), pick, boxes_at_once=boxes_at_once)
-
-
-def load_sam3(name: str = SAM3, batch_size: int = 8, **where) -> PhraseSegmenter:
-    """`sam3` with a checkpoint; `where` as in `promvil_hf.backends.detectors.pretrained`."""
-    from transformers import Sam3Model, Sam3Processor
-
-    processor = Sam3Processor.from_pretrained(name, trust_remote_code=False)
-    return sam3(pretrained(Sam3Model, name, **where), processor, batch_size=batch_size)
 
 
 def sam(
@@ -101,35 +94,92 @@ def torch_tensor(values, model):
     return torch.tensor(values, device=model.device, dtype=model.dtype)
 
 
-def sam3(model, processor, threshold: float = 0.5, batch_size: int = 8) -> PhraseSegmenter:
-    """SAM 3 answers a phrase with all its instances above `threshold`."""
+def sam3(model, processor, threshold: float = SAM3_THRESHOLD, batch_size: int = 8) -> Detector:
+    """SAM 3 answers a phrase with all its instances above `threshold`, masks and all. A picture is read once for all phrases
+    about it, `batch_size` phrases are asked at a time.
+    """
 
-    def segment(picture: Image.Image, phrases: Sequence[str]) -> list[list[tuple[Detection, np.ndarray]]]:
+    def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
         import torch
 
-        instances = []
-        for start in range(0, len(phrases), batch_size):
-            asked = list(phrases[start : start + batch_size])
-            inputs = on_model(processor(images=[picture] * len(asked), text=asked, return_tensors="pt"), model)
+        places: dict[int, list[int]] = {}  # of the pairs about each picture
+        for place, (picture, _) in enumerate(pairs):
+            places.setdefault(id(picture), []).append(place)
+        found: list[Found] = [Found()] * len(pairs)
+        for own in places.values():
+            picture = pairs[own[0]][0]
             with torch.inference_mode():
-                outputs = model(**inputs)
-            sizes = [(picture.height, picture.width)] * len(asked)
-            found = processor.post_process_instance_segmentation(outputs, threshold=threshold, target_sizes=sizes)
-            instances += [_instances(each, picture.size) for each in found]
-        return instances
+                shown = on_model(processor(images=picture, return_tensors="pt"), model)
+                seen = model.get_vision_features(pixel_values=shown["pixel_values"])
+            for start in range(0, len(own), batch_size):
+                batch = own[start : start + batch_size]
+                asked = on_model(processor(text=[pairs[place][1] for place in batch], return_tensors="pt"), model)
+                with torch.inference_mode():
+                    outputs = model(
+                        vision_embeds=_repeated(seen, len(batch)),
+                        input_ids=asked["input_ids"],
+                        attention_mask=asked["attention_mask"],
+                    )
+                sizes = [(picture.height, picture.width)] * len(batch)
+                instances = processor.post_process_instance_segmentation(
+                    outputs, threshold=threshold, target_sizes=sizes
+                )
+                for place, each in zip(batch, instances, strict=True):
+                    found[place] = Found(_instances(each, picture.size))
+        return found
 
-    return segment
+    return detect
 
 
-def _instances(found: dict, size: tuple[int, int]) -> list[tuple[Detection, np.ndarray]]:
+def _repeated(seen, times: int):
+    """What the vision tower saw in one picture, for so many phrases."""
+    own = type(seen)()
+    for name, value in seen.items():
+        several = isinstance(value, list | tuple)
+        rows = [part.expand(times, *part.shape[1:]) for part in (value if several else (value,))]
+        own[name] = tuple(rows) if several else rows[0]
+    return own
+
+
+def _instances(found: dict, size: tuple[int, int]) -> list[Detection]:
     corners = (found["boxes"].double().cpu() / found["boxes"].new_tensor([*size, *size]).double().cpu()).tolist()
     scores = found["scores"].float().cpu().tolist()
     pixels = found["masks"].bool().cpu().numpy()
     return [
-        (Detection(box, round(score, 4)), mask)
+        Detection(box, round(score, 4), masks.encode(mask))
         for own, score, mask in zip(corners, scores, pixels, strict=True)
         if (box := Box.clipped(*own)) is not None
     ]
+
+
+def masked(detector: Detector, segment: Segmenter) -> Detector:
+    """The same detector, each of its boxes with the mask that the segmenter makes of it. A mask without a pixel is none."""
+
+    def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
+        found = detector(pairs)
+        bare: dict[int, list[Box]] = {}  # for each picture the boxes without a mask, each once
+        pictures = {id(picture): picture for picture, _ in pairs}
+        for (picture, _), own in zip(pairs, found, strict=True):
+            boxes = bare.setdefault(id(picture), [])
+            boxes += [each.box for each in own.detections if each.mask is None and each.box not in boxes]
+        asked = [name for name, boxes in bare.items() if boxes]
+        made = segment([(pictures[name], bare[name]) for name in asked])
+        known = {
+            (name, box): masks.encode(pixels) if pixels.any() else None
+            for name, own in zip(asked, made, strict=True)
+            for box, pixels in zip(bare[name], own, strict=True)
+        }
+        return [
+            replace(
+                own,
+                detections=[
+                    replace(each, mask=each.mask or known.get((id(picture), each.box))) for each in own.detections
+                ],
+            )
+            for (picture, _), own in zip(pairs, found, strict=True)
+        ]
+
+    return detect
 
 
 def refined(mask: np.ndarray, keep: float = 0.1) -> np.ndarray:

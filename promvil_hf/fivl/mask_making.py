@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf import masks
-from promvil_hf.backends import segmenters
-from promvil_hf.backends.detectors import BOX_THRESHOLD, GROUNDING_DINO, Detection, Detector, load_grounding_dino
-from promvil_hf.backends.segmenters import SAM, SAM3, PhraseSegmenter, Segmenter, load_sam, refined
+from promvil_hf.backends.detector_loading import load_detector
+from promvil_hf.backends.detectors import Detector, Found
+from promvil_hf.backends.segmenters import SAM, SAM3, Segmenter, load_sam, refined
+from promvil_hf.backends.text_detectors import BOX_THRESHOLD, GROUNDING_DINO
 from promvil_hf.boxes import Box, iou
 from promvil_hf.fivl.fivl_rows import rejected_image
 from promvil_hf.frames import PaddedSquare
@@ -49,6 +50,7 @@ MaskAnnotator = Callable[[Sequence[ImagePhrases]], list[tuple[Located | Rejected
 
 REASONS = {
     "nothing detected": "the detector found no box above its threshold",
+    "unknown to the detector": "the detector has fixed classes, and none of them fits the phrase",
     "empty mask": "the segmenter gave no pixel for any box",
     "not given": "the file has no place for this phrase in this picture",
     "wrong size": "the given mask is of a picture of another size",
@@ -96,22 +98,22 @@ PAPER = MaskSettings(sam_masks="union", merge_across_phrases=True, frame="padded
 def load_grounded_sam(
     detector: str = GROUNDING_DINO, segmenter: str = SAM, settings: MaskSettings = DEFAULTS, **where: str
 ) -> MaskAnnotator:
-    """`grounded_sam` with checkpoints from the Hub or from folders; `segmenter` may be a SAM or a SAM 2.
+    """`grounded_sam` with a detector as in `load_detector`; `segmenter` is the checkpoint of a SAM or a SAM 2.
 
     `where` is the `device` ("auto") and the `dtype` ("float32") of the models.
     """
-    detect = load_grounding_dino(detector, settings.box_threshold, settings.batch_size, **where)
+    detect = load_detector(detector, settings.box_threshold, settings.batch_size, **where)
     return grounded_sam(detect, load_sam(segmenter, settings.sam_masks, settings.boxes_at_once, **where), settings)
 
 
 def load_boxes(detector: str = GROUNDING_DINO, settings: MaskSettings = DEFAULTS, **where: str) -> MaskAnnotator:
-    """`boxes` with a checkpoint of Grounding DINO."""
-    return boxes(load_grounding_dino(detector, settings.box_threshold, settings.batch_size, **where), settings)
+    """`boxes` with a detector as in `load_detector`."""
+    return boxes(load_detector(detector, settings.box_threshold, settings.batch_size, **where), settings)
 
 
 def load_sam3(model: str = SAM3, settings: MaskSettings = DEFAULTS, **where: str) -> MaskAnnotator:
     """`by_phrase` with a checkpoint of SAM 3."""
-    return by_phrase(segmenters.load_sam3(model, settings.batch_size, **where), settings)
+    return by_phrase(load_detector(model, None, settings.batch_size, **where), settings)
 
 
 def grounded_sam(detect: Detector, segment: Segmenter, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
@@ -137,15 +139,19 @@ def boxes(detect: Detector, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
     return _annotator(locate, settings)
 
 
-def by_phrase(segment: PhraseSegmenter, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
-    """A segmenter that takes the phrase itself: a phrase gets the union of its instances."""
+def by_phrase(detect: Detector, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:
+    """A detector that makes masks itself, such as SAM 3: a phrase gets the union of its instances."""
 
     def locate(asked: Sequence["_Asked"]) -> Iterator[tuple[Located | Rejected, ...]]:
-        for picture, phrases in asked:
+        for (picture, _), found in zip(asked, _detected(detect, asked), strict=True):
             located = []
-            for instances in segment(picture.shown, phrases):
-                rles = [picture.rle(_settled(mask, settings)) for _, mask in instances]
-                located.append(_located(picture, [found for found, _ in instances], range(len(rles)), rles))
+            for own in found:
+                size = picture.shown.size
+                seen = [
+                    masks.from_boxes([each.box], size) if each.mask is None else each.mask for each in own.detections
+                ]
+                rles = [picture.rle(_settled(masks.decode(mask), settings)) for mask in seen]
+                located.append(_located(picture, own, range(len(rles)), rles))
             yield tuple(located)
 
     return _annotator(locate, settings)
@@ -168,18 +174,18 @@ def _annotator(locate: Callable[[Sequence["_Asked"]], Iterator], settings: MaskS
     return annotator
 
 
-def _detected(detect: Detector, asked: Sequence["_Asked"]) -> list[list[list[Detection]]]:
-    """For each picture the detections of each phrase."""
+def _detected(detect: Detector, asked: Sequence["_Asked"]) -> list[list[Found]]:
+    """For each picture what was found for each phrase."""
     pairs = [(picture.shown, phrase) for picture, phrases in asked for phrase in phrases]
     flat = iter(detect(pairs)) if pairs else iter(())
     return [[next(flat) for _ in phrases] for _, phrases in asked]
 
 
-def _filled(picture: "_Picture", detections: Sequence[Detection]) -> Located | Rejected:
-    kept = [(picture.box(each.box), each.score) for each in detections]
+def _filled(picture: "_Picture", found: Found) -> Located | Rejected:
+    kept = [(picture.box(each.box), each.score) for each in found.detections]
     kept = [(box, score) for box, score in kept if box is not None]
     if not kept:
-        return Rejected("nothing detected")
+        return _nothing(found)
     own, scores = zip(*kept, strict=True)
     mask = masks.from_boxes(own, picture.size)
     return Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask")
@@ -192,17 +198,17 @@ class _Plan:
     """
 
     boxes: list[Box]
-    phrases: list[tuple[list[Detection], list[int]]]
+    phrases: list[tuple[Found, list[int]]]
 
     @classmethod
-    def of(cls, found: list[list[Detection]], settings: MaskSettings) -> "_Plan":
+    def of(cls, found: list[Found], settings: MaskSettings) -> "_Plan":
         boxes: list[Box] = []
         phrases = []
-        for detections in found:
+        for own_found in found:
             own = range(len(boxes)) if settings.merge_across_phrases else range(0)
             places: list[int] = []
             first = len(boxes)
-            for detection in detections:
+            for detection in own_found.detections:
                 known = [*own, *range(first, len(boxes))]
                 same = (place for place in known if iou(boxes[place], detection.box) > settings.duplicate_iou)
                 place = next(same, None)
@@ -210,7 +216,7 @@ class _Plan:
                     place = len(boxes)
                     boxes.append(detection.box)
                 places.append(place)
-            phrases.append((detections, places))
+            phrases.append((own_found, places))
         return cls(boxes, phrases)
 
 
@@ -218,18 +224,20 @@ def _settled(mask: np.ndarray, settings: MaskSettings) -> np.ndarray:
     return refined(mask, settings.least_part) if settings.refine else mask
 
 
-def _located(
-    picture: "_Picture", detections: Sequence[Detection], places: Sequence[int], rles: Sequence[Rle]
-) -> Located | Rejected:
+def _located(picture: "_Picture", found: Found, places: Sequence[int], rles: Sequence[Rle]) -> Located | Rejected:
     """The phrase's boxes, each place once, and the union of their masks."""
-    first = dict(reversed(list(zip(places, detections, strict=True))))
+    first = dict(reversed(list(zip(places, found.detections, strict=True))))
     kept = [(place, picture.box(first[place].box), first[place].score) for place in sorted(first)]
     kept = [(place, box, score) for place, box, score in kept if box is not None]
     if not kept:
-        return Rejected("nothing detected")
+        return _nothing(found)
     used, own, scores = zip(*kept, strict=True)
     mask = masks.union([rles[place] for place in used])
     return Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask")
+
+
+def _nothing(found: Found) -> Rejected:
+    return Rejected("nothing detected" if found.known else "unknown to the detector")
 
 
 @dataclass(frozen=True, slots=True)

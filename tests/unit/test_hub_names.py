@@ -3,7 +3,7 @@
 
 import pytest
 
-from promvil_hf.backends.detectors import load_grounding_dino
+from promvil_hf.backends.detector_loading import load_detector
 from promvil_hf.backends.loading import load, read_config
 from promvil_hf.commands.inspect_compovl import sample
 from promvil_hf.fivl.row_files import read_fivl_rows
@@ -16,7 +16,7 @@ TAKE_NAMES = {
     "checkpoint": load,
     "configuration": read_config,
     "adapter": lambda name: load("toy:llava", name),
-    "detector": load_grounding_dino,
+    "detector": load_detector,
     "rows of CompoVL": lambda name: sample(name, "test", 5, 0),
     "rows of FiVL": read_fivl_rows,
     "rows of a training": lambda name: read_source(name, "train", list),

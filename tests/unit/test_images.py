@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from promvil_hf.backends.detectors import Found
 from promvil_hf.endpoint.messages import image_part
 from promvil_hf.evaluation.benchmarks.refcoco import _with_answers
 from promvil_hf.evaluation.picture_folder import Pictures
@@ -57,7 +58,7 @@ def seen_by_masks(path):
 
     def detect(pairs):
         shown.extend(image for image, _ in pairs)
-        return [[] for _ in pairs]
+        return [Found() for _ in pairs]
 
     mask_making.boxes(detect)([mask_making.ImagePhrases(path, ("cup",))])
     return shown[0]

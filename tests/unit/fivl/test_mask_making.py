@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from promvil_hf import masks
-from promvil_hf.backends.detectors import Detection, grounding_dino
+from promvil_hf.backends.detectors import Detection, Found
 from promvil_hf.backends.segmenters import refined, sam, sam3
+from promvil_hf.backends.text_detectors import grounding_dino
 from promvil_hf.boxes import Box
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.mask_making import (
@@ -30,7 +31,9 @@ from promvil_hf.toy.world import WorldConfig, scenes
 
 def fixed(found):
     """A detector that knows its answers by phrase."""
-    return lambda pairs: [[Detection(box, score) for box, score in found.get(phrase, ())] for _, phrase in pairs]
+    return lambda pairs: [
+        Found([Detection(box, score) for box, score in found.get(phrase, ())]) for _, phrase in pairs
+    ]
 
 
 def filling(seen=None):
@@ -181,11 +184,15 @@ def test_grounding_dino_finds_the_same_alone_and_in_a_batch(dino, pictures):
     detect = grounding_dino(dino.model, dino.processor, 0.5, batch_size=3)
     pairs = [(picture, phrase) for picture in pictures for phrase in ("red cross", "a blue square")]
     together = detect(pairs)
-    assert sum(map(len, together)) > 4
+    assert sum(len(found.detections) for found in together) > 4
     for pair, found in zip(pairs, together, strict=True):
         (alone,) = detect([pair])
-        assert [each.box.xyxy for each in alone] == [pytest.approx(each.box.xyxy, abs=1e-5) for each in found]
-        assert [each.score for each in alone] == pytest.approx([each.score for each in found], abs=2e-4)
+        assert [each.box.xyxy for each in alone.detections] == [
+            pytest.approx(each.box.xyxy, abs=1e-5) for each in found.detections
+        ]
+        assert [each.score for each in alone.detections] == pytest.approx(
+            [each.score for each in found.detections], abs=2e-4
+        )
 
 
 def test_the_threshold_is_that_of_the_upstream_post_processing(dino, pictures):
@@ -197,6 +204,7 @@ def test_the_threshold_is_that_of_the_upstream_post_processing(dino, pictures):
         outputs, inputs["input_ids"], threshold=0.4, target_sizes=[(1, 1)]
     )
     (ours,) = grounding_dino(dino.model, dino.processor, 0.4)([(picture, "Red cross")])
+    ours = ours.detections
     assert len(ours) == len(theirs["boxes"]) > 0
     for own, box, score in zip(ours, theirs["boxes"].clamp(0, 1).tolist(), theirs["scores"].tolist(), strict=True):
         assert own.box.xyxy == pytest.approx(box, abs=1e-5)
@@ -250,12 +258,14 @@ class StretchingProcessor:
     def __init__(self, side):
         self.side = side
 
-    def __call__(self, images, text=None, return_tensors="pt"):
+    def __call__(self, images=None, text=None, return_tensors="pt"):
         from transformers import BatchFeature
 
-        images = images if isinstance(images, list) else [images]
-        pixels = [np.asarray(each.convert("RGB").resize((self.side, self.side))) / 127.5 - 1 for each in images]
-        data = {"pixel_values": torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2).float()}
+        data = {}
+        if images is not None:
+            images = images if isinstance(images, list) else [images]
+            pixels = [np.asarray(each.convert("RGB").resize((self.side, self.side))) / 127.5 - 1 for each in images]
+            data = {"pixel_values": torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2).float()}
         if text is not None:
             ids = [[1 + sum(map(ord, phrase)) % 40, 2, 49] for phrase in text]
             data |= {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), 3, dtype=torch.long)}
