@@ -8,8 +8,6 @@ stream.
 """
 
 import hashlib
-import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 from PIL import Image
-from tqdm import tqdm
 
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend
 from promvil_hf.backends.stops import box_tokens, first_text
@@ -30,6 +27,7 @@ from promvil_hf.grounding.options import GroundingOptions
 from promvil_hf.grounding.planning import Planned, Refused, plan, prompt_of, text_of
 from promvil_hf.grounding.shared_prefix import shared, tokenizer_of
 from promvil_hf.grounding.trace import GroundingTrace, ImageSource, Query, Step
+from promvil_hf.grounding.windows import Question, all_in_order, by_picture, in_order, windows
 from promvil_hf.images import UnreadableImage, read_image
 from promvil_hf.nesting import Decomposer, Nesting, decompose
 from promvil_hf.phrases import PhraseChain
@@ -37,7 +35,6 @@ from promvil_hf.phrases import PhraseChain
 
 ENDINGS = ("stop", "end", "length")  # any other word is a reason why there is no answer
 TOO_LONG_TEXT = "text too long for the model"
-Question = Query | tuple[ImageSource, str | Nesting | PhraseChain]  # what may be passed where queries are taken
 _PICTURES = 64  # at most in hand at a time, whatever the budget
 
 
@@ -127,45 +124,23 @@ class ProgressiveGrounder:
     def ground_all(self, queries: Iterable[Question], progress: bool | None = None) -> list[GroundingTrace]:
         """A trace for each query, in order. Queries about the same picture are brought together first, so that each
         picture is read once wherever its queries stand. `progress` shows a bar (None: on a terminal)."""
-        queries = [_query(query) for query in queries]
-        first_seen: dict[Any, int] = {}
-        keys = [first_seen.setdefault(_key(query.image), len(first_seen)) for query in queries]
-        order = sorted(range(len(queries)), key=keys.__getitem__)
-        traces: dict[int, GroundingTrace] = {}
-        disable = None if progress is None else not progress
-        with tqdm(total=len(queries), unit="query", disable=disable, file=sys.stderr) as bar:
-            for place, trace in self.as_finished(queries[index] for index in order):
-                traces[order[place]] = trace
-                bar.update()
-        return [traces[index] for index in range(len(queries))]
+        return all_in_order(self.as_finished, queries, progress)
 
     def stream(self, queries: Iterable[Question], window: int = 256) -> Iterator[GroundingTrace]:
         """Traces in the order of the queries, which may be endless: `window` of them are in hand at a time."""
-        waiting: dict[int, GroundingTrace] = {}
-        wanted = 0
-        for index, trace in self.as_finished(queries, window):
-            waiting[index] = trace
-            while wanted in waiting:
-                yield waiting.pop(wanted)
-                wanted += 1
+        return in_order(self.as_finished(queries, window))
 
     def as_finished(self, queries: Iterable[Question], window: int = 256) -> Iterator[tuple[int, GroundingTrace]]:
         """(number of the query, trace) as they get done. A picture is read once for each run of queries about it; bring
         them side by side."""
-        if window < 1:
-            raise ValueError(f"You passed window={window}: at least one query must be in hand.")
-        for queue in _windows((_query(query) for query in queries), window):
+        for queue in windows(queries, window):
             yield from self._window(queue)
 
     # One window
 
     def _window(self, queries: Sequence[tuple[int, Query]]) -> Iterator[tuple[int, GroundingTrace]]:
         """As many pictures at a time as the budget allows, all queries about them together."""
-        by_source: dict[Any, list[tuple[int, Query]]] = {}
-        for index, query in queries:
-            by_source.setdefault(_key(query.image), []).append((index, query))
-        waiting = deque(by_source.values())
-        del by_source
+        waiting = deque(by_picture(queries))
         while waiting:
             jobs: list[_Job] = []
             held = 0
@@ -370,34 +345,6 @@ class ProgressiveGrounder:
 def _slots(pictures: Iterable[_Picture]) -> int:
     """How much of the budget these pictures hold."""
     return sum(picture.opened.slots for picture in pictures if picture.opened is not None)
-
-
-def _query(query: Question) -> Query:
-    return query if isinstance(query, Query) else Query(*query)
-
-
-def _key(image: Any) -> Any:
-    """Equal for queries that surely show the same picture, without reading it."""
-    if isinstance(image, str | os.PathLike):
-        return "path", os.fspath(image)
-    if isinstance(image, bytes):
-        return "bytes", hashlib.blake2b(image).digest()
-    return "object", id(image)
-
-
-def _windows(queries: Iterator[Query], size: int) -> Iterator[list[tuple[int, Query]]]:
-    """Runs of about `size` numbered queries, cut where the picture changes unless a run gets far too long."""
-    window: list[tuple[int, Query]] = []
-    keys: set = set()
-    for index, query in enumerate(queries):
-        key = _key(query.image)
-        if len(window) >= 8 * size or (len(window) >= size and key not in keys):
-            yield window
-            window, keys = [], set()
-        window.append((index, query))
-        keys.add(key)
-    if window:
-        yield window
 
 
 def _read(
