@@ -2,7 +2,7 @@
 """How well `promvil_hf.nesting.decompose` finds which noun hangs on which, and whether it is safe and fast on any
 text.
 
-Special: both sides are reduced to unordered pairs of nouns, so neither the direction nor the wording of a relation is
+Both sides are reduced to unordered pairs of nouns, so neither the direction nor the wording of a relation is
 judged.
 
 A gold pair is the last word of a triple's subject with the last word of its object ("tennis racket" counts as

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle inside the image. The constructor refuses anything else, so a `Box` in hand is always usable."""
+    """A rectangle inside the image. The constructor refuses anything else, so every `Box` is usable."""
 
     x0: float
     y0: float

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Resumable work: items stream in, JSONL shards come out, and a kill at any instant costs at most the shard in hand.
+"""Resumable work: items stream in, JSONL shards come out, and a kill costs at most the shard that is being written.
 
 A job is a folder, and nothing in it depends on time, machine, number of processes or where it was interrupted:
 
@@ -245,7 +245,7 @@ def _done(work: Callable[[list[T]], list[Any]], keys: list[str], batch: list[T])
 
 
 def _worked(shards: Iterable[tuple], work: Callable, workers: int) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of each shard as it gets done. At most `workers` are in hand at a time, so a kill costs no more."""
+    """The lines of each shard as it gets done. At most `workers` are being worked on at a time, so a kill costs no more."""
     if workers == 1:
         for index, keys, batch in shards:
             yield index, _done(work, keys, batch)

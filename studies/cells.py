@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Work that is done once: a cell is a function with its settings, and its results lie under the hash of all of that.
 
-Special: studies name the cells they need and never ask who made them. Two studies that need the same trained adapter
+Studies name the cells they need and never ask who made them. Two studies that need the same trained adapter
 share it, and a study that was interrupted goes on with the cells that are missing. What stands in the hash decides the
 result: the function, its settings, the cells it builds on, the weights it starts from, the versions of the libraries. The
 text of the function does not: after a change of code that changes results, start with `--restart`.
@@ -186,7 +186,7 @@ def _finished(missing: dict[str, Cell], store: Path, workers: int) -> Iterator[C
                     yield cell
         except BaseException as problem:
             pool.shutdown(wait=False, cancel_futures=True)
-            if isinstance(problem, KeyboardInterrupt):  # who interrupts does not wait for minutes of work in hand
+            if isinstance(problem, KeyboardInterrupt):  # who interrupts does not wait for minutes of unfinished work
                 for worker in active_children():
                     worker.terminate()
             raise

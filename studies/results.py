@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Numbers with intervals, the result.json they are written to, and what must be true of it.
 
-Special: each seed has its own training scenes and its own held-out scenes. The interval of a score draws whole scenes of
+Each seed has its own training scenes and its own held-out scenes. The interval of a score draws whole scenes of
 all seeds with replacement, so it says what other scenes would give with these very models; `over_seeds` is Student's
 interval from one number a seed, wide with three of them, and says what other trainings would give. A difference draws the
 scenes of both sides together.

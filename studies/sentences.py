@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """How near a sentence is to another one: BLEU (nltk's), ROUGE-L, and for captions which things are named.
 
-Special: scores are of single sentences, so that whole scenes can be drawn for intervals. The words are those between blanks, in
+Scores are of single sentences, so that whole scenes can be drawn for intervals. The words are those between blanks, in
 small letters, with marks apart.
 """
 

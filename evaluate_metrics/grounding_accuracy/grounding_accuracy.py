@@ -30,7 +30,7 @@ Args:
     gold_policy: with several gold boxes, "any" of them (default) or the box around all of them, "merged".
     iou_thresholds: a hit is an IoU of at least this; the first is the headline. Default (0.5,).
     levels: the level of each phrase, 1 for a simple one, for the table per level.
-    image_ids: the image of each phrase, so that intervals draw whole images.
+    image_ids: the image of each phrase, so that intervals come from resampling images.
     confidence, resamples, seed: of the bootstrap interval.
 Per-phrase keywords follow the order in which the phrases were added.
 Returns:

@@ -25,7 +25,7 @@ Args:
     controls: {"random boxes": [...], "whole image": [...], "blind": [...]} of the same questions, any of them.
     gold: with answers as texts, what is right: GQA's answer, POPE's yes or no, or VQAv2's list of ten answers.
     scoring: how texts are scored: "gqa" (exact match), "pope" (yes or no), "vqa" (soft accuracy).
-    image_ids: the image of each question, so that intervals draw whole images.
+    image_ids: the image of each question, so that intervals come from resampling images.
     confidence, resamples, seed: of the bootstrap intervals.
 Per-question keywords follow the order in which the questions were added.
 Returns:

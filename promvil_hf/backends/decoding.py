@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """One way to decode for every family: `model.generate`, with a stop rule for each row and the log-probability of each token.
 
-Special: a row gets the answer it would get alone. Prompts may be padded on either side, sampling draws each row's random
+A row gets the answer it would get alone. Prompts may be padded on either side, sampling draws each row's random
 numbers from a generator of its own, and a row that is done waits without being changed. Of a step's scores only one
 number a row is kept.
 """

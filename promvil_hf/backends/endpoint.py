@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A backend whose model runs on an OpenAI-compatible server, behind the client of `promvil_hf.endpoint`.
 
-Special: a server shows text, no tokens. So answers come without tokens and log-probabilities, image tokens have no
+A server shows text, no tokens. So answers come without tokens and log-probabilities, image tokens have no
 places, and a stop rule, which looks at tokens, is refused. A prompt without an answer is a value with a reason, as
 everywhere: an empty text that `ended` with a word of `promvil_hf.endpoint.REASONS`. No torch.
 """

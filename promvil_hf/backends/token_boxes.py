@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Where each image token of a family looks, as a `Box` in the original image.
 
-Special: every family is a list of windows. A window is the rectangle of the original image that one pixel array
+Every family is a list of windows. A window is the rectangle of the original image that one pixel array
 shows, in fractions of that image; it reaches beyond 0 .. 1 where a processor padded. Tokens divide a window in raster
 order. Functions here take numbers and give boxes; `promvil_hf.backends.families` says which family uses which.
 Upstream code is asked only for choices it makes by search (the grid of tiles), never for positions.

@@ -100,7 +100,7 @@ def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> p
             "What stays without the picture",
             pages.paragraph(
                 f"The same {found.rows:,} questions were answered with the picture and without it. The share is the accuracy "
-                "without the picture over the accuracy with it. Intervals draw whole images."
+                "without the picture over the accuracy with it. Intervals come from resampling images."
             ),
             pages.bar_chart(bars, alt="Share of the accuracy that each blind run keeps."),
             pages.table([_cells(run) for run in found.runs], _HEADER, numeric=range(1, 6)),

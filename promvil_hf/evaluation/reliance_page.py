@@ -189,7 +189,7 @@ def _perturbations(report: RelianceReport) -> pages.Html:
         pages.bar_chart(
             bars,
             alt="Relative drop of accuracy under each perturbation.",
-            caption="Share of the accuracy on the original images that is lost. Intervals draw whole images.",
+            caption="Share of the accuracy on the original images that is lost. Intervals come from resampling images.",
         ),
         pages.table(
             _costs(report),

@@ -78,7 +78,7 @@ class Resampling:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What each row belongs to: its image, which intervals draw whole, and its line in the tables. None: nothing."""
+    """What each row belongs to: its image, which is the unit of resampling, and its line in the tables. None: nothing."""
 
     images: Sequence[Hashable] | None = None
     groups: Sequence[Hashable] | None = None  # the benchmark's own division

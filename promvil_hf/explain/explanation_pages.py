@@ -221,7 +221,7 @@ def _best_table(atlas: HeadAtlas, best: Sequence[Head], passing: np.ndarray) -> 
     return pages.table(
         rows,
         ["layer.head", "ρ", "ρ / largest", "AUROC", "p alone", "p in the family", "q", "passes", "tokens"],
-        caption="Sorted by ρ; intervals draw whole images.",
+        caption="Sorted by ρ; intervals come from resampling images.",
         numeric=(1, 2, 3, 4, 5, 6, 8),
     )
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Masks made worse on purpose, for studies of how good masks must be: rows in, the same rows with noisier masks out.
 
-Special: the noise of a mask hangs on the seed, its row, turn and expression alone, so it is the same in every epoch, on
+The noise of a mask hangs on the seed, its row, turn and expression alone, so it is the same in every epoch, on
 every rank and after a resume.
 """
 

@@ -3,7 +3,7 @@
 
     trace = ProgressiveGrounder(backend).ground(image, "the man next to the woman holding an umbrella")
 
-Special: exact and fast at once. Each picture is read once, prompts about it share its prefix, all steps of a level run
+Exact and fast at once. Each picture is read once, prompts about it share its prefix, all steps of a level run
 together; the answers are those of asking one by one. Rooms: `trace` holds the values, `options` the modes, `planning`
 who is told about whom, `images` reads pictures, `sharing` keeps what prompts share, `writing` decodes, `constrained`
 chooses tokens, `engine` puts them together, `drawing` makes pictures.

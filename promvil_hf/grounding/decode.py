@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Many answers about few pictures, written together: each picture's prefix is read once, each prompt adds its own tokens.
 
-Special: no number changes. A prompt sees its prefix and its own tokens, counts its own positions, and stops by its own
+No number changes. A prompt sees its prefix and its own tokens, counts its own positions, and stops by its own
 rule; a mask hides the rest. Where the prefix is long beside the prompts (576 image tokens and a short question), several
 prompts stand in one row behind one copy of it. Keys and values lie in buffers that are filled in place, so a step copies
 nothing, and rows that are done leave the batch.
@@ -105,7 +105,8 @@ def write(
 
 
 def _rows(picture: OpenPicture, branches: Sequence[_Branch], max_new_tokens: int, budget: int) -> Iterator[_Row]:
-    """Prompts about one picture in rows of like width: as many in a row as make it half as long again, at least one.
+    """Prompts about one picture in rows of like width: as many in a row as make it at most half as long
+    again as its prefix, and at least one.
 
     More of them in a row save copies of the prefix, and cost attention that a mask throws away.
     """
@@ -273,7 +274,7 @@ def _reserve(pictures: Sequence[OpenPicture], prefix: int, room: int, most: int)
             buffer = own.new_empty(len(pictures), heads, prefix + room, width)
             for start, end, picture in runs:
                 buffer[start:end, :, : picture.slots] = picture.layers[number][half]
-                buffer[start:end, :, picture.slots : prefix] = 0  # hidden, but a mask does not hide what is no number
+                buffer[start:end, :, picture.slots : prefix] = 0  # masked, but masking does not remove NaN: 0 * NaN is NaN
             buffers.append(buffer)
         layers.append(_Reserved(*buffers, prefix, most))
     return Cache(layers=layers)

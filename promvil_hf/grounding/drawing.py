@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A trace as a picture, level by level, to save as PNG. For a page, see `promvil_hf.pages.chain_strip`.
 
-Special: the boxes are drawn by supervision where it is installed (extra `viz`), else by Pillow; words stand below the
+The boxes are drawn by supervision where it is installed (extra `viz`), else by Pillow; words stand below the
 picture, where they hide nothing.
 """
 

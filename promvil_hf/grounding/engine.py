@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`ProgressiveGrounder`: expressions about pictures, grounded level by level, many at a time and exactly.
 
-Special: the answers are those of asking one phrase after the other about one picture, token for token; only the order of
+The answers are those of asking one phrase after the other about one picture, token for token; only the order of
 the work differs. A picture is read once, all steps of a level run together across expressions and pictures, a prompt
 that was asked about a picture is never asked again, and what is held at a time stays within a token budget. Results
 stream.
@@ -35,12 +35,12 @@ from promvil_hf.phrases import PhraseChain
 
 ENDINGS = ("stop", "end", "length")  # any other word is a reason why there is no answer
 TOO_LONG_TEXT = "text too long for the model"
-_PICTURES = 64  # at most in hand at a time, whatever the budget
+_PICTURES = 64  # open at a time, at most, whatever the budget
 
 
 @dataclass(slots=True, eq=False)
 class _Picture:
-    """A picture in hand, what is known of it, and what it was asked."""
+    """An open image and the answers so far."""
 
     size: ImageSize  # of the upright original
     opened: Any = None
@@ -54,7 +54,7 @@ class _Picture:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A query in hand."""
+    """A query that is being answered."""
 
     index: int
     query: Query
@@ -127,7 +127,7 @@ class ProgressiveGrounder:
         return all_in_order(self.as_finished, queries, progress)
 
     def stream(self, queries: Iterable[Question], window: int = 256) -> Iterator[GroundingTrace]:
-        """Traces in the order of the queries, which may be endless: `window` of them are in hand at a time."""
+        """Traces in the order of the queries, which may be endless: `window` of them are worked on at a time."""
         return in_order(self.as_finished(queries, window))
 
     def as_finished(self, queries: Iterable[Question], window: int = 256) -> Iterator[tuple[int, GroundingTrace]]:

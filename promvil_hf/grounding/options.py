@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """How an expression is grounded: which lower phrases a prompt is told about, and what the published code does besides.
 
-Special: the defaults mend what is known to be wrong in the published code; `GroundingOptions.reference()` brings all of
+The defaults mend what is known to be wrong in the published code; `GroundingOptions.reference()` brings all of
 it back by name. No torch.
 """
 
@@ -32,7 +32,7 @@ class GroundingOptions:
     max_new_tokens: int = 64  # reference: 32, which cuts off answers with many boxes
     plural_parts: bool = True  # a simple phrase inside the expression is asked in the plural, as the model was trained
     plural_top: bool = False  # reference: True, "the man" alone is asked as "men"
-    largest_evidence: float | None = None  # reference: 0.8 of the picture; larger boxes are told to nobody
+    largest_evidence: float | None = None  # reference: 0.8 of the picture; larger boxes are left out of prompts
     second_level_joint: str | None = None  # reference: "; " joins the evidence of level 2; training joins with ", "
     question: str = "Question: {question} Short Answer:"
     max_answer_tokens: int = 64

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What goes into progressive grounding and what comes out: `Query`, `Step`, `GroundingTrace`.
 
-Special: a trace holds everything that was asked and answered, so a picture, a table or a correction needs no second run.
+A trace holds everything that was asked and answered, so a picture, a table or a correction needs no second run.
 Whatever goes wrong (a broken picture, a blank expression, an answer without a box) is a `reason`, never an exception and
 never a missing trace. No torch.
 """

@@ -34,7 +34,7 @@ def picture_key(image: Any) -> Any:
 def windows(queries: Iterable[Question], size: int) -> Iterator[list[tuple[int, Query]]]:
     """Runs of about `size` numbered queries, cut where the picture changes unless a run gets far too long."""
     if size < 1:
-        raise ValueError(f"You passed window={size}: at least one query must be in hand.")
+        raise ValueError(f"You passed window={size}: at least one query must be worked on at a time.")
     window: list[tuple[int, Query]] = []
     keys: set = set()
     for index, query in enumerate(map(query_of, queries)):

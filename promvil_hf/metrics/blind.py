@@ -17,7 +17,7 @@ def blind_share(
     clusters: Sequence[Hashable] | None = None,
     interval: Callable[..., Interval] = bootstrap_interval,
 ) -> Interval:
-    """Accuracy without the picture over accuracy with it, both over the same rows; intervals draw whole images.
+    """Accuracy without the picture over accuracy with it, both over the same rows; intervals come from resampling images.
 
     It can exceed 1, where the picture does harm. Where nothing is right with the picture it is NaN, and the note says so.
 

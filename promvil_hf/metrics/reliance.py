@@ -54,7 +54,7 @@ def visual_reliance(
 ) -> RelianceScore:
     """Per-row accuracies before and after masking, and under each control: {"random boxes": …, "whole image": …}.
 
-    `clusters` names the image of each row, so that intervals draw whole images.
+    `clusters` names the image of each row, so that intervals come from resampling images.
     """
     columns = {"original": original, "masked": masked, **(controls or {})}
     if len(columns) < 2 + len(controls or {}):

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The words the nesting grammar knows: closed classes, relation words, and a few open classes that decide attachment.
 
-Special: every list is a general list of English (function words, directions, common verbs, clothes, body parts, living
+Every list is a general list of English (function words, directions, common verbs, clothes, body parts, living
 beings); no entry serves one sentence, and a word that is in no list is taken for a noun. Standard library only.
 """
 

@@ -9,7 +9,7 @@
     promvil evaluate --benchmark pope --files runs/exam/pope.jsonl --images runs/exam/images --model toy:llava \\
         --prompt "{text}"
 
-Special: the files have the forms of the real benchmarks (CompoVL's rows of steps, GQA's and POPE's questions), and no scene of
+The files have the forms of the real benchmarks (CompoVL's rows of steps, GQA's and POPE's questions), and no scene of
 them is ever drawn in training. `--prompt "{text}"`: the toy LLaVA never read how real ones are told to be short. No torch.
 """
 

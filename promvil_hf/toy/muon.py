@@ -3,7 +3,7 @@
 
 A matrix moves along its momentum with all singular values brought to about 1 (K. Jordan and others, "Muon: an optimizer for
 hidden layers in neural networks", 2024), so that directions that few examples speak of are learned as fast as the common ones.
-Finding which object a phrase means is such a direction. Special: matrices of one shape go through the iteration together, in
+Finding which object a phrase means is such a direction. Matrices of one shape go through the iteration together, in
 fp32; `torch.optim.Muon` takes them one by one in bf16, which is slow on a CPU without bf16 instructions.
 """
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The small world that the trained bases know: plain flat shapes in 64 x 64 pixels, and the scenes of it that are held out.
 
-Special: scenes are numbered, and those from `HELD_OUT` on are never drawn in training, whatever its length. No torch.
+Scenes are numbered, and those from `HELD_OUT` on are never drawn in training, whatever its length. No torch.
 """
 
 from promvil_hf.toy.config import WorldConfig

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What the toy bases are trained on: scenes of the small world as rows.
 
-Special: scenes are drawn when a row is asked for (a millisecond), so a training set has any length and takes no room. No torch.
+Scenes are drawn when a row is asked for (a millisecond), so a training set has any length and takes no room. No torch.
 """
 
 from collections.abc import Callable

@@ -2,8 +2,9 @@
 """Says what is in a scene in Visual Genome's own records: the rows of its seven JSON files, in the layouts 1.2 and 1.4.
 
 The relationships are complete: whatever holds is listed, so a reader may judge by the graph alone whether an expression is
-ambiguous. Layout 1.4 keeps the real one's habits: some objects swallowed another id, `objects.json` and `relationships.json`
-know the surviving id (with `names` and `merged_object_ids`), while attributes and region graphs still use the old ones. No torch.
+ambiguous. Layout 1.4 keeps the real one's habits: some objects were merged with another object id, `objects.json` and
+`relationships.json` know the surviving id (with `names` and `merged_object_ids`), while attributes and region graphs
+still use the old ones. No torch.
 """
 
 from collections.abc import Sequence
@@ -168,7 +169,7 @@ class _Records:
         return predicate.upper() if self.rng.random() < self.noise else predicate
 
     def merged(self, thing: ToyObject) -> list[int]:
-        """Ids that an object swallowed in layout 1.4."""
+        """Ids that were merged into an object in layout 1.4."""
         return [thing.object_id + 50] if self.layout == "1.4" and thing.object_id % 7 == 3 else []
 
     def image_data(self) -> dict:
@@ -200,7 +201,7 @@ class _Records:
         ]
 
     def end(self, thing: ToyObject) -> dict:
-        """An end of a relationship: `name`, or `names` with the swallowed ids."""
+        """An end of a relationship: `name`, or `names` with the merged ids."""
         row = {**_box(thing), "object_id": thing.object_id, "synsets": _synsets(thing.name)}
         merged = self.merged(thing)
         return row | ({"names": [thing.name], "merged_object_ids": merged} if merged else {"name": thing.name})

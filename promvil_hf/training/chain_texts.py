@@ -2,7 +2,7 @@
 """What a row says to the model, and which characters of it are trained.
 
 A chain becomes PromViL's texts: a step with its evidence, and alone where nothing describes it or a higher step leans on
-it. Special: the characters that are supervised are known because the text is laid out here, never found again by looking
+it. The characters that are supervised are known because the text is laid out here, never found again by looking
 for token ids. Needs neither torch nor transformers.
 """
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Which checkpoints are whole, and whether the tensors in them are those of the model.
 
-Special: a checkpoint counts once a small file beside its parts, written last and in one move, lists them with their
+A checkpoint counts once a small file beside its parts, written last and in one move, lists them with their
 sizes. A run that is killed while it saves leaves a folder that looks like a checkpoint; nothing here ever takes it for
 one. Imports neither torch nor transformers by itself.
 """

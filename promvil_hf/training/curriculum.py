@@ -3,7 +3,7 @@
 
 A row has levels: a chain those of its steps, any other row the single level 0. What is sampled is a `Cut`, a row and the
 levels of it that are trained now; lower steps of the chain serve as evidence only, so an image's steps stay together.
-One epoch is one list of cuts that depends on the seed and the epoch alone, the same on every rank. Special: the list is
+One epoch is one list of cuts that depends on the seed and the epoch alone, the same on every rank. The list is
 filled up to whole batches with cuts that train nothing, because accelerate would fill it with the first, easiest rows a
 second time; and the epoch comes from the caller (the trainer's state), because `set_epoch` does not reach a sampler that
 skips batches after a resume.

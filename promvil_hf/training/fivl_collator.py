@@ -9,7 +9,7 @@ messages. Out, for B rows of L tokens, beside `input_ids`, `attention_mask` and 
     vision_labels  (B, L)  at image tokens the token that the patch is to predict, NOT shifted; else -100.
                            (B, L, K) where words of several tokens are labelled whole
 
-Special: what is trained is known from the characters laid out here, never found again by looking for token ids, and a
+What is trained is known from the characters laid out here, never found again by looking for token ids, and a
 picture is never cut.
 """
 

@@ -60,7 +60,7 @@ class ChainCollator:
 
     def __post_init__(self):
         tokenizer = self.processor.tokenizer
-        first = tokenizer.unk_token_id + 1  # the slots wear the ids of ordinary pieces
+        first = tokenizer.unk_token_id + 1  # image slots use ordinary token ids, which the model ignores
         self._opening = (
             tokenizer.bos_token_id,
             tokenizer.convert_tokens_to_ids(self.processor.boi_token),

@@ -3,7 +3,7 @@
 
     loss = (1 - weight) * LM + weight * VM
 
-Special: only labelled positions reach the LM head, a chunk at a time, so the logits of a batch are never in memory. A
+Only labelled positions reach the LM head, a chunk at a time, so the logits of a batch are never in memory. A
 patch predicts its own label, WITHOUT the shift of the language loss. Sums and counts come apart, so that a loss can be
 divided by the counts of a whole accumulation window, on all ranks. Nothing here knows a model or a trainer.
 """

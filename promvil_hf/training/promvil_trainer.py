@@ -64,7 +64,7 @@ def target_losses(model, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         use_cache=False,
     ).logits.float()  # (predicting positions, V)
     if not len(row):
-        return logits.sum(-1)  # no lines, but every rank has gone through the model
+        return logits.sum(-1)  # nothing to train here, but the model must still run, or other ranks would wait
     line = keep.flatten().cumsum(0) - 1  # the last shared token predicts the first of every branch
     line = line[row * branch.shape[1] + place]
     return logits.logsumexp(-1)[line] - logits[line, batch["target_token"]]

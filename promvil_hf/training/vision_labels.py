@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Which word each patch of a picture is to predict: from the masks of a row's key expressions to labels of image tokens.
 
-A key expression gives one of its nouns to the patches its mask touches. Special: masks stay in original image coordinates
+A key expression gives one of its nouns to the patches its mask touches. Masks stay in original image coordinates
 and are held against the box of each image token in that image, so crops, paddings, tiles and newlines come out right
 for every family; and the token is the one the tokenizer writes inside a sentence, whatever its kind. The defaults are
 the rules of FiVL's published code.

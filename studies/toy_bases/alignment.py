@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Between tower and language model: what a picture says of a place becomes the words for it, before any sentence is read.
 
-It stands for the alignment stage of the real models (LLaVA's first one trains the projector alone). Special: the answers
+It stands for the alignment stage of the real models (LLaVA's first one trains the projector alone). The answers
 are read off by the language model's own word embeddings, so a red circle looks like "red" and "circle" from the first step
 on; and keys begin equal to queries, so attention begins as likeness. Without both, tiny models stay at chance for long.
 """

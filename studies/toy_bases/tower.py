@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Dense pre-training of a toy vision tower: each patch names the shape, color, size and box of what it shows.
 
-It stands for the CLIP pre-training of the real towers. Special: four of the seven answers are the object's own cells in
+It stands for the CLIP pre-training of the real towers. Four of the seven answers are the object's own cells in
 Kosmos-2's grid, so a patch knows where its object begins and ends before any language model asks.
 """
 

@@ -114,7 +114,7 @@ if __name__ == "__main__":
 
 
 def test_an_interrupt_that_only_the_parent_hears_ends_the_workers_too(tmp_path, log):
-    """`kill -INT` reaches one process, where a terminal's Ctrl-C reaches all: minutes of work in hand are not waited for."""
+    """`kill -INT` reaches one process, where a terminal's Ctrl-C reaches all: minutes of unfinished work are not waited for."""
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)
     root = str(Path(__file__).parents[2])

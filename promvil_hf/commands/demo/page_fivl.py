@@ -68,13 +68,13 @@ def joint(joint, looked, worlds):
         ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
         numeric=(1, 2, 3, 4, 5, 6),
         caption="Held-out rows. Patches right: the share of labelled patches whose likeliest word is their label. IoU of "
-        "expressions: of the patches that say its noun, with its mask; intervals draw whole pictures.",
+        "expressions: of the patches that say its noun, with its mask; intervals come from resampling images.",
     )  # fmt: skip
     about = f"IoU of {looked.words.expressions:,} held-out expressions, {fivl.WITH} minus {fivl.WITHOUT}"
     yield pages.bullets([verdict(looked.words.gain, about)])
     yield pages.paragraph(
         "What the patches of held-out pictures would say, the likeliest word of each. Patches that no mask touches are never "
-        "labelled: what they say is nobody's teaching."
+        "labelled: what they say is not part of the training labels."
     )
     for together in zip(*(read_explanations(path) for path in looked.explanations.values()), strict=True):
         yield pages.gallery(
@@ -110,7 +110,7 @@ def reliance(reports: dict[str, RelianceReport]):
         ],
         ["", "accuracy", "key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image", "blind",
          "score beyond random boxes"],
-        numeric=range(1, 9), caption="Relative drops under each perturbation; intervals draw whole pictures.",
+        numeric=range(1, 9), caption="Relative drops under each perturbation; intervals come from resampling images.",
     )  # fmt: skip
     shown = reports[fivl.WITH].scores
     yield pages.bar_chart(

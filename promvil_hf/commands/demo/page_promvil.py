@@ -79,7 +79,8 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
             for run in promvil.RUNS
         ],
         alt="Accuracy at IoU 0.5 by level, for each model and way of asking.", y_label="accuracy at IoU 0.5", y_range=(0.0, 1.0),
-        caption="Held-out scenes; intervals draw whole scenes. “True evidence” tells the tuned model the right boxes of the "
+        caption="Held-out scenes; intervals come from resampling scenes. “True evidence” tells the tuned model "
+        "the right boxes of the "
         "parts: what progressive grounding could reach at best.",
     )  # fmt: skip
     yield pages.table(

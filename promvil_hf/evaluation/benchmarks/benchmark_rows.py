@@ -80,7 +80,7 @@ class BenchmarkRow(msgspec.Struct, frozen=True, gc=False):  # made a million tim
 
     @property
     def image_id(self) -> str:
-        """What rows of one picture share: intervals draw whole pictures."""
+        """What rows of one picture share: intervals come from resampling images."""
         return self.image
 
 
