@@ -1,0 +1,161 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""`ComposedGrounder`: a detector finds the nouns, and each level chooses among them by where its evidence is. No training.
+
+    trace = ComposedGrounder(load_detector("IDEA-Research/grounding-dino-base")).ground(image, "the man left of the red car")
+
+A phrase keeps a distribution over all of its candidates, "none of these" included, and the next level sums over it: one
+wrong box below is not fatal. The detector is asked once for all nouns of all queries about the pictures in hand. Values and
+ways of calling are those of `ProgressiveGrounder`.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from promvil_hf.backends.detectors import Detector, Found
+from promvil_hf.dialects.base import REFUSED
+from promvil_hf.grounding.composing import Composed, ComposerSettings, compose
+from promvil_hf.grounding.reading import Reading, readings
+from promvil_hf.grounding.trace import GroundingTrace, ImageSource, Query, Step
+from promvil_hf.grounding.windows import Question, all_in_order, by_picture, in_order, windows
+from promvil_hf.images import UnreadableImage, read_image
+from promvil_hf.nesting import Decomposer, Nesting, decompose
+from promvil_hf.phrases import PhraseChain
+
+
+NO_ANSWERS = "a detector answers no questions"
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A query in hand."""
+
+    index: int
+    query: Query
+    text: str = ""
+    nesting: Nesting | None = None
+    parts: tuple[Reading, ...] = ()
+    picture: Image.Image | None = None
+    reason: str | None = None
+
+
+class ComposedGrounder:
+    """Grounds expressions over any detector: pairs of picture and noun in, `Found` out."""
+
+    def __init__(
+        self,
+        detector: Detector,
+        settings: ComposerSettings = ComposerSettings(),  # noqa: B008
+        *,
+        decomposer: Decomposer = decompose,
+    ):
+        self.detector, self.options, self.decomposer = detector, settings, decomposer
+
+    def ground(self, image: ImageSource, expression: str | Nesting | PhraseChain, **query: Any) -> GroundingTrace:
+        """One expression about one picture; `query` goes to `Query`."""
+        return self.ground_all([Query(image, expression, **query)], progress=False)[0]
+
+    def ground_all(self, queries: Iterable[Question], progress: bool | None = None) -> list[GroundingTrace]:
+        """A trace for each query, in order. `progress` shows a bar (None: on a terminal)."""
+        return all_in_order(self.as_finished, queries, progress)
+
+    def stream(self, queries: Iterable[Question], window: int = 256) -> Iterator[GroundingTrace]:
+        """Traces in the order of the queries, which may be endless: `window` of them are in hand at a time."""
+        return in_order(self.as_finished(queries, window))
+
+    def as_finished(self, queries: Iterable[Question], window: int = 256) -> Iterator[tuple[int, GroundingTrace]]:
+        """(number of the query, trace) as they get done."""
+        for queue in windows(queries, window):
+            jobs = [job for group in by_picture(queue) for job in self._begun(group)]
+            found = self._found(jobs)
+            for job in jobs:
+                yield job.index, self._trace(job, found)
+
+    def _begun(self, group: Sequence[tuple[int, Query]]) -> list[_Job]:
+        """The queries about one picture, read; the picture is opened once."""
+        picture, fault, jobs = None, None, []
+        for index, query in group:
+            job = _Job(index, query)
+            jobs.append(job)
+            if query.task != "ground":
+                job.reason = NO_ANSWERS
+                continue
+            try:
+                job.nesting = nesting_of(query.text, self.decomposer)
+            except (TypeError, ValueError) as error:
+                job.text = query.text if isinstance(query.text, str) else ""
+                job.reason = f"not decomposed: {error}" if job.text.strip() else "blank text"
+                continue
+            job.text, job.parts = job.nesting.text, readings(job.nesting)
+            if picture is None and fault is None:
+                try:
+                    picture = read_image(query.image)
+                except UnreadableImage as error:
+                    fault = str(error)
+            job.picture, job.reason = picture, fault
+        return jobs
+
+    def _found(self, jobs: Sequence[_Job]) -> dict[tuple[int, str], Found]:
+        """What the detector finds of every noun of these queries, each asked once about a picture."""
+        pairs: dict[tuple[int, str], tuple[Image.Image, str]] = {}
+        for job in jobs:
+            if job.reason is None:
+                for part in job.parts:
+                    if noun := self.options.asked(part):
+                        pairs[id(job.picture), noun] = job.picture, noun
+        return dict(zip(pairs, self.detector(list(pairs.values())), strict=True)) if pairs else {}
+
+    def _trace(self, job: _Job, found: dict[tuple[int, str], Found]) -> GroundingTrace:
+        size = None if job.picture is None else job.picture.size
+        if job.reason is not None:
+            return GroundingTrace(job.text, self.options.mode, job.query.task, job.query.id, size, (), job.reason)
+        started = time.perf_counter()
+        own = [found.get((id(job.picture), self.options.asked(part)), Found(known=False)) for part in job.parts]
+        composed = compose(job.parts, own, job.picture, self.options)
+        seconds = (time.perf_counter() - started) / len(job.nesting.phrases)
+        told = (job.nesting, job.parts, composed, self.options, seconds)
+        steps = tuple(_step(index, *told) for index in range(len(job.nesting.phrases)))
+        return GroundingTrace(job.text, self.options.mode, job.query.task, job.query.id, size, steps, steps[-1].reason)
+
+
+def nesting_of(text: str | Nesting | PhraseChain, decomposer: Decomposer) -> Nesting:
+    """The nesting of a query. Of a chain its last phrase counts, which names the others."""
+    if isinstance(text, Nesting):
+        return text
+    return decomposer(text.steps[-1].target.text if isinstance(text, PhraseChain) else text)
+
+
+def _step(
+    index: int,
+    nesting: Nesting,
+    parts: Sequence[Reading],
+    composed: Sequence[Composed],
+    settings: ComposerSettings,
+    seconds: float,
+) -> Step:
+    phrase, part, own = nesting.phrases[index], parts[index], composed[index]
+    chosen = own.chosen(part)
+    reason = None
+    if not own.found.known:
+        reason = f"unknown noun: {part.noun or part.head!r}" if part.noun else "names no thing"
+    elif not chosen or (settings.refuse_above is not None and own.none > settings.refuse_above):
+        reason, chosen = REFUSED, ()
+    return Step(
+        phrase.text,
+        phrase.level,
+        phrase.anchors,
+        tuple(nesting.phrases[anchor].text for anchor in phrase.anchors),
+        fed=tuple(anchor for anchor in phrase.anchors if len(composed[anchor].weights)),
+        prompt=settings.asked(part),
+        answer=own.told,
+        ended="stop",
+        boxes=tuple(own.found.detections[i].box for i in chosen),
+        reason=reason,
+        problems=own.problems,
+        score=float(np.log(own.weights[chosen[0]])) if chosen else None,
+        seconds=seconds,
+    )
