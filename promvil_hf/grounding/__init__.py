@@ -4,11 +4,12 @@
     trace = ProgressiveGrounder(backend).ground(image, "the man next to the woman holding an umbrella")
     trace = ComposedGrounder(detector).ground(image, "the man next to the woman holding an umbrella")
 
-Each picture is read once, prompts about it share its prefix, all steps of a level run
-together; the answers are those of asking one by one. Rooms: `trace` holds the values, `windows` takes queries, `drawing` makes
-pictures. Over a model: `options` the modes, `planning` which earlier phrases go into which prompt, `shared_prefix` keeps what prompts share, `decode`
-writes, `constrained` chooses tokens, `engine` puts them together. Over a detector: `reading` what a phrase asks for,
-`geometry`, `relations` and `choices` how well boxes fit it, `composing` the distributions, `composer` puts them together.
+Each picture is read once, prompts about it share its prefix, all steps of a level run together; the answers are those of
+asking one by one. Rooms: `trace` holds the values, `windows` takes queries, `drawing` makes pictures. Over a model:
+`options` the modes, `planning` which earlier phrases go into which prompt, `shared_prefix` keeps what prompts share,
+`decode` writes, `constrained` chooses tokens, `engine` puts them together. Over a detector: `reading` what a phrase asks
+for, `geometry`, `relations` and `choices` how well boxes fit it, `composing` the distributions, `composer` puts them
+together.
 """
 
 from promvil_hf.grounding.composer import ComposedGrounder
