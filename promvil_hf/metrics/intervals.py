@@ -1,5 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Bootstrap intervals and a paired test that know that rows of one image belong together.
+"""Intervals and a paired test that know that rows of one image belong together.
+
+Intervals come from the bootstrap, and from `share_intervals` where it fails: few images, or few with anything right.
 
 Every score here is a function of column sums over rows (hits and rows; true and false positives; correct before and
 after masking). So an image enters only by its own sums, and a resample is a vector of how often each image was
@@ -10,19 +12,24 @@ by one.
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from promvil_hf.metrics.share_intervals import change_interval, few_changes, few_of_a_kind, is_share, share_interval
 
-METHODS = ("bca", "percentile")
+
+METHODS = ("bca", "percentile")  # asked for; an interval of a share may say "wilson" instead
+ONE_CLUSTER = "one cluster only: nothing to resample"
 _BLOCK = 1_000_000  # numbers drawn at a time: bounds memory, not results
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its bootstrap interval. `note` says what a reader must know, or why the bounds are NaN."""
+    """An estimate with its interval. `note` says what a reader must know, or why the bounds are NaN. `method` is what made
+    the bounds: the bootstrap that was asked for, or "wilson", without resamples.
+    """
 
     estimate: float
     low: float
@@ -107,6 +114,10 @@ def bootstrap_interval(
     `columns` is (rows, k), or (rows,) for the mean of one score. `statistic` maps (…, k) sums to (…) values. The
     default method is the bias-corrected and accelerated bootstrap, which keeps its coverage near 0 and 1, where
     accuracies live and percentile intervals are too short; the acceleration is the jackknife's, over clusters.
+
+    A share (parts of wholes, such as right answers of all) over fewer than 20 clusters, or with fewer than 10 clusters
+    that have something right or something wrong, gets Wilson's interval on the effective number of rows instead:
+    see `share_intervals`. Any other statistic that is the same in every resample has a width of 0, and a note.
     """
     if method not in METHODS:
         raise ValueError(f"You passed method={method!r}: it is one of {', '.join(METHODS)}.")
@@ -133,7 +144,10 @@ def bootstrap_interval(
     if not math.isfinite(estimate):
         return Interval(low=math.nan, high=math.nan, note="the estimate itself is undefined", **made)
     if len(sums) == 1:
-        return Interval(low=math.nan, high=math.nan, note="one cluster only: nothing to resample", **made)
+        return Interval(low=math.nan, high=math.nan, note=ONE_CLUSTER, **made)
+    if statistic is ratio and is_share(columns) and few_of_a_kind(sums):
+        low, high = share_interval(sums, confidence, binary=_whole(columns))
+        return Interval(low=low, high=high, **made | {"method": "wilson", "resamples": 0})
     values = statistic(resample(sums, resamples, seed))
     defined = values[np.isfinite(values)]
     notes = []
@@ -178,6 +192,11 @@ def paired_test(
         change, clusters=clusters, confidence=confidence, resamples=resamples, method=method, seed=seed
     )
     sums = cluster_sums(change[:, None], clusters)[:, 0]
+    rows = np.ones(len(change))
+    gain, loss = (cluster_sums(np.stack([part, rows], 1), clusters) for part in (np.maximum(change, 0), np.maximum(-change, 0)))
+    if len(sums) > 1 and _are_shares(a) and _are_shares(b) and few_changes(sums / gain[:, 1]):
+        low, high = change_interval(gain, loss, confidence, binary=_whole(np.stack([np.abs(change), rows], 1)))
+        interval = replace(interval, low=low, high=high, method="wilson", resamples=0, note="")
     moved = np.abs(sums[sums != 0])
     seen = abs(sums.sum())
     slack = 1e-12 * max(1.0, moved.sum())  # sums of the same numbers in another order are still the same
@@ -196,6 +215,15 @@ def paired_test(
             extreme += int(np.sum(np.abs((counts - 2 * swapped) @ kinds[:, 0]) >= seen - slack))
         p_value = (1 + extreme) / (1 + resamples)
     return PairedTest(interval, p_value, exact, len(change), len(sums), int(np.count_nonzero(change)))
+
+
+def _whole(columns: np.ndarray) -> bool:
+    """Whether each row counts as a whole or not at all."""
+    return bool(((columns[:, 0] == 0) | (columns[:, 0] == columns[:, 1])).all())
+
+
+def _are_shares(scores: np.ndarray) -> bool:
+    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def _kinds(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -96,11 +96,11 @@ def test_what_the_bootstrap_cannot_say_is_a_note():
         and np.isnan(one.low)
         and one.estimate == pytest.approx(2 / 3)
     )
-    sure = bootstrap_interval(np.ones(50))
+    sure = bootstrap_interval(np.ones((50, 2)), statistic=lambda totals: totals[..., 0] / totals[..., 1])
     assert (sure.low, sure.high) == (1, 1) and "no proof of certainty" in sure.note
     undefined = bootstrap_interval(np.zeros((5, 2)))
     assert undefined.note == "the estimate itself is undefined" and np.isnan(undefined.estimate)
-    sometimes = bootstrap_interval(np.array([[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]), seed=0)
+    sometimes = bootstrap_interval(np.array([[1.0, 1.0], [0.0, 0.0], [2.0, 1.0]]), seed=0)
     assert "resamples left out: undefined there" in sometimes.note and np.isfinite(sometimes.high)
 
 

@@ -21,6 +21,9 @@ GIVE_NAN = {
     "intervals.resample": lambda f: (f(np.array([[NAN, 1.0]]), 9, 0)[:, 0], None),
     "intervals.bootstrap_interval": lambda f: _interval(f(np.array([NAN, 1.0, 0.0]))),
     "intervals.paired_test": lambda f: _tested(f(np.array([NAN, 1.0]), np.zeros(2))),
+    "share_intervals.wilson": lambda f: (f(NAN, 20), None),
+    "share_intervals.share_interval": lambda f: (f(np.array([[NAN, 1.0], [1.0, 1.0]])), None),
+    "share_intervals.change_interval": lambda f: (f(np.array([[NAN, 1.0], [1.0, 1.0]]), np.array([[0.0, 1.0]] * 2)), None),
     "significance.p_values": lambda f: (np.stack(f(np.array([NAN, 1.0, 2.0]), SHUFFLED))[:, 0], None),
     "significance.benjamini_hochberg": lambda f: (f(np.array([NAN, 0.01, 0.5]))[0], None),
     "reliance.average_reliance": lambda f: (f([NAN, 1.0]), None),
@@ -46,6 +49,9 @@ COUNT_AS_WRONG = {  # an answer with a broken box is a wrong answer, as it is do
     "grounding.grounding_table": lambda f: f([BROKEN], [BOX], ["a"])["a"].mean_iou,
     "answers.read_boxes": lambda f: len(f([BROKEN]).row),
 }
+OF_FINITE_SUMS = {  # `bootstrap_interval` and `paired_test` ask them only about finite numbers
+    "share_intervals.is_share", "share_intervals.few_of_a_kind", "share_intervals.few_changes", "share_intervals.effective_rows",
+}  # fmt: skip
 OF_TEXTS = {  # these take no numbers, or only counts that are whole
     "answers.kosmos2_boxes", "answers.read_texts", "answers.outcome_rates", "choice.first_word", "choice.picked",
     "choice.true_or_false", "gqa.belongs", "gqa.exact_matches", "gqa.gqa_score", "gqa.lower_without_period",
@@ -79,7 +85,7 @@ def functions() -> dict:
 
 
 def test_every_function_of_the_room_is_asked():
-    assert functions().keys() == {*GIVE_NAN, *REFUSE, *COUNT_AS_WRONG, *OF_TEXTS}
+    assert functions().keys() == {*GIVE_NAN, *REFUSE, *COUNT_AS_WRONG, *OF_FINITE_SUMS, *OF_TEXTS}
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
