@@ -1,6 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """P-values of many scores against shuffles, and their corrections for being many."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -35,3 +37,18 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     q = np.full(len(p), np.nan)
     q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return q
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """P-values corrected for being several: the chance of one false finding among all of them stays below the level.
+
+    NaN where a p-value is NaN; the others are corrected for being as many as they are.
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, float)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaNs are sorted to the end
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
+    return corrected

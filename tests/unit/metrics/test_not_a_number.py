@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from promvil_hf import metrics
+from promvil_hf.metrics import answers
 
 
 NAN = float("nan")
@@ -25,7 +26,11 @@ GIVE_NAN = {
     "share_intervals.share_interval": lambda f: (f(np.array([[NAN, 1.0], [1.0, 1.0]])), None),
     "share_intervals.change_interval": lambda f: (f(np.array([[NAN, 1.0], [1.0, 1.0]]), np.array([[0.0, 1.0]] * 2)), None),
     "significance.p_values": lambda f: (np.stack(f(np.array([NAN, 1.0, 2.0]), SHUFFLED))[:, 0], None),
+    "significance.holm": lambda f: (f([NAN, 0.01])[0], None),
+    "ranking.separation": lambda f: (f([NAN, 1.0], [True, False]).auroc, None),
+    "units.unit_scores": lambda f: (f([NAN, 1.0], ["a", "a"])[1], None),
     "significance.benjamini_hochberg": lambda f: (f(np.array([NAN, 0.01, 0.5]))[0], None),
+    "blind.blind_share": lambda f: _interval(f([NAN, 1.0], [0.0, 1.0])),
     "reliance.average_reliance": lambda f: (f([NAN, 1.0]), None),
     "gqa.ood_score": lambda f: _ood(f([NAN, 1.0], [True, False])),
 }
@@ -37,6 +42,10 @@ REFUSE = {
     "answers.grid_cells": lambda f: f(np.array(BROKEN)),
     "grounding.kosmos2_round_trip": lambda f: f(np.array(BROKEN)),
     "grounding.size_labels": lambda f: f([BROKEN]),
+    "blind.guessing_interval": lambda f: f([NAN, 0.5]),
+    "size_strata.ref_l4_sizes": lambda f: f([NAN]),
+    "size_strata.coco_sizes": lambda f: f([NAN]),
+    "detection.detection_score": lambda f: f(answers.read_boxes([BOX]), answers.read_boxes([BOX]), [NAN]),
     "grounding.quantisation_ceiling": lambda f: f([BROKEN], lambda xyxy: xyxy),
     "pope.truths": lambda f: f([NAN]),
     "pope.pope_score": lambda f: f(["yes"], [NAN]),
@@ -47,16 +56,22 @@ COUNT_AS_WRONG = {  # an answer with a broken box is a wrong answer, as it is do
     "grounding.answer_iou": lambda f: f([BROKEN], [BOX]),
     "grounding.grounding_score": lambda f: f([BROKEN], [BOX]).mean_iou,
     "grounding.grounding_table": lambda f: f([BROKEN], [BOX], ["a"])["a"].mean_iou,
+    "none_or_many.row_f1": lambda f: f(answers.read_boxes([BROKEN]), answers.read_boxes([BOX])),
+    "none_or_many.none_or_many": lambda f: f(answers.read_boxes([BROKEN]), answers.read_boxes([BOX])).perfect,
+    "none_or_many.matches": lambda f: f(np.array([[NAN]])),
     "answers.read_boxes": lambda f: len(f([BROKEN]).row),
 }
 OF_FINITE_SUMS = {  # `bootstrap_interval` and `paired_test` ask them only about finite numbers
     "share_intervals.is_share", "share_intervals.few_of_a_kind", "share_intervals.few_changes", "share_intervals.effective_rows",
 }  # fmt: skip
 OF_TEXTS = {  # these take no numbers, or only counts that are whole
-    "answers.kosmos2_boxes", "answers.read_texts", "answers.outcome_rates", "choice.first_word", "choice.picked",
+    "answers.kosmos2_boxes", "answers.read_texts", "answers.outcome_rates", "choice.first_named", "choice.first_word",
+    "choice.picked",
     "choice.true_or_false", "gqa.belongs", "gqa.exact_matches", "gqa.gqa_score", "gqa.lower_without_period",
     "gqa.promvil_answer", "pope.llava_yes_no", "pope.strict_yes_no", "vqa.normalised", "vqa.soft_accuracies",
     "answers.grid_boxes", "pointing.answer_hits", "pointing.points_inside", "pointing.pointing_score",
+    "none_or_many.generalised_iou", "none_or_many.rejection", "ranking.precision_at_k", "ranking.recall_at_k", "units.linked",
+    "size_strata.aspect_labels", "size_strata.ordered",
 }  # fmt: skip
 
 
