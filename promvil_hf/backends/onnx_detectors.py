@@ -130,7 +130,9 @@ def onnx_detector(
         return {name: suppressed(own, layout.overlap) for name, own in found.items()}
 
     def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
-        return [_of_noun(noun, everything(picture)) for picture, noun in pairs]
+        pictures = {id(picture): picture for picture, _ in pairs}
+        found = {own: everything(picture) for own, picture in pictures.items()}
+        return [_of_noun(noun, found[id(picture)]) for picture, noun in pairs]
 
     def _of_noun(noun: str, found: dict[str, list[Detection]]) -> Found:
         own = classes_of(noun, names)

@@ -235,7 +235,7 @@ def test_a_killed_and_resumed_run_buys_nothing_twice_and_ends_identical(toy, tmp
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     """A tiny Grounding DINO and a tiny SAM in folders, as `from_pretrained` wants them."""
-    from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
+    from promvil_hf.toy.models import tiny_grounding_dino, tiny_sam
 
     folder = tmp_path_factory.mktemp("checkpoints")
     for name, tiny in (("dino", tiny_grounding_dino()), ("sam", tiny_sam())):

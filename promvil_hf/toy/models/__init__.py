@@ -9,7 +9,7 @@ evaluation mode. transformers is used through its lazy names, so a family costs 
 it is asked for.
 """
 
-from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
+from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_mm_grounding_dino, tiny_owlv2
 from promvil_hf.toy.models.florence2 import tiny_florence2
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from promvil_hf.toy.models.glm import tiny_glm4v, tiny_glm46v
@@ -28,6 +28,7 @@ from promvil_hf.toy.models.qwen import (
     tiny_qwen3_vl,
     tiny_qwen3_vl_moe,
 )
+from promvil_hf.toy.models.segmenters import tiny_sam, tiny_sam3
 from promvil_hf.toy.models.tokenizers import DEFAULT_SENTENCES
 
 
@@ -49,7 +50,9 @@ __all__ = [
     "tiny_llava_next",
     "tiny_llava_onevision",
     "tiny_mistral3",
+    "tiny_mm_grounding_dino",
     "tiny_molmo2",
+    "tiny_owlv2",
     "tiny_paligemma",
     "tiny_qwen2_5_vl",
     "tiny_qwen2_vl",
@@ -57,5 +60,6 @@ __all__ = [
     "tiny_qwen3_vl",
     "tiny_qwen3_vl_moe",
     "tiny_sam",
+    "tiny_sam3",
     "tiny_smolvlm",
 ]

@@ -1,12 +1,12 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny Grounding DINO and a tiny SAM: phrases become boxes, boxes become masks."""
+"""Tiny detectors: phrases become boxes. Grounding DINO, MM-Grounding DINO and OWLv2."""
 
 from typing import Any
 
 import transformers
 
 from promvil_hf.toy.models.parts import TinyModel, TinySizes
-from promvil_hf.toy.models.tokenizers import wordpiece_tokenizer
+from promvil_hf.toy.models.tokenizers import clip_tokenizer, wordpiece_tokenizer
 
 
 def tiny_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
@@ -15,7 +15,16 @@ def tiny_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
     Its text is at most `context` (256) tokens, and `queries` boxes come out of every picture before a threshold is
     applied. `sizes` are those of `TinySizes`; the vision tower and the vocabulary have sizes of their own.
     """
-    sizes = TinySizes(**{"heads": 2, "image_size": 64, "context": 256, **sizes}, patch_size=4)
+    return _tiny_dino("grounding_dino", "GroundingDino", queries, sizes)
+
+
+def tiny_mm_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
+    """MM-Grounding DINO: as `tiny_grounding_dino`, with the heads of OpenMMLab's training."""
+    return _tiny_dino("mm_grounding_dino", "MMGroundingDino", queries, sizes)
+
+
+def _tiny_dino(family: str, name: str, queries: int, asked: dict[str, Any]) -> TinyModel:
+    sizes = TinySizes(**{"heads": 2, "image_size": 64, "context": 256, **asked}, patch_size=4)
     width, layers, heads, image_size = sizes.width, sizes.layers, sizes.heads, sizes.image_size
     if width % 32:
         raise ValueError(
@@ -32,7 +41,7 @@ def tiny_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
         ),
         tokenizer,
     )
-    config = transformers.GroundingDinoConfig(
+    config = getattr(transformers, f"{name}Config")(
         backbone_config={
             "model_type": "swin",
             "image_size": image_size,
@@ -69,52 +78,30 @@ def tiny_grounding_dino(*, queries: int = 12, **sizes: Any) -> TinyModel:
         fusion_droppath=0.0,
         max_text_len=sizes.context,
     )
-    return sizes.model("grounding_dino", transformers.GroundingDinoForObjectDetection, config, processor)
+    return sizes.model(family, getattr(transformers, f"{name}ForObjectDetection"), config, processor)
 
 
-def tiny_sam(**sizes: Any) -> TinyModel:
-    """SAM: boxes or points in, masks of a fourth of a patch out; `image_size` is the longer side of a picture.
+def tiny_owlv2(**sizes: Any) -> TinyModel:
+    """OWLv2: nouns in, a box for each patch out. A picture is padded to a square below or on its right.
 
-    `sizes` are those of `TinySizes` that a model without text has.
+    `sizes` are those of `TinySizes`; a text is at most 16 tokens, as in the published checkpoints.
     """
-    sizes = TinySizes(**{"width": 16, "heads": 2, "image_size": 64, "patch_size": 8, **sizes})
-    width, layers, heads = sizes.width, sizes.layers, sizes.heads
-    image_size, patch_size = sizes.image_size, sizes.patch_size
-    mask_side = 4 * sizes.patches
-    processor = transformers.SamProcessor(
-        transformers.SamImageProcessorPil(
-            size={"longest_edge": image_size},
-            pad_size=sizes.square,
-            mask_size={"longest_edge": mask_side},
-            mask_pad_size={"height": mask_side, "width": mask_side},
-        )
+    sizes = TinySizes(**{"heads": 2, "image_size": 32, "patch_size": 8, "context": 16, **sizes})
+    tokenizer = clip_tokenizer(sizes.sentences)
+    processor = transformers.Owlv2Processor(transformers.Owlv2ImageProcessorPil(size=sizes.square), tokenizer)
+    layer = {"num_hidden_layers": sizes.layers, "num_attention_heads": sizes.heads}
+    config = transformers.Owlv2Config(
+        vision_config=sizes.vision(),
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": sizes.width,
+            "intermediate_size": 2 * sizes.width,
+            "max_position_embeddings": sizes.context,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+            **layer,
+        },
+        projection_dim=sizes.width,
     )
-    config = transformers.SamConfig(
-        vision_config={
-            "hidden_size": width,
-            "output_channels": width,
-            "num_hidden_layers": layers,
-            "num_attention_heads": heads,
-            "image_size": image_size,
-            "patch_size": patch_size,
-            "mlp_dim": 2 * width,
-            "num_pos_feats": width // 2,
-            "window_size": 4,
-            "global_attn_indexes": [layers - 1],
-            "initializer_range": 0.02,
-        },
-        prompt_encoder_config={
-            "hidden_size": width,
-            "image_size": image_size,
-            "patch_size": patch_size,
-            "mask_input_channels": 4,
-        },
-        mask_decoder_config={
-            "hidden_size": width,
-            "mlp_dim": 2 * width,
-            "num_hidden_layers": 2,
-            "num_attention_heads": heads,
-            "iou_head_hidden_dim": width,
-        },
-    )
-    return sizes.model("sam", transformers.SamModel, config, processor)
+    return sizes.model("owlv2", transformers.Owlv2ForObjectDetection, config, processor)

@@ -1,11 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Tokenizers made from sentences, with nothing to download: the same sentences give the same ids in every process.
 
-Three shapes, one for each kind of tokenizer the tiny models need: sentencepiece-like pieces (Kosmos-2), byte-level BPE
-(LLaVA, Qwen, Gemma ...) and WordPiece (Grounding DINO). Each falls back to single characters or bytes, so text outside
-the sentences is spelled out rather than lost: byte-level BPE keeps every text, the other two keep printable ASCII.
+Four shapes, one for each kind of tokenizer the tiny models need: sentencepiece-like pieces (Kosmos-2), byte-level BPE
+(LLaVA, Qwen, Gemma ...), CLIP's BPE (OWLv2, SAM 3) and WordPiece (Grounding DINO). Each falls back to single characters or
+bytes, so text outside the sentences is spelled out rather than lost: both kinds of BPE keep every text (CLIP's in lower case),
+the other two keep printable ASCII.
 """
 
+import json
 import math
 import re
 import string
@@ -13,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import BertTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
+from transformers import BertTokenizer, CLIPTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
 
 
 # What users of this package write: questions, references to things in a picture, and answers with places.
@@ -98,6 +100,29 @@ def byte_tokenizer(
         extra_special_tokens=named_tokens or {},
         add_bos_token=add_bos_token,
     )
+
+
+def clip_tokenizer(sentences: Iterable[str] = DEFAULT_SENTENCES, vocabulary_size: int = 1024) -> CLIPTokenizer:
+    """The lower-casing tokenizer of CLIP, which OWLv2 and SAM 3 have: its two special tokens have the highest ids.
+
+    CLIP's kin finds the end of a text as its highest id.
+    """
+    untrained = CLIPTokenizer().backend_tokenizer
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    bpe.normalizer, bpe.pre_tokenizer = untrained.normalizer, untrained.pre_tokenizer
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size - len(alphabet) - 2,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
+    bpe.train_from_iterator(_checked(sentences), trainer)
+    learned = json.loads(bpe.to_str())["model"]
+    pieces = list(learned["vocab"]) + [f"{letter}</w>" for letter in sorted(alphabet)]  # a letter alone ends a word as well
+    pieces = list(dict.fromkeys(pieces)) + ["<|startoftext|>", "<|endoftext|>"]
+    merges = [tuple(merge) for merge in learned["merges"]]
+    return CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=merges)
 
 
 def wordpiece_tokenizer(sentences: Iterable[str] = DEFAULT_SENTENCES, vocabulary_size: int = 1536) -> BertTokenizer:

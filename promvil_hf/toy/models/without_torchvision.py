@@ -32,8 +32,10 @@ def without_torchvision(module: str, name: str) -> type:
     """The image processor of this name, in a module of `transformers.models`, which may import torchvision."""
     stand_ins = {}
     if not is_torchvision_available():
-        stand_ins = {f"torchvision{part}": ModuleType("torchvision") for part in ("", ".transforms", ".transforms.v2")}
+        parts = ("", ".transforms", ".transforms.v2", ".ops", ".ops.boxes")
+        stand_ins = {f"torchvision{part}": ModuleType("torchvision") for part in parts}
         stand_ins["torchvision.transforms.v2"].functional = None  # named in types alone
+        stand_ins["torchvision.ops.boxes"].batched_nms = None  # of SAM 3's masks without phrases, which nobody asks for here
     with patch.dict(sys.modules, stand_ins):
         upstream = getattr(import_module(f"transformers.models.{module}"), name)
     return type(name, (upstream, _TorchBackend), {})

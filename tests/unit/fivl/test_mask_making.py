@@ -25,7 +25,7 @@ from promvil_hf.fivl.mask_making import (
     padded_square,
 )
 from promvil_hf.jobs import Rejected
-from promvil_hf.toy.models.detectors import tiny_grounding_dino, tiny_sam
+from promvil_hf.toy.models import tiny_grounding_dino, tiny_sam, tiny_sam3
 from promvil_hf.toy.world import WorldConfig, scenes
 
 
@@ -253,39 +253,21 @@ def test_the_whole_path_with_tiny_models(dino, segment_anything, pictures, setti
 
 
 class StretchingProcessor:
-    """What the image processors of SAM 2 and SAM 3 do, which need torchvision: stretch to a square."""
+    """What the image processor of SAM 2 does, which needs torchvision: stretch to a square."""
 
     def __init__(self, side):
         self.side = side
 
-    def __call__(self, images=None, text=None, return_tensors="pt"):
+    def __call__(self, images, return_tensors="pt"):
         from transformers import BatchFeature
 
-        data = {}
-        if images is not None:
-            images = images if isinstance(images, list) else [images]
-            pixels = [np.asarray(each.convert("RGB").resize((self.side, self.side))) / 127.5 - 1 for each in images]
-            data = {"pixel_values": torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2).float()}
-        if text is not None:
-            ids = [[1 + sum(map(ord, phrase)) % 40, 2, 49] for phrase in text]
-            data |= {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids), 3, dtype=torch.long)}
-        return BatchFeature(data)
+        images = images if isinstance(images, list) else [images]
+        pixels = [np.asarray(each.convert("RGB").resize((self.side, self.side))) / 127.5 - 1 for each in images]
+        return BatchFeature({"pixel_values": torch.tensor(np.stack(pixels)).permute(0, 3, 1, 2).float()})
 
     def post_process_masks(self, batch, sizes, mask_threshold=0.0):
         each = zip(batch, sizes, strict=True)
         return [torch.nn.functional.interpolate(mask, size, mode="bilinear") > mask_threshold for mask, size in each]
-
-    def post_process_instance_segmentation(self, outputs, threshold, target_sizes):
-        found = []
-        scores = outputs.pred_logits.sigmoid() * outputs.presence_logits.sigmoid()
-        for score, box, mask, (height, width) in zip(
-            scores, outputs.pred_boxes, outputs.pred_masks.sigmoid(), target_sizes, strict=True
-        ):
-            keep = score > threshold
-            large = torch.nn.functional.interpolate(mask[keep][None], (height, width), mode="bilinear")[0]
-            scale = torch.tensor([width, height] * 2)
-            found.append({"scores": score[keep], "boxes": box[keep] * scale, "masks": (large > 0.5).long()})
-        return found
 
 
 def tiny_sam2():
@@ -345,44 +327,8 @@ def test_sam2_takes_the_place_of_sam(pictures):
 
 
 def test_sam3_takes_phrases_without_a_detector(pictures):
-    from transformers import Sam3Config, Sam3Model
-
-    layers = {"hidden_size": 16, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    config = Sam3Config(
-        vision_config={
-            "backbone_config": {
-                "model_type": "sam3_vit_model",
-                "hidden_size": 16,
-                "intermediate_size": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 56,
-                "patch_size": 14,
-                "window_size": 2,
-                "global_attn_indexes": [1],
-                "pretrain_image_size": 56,
-            },
-            "fpn_hidden_size": 16,
-            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
-        },
-        text_config={
-            "vocab_size": 50,
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "projection_dim": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "max_position_embeddings": 8,
-            "bos_token_id": 48,
-            "eos_token_id": 49,
-        },
-        geometry_encoder_config={**layers, "roi_size": 3},
-        detr_encoder_config=layers,
-        detr_decoder_config={**layers, "num_queries": 6},
-        mask_decoder_config={"hidden_size": 16, "num_upsampling_stages": 3, "num_attention_heads": 2},
-    )
-    torch.manual_seed(0)
-    annotator = by_phrase(sam3(Sam3Model(config).eval(), StretchingProcessor(56), threshold=0.1))
+    tiny = tiny_sam3()
+    annotator = by_phrase(sam3(tiny.model, tiny.processor, threshold=0.1))
     (places,) = annotator([ImagePhrases(pictures[1], ("red cross", "a blue square"))])
     located = [place for place in places if isinstance(place, Located)]
     assert len(places) == 2
