@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The command `promvil build fivl`, over `promvil_hf.fivl`."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -162,17 +162,9 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     settings = masks.PAPER if args.paper else masks.DEFAULTS
     changed = {"box_threshold": args.box_threshold, "sam_masks": args.sam_masks, "batch_size": args.batch_size}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-    detector = {"detector": args.detector}
-    known = {
-        "grounded-sam": (masks.load_grounded_sam, {**detector, "segmenter": args.segmenter or masks.SAM}),
-        "boxes": (masks.load_boxes, detector),
-        "sam3": (masks.load_sam3, {"model": args.segmenter or masks.SAM3}),
-    }
-    if args.masks in known:
-        load, models = known[args.masks]
-        make = partial(load, *models.values(), settings, device=args.device or "auto", dtype=args.dtype)
-        describe = {"annotator": args.masks.replace("-", "_"), **models}
-        describe |= {"settings": asdict(settings), "dtype": args.dtype}
+    if args.masks in masks.NAMES:
+        where = {"device": args.device or "auto", "dtype": args.dtype}
+        make, describe = masks.by_name(args.masks, args.detector, args.segmenter, settings, **where)
     else:
         path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3")
         make = partial(given, path, args.images)

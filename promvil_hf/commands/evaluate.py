@@ -26,7 +26,7 @@ from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
 from promvil_hf.metrics.vqa import NORMALISATIONS
 
 
-HELP = """
+HELP = f"""
 Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
 
     promvil evaluate --benchmark pope --files coco_pope_popular.json --predictions answers.jsonl --out runs/pope
@@ -45,12 +45,16 @@ predictions.jsonl; stopped in between, the same command goes on. A file of answe
 With answers that were given without the picture (--blind-predictions, or --blind-too, which asks the model again), the
 folder also holds picture_needed.html and .json: how much of the score stays blind. needed_ids.jsonl names the rows that no
 blind run answers right, and --ids takes it.
+
+Benchmarks and their files:
+
+{"".join(f"    {name:<14} {about}" + chr(10) for name, (_, _, about) in READERS.items()).rstrip()}
 """
 
 
 def add_arguments(parser):
     data = parser.add_argument_group("benchmark")
-    data.add_argument("--benchmark", choices=READERS, metavar="NAME", help=_listing())
+    options.add(data, "--benchmark", choices=READERS)
     options.add(data, "--files", "--split", "--images", "--limit", "--ids")
     data.add_argument("--choices", type=Path, metavar="FILE", help="GQA's choices, which validity needs")
     truth = "for promvil_lines: the benchmark that holds their truth"
@@ -225,6 +229,3 @@ def _show(args, report, pictures, comparison):
         print(comparison)
     print(f"page: {page}", file=sys.stderr)
 
-
-def _listing():
-    return "; ".join(f"{name}: {about}" for name, (_, _, about) in READERS.items())

@@ -81,6 +81,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--rows": {"metavar": "ROWS", "help": "folder that `promvil build` wrote, a data set on the Hub, or (FiVL) a file with "
                                           "one row a line"},
     "--config": {"metavar": "NAME", "help": "which part of the rows: instruct, vqav2, gqa or pope (default: the only one)"},
+    "--benchmark": {"metavar": "NAME", "help": "which questions; docs/evaluation.md tells the files of each"},
     "--files": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "as their authors published them (VQAv2 has two: "
                                                                        "questions and annotations)"},
     "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
@@ -91,6 +92,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--sample": {**_COUNT, "default": 100, "help": "how many to judge, drawn at random"},
     "--verdicts": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "read the verdicts that a page of `promvil inspect` "
                                                                           "saved"},
+    "--kinds": {"nargs": "+", "metavar": "KIND", "help": "of twins"},
     "--fill": {"default": "black", "help": "what hides a region"},
     "--detector": {"help": "a Grounding DINO checkpoint"},
     "--segmenter": {"help": "a SAM or SAM 2 checkpoint; with --masks sam3 a SAM 3"},

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
     "convert": ("convert boxes between formats, and look at some of them", "convert"),
     "recipe": ("list, copy and run the training recipes", "recipe"),
     "evaluate": ("evaluate a model or a file of answers, or compare two reports", "evaluate"),
+    "twins": ("hide in the pictures of any questions what these are about", "twins"),
     "reliance": ("what a model loses when what its answers name is hidden", "reliance"),
     "explain": ("what a model looked at, and the atlas of its attention heads", "explain"),
     "judge": ("let a model judge a sample of FiVL-Instruct", "judge"),

@@ -3,6 +3,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from promvil_hf.commands import options
@@ -13,9 +14,11 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.reliance import RelianceReport, against_accuracy, points, reliance
 from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
+from promvil_hf.evaluation.results import Settings
 from promvil_hf.evaluation.row_ids import read_ids
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, write_twins
+from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins
+from promvil_hf.evaluation.twin_folder import TwinFolder
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
 from promvil_hf.folder_lock import held
@@ -30,10 +33,11 @@ How much a model relies on what its answers name: the accuracy it loses when tha
     promvil reliance --rows fivl --config gqa --images gqa/images --out runs/q \\
         --base-url http://localhost:8000/v1 --served-model qwen
     torchrun --nproc_per_node 8 -m promvil_hf reliance ...       the same, by eight processes
-    promvil reliance --rows fivl --config gqa --images gqa/images --write-twins twins      (to answer them elsewhere)
-    promvil reliance --rows fivl --config gqa --predictions answers.jsonl --out runs/mine
+    promvil reliance --twins twins --model llava-hf/llava-1.5-7b-hf --out runs/mmvp         (of any question set)
+    promvil reliance --twins twins --predictions answers.jsonl --out runs/mine
     promvil reliance --compare llava=runs/llava/reliance.json qwen=runs/q/reliance.json ... --out runs/models
 
+--rows are those of FiVL-Instruct; --twins is a folder that `promvil twins` wrote, with its questions, pictures and settings.
 Each row is asked about its original image, with the key boxes hidden, and under the controls: silhouettes, random boxes
 of the same sizes, the whole image, no image. The folder named by --out then holds reliance.json, reliance.html and
 predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch; the id of an answer
@@ -44,7 +48,10 @@ in it is ROW/KIND, as in twins.jsonl.
 
 
 def add_arguments(parser):
-    options.add(parser.add_argument_group("rows"), "--rows", "--config", "--images", "--limit", "--ids")
+    data = parser.add_argument_group("rows")
+    options.add(data, "--rows", "--config")
+    data.add_argument("--twins", type=Path, metavar="DIR", help="folder that `promvil twins` wrote, instead of --rows")
+    options.add(data, "--images", "--limit", "--ids")
 
     who = parser.add_argument_group("answers: a model, a server or a file")
     options.add(who, *options.MODEL, *options.SERVER)
@@ -52,7 +59,7 @@ def add_arguments(parser):
     options.add(who, "--frame", "--predictions", "--prompt", "--max-new-tokens", "--batch-size")
 
     how = parser.add_argument_group("twins and scoring")
-    how.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help="of twins")
+    options.add(how, "--kinds", choices=KINDS, default=list(KINDS))
     options.add(how, "--fill", choices=FILLS)
     how.add_argument("--metric", choices=METRICS, help="default: the data set's own")
     how.add_argument("--types", type=Path, metavar="FILE", help="GQA's questions, or {question id: type}")
@@ -62,53 +69,86 @@ def add_arguments(parser):
     options.add(out, "--out", default=Path("runs/reliance"))
     options.add(out, "--compare", "--json")
     out.add_argument("--name", help="of these rows in the report (default: their source)")
-    out.add_argument("--write-twins", type=Path, metavar="DIR", help="only write the pictures and questions")
 
 
 def run(args):
     resampling = Resampling(resamples=args.resamples, seed=args.seed)
     if args.compare:
         return _compare(args, resampling)
-    if args.rows is None:
+    if (args.rows is None) == (args.twins is None):
         raise ValueError(
-            "You passed no --rows: name the folder that `promvil build fivl` wrote, or reports (--compare)."
+            f"You passed {'neither --rows nor --twins' if args.rows is None else 'both --rows and --twins'}: name the folder "
+            "that `promvil build fivl` or `promvil twins` wrote, or reports (--compare)."
         )
-    rows = read_fivl_rows(args.rows, args.config, args.limit)
-    if args.ids:
-        rows = _only(rows, args.ids)
-    settings = TwinSettings(tuple(args.kinds), args.fill, args.seed, args.metric)
-    pictures = Pictures(args.images) if args.images else None
-    if pictures is None and (args.write_twins or args.predictions is None):
-        raise ValueError("You passed no --images: name the folder of pictures, which are perturbed.")
-    if args.write_twins:
-        count = write_twins(rows, pictures, args.write_twins, settings)
-        print(f"{count:,} twins in {args.write_twins}: answer twins.jsonl and pass the answers as --predictions.")
-        return None
     options.check_one_answers(args)
+    made = _of_rows(args) if args.twins is None else _of_folder(args)
+    if args.images is not None:
+        made = replace(made, images=args.images)
+    if args.limit is not None and args.twins is not None:
+        made = replace(made, rows=made.rows[: args.limit])
+    if args.ids is not None:
+        made = replace(made, rows=_only(made.rows, args.ids))
+    pictures = Pictures(made.images) if made.images.is_dir() or args.predictions is None else None
     with held(args.out, Ranks.of_environment()):
-        return _write(args, rows, pictures, settings, resampling)
+        return _write(args, made, pictures, resampling)
 
 
-def _write(args, rows, pictures, settings, resampling):
+def _of_rows(args) -> TwinFolder:
+    if args.images is None and args.predictions is None:
+        raise ValueError("You passed no --images: name the folder of pictures, which are perturbed.")
+    rows = read_fivl_rows(args.rows, args.config, args.limit)
+    settings = TwinSettings(tuple(args.kinds), args.fill, args.seed, args.metric)
+    return TwinFolder(tuple(rows), settings, args.images or Path("no pictures"), None, {})
+
+
+def _of_folder(args) -> TwinFolder:
+    """A folder of twins says itself how they are drawn; of its kinds fewer may be asked."""
+    made = TwinFolder.load(args.twins)
+    asked = made.settings.kinds if set(args.kinds) == set(KINDS) else tuple(args.kinds)
+    if strange := [kind for kind in asked if kind not in made.settings.kinds]:
+        raise ValueError(
+            f"You passed --kinds {', '.join(strange)}, and {args.twins} has {', '.join(made.settings.kinds)}: make it anew."
+        )
+    if args.fill not in (made.settings.fill, "black"):
+        raise ValueError(f"You passed --fill {args.fill}, and {args.twins} hides with {made.settings.fill}: make it anew.")
+    if args.metric is not None and made.benchmark is not None:
+        raise ValueError(
+            f"You passed --metric {args.metric}, and the questions of {args.twins} are scored as {made.benchmark.name} scores "
+            "them: leave it out."
+        )
+    return replace(made, settings=replace(made.settings, kinds=asked, metric=args.metric or made.settings.metric))
+
+
+def _write(args, made: TwinFolder, pictures, resampling):
     """Everything that lands in --out."""
+    boxes = made.benchmark is not None and made.benchmark.kind == "grounding"
+    scoring = Settings(dialect=args.dialect, frame=args.frame)
     if args.predictions is not None:
         predictions = read_predictions(args.predictions)
     else:
-        backend, model = options.load_backend(args), options.describe_model(args)
+        backend, model = options.load_backend(args, boxes), options.describe_model(args)
+        scoring = Settings(dialect=backend.dialect if boxes else None)
         asking = Asking(args.prompt, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
-        predictions = answer_twins(rows, pictures, backend, args.out, settings=settings, asking=asking, model=model)
+        predictions = answer_twins(
+            made.rows, pictures, backend, args.out, benchmark=made.benchmark, settings=made.settings, asking=asking,
+            model=model,
+        )  # fmt: skip
         if predictions is None:
             print(f"This rank is done; another one writes {args.out / 'reliance.json'}.")
             return None
     report = reliance(
-        rows, predictions, name=args.name or "", types=_types(args.types), settings=settings, resampling=resampling,
-        strict=args.strict,
+        made.rows, predictions, name=args.name or _name(made), benchmark=made.benchmark, scoring=scoring,
+        types=_types(args.types), settings=made.settings, resampling=resampling, strict=args.strict,
     )  # fmt: skip
     report.save(args.out / "reliance.json")
-    page = write_page(args.out / "reliance.html", report, rows, pictures)
+    page = write_page(args.out / "reliance.html", report, made.rows, pictures)
     print(json.dumps(report.scores, indent=2) if args.json else told(report))
     print(f"page: {page}", file=sys.stderr)
     return None
+
+
+def _name(made: TwinFolder) -> str:
+    return "" if made.benchmark is None else f"{made.benchmark.name} {made.benchmark.split}"
 
 
 def _only(rows, path: Path):

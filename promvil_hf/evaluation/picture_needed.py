@@ -93,14 +93,14 @@ def picture_needed(
                 f"The blind run {name} is of other questions than {seen.title}: their content hashes are "
                 f"{report.benchmark['content_hash'][:12]} and {seen.benchmark['content_hash'][:12]}."
             )
-    metric, of_row = _row_metric(seen)
+    metric = _row_metric(seen)[0]
     scored = [row for row in seen.rows if row["score"] is not None]
     ids, by_id = [row["id"] for row in scored], {row.id: row for row in benchmark.rows}
     found = judged(
         ids,
         [row["image"] for row in scored],
-        np.array([of_row(row["score"]) for row in scored]),
-        {name: _scores(report, ids) for name, report in blind.items()},
+        accuracies(seen, ids),
+        {name: accuracies(report, ids) for name, report in blind.items()},
         [chance(by_id[row_id], benchmark.kind) for row_id in ids],
         resampling,
     )
@@ -158,7 +158,8 @@ def chance(row: BenchmarkRow, kind: str) -> float | None:
     return None
 
 
-def _scores(report: Report, ids: Sequence[str]) -> np.ndarray:
+def accuracies(report: Report, ids: Sequence[str] | None = None) -> np.ndarray:
+    """The score of each row in 0 .. 1, in this order or in that of the report: of boxes a hit counts."""
     of_row = _row_metric(report)[1]
-    found = {row["id"]: row["score"] for row in report.rows}
-    return np.array([of_row(found[row_id] or 0.0) for row_id in ids])
+    found = {row["id"]: of_row(row["score"] or 0.0) for row in report.rows}
+    return np.array([found[row_id] for row_id in (found if ids is None else ids)], float)

@@ -8,6 +8,7 @@ The answers come from `promvil_hf.evaluation.twin_answers` or from a file, of an
 are the data set's own (VQAv2's soft accuracy, GQA's exact match, POPE's yes or no). This module does not load torch.
 """
 
+import json
 import math
 import os
 from collections import Counter
@@ -21,9 +22,12 @@ import numpy as np
 from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import report_files
-from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Faults, Predictions
+from promvil_hf.evaluation.benchmarks import Benchmark
+from promvil_hf.evaluation.picture_needed import accuracies
+from promvil_hf.evaluation.predictions import MISSING, UNKNOWN, Answer, Faults, Predictions
+from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.evaluation.twin_answers import MASKED, METRICS, ORIGINAL, TwinSettings, content_hash, twin_id, usable
+from promvil_hf.evaluation.twin_answers import MASKED, ORIGINAL, SCORED_BY, TwinSettings, content_hash, twin_id, usable
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import KINDS, key_boxes
 from promvil_hf.metrics.gqa import exact_matches
@@ -95,9 +99,9 @@ class RelianceReport:
     def load(cls, path: str | os.PathLike) -> "RelianceReport":
         found = report_files.load(cls, path, "reliance", _PARTS)
         scores = [found.scores, *(own for table in found.tables.values() for own in table.values())]
-        if found.metric not in METRICS or any(own["controls"].keys() != own["beyond"].keys() for own in scores):
+        if found.metric not in SCORED_BY or any(own["controls"].keys() != own["beyond"].keys() for own in scores):
             raise ValueError(
-                f"{path} is a damaged report of `promvil reliance`: its metric must be one of {', '.join(METRICS)}, and each "
+                f"{path} is a damaged report of `promvil reliance`: its metric must be one of {', '.join(SCORED_BY)}, and each "
                 "control must stand in `controls` and in `beyond`."
             )
         return found
@@ -108,6 +112,8 @@ def reliance(
     predictions: Predictions,
     *,
     name: str = "",
+    benchmark: Benchmark | None = None,
+    scoring: Settings = Settings(),  # noqa: B008
     types: Mapping[str, str] | None = None,
     settings: TwinSettings = TwinSettings(),  # noqa: B008
     resampling: Resampling = Resampling(),  # noqa: B008
@@ -115,17 +121,22 @@ def reliance(
 ) -> RelianceReport:
     """Score the answers. `types` names the type of a question by its id in the benchmark (`source_id`).
 
-    A row counts when it has something to hide. One without an answer to some twin scores 0 there and is counted; a
-    twin that nobody answered is no control. In strict mode any fault raises.
+    `benchmark` has the questions under the ids of the rows, where they were made of one: answers are then scored as
+    `evaluate` scores them, by `scoring`. A row counts when it has something to hide. One without an answer to some twin
+    scores 0 there and is counted; a twin that nobody answered is no control. In strict mode any fault raises.
     """
-    metric, kept = settings.metric_of(rows), usable(rows)
+    metric, kept = benchmark.kind if benchmark is not None else settings.metric_of(rows), usable(rows)
     if not kept:
         raise ValueError(f"None of the {len(rows):,} rows has key boxes or masks: there is nothing to hide.")
-    said, faults = _matched(kept, predictions)
+    answers, faults = _matched(kept, predictions, metric == "grounding")
+    said = {kind: [_said(one) for one in own] for kind, own in answers.items()}
     if strict and faults:
         told = "; ".join(f"{fault['count']} × {fault_name}" for fault_name, fault in faults.items())
         raise ValueError(f"The answers have faults, which strict mode does not accept: {told}.")
-    scores = {kind: row_scores(kept, texts, metric) for kind, texts in said.items()}
+    if benchmark is None:
+        scores = {kind: row_scores(kept, texts, metric) for kind, texts in said.items()}
+    else:
+        scores = {kind: benchmark_scores(benchmark, kept, own, scoring) for kind, own in answers.items()}
     whole, tables = _scored(kept, scores, _labels(kept, types), resampling)
     images = [row.image_path for row in kept]
     return RelianceReport(
@@ -158,8 +169,8 @@ def reliance(
 
 
 def _matched(
-    rows: Sequence[FivlRow], predictions: Predictions
-) -> tuple[dict[str, list[str | None]], dict[str, dict[str, Any]]]:
+    rows: Sequence[FivlRow], predictions: Predictions, of_boxes: bool
+) -> tuple[dict[str, list[Answer | None]], dict[str, dict[str, Any]]]:
     """The answers to each kind of twin in the order of the rows, and what was wrong with them."""
     ids = {twin_id(row.row_id, kind) for row in rows for kind in KINDS}
     faults = Faults(predictions.faults)
@@ -174,15 +185,22 @@ def _matched(
             f"No answer is to the {missing[0]!r} twin of any row: ids are made of the row's id, a slash and the twin's "
             f"kind, such as {twin_id(rows[0].row_id, missing[0])!r}; those of the answers read like {given!r}."
         )
-    said: dict[str, list[str | None]] = {kind: [] for kind in answered}
-    for kind, texts in said.items():
+    said: dict[str, list[Answer | None]] = {kind: [] for kind in answered}
+    for kind, own in said.items():
         for row in rows:
             name = twin_id(row.row_id, kind)
             found = predictions.answers.get(name)
-            texts.append(None if found is None or found.text is None else answer_of(found.text)[0])
-            if texts[-1] is None and name not in predictions.contested:
+            own.append(found if found is not None and (found.text is not None or of_boxes) else None)
+            if own[-1] is None and name not in predictions.contested:
                 faults.add(MISSING, name)
     return said, {name: asdict(fault) for name, fault in faults.found().items()}
+
+
+def _said(answer: Answer | None) -> str | None:
+    """What was answered, in words: without what was only thought, boxes as they came."""
+    if answer is None:
+        return None
+    return json.dumps(answer.boxes) if answer.text is None else answer_of(answer.text)[0]
 
 
 def _scored(
@@ -270,6 +288,17 @@ def row_scores(rows: Sequence[FivlRow], said: Sequence[str | None], metric: str)
     return there * np.array(
         [strict_yes_no(text) is (_label(row) == "yes") for text, row in zip(texts, rows, strict=True)], float
     )
+
+
+def benchmark_scores(
+    benchmark: Benchmark, rows: Sequence[FivlRow], answers: Sequence[Answer | None], scoring: Settings = Settings()  # noqa: B008
+) -> np.ndarray:
+    """The score of each answer in 0 .. 1 as the rows' own benchmark counts it; a missing one scores 0."""
+    by_id = {row.id: row for row in benchmark.rows}
+    asked = replace(benchmark, rows=tuple(by_id[row.row_id] for row in rows), warnings=())
+    given = {row.row_id: answer for row, answer in zip(rows, answers, strict=True) if answer is not None}
+    only_rows = replace(scoring, resampling=Resampling(resamples=1))
+    return accuracies(evaluate(asked, Predictions(given), only_rows))
 
 
 def kind_of_answer(row: FivlRow) -> str:

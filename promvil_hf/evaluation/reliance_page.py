@@ -10,7 +10,7 @@ from promvil_hf import pages
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.reliance import ReliancePoint, RelianceReport
 from promvil_hf.evaluation.report_text import fault_lines, nested_lines, text_table
-from promvil_hf.evaluation.twin_answers import MASKED, METRICS, ORIGINAL, TwinSettings
+from promvil_hf.evaluation.twin_answers import MASKED, ORIGINAL, SCORED_BY, TwinSettings
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
 from promvil_hf.metrics.intervals import Interval
@@ -27,7 +27,7 @@ def told(report: RelianceReport) -> str:
     lines = [
         f"{report.name}: {rows['rows_with_twins']:,} of {rows['rows']:,} rows have something to hide, "
         f"{rows['images']:,} images, {rows['hidden_area']:.1%} of a picture hidden on average",
-        f"accuracy ({METRICS[report.metric]}) {pages.number(scores['original_accuracy'])}",
+        f"accuracy ({SCORED_BY[report.metric]}) {pages.number(scores['original_accuracy'])}",
         f"Visual Reliance Score {_estimate(scores['masked']['relative'])}, absolute drop "
         f"{_estimate(scores['masked']['absolute'])}" + (f" ({scores['reason']})" if scores["reason"] else ""),
         "",
@@ -162,7 +162,7 @@ def _in_short(report: RelianceReport) -> pages.Html:
                 scores["score"],
                 pages.known_interval(relative["low"], relative["high"]) or scores["reason"],
             ),
-            pages.stat("accuracy", scores["original_accuracy"], METRICS[report.metric]),
+            pages.stat("accuracy", scores["original_accuracy"], SCORED_BY[report.metric]),
             pages.stat(
                 "accuracy, key boxes hidden",
                 masked["accuracy"],

@@ -2,7 +2,6 @@
 """A model's answers to twins: each row is asked with its picture as it is and with parts of it hidden, resumably.
 
     rows + pictures + backend  --answer_twins-->  answers, {id: "row/kind", text}
-    rows + pictures            --write_twins-->   PNG files and questions, for a program of one's own
 
 `promvil_hf.evaluation.reliance` scores the answers. This module does not load torch by itself.
 """
@@ -19,13 +18,11 @@ import numpy as np
 
 from promvil_hf import jobs
 from promvil_hf.evaluation.answering import Asking, prompt_of, run_answers
-from promvil_hf.evaluation.benchmarks import BenchmarkRow
+from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
-from promvil_hf.files import atomic_write
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import FILLS, KINDS, Twin, key_boxes, twins
-from promvil_hf.folder_lock import held
 from promvil_hf.images import UnreadableImage
 
 
@@ -33,10 +30,17 @@ if TYPE_CHECKING:
     from promvil_hf.backends.base import GroundingBackend, Request
 
 
-METRICS = {
+METRICS = {  # of rows that have no benchmark of their own
     "vqa": "VQAv2's soft accuracy over several people's answers",
     "gqa": "the whole answer is right, as GQA counts",
     "pope": "yes or no",
+}
+SCORED_BY = {
+    **METRICS,
+    "grounding": "a box that overlaps the true one by half",
+    "true_false": "true or false",
+    "choice": "the right choice",
+    "one_word": "the right one of a few words",
 }
 SHARD = 32  # rows with all their twins
 ORIGINAL, MASKED = "original", "key boxes"
@@ -88,6 +92,7 @@ def answer_twins(
     backend: "GroundingBackend",
     out: str | os.PathLike,
     *,
+    benchmark: Benchmark | None = None,
     settings: TwinSettings = TwinSettings(),  # noqa: B008
     asking: Asking = Asking(),  # noqa: B008
     model: Mapping[str, Any],
@@ -95,22 +100,24 @@ def answer_twins(
 ) -> Predictions | None:
     """Ask the backend about every twin of every row; None while other ranks still have shards to do.
 
-    One item is one row with all its twins, so a kill never parts a pair. `model` names what answers: a folder begun
-    with another one is refused. Answers also land in `out`/predictions.jsonl.
+    `benchmark` has the questions under the ids of the rows, where they were made of one: they are then asked as it asks them.
+    One item is one row with all its twins, so a kill never parts a pair. `model` names what answers: a folder begun with
+    another one is refused. Answers also land in `out`/predictions.jsonl.
     """
     if asking.mode != "one_shot":
         raise ValueError(
             f"You passed mode={asking.mode!r}: twins are asked as they stand, because boxes found in a masked picture "
             'would be evidence of their own. Pass mode="one_shot".'
         )
-    metric, rows = settings.metric_of(rows), usable(rows)
+    kind, rows = benchmark.kind if benchmark is not None else settings.metric_of(rows), usable(rows)
+    questions = {row.id: row for row in benchmark.rows} if benchmark is not None else {}
 
     def work(batch: Sequence[FivlRow]) -> list[Any]:
         results: list[Any] = []
         requests = _Requests(backend, asking)
         for row in batch:
-            question = BenchmarkRow(id=row.row_id, image=row.image_path, text=row.turns[0].question)
-            prompt = prompt_of(question, metric, backend.dialect, asking)
+            question = questions.get(row.row_id) or BenchmarkRow(row.row_id, row.image_path, row.turns[0].question)
+            prompt = prompt_of(question, kind, backend.dialect, asking)
             try:
                 made = settings.twins(row, pictures)
             except UnreadableImage as error:
@@ -174,34 +181,6 @@ class _Requests:
             result["ended"][kind] = said.ended
             if said.ended not in REASONS:  # a server's refusal is no answer: it is missing, and counted
                 result["answers"][kind] = said.text
-
-
-def write_twins(
-    rows: Iterable[FivlRow],
-    pictures: Pictures,
-    out: str | os.PathLike,
-    settings: TwinSettings = TwinSettings(),  # noqa: B008
-) -> int:
-    """The twins as PNG files and twins.jsonl ({id, image, question, kind, covered}), for a program of one's own.
-
-    Its answers, {id, text} one a line, go to `reliance` like any other.
-    """
-    out, count = Path(out), 0
-    with held(out), atomic_write(out / "twins.jsonl") as file:
-        (out / "images").mkdir(exist_ok=True)
-        for row in usable(rows):
-            for twin in settings.twins(row, pictures):
-                name = None
-                if twin.image is not None:
-                    name = f"images/{sha256(twin_id(row.row_id, twin.kind).encode()).hexdigest()[:20]}.png"
-                    twin.image.save(out / name)
-                line = {
-                    "id": twin_id(row.row_id, twin.kind), "image": name, "question": row.turns[0].question,
-                    "kind": twin.kind, "covered": round(twin.covered, 6),
-                }  # fmt: skip
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                count += 1
-    return count
 
 
 def twin_id(row_id: str, kind: str) -> str:

@@ -106,10 +106,15 @@ def read_benchmark(name: str, files: Sequence[str | os.PathLike]) -> Iterator[So
             yield SourceRow(row_id, name, "", None, (), (), Rejected("unreadable record", str(bad[number])))
             continue
         row = next(good)
-        answer = max(sorted(set(row.answers)), key=row.answers.count, default=None)
+        answer = commonest(row.answers)
         turns = () if answer is None else (Turn(0, row.text, answer),)
         fault = Rejected("no answer", row.id) if answer is None else None
         yield SourceRow(row_id, name, row.id, row.image, turns, row.answers, fault)
+
+
+def commonest(answers: Sequence[str]) -> str | None:
+    """The answer that most people gave; the first in the alphabet where several are as frequent."""
+    return max(sorted(set(answers)), key=answers.count, default=None)
 
 
 CONVERSATIONS: dict[str, Reader] = {"llava": read_llava, "captions": read_captions}

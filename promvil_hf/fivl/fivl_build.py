@@ -149,12 +149,13 @@ def locate(items: Sequence[RowPhrases], annotator: MaskAnnotator) -> list[dict |
             continue
         own, places = next(found)
         if not isinstance(places, Rejected):
-            places = _row(item, dict(zip(own.phrases, places, strict=True)))
+            places = located_row(item, dict(zip(own.phrases, places, strict=True)))
         results.append(places)
     return results
 
 
-def _row(item: RowPhrases, places: Mapping[str, Located | Rejected]) -> dict | Rejected:
+def located_row(item: RowPhrases, places: Mapping[str, Located | Rejected]) -> dict | Rejected:
+    """The row of an item whose phrases were looked for; rejected where none was found."""
     keys, dropped = [], Counter()
     for turn, text, phrase in item.phrases:
         place = places[phrase]

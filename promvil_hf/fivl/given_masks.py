@@ -45,13 +45,26 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
             if records is None:
                 found.append(Rejected("not given", f"{phrase}; {lost}" if lost else phrase))
             else:
-                found.append(_joined(records, size))
+                found.append(joined(records, size))
         return tuple(found)
 
     return lambda items: [located(item) for item in items]
 
 
+def given_by_id(path: str | os.PathLike) -> dict[str, dict[str, list["_Place"]]]:
+    """The same form with an `id` instead of a picture: what each row's places are, by text. `text` may be left out."""
+    places: dict[str, dict[str, list[_Place]]] = {}
+
+    def take(record: Record) -> None:
+        row_id, text, place = record.identifier("id"), record.text("text", default=UNNAMED).strip(), _place(record)
+        places.setdefault(row_id, {}).setdefault(text or UNNAMED, []).append(place)
+
+    each_record(path, take, "id, mask or boxes, and text")
+    return places
+
+
 _Place = tuple[Rle | None, tuple[Box, ...]]
+UNNAMED = "the key region"
 
 
 def _place(record: Record) -> _Place:
@@ -73,7 +86,8 @@ def _place(record: Record) -> _Place:
         raise RecordError(f"{record.where}: {error}") from None
 
 
-def _joined(found: Sequence[_Place], size: tuple[int, int]) -> Located | Rejected:
+def joined(found: Sequence[_Place], size: tuple[int, int]) -> Located | Rejected:
+    """The places of one phrase as one."""
     boxes = tuple(dict.fromkeys(box for _, own in found for box in own))
     parts = [mask for mask, _ in found if mask is not None]
     if len({mask.size for mask in parts}) > 1:

@@ -9,7 +9,8 @@ in `promvil_hf.backends`; `promvil_hf.fivl.given_masks` reads masks from a file.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ REASONS = {
     "image unreadable": "the file is no picture that can be decoded whole",
 }
 FRAMES = ("original", "padded_336")
+NAMES = ("grounded-sam", "boxes", "sam3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,20 @@ def load_boxes(detector: str = GROUNDING_DINO, settings: MaskSettings = DEFAULTS
 def load_sam3(model: str = SAM3, settings: MaskSettings = DEFAULTS, **where: str) -> MaskAnnotator:
     """`by_phrase` with a checkpoint of SAM 3."""
     return by_phrase(load_detector(model, None, settings.batch_size, **where), settings)
+
+
+def by_name(
+    how: str, detector: str, segmenter: str | None, settings: MaskSettings = DEFAULTS, **where: str
+) -> tuple[Callable[[], MaskAnnotator], dict]:
+    """What makes the annotator called "grounded-sam", "boxes" or "sam3", and what a job must say of it."""
+    known = {
+        "grounded-sam": (load_grounded_sam, {"detector": detector, "segmenter": segmenter or SAM}),
+        "boxes": (load_boxes, {"detector": detector}),
+        "sam3": (load_sam3, {"model": segmenter or SAM3}),
+    }
+    load, models = known[how]
+    describe = {"annotator": how.replace("-", "_"), **models, "settings": asdict(settings), "dtype": where.get("dtype")}
+    return partial(load, *models.values(), settings, **where), describe
 
 
 def grounded_sam(detect: Detector, segment: Segmenter, settings: MaskSettings = DEFAULTS) -> MaskAnnotator:

@@ -21,7 +21,7 @@ from promvil_hf.images import UnreadableImage, as_rgb
 
 
 KINDS = ("original", "key boxes", "silhouettes", "random boxes", "whole image", "blind")
-FILLS = ("black", "mean", "blur")
+FILLS = ("black", "mean", "blur", "noise")
 PixelBox = tuple[int, int, int, int]  # x0, y0, x1, y1, end not included
 
 
@@ -62,7 +62,7 @@ def twins(
 
 
 def _twins(row: FivlRow, picture: Image.Image, kinds: Sequence[str], fill: str, seed: int) -> Iterator[Twin]:
-    hidden = filling(picture, fill)
+    hidden = filling(picture, fill, seed_of(row.row_id, seed))
     keys = key_boxes(row)
     near = _area_of(keys, row.image_size)
     for kind in kinds:
@@ -99,8 +99,11 @@ def key_boxes(row: FivlRow) -> tuple[PixelBox, ...]:
     return tuple(found)
 
 
-def filling(picture: Image.Image, fill: str) -> Image.Image:
-    """What stands where something is hidden: black, the picture's mean colour, or the picture blurred past recognition."""
+def filling(picture: Image.Image, fill: str, seed: int = 0) -> Image.Image:
+    """What stands where something is hidden: black, the picture's mean colour, the picture blurred past recognition, or
+    noise, in which each pixel has a colour of its own, all equally likely."""
+    if fill == "noise":
+        return Image.fromarray(np.random.default_rng(seed).integers(256, size=(*picture.size[::-1], 3), dtype=np.uint8))
     if fill == "blur":
         return picture.filter(ImageFilter.GaussianBlur(max(picture.size) / 12))
     mean = tuple(np.asarray(picture).reshape(-1, 3).mean(0).round().astype(int).tolist())
@@ -110,20 +113,34 @@ def filling(picture: Image.Image, fill: str) -> Image.Image:
 def random_boxes(boxes: Sequence[PixelBox], image_size: tuple[int, int], seed: int) -> tuple[PixelBox, ...]:
     """As many boxes of the same sizes, each at a place drawn evenly from all that touch none of `boxes`.
 
-    Where there is no such place, from those that touch as little of them as can be.
+    Where there is no such place, from those that touch as little of them as can be. They overlap each other as `boxes` do, as
+    far as there is room, so that as much of the picture is hidden.
     """
-    width, height = image_size
     rng = np.random.default_rng(seed)
-    taken = np.zeros((height + 1, width + 1), np.int64)
-    taken[1:, 1:] = _area_of(boxes, image_size).cumsum(0).cumsum(1)
-    placed = []
-    for x0, y0, x1, y1 in boxes:
+    taken = _sums(_area_of(boxes, image_size))
+    placed: list[PixelBox] = []
+    for number, (x0, y0, x1, y1) in enumerate(boxes):
         wide, high = x1 - x0, y1 - y0
-        touched = taken[high:, wide:] - taken[:-high, wide:] - taken[high:, :-wide] + taken[:-high, :-wide]
-        free = np.flatnonzero(touched == touched.min())  # (H - high + 1, W - wide + 1) places
+        touched = _inside(taken, wide, high)  # (H - high + 1, W - wide + 1) places
+        overlap = _area_of(boxes[:number], image_size)[y0:y1, x0:x1].sum()  # with the boxes before it
+        unlike = np.abs(_inside(_sums(_area_of(placed, image_size)), wide, high) - overlap)
+        least = touched == touched.min()
+        free = np.flatnonzero(least & (unlike == unlike[least].min()))
         y, x = divmod(int(free[rng.integers(len(free))]), touched.shape[1])
         placed.append((x, y, x + wide, y + high))
     return tuple(placed)
+
+
+def _sums(area: np.ndarray) -> np.ndarray:
+    """(H + 1, W + 1): how many pixels of an area lie above and left of each corner."""
+    sums = np.zeros((area.shape[0] + 1, area.shape[1] + 1), np.int64)
+    sums[1:, 1:] = area.cumsum(0).cumsum(1)
+    return sums
+
+
+def _inside(sums: np.ndarray, wide: int, high: int) -> np.ndarray:
+    """How many pixels of the area lie in a box of this size, for each place of its upper left corner."""
+    return sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
 
 
 def seed_of(row_id: str, seed: int) -> int:

@@ -199,7 +199,8 @@ def promvil(*words) -> int:
 
 
 def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
-    assert promvil("--rows", data / "rows.jsonl", "--images", data / "images", "--write-twins", data / "twins") == 0
+    made = ["--rows", data / "rows.jsonl", "--images", data / "images", "--pictures", "--quiet", "--out", data / "twins"]
+    assert main(["twins", *map(str, made)]) == 0
     lines = [json.loads(line) for line in (data / "twins" / "twins.jsonl").read_text().splitlines()]
     assert len(lines) == 7 * len(KINDS) and {line["kind"] for line in lines} == set(KINDS)
     assert all((data / "twins" / line["image"]).is_file() for line in lines if line["image"])
@@ -208,8 +209,11 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
     ]
     answers = [{"id": line["id"], "text": "red" if line["covered"] < 0.2 else "grey"} for line in lines]
     (data / "answers.jsonl").write_text("".join(json.dumps(one) + "\n" for one in reversed(answers)))
-    assert promvil("--rows", data / "rows.jsonl", "--images", data / "images", "--predictions", data / "answers.jsonl",
-                   "--resamples", 200, "--out", data / "out") == 0  # fmt: skip
+    answered = ["--predictions", data / "answers.jsonl", "--resamples", 200]
+    of_rows = ["--rows", data / "rows.jsonl", "--images", data / "images"]
+    assert promvil(*of_rows, *answered, "--out", data / "out") == 0
+    assert promvil("--twins", data / "twins", *answered, "--out", data / "of_folder") == 0
+    assert (data / "out/reliance.json").read_text() == (data / "of_folder/reliance.json").read_text()
     printed = capsys.readouterr().out
     assert "7 of 7 rows have something to hide" in printed and "random boxes" in printed
     page = (data / "out" / "reliance.html").read_text()
@@ -223,9 +227,11 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
 
 def test_the_command_says_what_is_missing(data, capsys):
     for words, message in (
-        ([], "You passed no --rows"),
-        (["--rows", data / "nowhere"], "nowhere' with rows; names on the Hub"),
-        (["--rows", data / "rows.jsonl"], "You passed no --images"),
+        ([], "You passed neither --rows nor --twins"),
+        (["--rows", data / "rows.jsonl", "--twins", data], "You passed both --rows and --twins"),
+        (["--twins", data, "--predictions", "x"], "it is no folder that `promvil twins` finished"),
+        (["--rows", data / "nowhere", "--predictions", "x"], "nowhere' with rows; names on the Hub"),
+        (["--rows", data / "rows.jsonl", "--model", "x"], "You passed no --images"),
         (["--rows", data / "rows.jsonl", "--images", data / "images"], "You passed nothing that answers"),
         (
             ["--rows", data / "rows.jsonl", "--images", data / "images", "--base-url", "http://127.0.0.1:1"],

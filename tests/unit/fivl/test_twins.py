@@ -12,7 +12,7 @@ from PIL import Image
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
-from promvil_hf.fivl.twins import KINDS, TwinSummary, all_twins, key_boxes, random_boxes, twins
+from promvil_hf.fivl.twins import FILLS, KINDS, TwinSummary, all_twins, key_boxes, random_boxes, twins
 from promvil_hf.key_expressions import KeyExpression, Turn
 
 
@@ -65,16 +65,20 @@ def test_each_twin_hides_exactly_its_own_area(picture):
     assert [made[kind].on_keys for kind in ("original", "key boxes", "random boxes", "whole image")] == [0, 1, 0, 1]
 
 
-@pytest.mark.parametrize(("fill", "inside"), [("black", 0), ("mean", None), ("blur", None)])
-def test_the_fill_is_what_was_asked_for(picture, fill, inside):
+@pytest.mark.parametrize("fill", FILLS)
+def test_the_fill_is_what_was_asked_for(picture, fill):
     (twin,) = twins(row(), picture, ["key boxes"], fill)
     hidden = np.asarray(twin.image)[6:18, 10:20].reshape(-1, 3)
     if fill == "black":
         assert (hidden == 0).all()
     elif fill == "mean":
         assert (hidden == np.asarray(picture).reshape(-1, 3).mean(0).round()).all()
-    else:
+    elif fill == "blur":
         assert hidden.std() < 0.2 * np.asarray(picture).std()
+    else:
+        assert 60 < hidden.std() < 90 and len(np.unique(hidden, axis=0)) > 100
+        (again,), (other,) = (twins(one, picture, ["key boxes"], fill) for one in (row(), row(name="another")))
+        assert again.image.tobytes() == twin.image.tobytes() != other.image.tobytes()
     assert (np.asarray(twin.image)[:6] == np.asarray(picture)[:6]).all()
 
 
@@ -118,6 +122,22 @@ def test_random_boxes_keep_number_and_sizes_and_touch_keys_only_where_they_must(
             taken[y : y + high, x : x + wide].sum() for y in range(20 - high + 1) for x in range(30 - wide + 1)
         )
         assert taken[y0:y1, x0:x1].sum() == least
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(boxes, min_size=2, max_size=2), st.integers(0, 5))
+def test_random_boxes_hide_as_much_as_the_key_boxes_where_there_is_room(keys, seed):
+    """Boxes that lie apart stay apart, and two that overlap overlap as much."""
+    apart = [(x0 + 40 * n, y0, x1 + 40 * n, y1) for n, (x0, y0, x1, y1) in enumerate([*keys, *keys])]
+    for asked in (keys, apart):
+        assert hidden_by(random_boxes(asked, (240, 150), seed)) == hidden_by(asked)
+
+
+def hidden_by(of) -> int:
+    area = np.zeros((150, 240), bool)
+    for x0, y0, x1, y1 in of:
+        area[y0:y1, x0:x1] = True
+    return int(area.sum())
 
 
 def test_a_place_that_is_free_is_found_however_rare():
