@@ -21,7 +21,7 @@ from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
 
 
-FORMAT = 2  # of the working folder: raise it when composing changes what it writes
+FORMAT = 3  # of the working folder: raise it when composing changes what it writes
 SHARD = 256
 
 Writer = Callable[[list[Chain]], list[Chain]]  # see promvil_hf.compovl.phrase_writer

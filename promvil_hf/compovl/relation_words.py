@@ -66,7 +66,7 @@ def link_of(predicate: str) -> str | None:
     if not words or len(words) > 5:
         return None
     how = ""
-    while len(words) > 1 and (words[0] in _ADVERBS or words[0].endswith("ly")):
+    while len(words) > 1 and words[:2] != ["right", "of"] and (words[0] in _ADVERBS or words[0].endswith("ly")):
         how, words = f"{how}{words[0]} ", words[1:]
     first = words[0]
     if first in _HAVE:
