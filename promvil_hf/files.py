@@ -97,13 +97,31 @@ def move(made: Path, place: Path) -> Path:
     if place.is_dir():
         shutil.rmtree(place)
     os.replace(made, place)
-    if os.name == "posix":  # the name too survives a power cut
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    _keep_names(place.parent)
     return place
+
+
+def _keep_names(folder: Path) -> None:
+    """The names in a folder too survive a power cut."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def move_into(made: Path, place: Path) -> None:
+    """Give all that lies in the folder `made` its place below the folder `place`: files of one name are replaced, others stay."""
+    for child in sorted(made.iterdir()):
+        target = place / child.name
+        if child.is_dir() and target.is_dir():
+            move_into(child, target)
+        elif target.is_dir():
+            raise ValueError(f"{target} is a folder, and a file is to lie there: move the folder away.")
+        else:
+            os.replace(child, target)
+    _keep_names(place)
 
 
 def remove_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from promvil_hf.spelling import unknown_option
 
 COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module of promvil_hf.commands or its parts)
     "demo": ("run both methods on a toy world and write a page about it", "demo"),
+    "fetch": ("download data sets of others, as the commands read them", "fetch"),
     "decompose": ("show the nested phrases of an expression, simple to complex", "decompose"),
     "build": (
         "build a dataset: CompoVL or FiVL-Instruct",

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 30
-NAMES = ("build compovl", "build fivl", "ground", "evaluate", "reliance", "train")
+RUNNING = ExitStack()  # until the program that forks ends
+NAMES = ("build compovl", "build fivl", "ground", "evaluate", "reliance", "train", "fetch")
 
 
 def killed(name: str, kills: int, folder: Path) -> None:
@@ -35,7 +37,7 @@ def test_30_kills_of_each_long_command_leave_the_bytes_of_an_uninterrupted_run(n
     killed(name, MANY, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["build fivl"])
+@pytest.mark.parametrize("name", ["build fivl", "fetch"])
 def test_a_few_kills_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
     killed(name, 3, tmp_path)
 
@@ -45,6 +47,8 @@ def test_a_few_kills_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
 
 def prepared(name: str, root: Path):
     """The command of this name on a small drawn world in `root`."""
+    if name == "fetch":
+        return fetching(root)
     from promvil_hf.cli import main
     from promvil_hf.compovl import compose_images
     from promvil_hf.fivl import fivl_build
@@ -77,6 +81,35 @@ def prepared(name: str, root: Path):
     if name == "train":
         return Command(name, training(), without_times)
     return Command(name, lambda out: promvil(*name.split(), *words[name], "--out", out))
+
+
+def fetching(root: Path):
+    """Archives and a plain file from a server that breaks off every other time."""
+    import random
+    import zipfile
+
+    from promvil_hf.fetching.fetch import Fetching, fetch
+    from promvil_hf.fetching.sources import RemoteFile, Source, Unpacking
+    from promvil_hf.fetching.transfer import Patience
+    from tests.kills.lives import Command
+    from tests.unit.file_server import file_server
+
+    rng, server = random.Random(0), RUNNING.enter_context(file_server())
+    for name in ("objects", "images"):
+        with zipfile.ZipFile(root / f"{name}.zip", "w") as archive:
+            for number in range(5):
+                archive.writestr(f"vg/{name}/{number}.bin", rng.randbytes(9_000))
+        server.files[f"/{name}.zip"] = (root / f"{name}.zip").read_bytes()
+    server.files["/pope.jsonl"] = b'{"text": "Is there a cup?"}\n' * 1_000
+    server.default = ["drop:20000", "good"] * 10_000
+    files = [RemoteFile(f"{name}.zip", (f"{server.url}/{name}.zip",), unpack=Unpacking("", 0)) for name in ("objects", "images")]
+    files.append(RemoteFile("pope.jsonl", (f"{server.url}/pope.jsonl",), place="pope/pope.jsonl"))
+    sources = [Source("toy", "", "", "", "", "", tuple(files))]
+
+    def run(out: Path) -> int:
+        return 0 * len(list(fetch(sources, out, Fetching(patience=Patience(first=0.0), shown=False))))
+
+    return Command("fetch", run)
 
 
 def queries(world: Path) -> Path:
@@ -120,6 +153,7 @@ if __name__ == "__main__":
     from tests.kills.lives import killed_at_random
 
     name, kills, folder = sys.argv[1:]
-    found = killed_at_random(prepared(name, Path(folder)), Path(folder), int(kills), seed=0)
+    with RUNNING:
+        found = killed_at_random(prepared(name, Path(folder)), Path(folder), int(kills), seed=0)
     print("\n".join(found), file=sys.stderr)
     print(json.dumps(found))

@@ -20,6 +20,7 @@ ROOMS = {  # from the ground up; a module belongs to the room with the longest m
     ),  # fmt: skip
     "formats": ("box_formats",),
     "servers": ("endpoint",),
+    "data of others": ("fetching",),
     "pages": ("pages",),
     "toy": ("toy",),
     "backends": ("backends", "toy.models"),

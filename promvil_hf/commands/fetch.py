@@ -1,0 +1,104 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The command `promvil fetch`, over `promvil_hf.fetching`."""
+
+import json
+import shutil
+from pathlib import Path
+
+from promvil_hf.commands import options
+from promvil_hf.fetching.catalog import SETS, SOURCES, chosen
+from promvil_hf.fetching.fetch import Fetching, addresses, fetch, room_needed, steps
+from promvil_hf.fetching.sources import size_text
+
+
+HELP = """
+Download data sets of others, laid out as the commands here read them.
+
+    promvil fetch --list
+    promvil fetch vg refcocog --dry-run
+    promvil fetch vg refcoco refcoco+ refcocog pope --out data
+    promvil fetch promvil --out data            all that PromViL's tables need; `fivl` is the other set
+    promvil fetch vg --mirror https://files.example.org/data
+
+Interrupted, the same command goes on in the middle of a file. What came is checked by size, by checksum where one is published,
+and by the archive's own sums, before it has its name. Licences are the authors': read them (--list, docs/sources.md).
+
+A mirror holds SOURCE/NAME, such as vg/objects_v1_2.json.zip. A file that a server does not give can be put at
+OUT/downloads/SOURCE/NAME by hand. Addresses of the Hub follow HF_ENDPOINT.
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("names", nargs="*", metavar="NAME", help="sources, or the sets " + " and ".join(SETS))
+    options.add(parser, "--out", default=Path("data"))
+    parser.add_argument("--list", action="store_true", help="show all sources with their sizes and licences")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    options.add(parser, "--json")
+    mirror = "address that holds SOURCE/NAME, tried before the authors' own; may be repeated"
+    parser.add_argument("--mirror", action="append", default=[], metavar="URL", help=mirror)
+    parser.add_argument("--keep-archives", action="store_true", help="leave archives in OUT/downloads after unpacking")
+    changed = "take files whose size or checksum is another than the table's"
+    parser.add_argument("--accept-changed", action="store_true", help=changed)
+    options.add(parser, "--quiet")
+
+
+def run(args):
+    if args.list:
+        return _list(args)
+    if not args.names:
+        raise ValueError("You named no source: `promvil fetch --list` shows all, `promvil fetch vg refcocog` gets two.")
+    sources = chosen(args.names)
+    how = Fetching(
+        tuple(args.mirror), keep_archives=args.keep_archives, accept_changed=args.accept_changed, shown=not args.quiet
+    )
+    if args.dry_run:
+        return _plan(args, sources, how)
+    for line in fetch(sources, args.out, how):
+        print(line, flush=True)
+    for source in sources:
+        print(f"{source.name}: {source.gives}")
+    _other_sources(sources)
+
+
+def _list(args):
+    if args.json:
+        shown = {name: {"size": own.size, "size_is_known": own.size_is_known, "licence": own.licence, "page": own.page,
+                        "gives": own.gives} for name, own in SOURCES.items()}  # fmt: skip
+        print(json.dumps(shown, indent=2))
+        return
+    for name, source in SOURCES.items():
+        more = "" if source.size_is_known else " and more"
+        print(f"{name:<22}{size_text(source.size) + more:<18}{source.about}\n{'':<40}licence: {source.licence}")
+    for name, members in SETS.items():
+        print(f"{name:<22}{size_text(sum(SOURCES[own].size for own in members)):<18}the set {', '.join(members)}")
+
+
+def _plan(args, sources, how):
+    undone = [step for step in steps(sources, args.out) if not step.is_done()]
+    if args.json:
+        told = [
+            {"source": step.source.name, "name": step.file.name, "urls": addresses(step, how), "size": step.file.size,
+             "arrived": step.arrived, "place": str(step.place)}
+            for step in undone
+        ]  # fmt: skip
+        print(json.dumps(told, indent=2))
+        return
+    for step in undone:
+        part = f", {size_text(step.arrived)} of it here" if step.arrived else ""
+        by_hand = "" if step.file.urls else f": by hand, {step.file.mark}"
+        print(f"{step.source.name}: {step.file.name}, {size_text(step.file.size)}{part}{by_hand}")
+        for url in addresses(step, how):
+            print(f"    {url}")
+    looked_at = next(folder for folder in (args.out, *args.out.absolute().parents) if folder.exists())
+    print(
+        f"{len(undone)} files to get. They need {size_text(room_needed(undone, how.keep_archives))} of disk, as far as sizes are "
+        f"known; {size_text(shutil.disk_usage(looked_at).free)} are free at {args.out}."
+    )
+    _other_sources(sources)
+
+
+def _other_sources(sources):
+    names = {source.name for source in sources}
+    missing = sorted({own for source in sources for own in source.needs} - names)
+    if missing:
+        print(f"Used together with: {', '.join(missing)}.")

@@ -1,0 +1,216 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""A file from its address to the disk, in as many tries as it takes, and checked before it has its name.
+
+What came so far lies in `NAME.partial`, and `NAME.partial.json` says of what it is a part. A try begins a little before the end
+of that and compares: a file that was changed on the server is noticed even where the server does not say so, and begun anew.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from promvil_hf.fetching.contents import fault
+from promvil_hf.fetching.requests import Answer, Final, Passing, get
+from promvil_hf.fetching.sources import size_text
+from promvil_hf.files import move, write_json
+from promvil_hf.own_documents import own_document
+
+
+OVERLAP = 4_096  # bytes that are asked for again and compared
+CHUNK = 1 << 20
+_SYNC_EVERY = 256 * CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server is waited for.
+
+    Args:
+        tries: In a row that bring nothing new.
+        timeout: Seconds without a byte that end a try.
+        longest: Seconds to wait at most where a server asks for more.
+        first: Seconds before the second try; doubled at each further one.
+    """
+
+    tries: int = 8
+    timeout: float = 60.0
+    longest: float = 600.0
+    first: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of a file beforehand: bytes, if exact, and "sha256:..." or "md5:..."."""
+
+    size: int | None = None
+    checksum: str = ""
+
+
+def download(
+    urls: Sequence[str],
+    place: Path,
+    expected: Expected,
+    patience: Patience = Patience(),  # noqa: B008
+    shown: bool = True,
+    wait: Callable[[float], None] = time.sleep,
+) -> dict:
+    """Bring the file of the first of these addresses that gives it to `place`. Gives what came: size, sha256.
+
+    A file that lies there is taken as it is, if it fits: it was checked before it got its name, or put there by hand.
+    """
+    if place.is_file():
+        return _checked(place, place, expected, "delete it or get it again")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial, refusals = place.with_name(f"{place.name}.partial"), []
+    for url in urls:
+        try:
+            _complete(url, partial, expected, patience, shown, wait)
+            found = _checked(partial, place, expected)
+        except Final as error:
+            refusals.append(str(error))
+            continue
+        move(partial, place)
+        _record(partial).unlink(missing_ok=True)
+        return found
+    raise ValueError(f"{place.name} did not come. {' '.join(refusals)}")
+
+
+def _record(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.json")
+
+
+def _complete(
+    url: str, partial: Path, expected: Expected, patience: Patience, shown: bool, wait: Callable[[float], None]
+) -> None:
+    """Ask until the whole file is in `partial`."""
+    known = _begun(url, partial)
+    most, idle = _length(partial), 0
+    hidden = None if shown else True  # None: on a terminal only
+    with tqdm(total=known.get("total"), initial=most, unit="B", unit_scale=True, desc=partial.stem, disable=hidden) as bar:
+        while True:
+            after = None
+            try:
+                known, whole = _one_try(url, partial, known, expected, patience, bar)
+                if whole:
+                    return
+                why = f"{url} ends after {_length(partial):,} of {known['total']:,} bytes"
+            except Passing as error:
+                why, after = str(error), error.after
+                if error.anew:
+                    known = _anew(partial)
+            if _length(partial) > most:
+                most, idle = _length(partial), 0
+            idle += 1
+            if idle >= patience.tries:
+                raise Final(
+                    f"{why}, and {idle} tries in a row brought nothing new. What came is kept ({size_text(_length(partial))}): "
+                    "run the same command later, or name a --mirror."
+                )
+            pause = patience.first * 2 ** (idle - 1) if after is None else after
+            if pause > patience.longest:
+                if after is not None:
+                    raise Final(f"{why} and asks to be left alone for {after:,.0f} seconds. Run the same command then.")
+                pause = patience.longest
+            wait(pause)
+
+
+def _one_try(url: str, partial: Path, known: dict, expected: Expected, patience: Patience, bar: tqdm) -> tuple[dict, bool]:
+    """What is known of the file now, and whether all of it is here."""
+    have = _length(partial)
+    if have and have == known.get("total"):
+        return known, True
+    with get(url, max(0, have - OVERLAP), known.get("version", ""), patience.timeout) as answer:
+        if answer.total is not None and expected.size not in (None, answer.total):
+            raise Final(
+                f"{url} has {answer.total:,} bytes where {expected.size:,} are known: it is another file than the table means. "
+                "--accept-changed takes it."
+            )
+        if answer.start and not _goes_on(answer, partial, known):
+            raise Passing(f"the file at {url} was changed meanwhile", after=0.0, anew=True)
+        if not answer.start:
+            known = _anew(partial, {"url": url, "version": answer.version, "total": answer.total})
+            bar.reset(answer.total)
+        _append(answer, partial, expected, bar)
+    if known["total"] is None:  # the server did not say how much there is, and ended as one that is done
+        return {**known, "total": _length(partial)}, True
+    return known, _length(partial) >= known["total"]
+
+
+def _goes_on(answer: Answer, partial: Path, known: dict) -> bool:
+    """Whether what the server sends is the rest of what is here. Reads the overlap."""
+    if answer.total != known.get("total") or (known.get("version") and answer.version != known["version"]):
+        return False
+    with open(partial, "rb") as file:
+        file.seek(answer.start)
+        before = file.read()
+    again = b""
+    while len(again) < len(before) and (piece := answer.read(len(before) - len(again))):
+        again += piece
+    return again == before
+
+
+def _append(answer: Answer, partial: Path, expected: Expected, bar: tqdm) -> None:
+    size = synced = _length(partial)
+    with open(partial, "ab") as file:
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            size += len(chunk)
+            bar.update(len(chunk))
+            if expected.size is not None and size > expected.size:
+                raise Final(f"More than the known {expected.size:,} bytes came: it is another file than the table means.")
+            if size - synced > _SYNC_EVERY:
+                os.fsync(file.fileno())
+                synced = size
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _begun(url: str, partial: Path) -> dict:
+    """What an earlier run knew of the part that lies here; a part of another address is thrown away."""
+    with suppress(ValueError, FileNotFoundError):
+        known = dict(own_document(_record(partial)).fields)
+        if known.get("url") == url and known.keys() >= {"total", "version"}:
+            return known
+    return _anew(partial)
+
+
+def _anew(partial: Path, known: dict | None = None) -> dict:
+    """Nothing is here; then it is written what will be."""
+    if partial.exists():
+        os.truncate(partial, 0)
+    if known is not None:
+        write_json(_record(partial), known)
+    return known or {}
+
+
+def _length(partial: Path) -> int:
+    return partial.stat().st_size if partial.exists() else 0
+
+
+def _checked(file: Path, place: Path, expected: Expected, else_do: str = "") -> dict:
+    """Size and SHA-256 of a file that is what was expected. Another one is removed, unless `else_do` says what to do."""
+    size, why = _length(file), ""
+    kind, _, wanted = expected.checksum.partition(":")
+    sums = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", kind} - {""}}
+    with open(file, "rb") as opened:
+        while chunk := opened.read(CHUNK):
+            for own in sums.values():
+                own.update(chunk)
+    if expected.size not in (None, size):
+        why = f"it has {size:,} bytes where {expected.size:,} are known"
+    elif wanted and sums[kind].hexdigest() != wanted:
+        why = f"its {kind.upper()} is {sums[kind].hexdigest()}, and {wanted} is known"
+    else:
+        why = fault(file, place.name)
+    if why:
+        if not else_do:
+            file.unlink()
+        done = else_do or "it was removed: run the same command again, or name a --mirror"
+        raise Final(f"{place} is not what it should be, for {why}; {done}.")
+    return {"size": size, "sha256": sums["sha256"].hexdigest()}
