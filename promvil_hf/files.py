@@ -171,6 +171,14 @@ def one_path(files: Files, what: str) -> Path:
     return paths[0]
 
 
+def unfolded(paths: Sequence[Path], pattern: str) -> list[Path]:
+    """Files as they are, and of a folder those that match, such as "*.json" or "**/*.parquet"."""
+    found = [part for path in paths for part in (sorted(path.glob(pattern)) if path.is_dir() else [path])]
+    if not found:
+        raise ValueError(f"{paths[0]} holds no file {pattern}.")
+    return found
+
+
 def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of Parquet files, batch by batch. `columns` names those wanted, as far as they are there."""
     import pyarrow as pa

@@ -16,7 +16,7 @@ import math
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -148,8 +148,11 @@ class Record(msgspec.Struct, frozen=True):  # made millions of times: a frozen d
         return RecordError(f"{self.where}: `{name}` is {shown(value)}, and it must be {wanted}.")
 
 
-def records(path: str | os.PathLike) -> Iterator[Record]:
-    """The objects of a JSON array, of JSON Lines or of Parquet. The content decides between the first two, not the name."""
+def records(path: str | os.PathLike, columns: Sequence[str] = ()) -> Iterator[Record]:
+    """The objects of a JSON array, of JSON Lines or of Parquet. The content decides between the first two, not the name.
+
+    With `columns`, an element of a JSON array may also be a list of that many values.
+    """
     path = Path(path)
     if path.suffix == ".parquet":
         from promvil_hf.files import read_parquet
@@ -161,7 +164,7 @@ def records(path: str | os.PathLike) -> Iterator[Record]:
         if _first_byte(file) == b"[":
             data = file.read()
             for number, (_, start, end) in enumerate(split(data, path), 1):
-                yield _decoded(f"{path} item {number}", data[start:end])
+                yield _decoded(f"{path} item {number}", data[start:end], columns)
         else:
             yield from lines(file, path)
 
@@ -336,9 +339,12 @@ def _key(quoted: bytes) -> str:
         return quoted[1:-1].decode("utf-8", "backslashreplace")
 
 
-def _decoded(where: str, data: bytes) -> Record:
+def _decoded(where: str, data: bytes, columns: Sequence[str] = ()) -> Record:
     try:
-        return Record.of(where, decoded(data))
+        value = decoded(data)
+        if columns and isinstance(value, list) and len(value) == len(columns):
+            value = dict(zip(columns, value, strict=True))
+        return Record.of(where, value)
     except RecordError as error:
         return Record(where, fault=str(error))
 

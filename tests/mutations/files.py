@@ -3,8 +3,9 @@
 
 from tests.mutations.files_of_benchmarks import BENCHMARKS, PREDICTIONS
 from tests.mutations.files_of_builds import BUILDS
+from tests.mutations.files_of_hard_benchmarks import HARD_BENCHMARKS
 from tests.mutations.files_of_models import MODELS
 from tests.mutations.files_of_results import RESULTS
 
 
-FILES = {**BENCHMARKS, **PREDICTIONS, **BUILDS, **RESULTS, **MODELS}
+FILES = {**BENCHMARKS, **HARD_BENCHMARKS, **PREDICTIONS, **BUILDS, **RESULTS, **MODELS}

@@ -9,7 +9,7 @@ from functools import cache
 from PIL import Image
 
 from promvil_hf.boxes import Box
-from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
+from promvil_hf.evaluation.benchmarks import read, read_promvil_lines
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions
 from promvil_hf.evaluation.report import table_text
 from promvil_hf.evaluation.results import Settings, evaluate
@@ -376,5 +376,3 @@ PREDICTIONS = {
         _EVERY_LINE,
     ),
 }
-
-assert {name.split()[0] for name in BENCHMARKS} >= set(READERS)

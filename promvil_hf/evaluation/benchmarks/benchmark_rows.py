@@ -80,8 +80,8 @@ class BenchmarkRow(msgspec.Struct, frozen=True, gc=False):  # made a million tim
 
     @property
     def image_id(self) -> str:
-        """What rows of one picture share: intervals come from resampling images."""
-        return self.image
+        """What rows of one picture share: intervals come from resampling images. A row without one shares nothing."""
+        return self.image or self.id
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Benchmark:
             "split": self.split,
             "kind": self.kind,
             "rows": len(self.rows),
-            "images": len({row.image_id for row in self.rows}),
+            "images": len({row.image for row in self.rows} - {""}),
             "content_hash": self.content_hash,
             "files": list(self.files),
             "warnings": list(self.warnings),

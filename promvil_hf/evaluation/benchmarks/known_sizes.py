@@ -19,6 +19,14 @@ KNOWN_SIZES: dict[str, dict[str, int]] = {
         "random_train": 7_680, "random_dev": 1_097, "random_test": 2_195,
     },
     "scienceqa": {"train": 12_726, "val": 4_241, "test": 4_241},
+    "okvqa": {"train2014": 9_009, "val2014": 5_046},
+    "vizwiz": {"train": 20_523, "val": 4_319},
+    "refadv": {"s": 1_142},
+    "ref_l4": {"all": 45_341},
+    "finecops": {"test positive": 9_605, "test negative text": 9_814, "test negative image": 8_507},
+    "hallusionbench": {"all": 1_129},
+    "naturalbench": {"all": 7_600, "test_set": 3_800},
+    "mmvp": {"all": 300},
 }  # fmt: skip
 
 _BY_OBJECT = "that is one row per object, not one per expression as published accuracies count"
@@ -34,6 +42,13 @@ WRONG_SIZES: dict[tuple[str, str, int], str] = {
     ("pope", "random", 2_910): (
         "that is the first release, on which LLaVA-1.5 was scored; later ones have 3,000 and edited questions"
     ),
+    ("hallusionbench", "all", 951): (
+        "the 178 questions without a figure are left out, as VLMEvalKit does; the published numbers count 1,129"
+    ),
+    ("hallusionbench", "all", 254): "that is the first release; the published numbers count 1,129",
+    ("vizwiz", "train", 20_000): "that is the first release, of 2018",
+    ("vizwiz", "val", 3_173): "that is the first release, of 2018",
+    ("finecops", "test positive", 27_926): "positive and negative expressions and negative pictures are counted as one",
     ("scienceqa", "test", 2_017): "those are the test questions that have an image; say so beside the number",
 }
 

@@ -16,17 +16,19 @@ from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain
 
 
 _IMAGE, _TAB = "[image]", "<tab>"
+_VIEWS_WITH_STEPS = ("steps", "default")
 _PHRASE = ("<grounding><phrase>", "</phrase>")
 
 
 def read_compovl(files: Files, split: str = "test") -> Benchmark:
     """CompoVL in any of its forms (JSON Lines, a JSON array or Parquet): each step of a chain is a row with its level.
 
-    Of the published data set the views `default` and `steps`; a row's id is then the step's own. Of PromViL's training
+    Of the published data set, or a folder that `promvil build compovl` wrote, the views `default` and `steps` (of a folder
+    the split's part of one of them); a row's id is then the step's own. Of PromViL's training
     rows a row's id is the number of its chain and of its step, "12/0", and question-answer rows, which hold no boxes, are
     left out and counted. The evidence of a row are the true boxes of the steps it leans on.
     """
-    paths = paths_of(files)
+    paths = [part for path in paths_of(files) for part in (_built(path, split) if path.is_dir() else [path])]
     rows, lost = [], []
     for path in paths:
         for number, record in enumerate(records(path)):
@@ -69,6 +71,21 @@ def read_promvil_lines(files: Files, split: str | None = None, labelled: Benchma
     rows, lost = _labelled(rows, labelled)
     files, warnings = [path, *labelled.files], [*warnings, *left_out(lost)]
     return Benchmark("promvil_lines", name, labelled.kind, rows, files, warnings, labelled.choices_file)
+
+
+def _built(folder: Path, split: str) -> list[Path]:
+    """The Parquet files of a split in a folder that a build wrote, or in one of its views."""
+    views = [folder / view for view in _VIEWS_WITH_STEPS if (folder / view).is_dir()] or [folder]
+    found = sorted(views[0].glob(f"{split}-*.parquet"))
+    if not found:
+        there = sorted({path.name.partition("-")[0] for path in views[0].glob("*.parquet")})
+        raise ValueError(
+            f"{views[0]} has no split {split!r}: it has {', '.join(there)}. Name one with --split."
+            if there
+            else f"{folder} holds neither {' nor '.join(_VIEWS_WITH_STEPS)} with Parquet files: it is no folder that "
+            "`promvil build compovl` finished."
+        )
+    return found
 
 
 def _steps_of(record: Record) -> list[Record]:

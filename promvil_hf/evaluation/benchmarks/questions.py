@@ -1,18 +1,17 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Questions with answers: GQA, GQA-OOD, POPE, VQAv2, TextVQA, VSR and multiple choice."""
+"""Questions with one answer: GQA, GQA-OOD, POPE, VSR and multiple choice."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.evaluation.benchmarks.benchmark_rows import BadRows, Benchmark, BenchmarkRow, each_row, left_out
+from promvil_hf.evaluation.benchmarks.benchmark_rows import BadRows, Benchmark, BenchmarkRow, each_row
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, one_path, paths_of
-from promvil_hf.json_records import Record, RecordError, document, keyed, read_bytes, records, shown
+from promvil_hf.files import Files, one_path, paths_of, unfolded
+from promvil_hf.json_records import Record, RecordError, keyed, read_bytes, records, shown
 
 
 _YES_OR_NO = {"yes": ("yes",), "no": ("no",)}
@@ -26,7 +25,7 @@ def read_gqa(
 
     `split` defaults to the file's name without "_questions". Only questions marked balanced are scored.
     """
-    paths = _unfolded(paths_of(files), "*.json")
+    paths = unfolded(paths_of(files), "*.json")
     split = split or re.sub(r"_questions?", "", paths[0].stem)
     return _gqa("gqa", split, [(path, None) for path in paths], choices, bad)
 
@@ -35,7 +34,7 @@ def read_gqa_ood(
     files: Files, split: str | None = None, choices: Files | None = None, bad: BadRows | None = None
 ) -> Benchmark:
     """GQA-OOD's head and tail files of a split, such as ood_testdev_head.json and ood_testdev_tail.json."""
-    paths = _unfolded(paths_of(files), "ood_*_*.json")
+    paths = unfolded(paths_of(files), "ood_*_*.json")
     groups = {}
     for path in paths:
         group = next((group for group in ("head", "tail") if path.stem.endswith(group)), None)
@@ -61,7 +60,7 @@ def read_pope(files: Files, split: str | None = None, bad: BadRows | None = None
 
     `split` (random, popular, adversarial) is read from the file names. Several files become groups of one benchmark.
     """
-    paths = _unfolded(paths_of(files), "*pope*.json*")
+    paths = unfolded(paths_of(files), "*pope*.json*")
     strategies = [_strategy(path) for path in paths]
 
     def row_of(record: Record, strategy: str) -> BenchmarkRow:
@@ -88,79 +87,6 @@ def read_pope(files: Files, split: str | None = None, bad: BadRows | None = None
             f"{yes:,} of {len(rows):,} answers are yes: POPE is balanced, so rows are missing or were added."
         )
     return Benchmark("pope", split, "pope", rows, paths, warnings)
-
-
-def read_vqav2(files: Files, split: str | None = None, bad: BadRows | None = None) -> Benchmark:
-    """VQAv2's questions file and annotations file, in any order."""
-    paths = paths_of(files)
-    loaded = [document(path) for path in paths]
-    questions = [found for found in loaded if found.has("questions")]
-    annotations = [found for found in loaded if found.has("annotations")]
-    if len(questions) != 1 or len(annotations) != 1 or len(paths) != 2:
-        raise ValueError(
-            f"You passed {', '.join(path.name for path in paths)}: VQAv2 needs its questions file (with `questions`) and "
-            "its annotations file (with `annotations`). Test splits have no annotations and cannot be scored here."
-        )
-    [asked], [answered] = questions, annotations
-    subtype = asked.text("data_subtype", default=None) or answered.text("data_subtype", default=None) or split or "val2014"
-    people: dict[str, Record] = {}
-    for annotation in answered.records("annotations"):
-        with suppress(*(() if bad is None else (RecordError,))):  # its question then says that it has no answers
-            people[annotation.identifier("question_id")] = annotation
-    lost = []
-
-    def with_answers() -> Iterator[tuple[Record, None]]:
-        for question in asked.records("questions"):
-            if bad is None and question.identifier("question_id") not in people:
-                lost.append("a question without answers in the annotations file")
-            else:
-                yield question, None
-
-    def row_of(question: Record, _: None) -> BenchmarkRow:
-        question_id = question.identifier("question_id")
-        annotation = people.get(question_id)
-        if annotation is None:
-            raise RecordError(f"{question.where}: no answers to it can be read in {answered.where}.")
-        return BenchmarkRow(
-            id=question_id,
-            image=_vqa_image(question.identifier("image_id"), subtype),
-            text=question.text("question"),
-            answers=tuple(answer.text("answer") for answer in annotation.records("answers")),
-            group=annotation.text("answer_type", default=None),
-        )
-
-    rows = list(each_row(with_answers(), row_of, bad))
-    warnings = [*left_out(lost), size_warning("vqav2", split or subtype, len(rows))]
-    return Benchmark("vqav2", split or subtype, "vqa", rows, paths, warnings)
-
-
-def _vqa_image(image_id: str, subtype: str) -> str:
-    """The picture of an image id: COCO's name for a number; other sets in this format name their pictures."""
-    if image_id.isdecimal() and len(image_id) <= 12:
-        return f"COCO_{subtype}_{int(image_id):012d}.jpg"
-    return image_id if "." in image_id else f"{image_id}.jpg"
-
-
-def read_textvqa(files: Files, split: str | None = None) -> Benchmark:
-    """TextVQA's file, such as TextVQA_0.5.1_val.json."""
-    path = one_path(files, "TextVQA's, such as TextVQA_0.5.1_val.json")
-    loaded = document(path)
-    split = split or loaded.text("dataset_type", default=None) or path.stem.rpartition("_")[2]
-    rows = []
-    for record in loaded.records("data"):
-        if not record.get("answers", default=None):
-            raise ValueError(f"{record.where} has no answers: TextVQA's test split cannot be scored here.")
-        size = [record.whole(side, least=1, default=None) for side in ("image_width", "image_height")]
-        rows.append(
-            BenchmarkRow(
-                id=record.identifier("question_id"),
-                image=f"{record.identifier('image_id')}.jpg",
-                text=record.text("question"),
-                answers=record.texts("answers"),
-                image_size=tuple(size) if all(size) else None,
-            )
-        )
-    return Benchmark("textvqa", split, "vqa", rows, [path], [size_warning("textvqa", split, len(rows))])
 
 
 def read_vsr(files: Files, split: str | None = None) -> Benchmark:
@@ -207,7 +133,7 @@ def read_choices(files: Files, split: str | None = None) -> Benchmark:
                 id=row_id,
                 image=f"{split}/{row_id}/{image}" if image and name == "scienceqa" else image,
                 text=f"{hint}\n{question}" if hint else question,
-                answers=(str(_choice_index(record, choices)),),
+                answers=(str(choice_index(record, choices)),),
                 choices=choices,
                 group=record.text("subject", "category", default=None),
             )
@@ -275,18 +201,12 @@ def _choices(files: Files | None) -> Mapping[str, Mapping] | None:
     }
 
 
-def _unfolded(paths: list[Path], pattern: str) -> list[Path]:
-    found = [part for path in paths for part in (sorted(path.glob(pattern)) if path.is_dir() else [path])]
-    if not found:
-        raise ValueError(f"{paths[0]} holds no file {pattern}.")
-    return found
-
-
 def _strategy(path: Path) -> str:
     return next((name for name in ("random", "popular", "adversarial") if name in path.stem), path.stem)
 
 
-def _choice_index(record: Record, choices: Sequence[str]) -> int:
+def choice_index(record: Record, choices: Sequence[str]) -> int:
+    """The place of a row's `answer` among its choices: its place, its words or its letter."""
     answer = record.get("answer", default=None)
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
         return answer
