@@ -6,7 +6,7 @@ from pathlib import Path
 from promvil_hf.commands import options
 from promvil_hf.compovl.compose import SOURCES, Composing
 from promvil_hf.compovl.compovl_build import CompoVLSettings, build
-from promvil_hf.compovl.compovl_rows import VIEWS, Splitting
+from promvil_hf.compovl.compovl_rows import USUAL_VIEWS, Splitting
 from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.leakage import read_list
 from promvil_hf.compovl.mixture import Mixing
@@ -21,6 +21,7 @@ Build CompoVL: nested phrases with boxes from scene graphs.
     promvil build compovl --gqa train_sceneGraphs.json --out compovl
     promvil build compovl --graphs mine.jsonl --out compovl
     promvil build compovl --vg visual_genome --out compovl --exclude-coco refs.json --exclude-vg gqa_val.json
+    promvil build compovl --vg visual_genome --out compovl --negatives
     promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
 
 The same command goes on after an interruption. --region-pairs writes the paper's first stage instead: pairs of regions
@@ -52,6 +53,8 @@ def add_arguments(parser):
     group.add_argument("--per-image", type=options.positive, default=composing.per_image, help="most expressions")
     group.add_argument("--sources", choices=SOURCES, default=composing.sources, help="where relations come from")
     group.add_argument("--keep-ambiguous", action="store_true", help="keep, and mark, what fits several objects")
+    group.add_argument("--negatives", type=options.positive, nargs="?", const=1, default=0, metavar="N", help="also write "
+                       "changed expressions that fit nothing, N or 1 of each: the view negatives")  # fmt: skip
     options.add(parser.add_argument_group("a model that words the expressions"), *options.SERVER)
 
     group = parser.add_argument_group("splits, by image")
@@ -68,7 +71,7 @@ def add_arguments(parser):
     group.add_argument("--coco-instances", type=Path, metavar="FILE", help="instances_*.json: where VSR's boxes come from")
 
     group = parser.add_argument_group("what is written")
-    group.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS), help="of the chains")
+    group.add_argument("--views", nargs="+", choices=USUAL_VIEWS, default=list(USUAL_VIEWS), help="of the chains")
     options.add(group, "--images", "--embed-images", "--push", "--private")
     group.add_argument("--region-pairs", action="store_true", help="write the paper's first stage instead of chains")
     group.add_argument("--compat", choices=("fixed", "reference"), default="fixed", help="of --region-pairs; reference: the "
@@ -101,7 +104,7 @@ def run(args):
 def _settings(args) -> CompoVLSettings:
     writer, name = _writer(args)
     return CompoVLSettings(
-        Composing(args.levels, args.per_image, args.sources, args.keep_ambiguous),
+        Composing(args.levels, args.per_image, args.sources, args.keep_ambiguous, negatives=args.negatives),
         Splitting(args.seed, args.validation_share, args.test_share, args.test_per_level),
         Mixing(**{name: getattr(args, name) for name in MIXED}),
         release=args.release,

@@ -48,6 +48,7 @@ class Composing:
         keep_ambiguous: Keep expressions that fit several objects, marked as ambiguous.
         same_iou: Two objects of one name with at least this overlap count as one thing that was annotated twice; so do two
             with a little less of which one lies nearly whole in the other.
+        negatives: Most changed chains that are made of each: see `promvil_hf.compovl.negatives`.
     """
 
     levels: int = 4
@@ -55,6 +56,7 @@ class Composing:
     sources: str = "both"
     keep_ambiguous: bool = False
     same_iou: float = 0.8
+    negatives: int = 0
 
     def __post_init__(self):
         if not 2 <= self.levels <= 6:
@@ -63,6 +65,8 @@ class Composing:
             raise ValueError(f"You passed per_image={self.per_image}: pass 1 or more.")
         if self.sources not in SOURCES:
             raise ValueError(f"You passed sources={self.sources!r}: it is one of {', '.join(SOURCES)}.")
+        if self.negatives < 0:
+            raise ValueError(f"You passed negatives={self.negatives}: it is how many are made of an expression, 0 or more.")
         if not 0 < self.same_iou <= 1:
             raise ValueError(f"You passed same_iou={self.same_iou}: it is an overlap above 0, at most 1.")
 

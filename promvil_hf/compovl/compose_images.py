@@ -14,6 +14,7 @@ from promvil_hf.compovl.chains import Chain
 from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.compovl_rows import ImageRow
 from promvil_hf.compovl.leakage import Leakage, LeakageList
+from promvil_hf.compovl.negatives import negatives
 from promvil_hf.compovl.scene_graph import assembled
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.compovl.visual_genome_records import Image, Reader
@@ -60,6 +61,7 @@ class ComposeImages:
             graph.counts,
             dict(composed.left_out),
             graph.clipped,
+            negatives(graph, composed.chains, self.how.negatives) if self.how.negatives else [],
         )
 
 
@@ -116,6 +118,11 @@ def compose_images(
     images: KeptImages, how: Composing, writer: Writer | None, described: Mapping, out: Path, terms: Terms
 ) -> JobReport:
     """Compose all images into the folder `out`, or go on where an earlier run stopped."""
+    if writer is not None and how.negatives:
+        raise ValueError(
+            f"You passed negatives={how.negatives} and a writer: it words expressions in its own way, and nothing would say that "
+            "what its words mean is absent. Build negatives without it."
+        )
     if writer is not None and terms.workers > 1:
         raise ValueError(
             f"You passed workers={terms.workers} and a writer: an endpoint has threads of its own, pass workers=1."

@@ -2,7 +2,8 @@
 """Builds CompoVL from a Visual Genome folder: resumable, decontaminated, whole or not there.
 
     out/work/                composed images, shard by shard (`promvil_hf.jobs`): a killed build goes on there
-    out/data, steps, mixture Parquet of the three views
+    out/data, steps, mixture Parquet of the three views of the chains
+    out/negatives            that of the negatives, where they were asked for
     out/rejects.jsonl        every record that could not be used, with its reason
     out/README.md            the dataset card
     out/report.json          counts; written last, so a folder without it is not finished
@@ -101,7 +102,7 @@ def _made_from(described: dict, settings: CompoVLSettings, work: Path) -> str:
             asdict(settings.splitting),
             asdict(settings.mixing),
             str(settings.embed_images),
-            list(settings.views),
+            list(settings.written),
             __version__,
             hashlib.sha256((work / "job.json").read_bytes()).hexdigest(),
         ]

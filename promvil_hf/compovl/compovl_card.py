@@ -15,7 +15,7 @@ from promvil_hf.shown_text import in_markdown
 if TYPE_CHECKING:
     from datasets import DatasetInfo
 
-FOLDERS = {"default": "data", "steps": "steps", "mixture": "mixture"}
+FOLDERS = {"default": "data", "steps": "steps", "mixture": "mixture", "negatives": "negatives"}
 TEMPLATE = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 
 
@@ -59,6 +59,9 @@ def _statistics(report: dict) -> str:
     ]
     if report["ambiguous_expressions"]:
         lines.append(f"{report['ambiguous_expressions']:,} expressions fit several objects and are marked `ambiguous`.")
+    for split, kinds in report["negatives"].items():
+        told = ", ".join(f"{times:,} {kind}" for kind, times in kinds.items())
+        lines.append(f"Negatives, {split}: {told}.")
     rejected = sum(report["rejects"].values())
     lines.append(
         f"{rejected:,} records of the source could not be used; `rejects.jsonl` names each with its reason, "

@@ -30,6 +30,7 @@ from promvil_hf.compovl.compovl_rows import (
     chain_rows,
     hold_out,
     image_rows,
+    negative_rows,
     splits_of,
     step_rows,
 )
@@ -49,7 +50,7 @@ from promvil_hf.publishing import (
 
 
 VERSION = datasets.Version("1.0.0")
-SPLITS_OF_VIEW = {"default": SPLITS, "steps": SPLITS, "mixture": ("train", "validation")}
+SPLITS_OF_VIEW = {"default": SPLITS, "steps": SPLITS, "mixture": ("train", "validation"), "negatives": SPLITS}
 
 _BOXES = List(List(Value("float64"), length=4))
 _IMAGE = {
@@ -107,6 +108,35 @@ FEATURES = {
             "box_obj_match": List(List(Value("int32"))),
             "image_path": Value("string"),
             "relation": Value("string"),
+        }
+    ),
+    "negatives": Features(
+        {
+            "negative_id": Value("string"),
+            "chain_id": Value("string"),
+            **_IMAGE,
+            "coco_id": Value("int64"),
+            "expression": Value("string"),
+            "level": Value("int32"),
+            "steps": List(
+                {
+                    "text": Value("string"),
+                    "level": Value("int32"),
+                    "head": Value("string"),
+                    "boxes": _BOXES,
+                    "object_ids": List(Value("int64")),
+                    "anchors": List(Value("int32")),
+                    "mentions": List(Value("string")),
+                    "absent": Value("bool"),
+                }
+            ),
+            "changed_step": Value("int32"),
+            "changed_level": Value("int32"),
+            "kind": Value("string"),
+            "old": Value("string"),
+            "new": Value("string"),
+            "was": Value("string"),
+            "was_boxes": _BOXES,
         }
     ),
 }
@@ -174,7 +204,8 @@ class CompoVL(datasets.GeneratorBasedBuilder):
                 continue
             part = "test" if split == "hard" else split
             for image in image_rows(file, lambda own, part=part: splitting.part_of(own) == part):
-                for number, row in enumerate(chain_rows(image)):
+                rows = negative_rows(image) if self.config.name == "negatives" else enumerate(chain_rows(image))
+                for number, row in rows:
                     if split in splits_of(image, number, splitting, chosen):
                         yield from self._view(row)
 
@@ -185,6 +216,8 @@ class CompoVL(datasets.GeneratorBasedBuilder):
                 embedded = image_to_embed(Path(self.config.image_root) / path, "path and address")
                 row = row | {"image": {**embedded, "path": path}}
             yield row["chain_id"], row
+        elif self.config.name == "negatives":
+            yield row["negative_id"], row
         elif self.config.name == "steps":
             for step in step_rows(row):
                 yield step["step_id"], step
@@ -243,7 +276,7 @@ def _views(
 ) -> dict[str, datasets.DatasetInfo]:
     scratch, infos = draft / "scratch", {}
     write_json(scratch / "held_out.json", sorted(held.chosen))
-    for view in settings.views:
+    for view in settings.written:
         builder = CompoVL(
             config_name=view,
             cache_dir=str(scratch / "cache"),

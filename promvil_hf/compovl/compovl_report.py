@@ -23,6 +23,7 @@ class Counted:
         self.images, self.records, self.left_out = Counter(), Counter(), Counter()
         self.sources, self.writers, self.words, self.boxes = Counter(), Counter(), Counter(), Counter()
         self.levels: dict[str, Counter] = {}
+        self.negatives: dict[str, Counter] = {}
         self.clipped = self.ambiguous = 0
 
     def add(self, image: ImageRow) -> None:
@@ -40,6 +41,9 @@ class Counted:
                 self.words[len(chain.expression.split())] += 1
                 self.ambiguous += chain.ambiguous
                 self.boxes.update(len(step.boxes) for step in chain.steps if step.level == 1)
+        for own in image.negatives:
+            for split in splits_of(image, own.chain, self.splitting, self.held.chosen):
+                self.negatives.setdefault(split, Counter())[f"{own.kind}, level {own.changed_level}"] += 1
 
 
 class Rejects:
@@ -83,6 +87,7 @@ def count(parts: Sequence[str], images: KeptImages, settings: CompoVLSettings, h
         },
         "expressions_by_source": sorted_counts(counted.sources),
         "expressions_by_writer": sorted_counts(counted.writers),
+        "negatives": {split: sorted_counts(found) for split, found in sorted_counts(counted.negatives).items()},
         "ambiguous_expressions": counted.ambiguous,
         "words_per_expression": _mean(counted.words),
         "boxes_per_simple_noun": _mean(counted.boxes),
@@ -111,6 +116,8 @@ def tell(report: dict) -> str:
     for split, found in report["expressions_by_level"].items():
         numbers = [found.get(level, 0) for level in levels]
         lines.append(f"  {split:<11}" + "".join(f"{number:>10,}" for number in (*numbers, sum(numbers))))
+    for split, kinds in report["negatives"].items():
+        lines.append(f"negatives    {split}: " + ", ".join(f"{times:,} {kind}" for kind, times in kinds.items()))
     lines += ["", "rejected records"]
     lines += [f"  {reason:<58}{count:>10,}" for reason, count in report["rejects"].items()] or ["  none"]
     lines += ["", f"leakage: {report['leakage']['images_with_coco_id']:,} images have a COCO id"]

@@ -6,7 +6,7 @@ images matters. `datasets` is not imported, so that worker processes start quick
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from promvil_hf.compovl.chains import Chain
+from promvil_hf.compovl.negatives import Negative
 from promvil_hf.compovl.scene_graph import Broken
 from promvil_hf.publishing import raw_rows
 
@@ -23,7 +24,9 @@ VIEWS = {
     "default": "one row an expression, with its nested steps",
     "steps": "one row a step, with the evidence it may lean on",
     "mixture": "PromViL's own training rows, with VSR, LLaVA and Visual Genome questions where they were given",
+    "negatives": "one row a changed expression: from one step on, nothing in the image fits it",
 }
+USUAL_VIEWS = tuple(view for view in VIEWS if view != "negatives")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class ImageRow(msgspec.Struct):
     counts: dict[str, int]
     left_out: dict[str, int]
     clipped: int
+    negatives: list[Negative] = []
 
 
 def image_rows(part: str | Path, wanted: Callable[[str], bool] | None = None) -> Iterator[ImageRow]:
@@ -93,6 +97,17 @@ def chain_rows(image: ImageRow) -> Iterator[dict]:
         yield {"chain_id": chain_id(image, number), **shared, **msgspec.to_builtins(chain)}
 
 
+def negative_rows(image: ImageRow) -> Iterator[tuple[int, dict]]:
+    """The rows of the view of negatives, each with the number of the chain it comes from."""
+    shared = {name: getattr(image, name) for name in (*_IMAGE, "coco_id")}
+    made: dict[int, int] = {}
+    for own in image.negatives:
+        made[own.chain] = made.get(own.chain, -1) + 1
+        name, said = chain_id(image, own.chain), msgspec.to_builtins(own)
+        del said["chain"]
+        yield own.chain, {"negative_id": f"{name}-n{made[own.chain]}", "chain_id": name, **shared, **said}
+
+
 def step_rows(row: Mapping) -> Iterator[dict]:
     """The flat view: each step of a chain with the evidence it may lean on."""
     for number, step in enumerate(row["steps"]):
@@ -102,11 +117,35 @@ def step_rows(row: Mapping) -> Iterator[dict]:
             "text": step["text"],
             "level": step["level"],
             "boxes": step["boxes"],
-            "evidence": [
-                {"text": mention, "boxes": row["steps"][anchor]["boxes"]}
-                for anchor, mention in zip(step["anchors"], step["mentions"], strict=True)
-            ],
+            "evidence": _evidence(step, row["steps"]),
         }
+
+
+AS_IT_WAS, UNCHANGED, CHANGED, ABOVE = "as it was", "unchanged", "changed", "above the change"
+
+
+def negative_step_rows(row: Mapping) -> Iterator[dict]:
+    """The steps of a row of the negatives, as `step_rows` has them, with `absent` and `place`, and the changed one as it was.
+
+    An absent step is no evidence: the others lean on what is there.
+    """
+    shared = {name: row[name] for name in ("chain_id", *_IMAGE) if name in row}
+    for number, step in enumerate(row["steps"]):
+        place = UNCHANGED if not step["absent"] else CHANGED if number == row["changed_step"] else ABOVE
+        own = {name: step[name] for name in ("text", "level", "boxes", "absent")}
+        evidence = _evidence(step, row["steps"])
+        yield {"step_id": f"{row['negative_id']}-{number}", **shared, **own, "place": place, "evidence": evidence}
+        if place == CHANGED:
+            was = {"text": row["was"], "level": step["level"], "boxes": row["was_boxes"], "absent": False}
+            yield {"step_id": f"{row['negative_id']}-was", **shared, **was, "place": AS_IT_WAS, "evidence": evidence}
+
+
+def _evidence(step: Mapping, steps: Sequence[Mapping]) -> list[dict]:
+    return [
+        {"text": mention, "boxes": steps[anchor]["boxes"]}
+        for anchor, mention in zip(step["anchors"], step["mentions"], strict=True)
+        if not steps[anchor].get("absent")
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promvil_hf.compovl.compose import DEFAULT, Composing
 from promvil_hf.compovl.compose_images import Writer
-from promvil_hf.compovl.compovl_rows import VIEWS, Splitting
+from promvil_hf.compovl.compovl_rows import USUAL_VIEWS, Splitting
 from promvil_hf.compovl.leakage import LeakageList
 from promvil_hf.compovl.mixture import Mixing
 
@@ -26,7 +26,7 @@ class CompoVLSettings:
         writer: Words the expressions; None keeps the grammar's wording.
         writer_name: What the report calls the writer.
         embed_images: Folder of the photographs; None: rows refer to them.
-        views: Which of the three views are written.
+        views: Which views of the chains are written. That of the negatives is written where `composing` makes some.
     """
 
     composing: Composing = DEFAULT
@@ -38,13 +38,18 @@ class CompoVLSettings:
     writer: Writer | None = None
     writer_name: str = "grammar"
     embed_images: str | os.PathLike | None = None
-    views: tuple[str, ...] = tuple(VIEWS)
+    views: tuple[str, ...] = USUAL_VIEWS
 
     def __post_init__(self):
-        if not self.views or set(self.views) - set(VIEWS):
-            raise ValueError(f"You passed views={self.views}: choose from {', '.join(VIEWS)}.")
+        if not self.views or set(self.views) - set(USUAL_VIEWS):
+            raise ValueError(f"You passed views={self.views}: choose from {', '.join(USUAL_VIEWS)}.")
         if self.embed_images is not None and not Path(self.embed_images).is_dir():
             raise ValueError(f"You asked to embed the images of {self.embed_images}, and there is no such folder.")
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Every view that is written."""
+        return (*self.views, "negatives") if self.composing.negatives else self.views
 
 
 USUAL = CompoVLSettings()

@@ -40,7 +40,8 @@ class NegativeStep(msgspec.Struct, gc=False):
 
 
 class Negative(msgspec.Struct, gc=False):
-    """A changed chain. `chain` is the number of the chain of its image that it comes from; `old` became `new`."""
+    """A changed chain. `chain` is the number of the chain of its image that it comes from; `old` became `new`, and the changed
+    step was `was`, which has boxes: only who finds these and refuses the changed one has looked."""
 
     chain: int
     expression: str
@@ -51,6 +52,8 @@ class Negative(msgspec.Struct, gc=False):
     kind: str
     old: str
     new: str
+    was: str
+    was_boxes: tuple[Corners, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +207,9 @@ def _changed(number: int, chain: Chain, exchange: _Exchange) -> Negative:
         )
     changed = chain.steps[exchange.step]
     return Negative(
-        number, texts[-1], chain.level, steps, exchange.step, changed.level, exchange.kind, exchange.old, exchange.new
-    )
+        number, texts[-1], chain.level, steps, exchange.step, changed.level, exchange.kind, exchange.old, exchange.new,
+        changed.text, changed.boxes,
+    )  # fmt: skip
 
 
 def _head_of(step: Step, steps: Sequence[NegativeStep]) -> str:

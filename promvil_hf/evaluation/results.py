@@ -21,6 +21,7 @@ from promvil_hf.evaluation import predictions as faults_of
 from promvil_hf.evaluation import report_files
 from promvil_hf.evaluation.answer_ids import under_own_ids
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
+from promvil_hf.evaluation.nested_negatives import are_negatives, nested_negative_scores
 from promvil_hf.evaluation.predictions import Answer, Faults, Predictions, boxes_of, match, texts_of
 from promvil_hf.evaluation.report_files import plain
 from promvil_hf.evaluation.scores import (
@@ -198,7 +199,6 @@ def _scored_boxes(
     rows = benchmark.rows
     spoken = None if settings.dialect is None else dialect(settings.dialect, settings.frame)
     read = _read_boxes(benchmark, answers, faults, settings, spoken)
-    gold = read_boxes([row.boxes for row in rows])
     grouping = _grouping(benchmark, settings)
     if any(row.level for row in rows):
         grouping = replace(grouping, levels=[row.level for row in rows])
@@ -206,10 +206,13 @@ def _scored_boxes(
         "dialect": _name(settings.dialect),
         "frame": _name(settings.frame or (DEFAULT_FRAME if settings.dialect is None else None)),
     }
+    rules = BoxRules(settings.box_policy, settings.gold_policy, settings.iou_thresholds)
+    if are_negatives(rows):
+        return nested_negative_scores(read, rows, rules, grouping, told), _by_row(read)
+    gold = read_boxes([row.boxes for row in rows])
     if isinstance(spoken, PointDialect):
         policy = settings.box_policy if settings.box_policy in POINT_POLICIES else POINT_POLICIES[0]
         return pointing_scores(read, gold, policy, grouping, settings=told), _by_row(read)
-    rules = BoxRules(settings.box_policy, settings.gold_policy, settings.iou_thresholds)
     scores = grounding_scores(read, gold, rules, grouping, settings=told)
     if isinstance(spoken, Kosmos2):  # what its grid allows at best
         ceiling = quantisation_ceiling(

@@ -66,7 +66,7 @@ READERS: dict[str, tuple[Callable[..., Benchmark], dict, str]] = {  # name: (rea
     "refadv": (read_refadv, {}, "Ref-Adv's Parquet or JSON, or published predictions beside a COCO file with sizes"),
     "ref_l4": (read_ref_l4, {}, "ref-l4-val.parquet and ref-l4-test.parquet"),
     "finecops": (read_finecops, {}, "test_expression_all_coco_format.json, or test_expression_all.json and GQA's scene graphs"),
-    "compovl": (read_compovl, {}, "a folder that was built, the views default and steps, or rows in PromViL's format"),
+    "compovl": (read_compovl, {}, "a folder that was built, its views default, steps and negatives, or rows in PromViL's format"),
     "promvil_lines": (read_promvil_lines, {}, "PromViL's lines of prompts (no truth in them)"),
     "flickr30k": (read_flickr30k, {}, "the folder with Annotations, Sentences and test.txt"),
     "gqa": (read_gqa, {}, "testdev_balanced_questions.json and its like"),

@@ -1,12 +1,13 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """PromViL's own files: CompoVL rows, one row per step of each chain, and its line files of prompts."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
 from promvil_hf.boxes import Box
-from promvil_hf.compovl.compovl_rows import step_rows
+from promvil_hf.compovl.compovl_rows import ABOVE, CHANGED, negative_step_rows, step_rows
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
@@ -23,17 +24,20 @@ _PHRASE = ("<grounding><phrase>", "</phrase>")
 def read_compovl(files: Files, split: str = "test") -> Benchmark:
     """CompoVL in any of its forms (JSON Lines, a JSON array or Parquet): each step of a chain is a row with its level.
 
-    Of the published data set, or a folder that `promvil build compovl` wrote, the views `default` and `steps` (of a folder
-    the split's part of one of them); a row's id is then the step's own. Of PromViL's training
-    rows a row's id is the number of its chain and of its step, "12/0", and question-answer rows, which hold no boxes, are
-    left out and counted. The evidence of a row are the true boxes of the steps it leans on.
+    Of the published data set, or a folder that `promvil build compovl` wrote, the views `default`, `steps` and `negatives` (of a
+    folder the split's part of one of the first two, unless the view's own folder is named); a row's id is then the step's
+    own. Of the negatives each step is a row, absent or not, and so is the changed step as it was. Of PromViL's training rows
+    an id is the number of the chain and of the step, "12/0", and question-answer rows, which hold no boxes, are left out and
+    counted. The evidence of a row are the true boxes of the steps it leans on.
     """
     paths = [part for path in paths_of(files) for part in (_built(path, split) if path.is_dir() else [path])]
     rows, lost = [], []
     for path in paths:
         for number, record in enumerate(records(path)):
-            if record.has("steps"):
-                rows += map(_step_row, _steps_of(record))
+            if record.has("negative_id"):
+                rows += _negative(record)
+            elif record.has("steps"):
+                rows += map(_step_row, _steps_of(record, step_rows))
             elif record.has("step_id"):
                 rows.append(_step_row(record))
             elif record.has("bboxes"):
@@ -88,21 +92,33 @@ def _built(folder: Path, split: str) -> list[Path]:
     return found
 
 
-def _steps_of(record: Record) -> list[Record]:
-    """The steps of a row of the default view, as rows of the steps view have them."""
+def _negative(record: Record) -> Iterator[BenchmarkRow]:
+    exchanged, units = record.text("kind"), {"negative": record.identifier("negative_id")}
+    steps = _steps_of(record, negative_step_rows)
+    places = [step.text("place") for step in steps]
+    if places.count(CHANGED) != 1:
+        raise record.wrong(("changed_step",), record.get("changed_step"), "the number of the first absent step")
+    for step, place in zip(steps, places, strict=True):
+        absent = place in (CHANGED, ABOVE)
+        row = _step_row(step, least=0 if absent else 1)
+        yield replace(row, absent=absent, strata={"exchanged": exchanged, "place": place}, units=units)
+
+
+def _steps_of(record: Record, steps_of: Callable[[Mapping], Iterable[Mapping]]) -> list[Record]:
+    """The steps of a row of the default view or of the negatives, as rows of the steps view have them."""
     try:
-        steps = list(step_rows(record.whole_fields()))
+        steps = list(steps_of(record.whole_fields()))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise ValueError(f"{record.where} is no chain of CompoVL: its steps cannot be read ({error!r}).") from error
     return [Record.of(f"{record.where}, step {number}", step) for number, step in enumerate(steps)]
 
 
-def _step_row(step: Record) -> BenchmarkRow:
+def _step_row(step: Record, least: int = 1) -> BenchmarkRow:
     return BenchmarkRow(
         id=step.identifier("step_id"),
         image=step.text("image_path"),
         text=step.text("text"),
-        boxes=_boxes(step, least=1),
+        boxes=_boxes(step, least),
         level=step.whole("level", least=1),
         evidence=tuple(GroundedPhrase(known.text("text"), _boxes(known)) for known in step.records("evidence")),
         image_size=(step.whole("width", least=1), step.whole("height", least=1)),
