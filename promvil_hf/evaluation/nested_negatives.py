@@ -47,7 +47,7 @@ def nested_negative_scores(
     right = np.where(absent, kind == REFUSED, hits)
     names, levels = [row.units[NEGATIVE] for row in rows], [row.level for row in rows]
     found = first_failures(names, levels, right.tolist(), (place == CHANGED).tolist(), (place == AS_IT_WAS).tolist())
-    first_rows = {name: row for name, row in zip(reversed(names), reversed(rows), strict=True)}
+    first_rows = dict(zip(reversed(names), reversed(rows), strict=True))
     of_pairs = Grouping([first_rows[name].image_id for name in found.names], resampling=grouping.resampling)
     pair = found.pair.astype(float)
 

@@ -21,7 +21,7 @@ class Failures:
 
     names: tuple[Hashable, ...]
     changed: np.ndarray  # level of the changed step
-    first: np.ndarray  # lowest level of a step that is wrong, `NOWHERE` where all are right
+    first: np.ndarray  # lowest level of a step that is wrong, changed or as it was; `NOWHERE` where all are right
     pair: np.ndarray  # bool
 
     def histogram(self) -> dict[int, dict[int, float]]:
@@ -58,7 +58,7 @@ def first_failures(
             level_of[place] = level
         if (is_changed or is_was) and not is_right:
             good[place] = False
-        if not is_was and not is_right:
+        if not is_right:
             first[place] = min(first[place], level)
     if (pairs != 1).any():
         name = list(order)[int(np.flatnonzero((pairs != 1).any(1))[0])]

@@ -26,8 +26,8 @@ def failures(right):
         ([0, 1, 1, 1, 1, 1, 1, 1], [1, NOWHERE], [True, True]),
         ([1, 0, 1, 0, 1, 1, 1, 1], [2, NOWHERE], [False, True]),  # the change was not seen
         ([1, 1, 1, 0, 1, 1, 0, 0], [3, 2], [True, True]),  # seen, and forgotten one level above
-        ([1, 1, 0, 1, 1, 0, 1, 1], [NOWHERE, NOWHERE], [False, False]),  # refused, and so was what is there
-        ([0, 1, 0, 1, 1, 0, 1, 1], [1, NOWHERE], [False, False]),  # always a refusal
+        ([1, 1, 0, 1, 1, 0, 1, 1], [2, 1], [False, False]),  # refused, and so was what is there
+        ([0, 1, 0, 1, 1, 0, 1, 1], [1, 1], [False, False]),  # always a refusal
         ([1, 0, 1, 0, 0, 1, 0, 0], [2, 1], [False, False]),  # always the right box of what was there
     ],
 )
