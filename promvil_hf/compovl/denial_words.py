@@ -39,7 +39,7 @@ _NOUNS: dict[str, tuple[dict[str, str], str, str]] = {
             "bus": "coach minibus trolley tram van double-decker road street traffic sidewalk intersection city crosswalk",
             "train": "locomotive railway railroad rail track engine caboose tram trolley subway station platform carriage",
             "airplane": "plane aircraft jet airliner aeroplane airport runway propeller cockpit wing tarmac",
-            "helicopter": "chopper rotor aircraft propeller",
+            "helicopter": "chopper rotor aircraft propeller airport runway tarmac plane airplane",
             "boat": "ship sailboat canoe kayak ferry yacht raft vessel sail harbor dock pier marina water lake ocean sea river",
             "motorcycle": "motorbike moped scooter bike biker harley road street traffic sidewalk intersection city crosswalk",
             "tractor": "plow harvester farm",
