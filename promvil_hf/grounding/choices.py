@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf.frames import ImageSize
-from promvil_hf.grounding.geometry import Things
+from promvil_hf.grounding.geometry import Pairs, Things
 from promvil_hf.grounding.relations import LEAST
 
 
@@ -75,11 +75,17 @@ def order(things: Things, side: str, rank: int, exists: np.ndarray, size: ImageS
     return _bounded(ranked(beaten(-along, exists, 60.0), rank))
 
 
-def nearest(distances: np.ndarray, weights: np.ndarray, exists: np.ndarray, farthest: bool = False) -> np.ndarray:
+def distances(pairs: Pairs) -> np.ndarray:
+    """(candidates, evidence): from edge to edge and a little from middle to middle, in the size of the evidence alone, so that a
+    large candidate is not nearer for being large."""
+    return (pairs.gap + 0.5 * pairs.middle_distance) * pairs.reach / np.sqrt(pairs.b.sizes.prod(-1))
+
+
+def nearest(away_from: np.ndarray, weights: np.ndarray, exists: np.ndarray, farthest: bool = False) -> np.ndarray:
     """The nearest to some evidence: (n, m) distances to its candidates, which have these (m,) weights."""
-    found = np.zeros(len(distances))
+    found = np.zeros(len(away_from))
     for j, weight in enumerate(weights):
-        away = distances[:, j] if farthest else -distances[:, j]
+        away = away_from[:, j] if farthest else -away_from[:, j]
         found += weight * ranked(beaten(away, exists, 8.0), 1)
     return _bounded(found)
 

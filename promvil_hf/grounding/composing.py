@@ -217,7 +217,7 @@ class _Composing:
             return None
         pairs = Pairs(self.things, evidence.things)
         weights = np.append(evidence.weights, evidence.none)
-        fit = choices.nearest(pairs.gap + 0.3 * pairs.middle_distance, weights[:-1], exists, farthest=place.rank == -1)
+        fit = choices.nearest(choices.distances(pairs), weights[:-1], exists, farthest=place.rank == -1)
         return np.clip(fit + weights[-1] * self.settings.none_fit, LEAST, 1.0)
 
 

@@ -33,6 +33,7 @@ SIZES = {  # word: (which measure, which end of it, how strictly)
     **dict.fromkeys("wider longer wide long fat".split(), ("width", 1, 1)),
 }
 _NUMBERS = {word: number for number, word in enumerate("one two three four five six seven eight nine ten".split(), 1)}
+_NAMES = frozenset({"hot dog", "potted plant", "stop sign"})
 _BEFORE_NOUN = (ADJ, NUM, DET, DIR, PARTICIPLE)
 _TO_NEAREST = frozenset("closest nearest closer nearer farthest furthest away".split())
 _SAID_OF_PERSONS = frozenset("he she him her who someone somebody anyone everyone i you they them".split())
@@ -106,7 +107,7 @@ class _Reader:
         own = [i for i in range(*phrase.span) if i not in inner]
         head = self._head(phrase.head, own)
         start = head
-        while start - 1 in own and self.tags[start - 1] == NOUN:
+        while start - 1 in own and (self.tags[start - 1] == NOUN or self._is_name(start - 1, head)):
             start -= 1
         noun = " ".join([*self.words[start:head], _one(self.words[head])]) if head >= 0 else ""
         if head >= 0 and self.tags[head] == PRON:
@@ -146,6 +147,11 @@ class _Reader:
             among=among,
             unread=self._unread(own, read),
         )
+
+    def _is_name(self, i: int, head: int) -> bool:
+        """ "Parking meter", "hot dog": no quality, but a part of the name."""
+        gerund = lexicon.GERUND_COMPOUNDS.get(self.words[i], ())
+        return self.words[head] in gerund or f"{self.words[i]} {_one(self.words[head])}" in _NAMES
 
     def _joins_qualities(self, i: int) -> bool:
         """ "black and white cat"."""

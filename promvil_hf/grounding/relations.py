@@ -52,7 +52,7 @@ def near(pairs: Pairs) -> np.ndarray:
 
 def _weakly_near(pairs: Pairs) -> np.ndarray:
     """Said of a far thing too, but sooner of a near one."""
-    return near(pairs) ** 0.15
+    return (1 + pairs.gap + 0.3 * pairs.middle_distance) ** -0.3
 
 
 def left(pairs: Pairs) -> np.ndarray:

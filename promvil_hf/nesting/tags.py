@@ -164,7 +164,7 @@ def tag(words: list[str]) -> list[str]:
         word, following = words[i], words[i + 1]
         if raw[i + 1] == PREP and word in lexicon.RELATION_OPENERS:
             raw[i] = PREP
-        elif word in lexicon.COLOUR_SHADES and raw[i + 1] == ADJ:
+        elif word in lexicon.COLOUR_SHADES and raw[i + 1] == ADJ and following not in lexicon.RELATION_OPENERS:
             raw[i] = ADJ
         elif (
             following in ("other", "another") and word in ("each", "one") and raw[i + 2 : i + 3] not in ([NOUN], [ADJ])
