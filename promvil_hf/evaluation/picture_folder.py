@@ -29,7 +29,7 @@ class Pictures:
             raise FileNotFoundError(f"There is no folder {self.folder} to look for pictures in.")
 
     def path(self, name: str) -> Path | None:
-        """None where no such picture lies, or several of that name do and none at the row's own path."""
+        """None where no such picture lies, or several of that name do and no single one ends in the row's own path."""
         relative = PurePosixPath(name)
         if not name:
             return None
@@ -37,6 +37,8 @@ class Pictures:
             if not candidate.is_absolute() and ".." not in candidate.parts and (self.folder / candidate).is_file():
                 return self.folder / candidate
         found = self._like(relative)
+        if len(found) > 1:
+            found = [own for own in found if f"/{own.as_posix()}".endswith(f"/{relative}")]
         return found[0] if len(found) == 1 else None
 
     def open(self, name: str) -> Image.Image:

@@ -183,7 +183,8 @@ BENCHMARK_SOURCES: tuple[Source, ...] = (
                          place=f"naturalbench/train-0000{part}-of-00003.parquet") for part, size in enumerate((375, 386, 381))),
     ),
     Source(
-        "mmvp", "MMVP: 300 questions about pairs that CLIP confuses", "MIT by the card of its sister MMVP_VLM; its own was not read",
+        "mmvp", "MMVP: 300 questions about pairs that CLIP confuses",
+        "MIT by the card of its sister MMVP_VLM; its own was not read",
         f"{_HUB}/MMVP/MMVP",
         "names: public evaluation code that clones the repository", "mmvp/Questions.csv and `mmvp/MMVP Images`",
         (RemoteFile("Questions.csv", (f"{_HUB}/MMVP/MMVP/resolve/main/Questions.csv",), place="mmvp/Questions.csv",

@@ -3,23 +3,39 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.images import UnreadableImage, read_image
 
 
 def picture_of(row: Mapping, image_root: str | os.PathLike = "") -> Any:
     """The `image` of a row (a picture, a path, bytes or an undecoded column of `datasets`), else its `image_path`, else
-    None. Paths start from `image_root`."""
+    None. Paths start from `image_root`; one that is not there is looked for below it, as rows of a mixture name pictures of
+    several data sets."""
     image = row.get("image")
     if isinstance(image, Mapping):
         image = image["bytes"] if image.get("bytes") is not None else image.get("path")
     if image is None:
         image = row.get("image_path") or None
-    return Path(image_root, image) if isinstance(image, (str, os.PathLike)) else image
+    return _found(image, image_root) if isinstance(image, (str, os.PathLike)) else image
+
+
+def _found(image: str | os.PathLike, image_root: str | os.PathLike) -> Path:
+    path = Path(image_root, image)
+    if not os.fspath(image_root) or path.is_file() or not Path(image_root).is_dir():
+        return path
+    return _pictures(os.fspath(image_root)).path(os.fspath(image)) or path
+
+
+@lru_cache(8)
+def _pictures(folder: str) -> Pictures:
+    """Walked through at the first name that is not at its place."""
+    return Pictures(folder)
 
 
 def opened(image: Any, image_root: str | os.PathLike = "") -> Image.Image:
