@@ -61,13 +61,16 @@ def add_arguments(parser):
     group.add_argument("--whole-words", action="store_true", help="filter by whole words; FiVL compares characters")
 
     group = parser.add_argument_group("masks")
-    ways = "grounded-sam, boxes (a detector only), sam3, or a file of given ones"
+    ways = (
+        "grounded-sam, boxes (a detector only), sam3, composed (of what the detector finds only what stands in the relations "
+        "that the phrase tells; masks by --segmenter, if any), or a file of given ones"
+    )
     group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
     paper = "FiVL's own settings, defects and all, instead of the defaults"
     group.add_argument("--paper", action="store_true", help=paper)
     options.add(group, "--detector", default=masks.GROUNDING_DINO)
     options.add(group, "--segmenter", "--device")
-    group.add_argument("--box-threshold", type=float, help=f"(default: {masks.DEFAULTS.box_threshold})")
+    options.add(group, "--box-threshold")
     group.add_argument("--sam-masks", choices=PICKS, help=f"of SAM's three (default: {masks.DEFAULTS.sam_masks})")
     options.add(group, "--batch-size", default=masks.DEFAULTS.batch_size)
     options.add(group, "--shard-size", default=64)
@@ -158,15 +161,22 @@ def _given(path: str, option: str, others: str) -> Path:
     return Path(path)
 
 
+def _load_composed(*terms, **where) -> masks.MaskAnnotator:
+    from promvil_hf.grounding.composed_masks import load_composed  # loads torch, which other ways may not need
+
+    return load_composed(*terms, **where)
+
+
 def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
     settings = masks.PAPER if args.paper else masks.DEFAULTS
     changed = {"box_threshold": args.box_threshold, "sam_masks": args.sam_masks, "batch_size": args.batch_size}
     settings = replace(settings, **{name: value for name, value in changed.items() if value is not None})
-    if args.masks in masks.NAMES:
+    if args.masks in (*masks.NAMES, "composed"):
         where = {"device": args.device or "auto", "dtype": args.dtype}
-        make, describe = masks.by_name(args.masks, args.detector, args.segmenter, settings, **where)
+        others = {"composed": _load_composed}
+        make, describe = masks.by_name(args.masks, args.detector, args.segmenter, settings, others, **where)
     else:
-        path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3")
+        path = _given(args.masks, "--masks", "grounded-sam, boxes, sam3, composed")
         make = partial(given, path, args.images)
         describe = {"annotator": "given", "file": sha256_of(path)}
 

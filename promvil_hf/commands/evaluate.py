@@ -13,6 +13,7 @@ from promvil_hf.evaluation import picture_needed_page
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
 from promvil_hf.evaluation.comparison import compare
+from promvil_hf.evaluation.detector_answers import detector_answers
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.picture_needed import picture_needed
@@ -34,6 +35,7 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
         --adapter runs/kosmos2-lora --images train2014 --out runs/refcocog
     torchrun --nproc_per_node 2 -m promvil_hf evaluate ...              the same, by two processes
     promvil evaluate ... --mode progressive --out runs/levels           the same model, simple phrases first
+    promvil evaluate ... --detector sam3 --mode progressive             a detector, its boxes chosen level by level
     promvil evaluate ... --predictions seen.jsonl --blind-predictions blind.jsonl other.jsonl    was the picture needed?
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared
 
@@ -60,8 +62,8 @@ def add_arguments(parser):
     truth = "for promvil_lines: the benchmark that holds their truth"
     data.add_argument("--labelled", nargs="+", metavar=("NAME", "FILE"), help=truth)
 
-    who = parser.add_argument_group("answers: a model, a server or a file")
-    options.add(who, *options.MODEL, *options.SERVER, "--predictions", "--prompt")
+    who = parser.add_argument_group("answers: a model, a server, a detector or a file")
+    options.add(who, *options.MODEL, *options.SERVER, *options.DETECTOR, "--predictions", "--prompt")
     who.add_argument("--evidence", choices=EVIDENCE, default="none", help="tell the true boxes of the parts of a phrase")
     options.add(who, "--mode", choices=MODES, default="one_shot")
     options.add(who, "--blind", "--max-new-tokens", "--batch-size", "--token-budget")
@@ -202,6 +204,8 @@ def _benchmark(args, pictures):
 
 def _ask(args, benchmark, pictures, settings, blind):
     """What the model says, with the picture and, where it is asked, without it; None while other ranks are at work."""
+    if args.detector:
+        return _detect(args, benchmark, pictures), blind, replace(settings, dialect=None, frame="fractions")
     names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
     asking = Asking(*(getattr(args, name) for name in names))
     boxes = benchmark.kind in ("grounding", "unlabelled") or asking.mode != "one_shot"
@@ -217,6 +221,15 @@ def _ask(args, benchmark, pictures, settings, blind):
             predictions = without and asked(asking, args.out)
         blind = {"blind": without, **blind}
     return predictions, blind, replace(settings, dialect=backend.dialect, frame=None)
+
+
+def _detect(args, benchmark, pictures):
+    if args.blind_too or args.evidence != "none":
+        raise ValueError(
+            f"You passed --detector with {'--blind-too' if args.blind_too else '--evidence ' + args.evidence}, which only a "
+            "model takes. Leave it out."
+        )
+    return detector_answers(benchmark, options.load_composer(args), pictures, args.out, model=options.describe_model(args))
 
 
 def _show(args, report, pictures, comparison):

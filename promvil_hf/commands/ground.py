@@ -20,37 +20,54 @@ Ground an expression in a picture, simple parts first, or answer a question with
     promvil ground --queries queries.jsonl --out traces          # thousands, resumable
     promvil ground photo.jpg "the red cup" --base-url http://localhost:8000/v1 --served-model Qwen/Qwen3-VL-8B-Instruct \\
         --frame thousandths
+    promvil ground photo.jpg "the man left of the red car" --detector IDEA-Research/grounding-dino-base
+
+With --detector no model reads the words: the detector finds the nouns, and each level chooses among what was found.
 
 A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
 "expression"; lines about one picture should stand together.
 """
 MODES = ("one_shot", "progressive", "all")
+MODEL = "microsoft/kosmos-2-patch14-224"
 
 
 def add_arguments(parser):
     parser.add_argument("image", nargs="?", help="picture file")
     parser.add_argument("expression", nargs="*", help="expressions in quotes, or questions with --answer")
-    parser.add_argument("--answer", action="store_true", help="the expressions are questions: ground what they name first")
-    parser.add_argument("--queries", type=Path, metavar="FILE", help="JSON Lines in place of a picture and expressions")
+    parser.add_argument(
+        "--answer", action="store_true", help="the expressions are questions: ground what they name first"
+    )
+    parser.add_argument(
+        "--queries", type=Path, metavar="FILE", help="JSON Lines in place of a picture and expressions"
+    )
 
-    model = parser.add_argument_group("model: a checkpoint or a server")
-    options.add(model, "--model", default="microsoft/kosmos-2-patch14-224")
+    model = parser.add_argument_group("model: a checkpoint, a server or a detector")
+    options.add(model, "--model", default=MODEL)
     options.add(model, *options.MODEL[1:], *options.SERVER)
     options.add(model, "--dialect", choices=DIALECTS)
-    options.add(model, "--frame")
+    options.add(model, "--frame", *options.DETECTOR)
 
     way = parser.add_argument_group("way of grounding")
     options.add(way, "--mode", choices=MODES, default="progressive")
-    way.add_argument("--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included")
-    way.add_argument("--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster")
     way.add_argument(
-        "--max-boxes", type=options.positive, metavar="N", help="end an answer after so many boxes (with --constrained)"
+        "--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included"
+    )
+    way.add_argument(
+        "--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster"
+    )
+    way.add_argument(
+        "--max-boxes",
+        type=options.positive,
+        metavar="N",
+        help="end an answer after so many boxes (with --constrained)",
     )
     options.add(way, "--token-budget")
 
     out = parser.add_argument_group("output")
     options.add(out, "--json", "--html")
-    out.add_argument("--png", type=Path, metavar="FILE", help="picture of the levels; of several expressions FILE-1.png …")
+    out.add_argument(
+        "--png", type=Path, metavar="FILE", help="picture of the levels; of several expressions FILE-1.png …"
+    )
     options.add(out, "--out")
     options.add(out, "--shard-size", default=256)
     options.add(out, "--restart")
@@ -79,6 +96,10 @@ def run(args):
 def make_grounder(args):
     from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 
+    if args.detector:
+        if args.model != MODEL:
+            raise ValueError("You passed --model and --detector: one of them answers. Leave one out.")
+        return options.load_composer(args)
     if args.reference and args.constrained:
         raise ValueError(
             "You passed --reference and --constrained, but the published code does not constrain. Drop one."
@@ -104,7 +125,7 @@ def _picture(grounder, image, args):
     )
     for trace in traces:
         print(json.dumps(trace.to_dict(), ensure_ascii=False) if args.json else f"{trace}\n")
-    _advise(traces, grounder.backend.dialect)
+    _advise(traces, grounder.dialect)
     drawn = [trace for trace in traces if trace.steps]
     if args.html:
         print(f"written: {_page(args.html, image, args.image, drawn)}", file=sys.stderr)
@@ -121,7 +142,15 @@ def _picture(grounder, image, args):
 
 def _advise(traces, dialect):
     """Say so where the numbers in the answers do not fit the dialect's frame."""
-    said = [(step.answer, trace.image_size) for trace in traces if trace.task == "ground" for step in trace.steps if step.ended]
+    if dialect is None:  # no text was written
+        return
+    said = [
+        (step.answer, trace.image_size)
+        for trace in traces
+        if trace.task == "ground"
+        for step in trace.steps
+        if step.ended
+    ]
     if advice := frame_advice([answer for answer, _ in said], dialect, [size for _, size in said]):
         print(advice, file=sys.stderr)
 
@@ -137,13 +166,14 @@ def _page(path: Path, image, name: str, traces):
                 pages.section(
                     trace.text,
                     pages.chain_strip(image, trace.chain(), alt=f"{Path(name).name}: {trace.text}"),
+                    _masks(image, trace),
                     pages.paragraph(f"Answer: {trace.answer}") if trace.answer is not None else None,
                     pages.table(
                         [
-                            [step.level, step.phrase, step.answer or step.source, step.reason or "", step.score]
+                            [step.level, step.phrase, _told(step, trace.mode), step.reason or "", step.score]
                             for step in trace.steps
                         ],
-                        ["level", "phrase", "what the model wrote", "why no box", "score"],
+                        ["level", "phrase", _SAID.get(trace.mode, "what the model wrote"), "why no box", "score"],
                     ),
                 )
                 for trace in traces
@@ -153,15 +183,33 @@ def _page(path: Path, image, name: str, traces):
     )
 
 
+_SAID = {"composed": "what decided"}
+
+
+def _told(step, mode: str) -> str:
+    """What a step answered; where it was composed also what could not be used."""
+    return "; ".join([step.answer or step.source, *(step.problems if mode == "composed" else ())])
+
+
+def _masks(image, trace):
+    """The last step's masks, where it has any."""
+    from promvil_hf import masks, pages
+
+    own = [masks.decode(mask) for mask in trace.steps[-1].masks if mask is not None]
+    return pages.figure(image, alt=f"Mask of {trace.text}", masks=own) if own else None
+
+
 def _file(grounder, args):
     from promvil_hf.grounding.batch_job import ground_file
     from promvil_hf.grounding.trace import GroundingTrace
 
     model = options.describe_model(args)
-    report = ground_file(grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart)
+    report = ground_file(
+        grounder, args.queries, args.out, describe=model, shard_size=args.shard_size, restart=args.restart
+    )
     print(report)
     first = islice(jobs.rows(args.out), 500)
-    _advise([GroundingTrace.from_dict(row) for _, row in first], grounder.backend.dialect)
+    _advise([GroundingTrace.from_dict(row) for _, row in first], grounder.dialect)
     if all(row["reason"] for _, row in jobs.rows(args.out)):
         reasons = Counter(report.rejected) + Counter(row["reason"] for _, row in jobs.rows(args.out))
         jobs.check_some(0, reasons, str(args.out))

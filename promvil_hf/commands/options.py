@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from promvil_hf.backends.base import GroundingBackend
     from promvil_hf.endpoint import Endpoint
+    from promvil_hf.grounding import ComposedGrounder
 
 
 def positive(text: str) -> int:
@@ -94,8 +95,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
                                                                           "saved"},
     "--kinds": {"nargs": "+", "metavar": "KIND", "help": "of twins"},
     "--fill": {"default": "black", "help": "what hides a region"},
-    "--detector": {"help": "a Grounding DINO checkpoint"},
-    "--segmenter": {"help": "a SAM or SAM 2 checkpoint; with --masks sam3 a SAM 3"},
+    # detectors
+    "--detector": {"help": "checkpoint of Grounding DINO, MM-Grounding DINO, OWLv2 or SAM 3; sam3; or onnx:FILE, with fixed "
+                           "classes"},
+    "--segmenter": {"help": "makes masks of boxes: a SAM or SAM 2 checkpoint; with --masks sam3 a SAM 3"},
+    "--box-threshold": {"type": float, "metavar": "SCORE", "help": "least score of a detector's box (default: the detector's "
+                                                                  "own; 0.2 for the masks of FiVL)"},
     # statistics
     "--seed": {"type": int, "default": 0, "help": "of everything that is drawn at random"},
     "--resamples": {**_COUNT, "default": 9_999, "help": "of the bootstrap intervals"},
@@ -119,6 +124,10 @@ SERVER = (
     "--base-url", "--served-model", "--cache", "--concurrency", "--requests-per-minute", "--prompt-price",
     "--completion-price",
 )  # fmt: skip
+
+
+DETECTOR = ("--detector", "--segmenter", "--box-threshold")
+DETECTOR_TERMS = ("detector", "segmenter", "box_threshold", "dtype")
 
 
 def add(parser, *names: str, **changes) -> None:
@@ -164,8 +173,37 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
     return load(args.model, args.adapter, dialect=chosen and dialect(chosen, frame), **own)
 
 
+def load_composer(args: argparse.Namespace) -> "ComposedGrounder":
+    """The grounder over --detector, with the masks of --segmenter. The mode "one_shot" asks the detector for whole
+    expressions; "progressive" composes."""
+    taken = [f"--{name.replace('_', '-')}" for name in _NOT_OF_DETECTORS if getattr(args, name, None)]
+    if taken or args.mode == "all":
+        raise ValueError(
+            f"You passed --detector with {' and '.join(taken) or '--mode all'}, which a detector does not have. Leave it out; "
+            "the modes of a detector are progressive and one_shot."
+        )
+    from promvil_hf.backends.detector_loading import load_detector
+    from promvil_hf.grounding.composed_detector import composed
+
+    where = {"device": args.device or "auto", "dtype": "float32" if args.dtype == "auto" else args.dtype}
+    detector = load_detector(args.detector, args.box_threshold, **where)
+    if args.segmenter:
+        from promvil_hf.backends.segmenters import load_sam, masked
+
+        detector = masked(detector, load_sam(args.segmenter, **where))
+    return composed(detector, args.detector, "one_shot" if args.mode == "one_shot" else "composed")
+
+
+_NOT_OF_DETECTORS = (
+    "adapter", "revision", "quantize", "base_url", "served_model", "dialect", "frame", "answer", "reference", "constrained",
+    "max_boxes", "blind", "prompt",
+)  # fmt: skip
+
+
 def describe_model(args: argparse.Namespace) -> dict[str, Any]:
     """Which model answers, for reports, and so that a job is not continued with another one."""
+    if getattr(args, "detector", None):
+        return {name: getattr(args, name) for name in DETECTOR_TERMS}
     served = getattr(args, "base_url", None)
     names = ("served_model", "base_url") if served else ("model", "adapter", "revision", "dtype", "quantize")
     return {name: getattr(args, name) for name in names}
@@ -195,10 +233,11 @@ def read_picture(path: Path) -> "Image":
 
 
 def check_one_answers(args: argparse.Namespace) -> None:
-    """Refuse a call in which nothing answers, or more than one of a checkpoint, a server and a file."""
-    given = [f"--{name.replace('_', '-')}" for name in ("model", "base_url", "predictions") if getattr(args, name) is not None]
+    """Refuse a call in which nothing answers, or more than one of a checkpoint, a server, a detector and a file."""
+    names = ("model", "base_url", "detector", "predictions")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name, None) is not None]
     if len(given) != 1:
         raise ValueError(
             f"You passed {' and '.join(given) or 'nothing that answers'}: pass one of --model, --base-url (with "
-            "--served-model) and --predictions."
+            f"--served-model), {'--detector ' if hasattr(args, 'detector') else ''}and --predictions."
         )

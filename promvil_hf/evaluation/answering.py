@@ -108,25 +108,10 @@ def answer(
     if pictures is None and not asking.blind:
         raise ValueError("You passed no folder of pictures: name it, or ask blind.")
     ask = (_one_by_one if asking.mode == "one_shot" else _level_by_level)(backend, benchmark.kind, asking)
-
-    def work(rows: Sequence[BenchmarkRow]) -> list[Any]:
-        results: list[Any] = [None] * len(rows)
-        shown, places, opened = [], [], {}
-        for place, row in enumerate(rows):
-            try:
-                if not asking.blind and row.image and row.image not in opened:
-                    opened[row.image] = pictures.open(row.image)
-                shown.append((row, None if asking.blind else opened.get(row.image)))
-                places.append(place)
-            except UnreadableImage as error:
-                results[place] = jobs.Rejected(NO_PICTURE, str(error))
-        for place, said in zip(places, ask(shown), strict=True):
-            results[place] = said
-        return results
-
+    work = with_pictures(ask, None if asking.blind else pictures)
     told = {
         "model": dict(model),
-        "benchmark": {"name": benchmark.name, "split": benchmark.split, "content_hash": benchmark.content_hash},
+        "benchmark": name_of(benchmark),
         "dialect": repr(backend.dialect),
         "asking": {
             "prompt": asking.prompt, "evidence": asking.evidence, "max_new_tokens": asking.max_new_tokens,
@@ -137,6 +122,36 @@ def answer(
     return run_answers(
         benchmark.rows, work, Path(out), lambda row_id, row: [(row_id, Answer(text=row["text"]))], **job
     )
+
+
+_Ask = Callable[[Sequence[tuple[BenchmarkRow, "Image.Image | None"]]], list[dict[str, Any]]]
+
+
+def name_of(benchmark: Benchmark) -> dict[str, Any]:
+    """What was asked, for reports, and so that answers to other rows are not mixed in."""
+    return {"name": benchmark.name, "split": benchmark.split, "content_hash": benchmark.content_hash}
+
+
+def with_pictures(ask: _Ask, pictures: Pictures | None) -> Callable[[Sequence[BenchmarkRow]], list[Any]]:
+    """The work of a job over rows: each picture is opened once, a row whose picture cannot be read is rejected. Without a
+    folder of pictures rows are asked about blind."""
+
+    def work(rows: Sequence[BenchmarkRow]) -> list[Any]:
+        results: list[Any] = [None] * len(rows)
+        shown, places, opened = [], [], {}
+        for place, row in enumerate(rows):
+            try:
+                if pictures is not None and row.image and row.image not in opened:
+                    opened[row.image] = pictures.open(row.image)
+                shown.append((row, None if pictures is None else opened.get(row.image)))
+                places.append(place)
+            except UnreadableImage as error:
+                results[place] = jobs.Rejected(NO_PICTURE, str(error))
+        for place, said in zip(places, ask(shown), strict=True):
+            results[place] = said
+        return results
+
+    return work
 
 
 def run_answers(
@@ -170,9 +185,6 @@ def _given(answers: Sequence[dict | jobs.Rejected]) -> list[dict | jobs.Rejected
     check_answered([answer["ended"] for answer in answers if isinstance(answer, dict)])
     refused = (isinstance(answer, dict) and answer["ended"] in REASONS for answer in answers)
     return [jobs.Rejected(answer["ended"]) if no else answer for no, answer in zip(refused, answers, strict=True)]
-
-
-_Ask = Callable[[Sequence[tuple[BenchmarkRow, "Image.Image | None"]]], list[dict[str, Any]]]
 
 
 def _one_by_one(backend: "GroundingBackend", kind: str, asking: Asking) -> _Ask:

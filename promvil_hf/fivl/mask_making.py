@@ -8,7 +8,7 @@ and a union that cannot overflow. `by_phrase` (SAM 3) needs no detector, `boxes`
 in `promvil_hf.backends`; `promvil_hf.fivl.given_masks` reads masks from a file.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -119,13 +119,22 @@ def load_sam3(model: str = SAM3, settings: MaskSettings = DEFAULTS, **where: str
 
 
 def by_name(
-    how: str, detector: str, segmenter: str | None, settings: MaskSettings = DEFAULTS, **where: str
+    how: str,
+    detector: str,
+    segmenter: str | None,
+    settings: MaskSettings = DEFAULTS,
+    others: Mapping[str, Callable[..., MaskAnnotator]] | None = None,
+    **where: str,
 ) -> tuple[Callable[[], MaskAnnotator], dict]:
-    """What makes the annotator called "grounded-sam", "boxes" or "sam3", and what a job must say of it."""
+    """What makes the annotator called "grounded-sam", "boxes" or "sam3", and what a job must say of it.
+
+    `others` are loaders by name that take a detector's and a segmenter's name, from rooms above this one.
+    """
     known = {
         "grounded-sam": (load_grounded_sam, {"detector": detector, "segmenter": segmenter or SAM}),
         "boxes": (load_boxes, {"detector": detector}),
         "sam3": (load_sam3, {"model": segmenter or SAM3}),
+        **{name: (load, {"detector": detector, "segmenter": segmenter}) for name, load in (others or {}).items()},
     }
     load, models = known[how]
     describe = {"annotator": how.replace("-", "_"), **models, "settings": asdict(settings), "dtype": where.get("dtype")}

@@ -16,13 +16,14 @@ from pathlib import Path
 from promvil_hf import jobs
 from promvil_hf.endpoint import check_answered
 from promvil_hf.files import sha256_of
+from promvil_hf.grounding.composer import ComposedGrounder
 from promvil_hf.grounding.engine import ProgressiveGrounder
 from promvil_hf.grounding.trace import GroundingTrace, Query
 from promvil_hf.json_records import Record, RecordError, numbered, shown
 
 
 def ground_file(
-    grounder: ProgressiveGrounder,
+    grounder: ProgressiveGrounder | ComposedGrounder,
     queries: str | os.PathLike,
     out: str | os.PathLike,
     *,
@@ -39,7 +40,7 @@ def ground_file(
         **(describe or {}),
         "queries": sha256_of(queries),
         "options": dataclasses.asdict(grounder.options),
-        "dialect": repr(grounder.backend.dialect),
+        "dialect": repr(grounder.dialect),
     }
     return jobs.run(
         _lines(queries),
@@ -95,7 +96,7 @@ def _asked(record: Record, folder: Path) -> tuple[str | None, Query | jobs.Rejec
         return key, jobs.Rejected("wrong type or missing field", str(error))
 
 
-def _grounded(grounder: ProgressiveGrounder, lines: list[_Line]) -> list[dict | jobs.Rejected]:
+def _grounded(grounder: ProgressiveGrounder | ComposedGrounder, lines: list[_Line]) -> list[dict | jobs.Rejected]:
     queries = [dataclasses.replace(line.asked, id=line.key) for line in lines if isinstance(line.asked, Query)]
     traces = grounder.ground_all(queries, progress=False)
     check_answered([step.ended for trace in traces for step in trace.steps])

@@ -19,7 +19,7 @@ from PIL import Image
 from promvil_hf.backends.detectors import Detector, Found
 from promvil_hf.dialects.base import REFUSED
 from promvil_hf.grounding.composing import Composed, ComposerSettings, compose
-from promvil_hf.grounding.reading import Reading, readings
+from promvil_hf.grounding.reading import Reading, readings, unread
 from promvil_hf.grounding.trace import GroundingTrace, ImageSource, Query, Step
 from promvil_hf.grounding.windows import Question, all_in_order, by_picture, in_order, windows
 from promvil_hf.images import UnreadableImage, read_image
@@ -27,6 +27,7 @@ from promvil_hf.nesting import Decomposer, Nesting, decompose
 from promvil_hf.phrases import PhraseChain
 
 
+UNKNOWN_NOUN = "unknown noun"
 NO_ANSWERS = "a detector answers no questions"
 
 
@@ -45,6 +46,8 @@ class _Job:
 
 class ComposedGrounder:
     """Grounds expressions over any detector: pairs of picture and noun in, `Found` out."""
+
+    dialect = None  # a detector writes no text
 
     def __init__(
         self,
@@ -90,7 +93,11 @@ class ComposedGrounder:
                 job.text = query.text if isinstance(query.text, str) else ""
                 job.reason = f"not decomposed: {error}" if job.text.strip() else "blank text"
                 continue
-            job.text, job.parts = job.nesting.text, readings(job.nesting)
+            job.text = job.nesting.text
+            if self.options.mode == "one_shot":
+                job.nesting, job.parts = unread(job.nesting)
+            else:
+                job.parts = readings(job.nesting)
             if picture is None and fault is None:
                 try:
                     picture = read_image(query.image)
@@ -141,9 +148,10 @@ def _step(
     chosen = own.chosen(part)
     reason = None
     if not own.found.known:
-        reason = f"unknown noun: {part.noun or part.head!r}" if part.noun else "names no thing"
+        reason = f"{UNKNOWN_NOUN}: {part.noun!r}" if part.noun else "names no thing"
     elif not chosen or (settings.refuse_above is not None and own.none > settings.refuse_above):
         reason, chosen = REFUSED, ()
+    masks = tuple(own.found.detections[i].mask for i in chosen)
     return Step(
         phrase.text,
         phrase.level,
@@ -154,6 +162,7 @@ def _step(
         answer=own.told,
         ended="stop",
         boxes=tuple(own.found.detections[i].box for i in chosen),
+        masks=masks if any(masks) else (),
         reason=reason,
         problems=own.problems,
         score=float(np.log(own.weights[chosen[0]])) if chosen else None,

@@ -26,11 +26,15 @@ from promvil_hf.nesting.places import NEAREST, ORDER, OTHER, SIDE, Place
 _SAME_BOX = 0.7  # two boxes of one noun that overlap as much are one thing, which stands in no relation to itself
 
 
+MODES = ("composed", "one_shot")
+
+
 @dataclass(frozen=True, slots=True)
 class ComposerSettings:
     """`described` asks for "red car" where colours would otherwise be measured on pixels under the noun "car": for detectors
     that take free text. `score_slope` and `score_offset` turn the log-odds of a detector's score into those of a thing being
-    there. `none_fit` is how well "none of these" fits any relation or choice. `refuse_above` is the chance of "none of these"
+    there. `mode` is "composed", or "one_shot": the detector is asked for the whole expression, and its best box counts.
+    `none_fit` is how well "none of these" fits any relation or choice. `refuse_above` is the chance of "none of these"
     above which a phrase is refused; None never does.
     """
 
@@ -41,6 +45,10 @@ class ComposerSettings:
     none_fit: float = 0.2
     refuse_above: float | None = None
     mode: str = "composed"
+
+    def __post_init__(self):
+        if self.mode not in MODES:
+            raise ValueError(f"You passed mode={self.mode!r}: it is one of {', '.join(MODES)}.")
 
     def asked(self, part: Reading) -> str:
         """What the detector is asked for, "" where a phrase names no thing."""

@@ -19,7 +19,7 @@ from PIL import Image
 
 from promvil_hf.backends.base import Decoding, Generated, GroundingBackend
 from promvil_hf.backends.stops import box_tokens, first_text
-from promvil_hf.dialects import Kosmos2
+from promvil_hf.dialects import GroundingDialect, Kosmos2
 from promvil_hf.dialects.reasoning import answer_of
 from promvil_hf.frames import ImageSize
 from promvil_hf.grounding.constrained import first_box
@@ -102,6 +102,10 @@ class ProgressiveGrounder:
             # The model was taught to end a short answer with a period.
             answer_stop = first_text(tokenizer_of(backend), ".")
         self._for_answers = Decoding(options.max_answer_tokens, stop=answer_stop)
+
+    @property
+    def dialect(self) -> GroundingDialect:
+        return self.backend.dialect
 
     @property
     def pictures_read(self) -> int:

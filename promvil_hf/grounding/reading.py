@@ -77,6 +77,15 @@ def readings(nesting: Nesting) -> tuple[Reading, ...]:
     return tuple(_Reader(nesting).read())
 
 
+def unread(nesting: Nesting) -> tuple[Nesting, tuple[Reading, ...]]:
+    """The whole expression as one phrase, of which only the head noun is read: what a detector by itself is asked for."""
+    text, top = nesting.text, nesting.top
+    whole = replace(top, text=text, level=1, span=(0, len(nesting.tokens)), chars=(0, len(text)), anchors=(), relations=())
+    read = readings(nesting)[len(nesting.phrases) - 1]
+    part = Reading(text, read.noun, text, read.head, count=read.count, is_plural=read.is_plural)
+    return replace(nesting, phrases=(whole,)), (part,)
+
+
 @dataclass(slots=True, eq=False)
 class _Reader:
     nesting: Nesting

@@ -16,6 +16,7 @@ from PIL import Image
 from promvil_hf.boxes import Box, Point
 from promvil_hf.dialects.base import REFUSED
 from promvil_hf.frames import ImageSize
+from promvil_hf.key_expressions import Rle
 from promvil_hf.nesting import Nesting
 from promvil_hf.own_documents import typed
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
@@ -51,6 +52,7 @@ class Step:
 
     `reason` says why there is no box: "refused" where the model says that there is no such thing, "no box" where it says
     neither, else what made the answer unreadable. `points` are what a dialect that points writes instead of boxes.
+    `masks` are those of the boxes, in their order, where a detector or a segmenter made any (None for a box without).
     `anchors` are the steps whose phrases lie directly inside this one, `fed` those whose boxes stood in the prompt.
     `score` is the mean log-probability of the tokens that write the first box (of the whole answer in families that
     write boxes as text, None where the model shows no tokens); with constrained decoding it is measured among the
@@ -68,6 +70,7 @@ class Step:
     answer: str = ""
     ended: str = ""
     boxes: tuple[Box, ...] = ()
+    masks: tuple[Rle | None, ...] = ()
     points: tuple[Point, ...] = ()
     reason: str | None = None
     problems: tuple[str, ...] = ()
@@ -170,7 +173,12 @@ class GroundingTrace:
     def from_dict(cls, row: Mapping) -> "GroundingTrace":
         try:
             steps = [
-                {**step, "boxes": [Box(*own) for own in step["boxes"]], "points": [Point(*own) for own in step.get("points", ())]}
+                {
+                    **step,
+                    "boxes": [Box(*own) for own in step["boxes"]],
+                    "points": [Point(*own) for own in step.get("points", ())],
+                    "masks": [own and Rle(tuple(own["size"]), own["counts"]) for own in step.get("masks", ())],
+                }
                 for step in row["steps"]
             ]
             values = {name: row[name] for name in ("id", "text", "task", "mode", "answer", "reason", "image_size")}
@@ -190,6 +198,10 @@ def _step_to_dict(step: Step, times: bool) -> dict:
     row = {own.name: getattr(step, own.name) for own in fields(step) if own.name not in _UNWRITTEN}
     row |= {name: list(value) for name, value in row.items() if isinstance(value, tuple)}
     row["boxes"] = [list(box.xyxy) for box in step.boxes]
+    if step.masks:
+        row["masks"] = [mask and {"size": list(mask.size), "counts": mask.counts} for mask in step.masks]
+    else:
+        del row["masks"]
     row["points"] = [list(point.xy) for point in step.points]
     row["score"] = None if step.score is None else round(step.score, 4)
     if times:

@@ -145,7 +145,7 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
         ),
         (
             ["--masks", "magic"],
-            "You passed --masks magic: it is grounded-sam, boxes, sam3, or a file, and there is no",
+            "You passed --masks magic: it is grounded-sam, boxes, sam3, composed, or a file, and there is no",
         ),
     ]:
         assert main(arguments(tmp_path / "out", toy, "llava", *more)) == 2
@@ -263,6 +263,15 @@ def test_checkpoints_of_grounding_dino_and_sam_make_rows(toy, tmp_path, checkpoi
         assert all(key.scores and key.expression.mask.image_size == row.image_size for key in row.keys)
     described = json.loads((tmp_path / "out" / "work" / "instruct" / "masks" / "plan.json").read_text())["describe"]
     assert described["settings"]["sam_masks"] == "best"
+
+
+def test_composed_masks_come_from_the_same_checkpoints(toy, tmp_path, checkpoints):
+    build(tmp_path / "out", toy, "llava", "--masks", "composed", *checkpoints, "--limit", "2")
+    rows = list(read_rows(tmp_path / "out"))
+    assert rows
+    assert all(key.scores and key.expression.mask.image_size == row.image_size for row in rows for key in row.keys)
+    described = json.loads((tmp_path / "out" / "work" / "instruct" / "masks" / "plan.json").read_text())["describe"]
+    assert described["annotator"] == "composed"
 
 
 def launched(out, toy, checkpoints, *launcher, more=()):
