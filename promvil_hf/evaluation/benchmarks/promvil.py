@@ -17,7 +17,7 @@ from promvil_hf.phrases import PROMVIL, PROMVIL_VSR, GroundedPhrase, PhraseChain
 
 
 _IMAGE, _TAB = "[image]", "<tab>"
-_VIEWS_WITH_STEPS = ("steps", "default")
+_VIEWS_WITH_STEPS = ("steps", "data")  # the folders of the views steps and default
 _PHRASE = ("<grounding><phrase>", "</phrase>")
 
 

@@ -6,8 +6,13 @@ import pickle
 import pytest
 
 from promvil_hf.boxes import Box
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build
+from promvil_hf.compovl.compovl_rows import Splitting
 from promvil_hf.evaluation.benchmarks import read, read_compovl, read_flickr30k, read_promvil_lines, read_refcoco
+from promvil_hf.job_terms import Terms
 from promvil_hf.phrases import PROMVIL_VSR, GroundedPhrase, PhraseChain, PhraseStep, to_row
+from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
+from promvil_hf.training.row_sources import read_source
 from tests.unit.evaluation.benchmarks.files import REFS, lines, parquet, refcoco_folder, write
 
 
@@ -114,3 +119,26 @@ def test_prompt_lines_take_their_truth_from_the_benchmark_they_were_made_of(tmp_
     assert found.warnings[-1] == "1 rows left out: no row of refcoco testA has their image and text."
     with pytest.raises(ValueError, match="<tab> spelled out"):
         read_promvil_lines(write(tmp_path / "x.txt", "[image]a.jpg\tIs it?\n"))
+
+
+def test_a_folder_that_a_build_wrote_is_read_as_it_stands(tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_visual_genome(scenes(WorldConfig(image_size=(48, 48)), 6, 0), tmp_path / "vg")
+    settings = CompoVLSettings(splitting=Splitting(test_share=0.5, validation_share=0.0))
+    built = build(tmp_path / "vg", tmp_path / "built", settings, Terms(progress=False)).out
+    found = read("compovl", built)
+    assert found.split == "test" and {row.level for row in found.rows} >= {1, 2}
+    views = [read("compovl", built / view) for view in ("data", "steps")]
+    assert {view.content_hash for view in views} == {found.content_hash}
+    assert read("compovl", sorted((built / "steps").glob("test-*.parquet"))).content_hash == found.content_hash
+    train = read("compovl", built, split="train")
+    assert {row.image for row in train.rows}.isdisjoint(row.image for row in found.rows)
+    chains = read_source(str(built), "train", None)  # training takes the same folder
+    assert len(chains) and "steps" in chains.column_names
+    assert set(read_source(f"{built}:mixture", "train", None)[0]) >= {"text", "bboxes"}
+    with pytest.raises(ValueError, match=r"steps has no split 'validation': it has .*test, train. Name one with --split."):
+        read("compovl", built, split="validation")
+    with pytest.raises(ValueError, match="vg holds neither steps nor data with Parquet files: it is no folder that `promvil"):
+        read("compovl", tmp_path / "vg")
