@@ -5,7 +5,8 @@ import datasets
 import evaluate
 
 from promvil_hf.conventions import DEFAULT_FRAME, boxes_in_fractions, dialect, frame
-from promvil_hf.evaluation.scores import BoxRules, Grouping, Resampling, grounding_scores
+from promvil_hf.evaluation.box_scores import BoxRules, grounding_scores
+from promvil_hf.evaluation.scores import Grouping, Resampling
 from promvil_hf.frames import Pixels
 from promvil_hf.metrics.answers import read_texts
 

@@ -9,7 +9,8 @@ import datasets
 import evaluate
 import numpy as np
 
-from promvil_hf.evaluation.scores import Resampling, gqa_scores
+from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.evaluation.text_scores import gqa_scores
 from promvil_hf.metrics.gqa import lower_without_period, promvil_answer
 
 

@@ -10,7 +10,8 @@ from promvil_hf.boxes import Box
 from promvil_hf.compovl.compovl_rows import ABOVE, AS_IT_WAS, CHANGED
 from promvil_hf.dialects.base import NO_BOX, REFUSED
 from promvil_hf.evaluation.benchmarks import BenchmarkRow
-from promvil_hf.evaluation.scores import BoxRules, Grouping, Scores
+from promvil_hf.evaluation.box_scores import BoxRules
+from promvil_hf.evaluation.scores import Grouping, Scores
 from promvil_hf.metrics.answers import OUTCOMES, Answers, read_boxes
 from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.metrics.nested_negatives import NOWHERE, first_failures
@@ -41,7 +42,8 @@ def nested_negative_scores(
         hits = answer_hits(answers, points_inside(answers, gold), policy) > 0
         told = {"point_policy": policy}
     else:
-        hits = answer_iou(answers, gold, policy=rules.policy, gold_policy=rules.gold_policy) >= rules.thresholds[0]
+        iou = answer_iou(answers, gold, policy=rules.policy, gold_policy=rules.gold_policy)
+        hits = iou >= rules.least(rules.thresholds[0])
         told = {"box_policy": rules.policy, "gold_policy": rules.gold_policy, "iou_thresholds": list(rules.thresholds)}
     kind = np.array(OUTCOMES)[answers.outcomes]
     right = np.where(absent, kind == REFUSED, hits)
@@ -54,12 +56,9 @@ def nested_negative_scores(
     def share(values: np.ndarray, where: np.ndarray) -> float | None:
         return float(np.mean(values[where])) if where.any() else None
 
-    def columns(labels: Sequence) -> dict[Any, dict[str, float | None]]:
-        here = {label: np.array([own == label for own in labels]) for label in dict.fromkeys(labels)}
-        return {
-            label: {"found": share(right, own & ~absent), "refused": share(kind == REFUSED, own & absent)}
-            for label, own in here.items()
-        }
+    def columns(part: np.ndarray) -> dict[str, float | None]:
+        here = np.isin(np.arange(len(rows)), part)
+        return {"found": share(right, here & ~absent), "refused": share(kind == REFUSED, here & absent)}
 
     exchanged = [first_rows[name].strata["exchanged"] for name in found.names]
     return Scores(
@@ -68,7 +67,6 @@ def nested_negative_scores(
         interval=of_pairs.interval(pair),
         rows=len(rows),
         numbers={
-            "chance": 0.0,
             "negatives": len(found.names),
             "found": share(right, ~absent),
             "falsely_refused": share(kind == REFUSED, ~absent),
@@ -81,8 +79,8 @@ def nested_negative_scores(
         },
         settings=told | dict(settings or {}),
         tables={
-            "level": grouping.table(levels, right.astype(float), columns(levels)),
-            "place of the step": grouping.table(place.tolist(), right.astype(float), columns(place.tolist())),
+            "level": grouping.table(levels, right.astype(float), columns),
+            "place of the step": grouping.table(place.tolist(), right.astype(float), columns),
             "what was exchanged": of_pairs.table(exchanged, pair),
             "first level that is wrong": {
                 f"changed at level {level}": {

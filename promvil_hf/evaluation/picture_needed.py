@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
-from promvil_hf.evaluation.comparison import _row_metric
+from promvil_hf.evaluation.metric_words import in_words
 from promvil_hf.evaluation.report_files import plain
 from promvil_hf.evaluation.results import Report
 from promvil_hf.evaluation.scores import Resampling
@@ -93,7 +93,6 @@ def picture_needed(
                 f"The blind run {name} is of other questions than {seen.title}: their content hashes are "
                 f"{report.benchmark['content_hash'][:12]} and {seen.benchmark['content_hash'][:12]}."
             )
-    metric = _row_metric(seen)[0]
     scored = [row for row in seen.rows if row["score"] is not None]
     ids, by_id = [row["id"] for row in scored], {row.id: row for row in benchmark.rows}
     found = judged(
@@ -105,6 +104,7 @@ def picture_needed(
         resampling,
     )
     runs = tuple(replace(run, faults=blind[run.name].faults) for run in found.runs)
+    metric = in_words(seen.headline.metric)
     return replace(found, title=seen.title, content_hash=seen.benchmark["content_hash"], row_metric=metric, runs=runs)
 
 
@@ -160,6 +160,5 @@ def chance(row: BenchmarkRow, kind: str) -> float | None:
 
 def accuracies(report: Report, ids: Sequence[str] | None = None) -> np.ndarray:
     """The score of each row in 0 .. 1, in this order or in that of the report: of boxes a hit counts."""
-    of_row = _row_metric(report)[1]
-    found = {row["id"]: of_row(row["score"] or 0.0) for row in report.rows}
+    found = {row["id"]: report.headline.of_row(row["score"] or 0.0) for row in report.rows}
     return np.array([found[row_id] for row_id in (found if ids is None else ids)], float)

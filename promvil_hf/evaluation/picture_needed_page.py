@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from promvil_hf import pages
+from promvil_hf.evaluation.metric_words import in_words
 from promvil_hf.evaluation.picture_needed import BlindRun, PictureNeeded
 from promvil_hf.evaluation.report_text import fault_lines, text_table
 from promvil_hf.evaluation.results import Report
@@ -33,7 +34,7 @@ def told(found: PictureNeeded, needed: Report | None = None) -> str:
     if needed is not None:
         spread, scores = needed.scores["interval"], needed.scores
         told = pages.estimate(scores["value"], spread["low"], spread["high"])
-        lines.append(f"{scores['metric']} on these rows {told}")
+        lines.append(f"{in_words(scores['metric'])} on these rows {told}")
     lines += [f"fault of {run.name}: {line}" for run in found.runs for line in fault_lines(run.faults)]
     return "\n".join([*lines, *(f"note: {sentence}" for sentence in notes(found))])
 
@@ -85,7 +86,7 @@ def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> p
     if needed is not None:
         scores, spread = needed.scores, needed.scores["interval"]
         bounds = pages.known_interval(spread["low"], spread["high"])
-        tiles.append(pages.stat(f"{scores['metric']} on these rows", scores["value"], bounds))
+        tiles.append(pages.stat(f"{in_words(scores['metric'])} on these rows", scores["value"], bounds))
     elif found.seen_on_needed is not None:
         spread = _spread(found.seen_on_needed)
         tiles.append(pages.stat("accuracy on these rows", found.seen_on_needed.estimate, spread))

@@ -2,7 +2,8 @@
 """Files of answers, matched to a benchmark by id and never by order. Every fault of a file is counted and named.
 
 A file is JSON Lines or a JSON array of objects with an id and an answer, in the fields people use: `id` or
-`question_id`, and `text`, `answer` or `prediction`, or `boxes`. Nothing here scores, and nothing loads torch.
+`question_id`, and `text`, `answer` or `prediction`, or `boxes`, perhaps with `scores`. Nothing here scores, and nothing
+loads torch.
 """
 
 import json
@@ -21,6 +22,7 @@ from promvil_hf.json_records import RecordError, records
 ID_FIELDS = ("id", "question_id", "questionId", "sent_id")
 TEXT_FIELDS = ("text", "answer", "prediction", "output")
 BOX_FIELDS = ("boxes", "bbox", "box")
+SCORE_FIELDS = ("scores", "score")
 
 NOT_JSON = "line that is no JSON object"
 NO_ID = "line without an id"
@@ -34,6 +36,7 @@ BOXES_FOR_TEXT = "boxes where text is expected, scored 0"
 NO_BOX_AT_ALL = "something that is no box"
 NOT_FINITE = "box with NaN or infinity"
 NO_AREA = "box without an area"
+OTHER_SCORES = "scores that are not one number for each box, left out"
 _SHOWN = 5  # examples kept of each fault
 
 
@@ -61,14 +64,17 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said about one row: its raw text, or boxes as they came."""
+    """What a model said about one row: its raw text, or boxes as they came. `scores` has a number for each box, where the
+    model gives them."""
 
     text: str | None = None
     boxes: Any = None
+    scores: Any = None
 
     def same(self, other: "Answer") -> bool:
         """Also where both hold the same NaN."""
-        return self.text == other.text and json.dumps(self.boxes) == json.dumps(other.boxes)
+        theirs = (json.dumps(part) for part in (other.boxes, other.scores))
+        return self.text == other.text and [json.dumps(part) for part in (self.boxes, self.scores)] == [*theirs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +158,12 @@ def _of_kind(answers: Sequence[Answer | None], ids: Sequence[str], kind: str, fa
 
 def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answer]]) -> Path:
     """JSON Lines that `read_predictions` reads back."""
-    said = (
-        (row_id, {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes})
-        for row_id, answer in answers
-    )
-    return write_json_lines(path, ({"id": row_id, **own} for row_id, own in said))
+
+    def told(answer: Answer) -> dict[str, Any]:
+        said = {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes}
+        return said if answer.scores is None else said | {"scores": answer.scores}
+
+    return write_json_lines(path, ({"id": row_id, **told(answer)} for row_id, answer in answers))
 
 
 def _answer(record: Mapping[str, Any]) -> Answer | None:
@@ -169,9 +176,10 @@ def _answer(record: Mapping[str, Any]) -> Answer | None:
         text, boxes = boxes, None
     if text is not None and not isinstance(text, str):
         text = None
+    scores = _first(record, SCORE_FIELDS)
     if boxes is None:
-        return None if text is None else _text_answer(text)
-    return Answer(text, boxes)
+        return None if text is None else _text_answer(text) if scores is None else Answer(text, scores=scores)
+    return Answer(text, boxes, scores)
 
 
 def _first(record: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -13,13 +13,25 @@ from typing import Any
 from promvil_hf import pages
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.comparison import Comparison
+from promvil_hf.evaluation.metric_words import in_words
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.evaluation.report_text import fault_lines, listed, nested_lines, shown, text_table
+from promvil_hf.evaluation.report_text import (
+    chance_text,
+    fault_lines,
+    interval_text,
+    listed,
+    nested_lines,
+    numbers_beside,
+    settings_beside,
+    shown,
+    text_table,
+)
 from promvil_hf.evaluation.results import Report
 from promvil_hf.images import UnreadableImage
 from promvil_hf.metrics.intervals import PairedTest
 
 
+MOST_LINES = 30  # of a table in the terminal; on the page longer ones are folded
 CASES = 6  # pictures of each kind on a page
 _GOLD, _SAID, _BEFORE = 0, 1, 2  # mark colours
 
@@ -31,17 +43,19 @@ def table_text(report: Report) -> str:
     head = [
         ("benchmark", f"{report.title}, {report.benchmark['rows']:,} rows of {report.benchmark['images']:,} images"),
         ("content hash", report.benchmark["content_hash"][:16]),
-        (scores["metric"], f"{shown(scores['value'])} {told or ''}".rstrip()),
+        (in_words(scores["metric"]), f"{shown(scores['value'])} {told or ''}".rstrip()),
+        *([("chance", chance)] if (chance := chance_text(scores)) else []),
     ]
     if report.answers.get("ids"):
         head.append(("ids of the answers", report.answers["ids"]))
-    own = {"metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", scores["metric"]}
-    head += [(name, shown(value)) for name, value in scores.items() if name not in own]
-    head += [(name, listed(value)) for name, value in scores["settings"].items() if value is not None]
+    head += [(in_words(name), shown(value)) for name, value in numbers_beside(scores).items()]
+    head += [(in_words(name), listed(value)) for name, value in settings_beside(scores).items()]
     width = max(len(name) for name, _ in head)
     lines = [f"{name:<{width}}  {value}" for name, value in head]
     for title, rows in scores["tables"].items():
-        lines += ["", *text_table(*_header_and_rows(title, rows))]
+        header, body = _header_and_rows(title, rows)
+        lines += ["", *text_table(header, body[:MOST_LINES])]
+        lines += [f"... and {len(body) - MOST_LINES:,} more, on the page"] if len(body) > MOST_LINES else []
     lines += [f"answers with the problem {name!r}: {count:,}" for name, count in scores["problems"].items()]
     lines += [f"fault: {line}" for line in fault_lines(report.faults)]
     lines += [f"warning: {told}" for told in report.benchmark["warnings"]]
@@ -68,7 +82,10 @@ def report_page(report: Report, pictures: Pictures | None = None, comparison: Co
         parts.append(_curve(report, comparison.before if comparison is not None else None))
     for title, rows in scores["tables"].items():
         header, body = _header_and_rows(title, rows)
-        parts.append(pages.section(f"By {title}", pages.table(body, header)))
+        table = pages.table(body, header)
+        parts.append(
+            pages.section(f"By {title}", pages.details(f"{len(body):,} parts", table) if len(body) > MOST_LINES else table)
+        )
     if scores["problems"] or report.faults:
         parts.append(_faults(report))
     best, worst = _best_and_worst(report)
@@ -83,39 +100,44 @@ def report_page(report: Report, pictures: Pictures | None = None, comparison: Co
                     "rows": f"{report.benchmark['rows']:,} of {report.benchmark['images']:,} images",
                     "content hash": pages.tag("code", report.benchmark["content_hash"]),
                     "files": ", ".join(report.benchmark["files"]) or "made in memory",
-                    **{name: listed(value) for name, value in scores["settings"].items() if value is not None},
-                    "interval": f"{scores['interval']['confidence']:.0%}, {scores['interval']['method']} bootstrap over "
-                    f"{scores['interval']['clusters']:,} images, {scores['interval']['resamples']:,} resamples, seed "
-                    f"{scores['interval']['seed']}",
+                    **{in_words(name): listed(value) for name, value in settings_beside(scores).items()},
+                    "chance": chance_text(scores) or "not known",
+                    "interval": interval_text(scores["interval"]),
                 }
             ),
             pages.details("Where the answers come from", pages.code(nested_lines(report.answers))),
             pages.details("Environment", pages.code(nested_lines(report.environment))),
         )
     )
-    lead = f"{report.benchmark['rows']:,} rows, scored by {scores['metric']}."
-    return pages.page(f"{report.title}: {scores['metric']} {shown(scores['value'])}", *parts, lead=lead)
+    lead = f"{report.benchmark['rows']:,} rows, scored by {in_words(scores['metric'])}."
+    return pages.page(f"{report.title}: {in_words(scores['metric'])} {shown(scores['value'])}", *parts, lead=lead)
 
 
 def _headline(report: Report) -> pages.Html:
     scores, spread = report.scores, report.scores["interval"]
     stats = [
-        pages.stat(scores["metric"], scores["value"], _spread(spread["low"], spread["high"], spread["confidence"]))
+        pages.stat(
+            in_words(scores["metric"]), scores["value"], _spread(spread["low"], spread["high"], spread["confidence"])
+        )
     ]
+    if scores.get("chance") is not None:
+        stats.append(pages.stat("chance", scores["chance"], scores["settings"].get("chance")))
     wanted = (
-        "mean_iou", "parse_rate", "refused_rate", "no_box_rate",
+        "accuracy@0.5", "accuracy@0.75", "accuracy@0.9", "accuracy@0.5:0.95", "absent_refused_rate", "false_refusal_rate",
+        "absent_unreadable_rate", "n_acc", "t_acc", "ap", "box_f1", "auroc", "figure_accuracy", "question_accuracy",
+        "picture_accuracy", "group_accuracy", "pair_accuracy", "mean_iou", "parse_rate", "refused_rate", "no_box_rate",
         "unreadable_rate", "ceiling@0.5", "accuracy", "precision", "recall", "yes_rate", "unknown_rate", "validity",
-        "binary", "open", "tail", "head", "delta", "chance",
+        "binary", "open", "tail", "head", "delta",
     )  # fmt: skip
     stats += [
-        pages.stat(name, scores[name]) for name in wanted if scores.get(name) is not None and name != scores["metric"]
+        pages.stat(in_words(name), scores[name]) for name in wanted if scores.get(name) is not None and name != scores["metric"]
     ]
     stats.append(pages.stat("rows", report.benchmark["rows"], f"{report.answers['rows_answered']:,} answered"))
     return pages.tiles(*stats)
 
 
 def _curve(report: Report, before: Report | None) -> pages.Html:
-    metric = report.scores["metric"]
+    metric = in_words(report.scores["metric"])
     series = []
     for name, one in (("before", before), (metric if before is None else "after", report)):
         levels = one.scores["tables"].get("level") if one is not None else None
@@ -138,8 +160,8 @@ def _curve(report: Report, before: Report | None) -> pages.Html:
 
 
 def _header_and_rows(title: str, rows: dict[str, dict]) -> tuple[list[str], list[list]]:
-    header = [title, *next(iter(rows.values()), ())]
-    return header, [[label, *(line.get(name) for name in header[1:])] for label, line in rows.items()]
+    names = list(dict.fromkeys(name for line in rows.values() for name in line))
+    return [title, *map(in_words, names)], [[label, *(line.get(name) for name in names)] for label, line in rows.items()]
 
 
 def _faults(report: Report) -> pages.Html:
@@ -182,13 +204,14 @@ def _spread_out(rows: Iterable[dict]) -> list[dict]:
     return chosen
 
 
-def _changes_by_level(levels: Mapping[int, PairedTest]) -> pages.Html:
+def _changes_by_level(levels: Mapping[int, PairedTest], corrected: Mapping[int, float]) -> pages.Html:
     rows = []
     for level, test in levels.items():
         change = test.difference
         spread = _spread(change.low, change.high, change.confidence)
-        rows.append([level, change.estimate, spread or "", test.p_value, test.rows, test.changed_rows])
-    return pages.table(rows, ["level", "change", "interval", "p-value", "rows", "rows changed"])
+        rows.append([level, change.estimate, spread or "", test.p_value, corrected[level], test.rows, test.changed_rows])
+    header = ["level", "change", "interval", "p-value", f"corrected for {len(levels)} levels", "rows", "rows changed"]
+    return pages.table(rows, header)
 
 
 def _changes(comparison: Comparison, pictures: Pictures | None) -> pages.Html:
@@ -204,7 +227,7 @@ def _changes(comparison: Comparison, pictures: Pictures | None) -> pages.Html:
         "What changed",
         pages.tiles(
             pages.stat(
-                f"change of {comparison.row_metric}",
+                f"change of {in_words(comparison.row_metric)}",
                 change.estimate,
                 _spread(change.low, change.high, change.confidence),
             ),
@@ -213,7 +236,7 @@ def _changes(comparison: Comparison, pictures: Pictures | None) -> pages.Html:
             pages.stat("rows worse", len(comparison.worse)),
         ),
         pages.paragraph(str(comparison).partition("\n")[0]),
-        _changes_by_level(comparison.levels) if comparison.levels else None,
+        _changes_by_level(comparison.levels, comparison.corrected) if comparison.levels else None,
         pages.section("Better than before", cases(comparison.better), level=3),
         pages.section("Worse than before", cases(comparison.worse), level=3),
     )
@@ -231,7 +254,7 @@ def _case(row: dict, report: Report, pictures: Pictures | None, was: dict | None
     said = _said(row)
     lines: list[pages.Content] = [
         pages.tag("strong", row["text"], class_="expression"), pages.tag("br"),
-        f"{report.scores['metric'] if report.benchmark['kind'] != 'grounding' else 'IoU'} {shown(row['score'])}",
+        f"{_score_name(report)} {shown(row['score'])}",
     ]  # fmt: skip
     if was is not None:
         lines.append(f", before {shown(was['score'])}")
@@ -251,6 +274,13 @@ def _case(row: dict, report: Report, pictures: Pictures | None, was: dict | None
     return pages.figure(
         picture, alt=f"The picture of the case: {row['text']}", boxes=marks, caption=lines, max_side=360
     )
+
+
+def _score_name(report: Report) -> str:
+    """What the score of a row is."""
+    if report.benchmark["kind"] != "grounding":
+        return "score"
+    return {"perfect_rate": "F1", "pointing_accuracy": "points inside"}.get(report.scores["metric"], "IoU")
 
 
 def _marks(row: dict, was: dict | None) -> Iterator[pages.BoxMark]:

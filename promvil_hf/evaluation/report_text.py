@@ -34,6 +34,36 @@ def nested_lines(values: Mapping[str, Any], depth: int = 0) -> str:
     return "\n".join(lines)
 
 
+_FRONT = {"metric", "value", "interval", "rows", "settings", "tables", "problems", "notes", "headline", "chance"}
+
+
+def numbers_beside(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a report's scores that stand beside the headline."""
+    return {name: value for name, value in scores.items() if name not in _FRONT and name != scores["metric"]}
+
+
+def settings_beside(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were made, without the reason of chance, which stands with its number."""
+    return {name: value for name, value in scores["settings"].items() if value is not None and name != "chance"}
+
+
+def chance_text(scores: Mapping[str, Any]) -> str | None:
+    """What chance gives for the headline, and by what; None where it is not known."""
+    if scores.get("chance") is None:
+        return None
+    how = scores["settings"].get("chance")
+    return shown(scores["chance"]) + (f", {how}" if how else "")
+
+
+def interval_text(spread: Mapping[str, Any]) -> str:
+    """How an interval was made."""
+    over = f"over {spread['clusters']:,} images or what hangs together"
+    if spread["method"] == "wilson":
+        return f"{spread['confidence']:.0%}, Wilson's on the effective number of rows {over}: too few for a bootstrap"
+    drawn = f"{spread['resamples']:,} resamples, seed {spread['seed']}"
+    return f"{spread['confidence']:.0%}, {spread['method']} bootstrap {over}, {drawn}"
+
+
 def shown(value: Any) -> str:
     """A number for people, a dash where there is none; text as it is."""
     return str(value) if isinstance(value, (bool, str)) else number(value, 4)

@@ -60,6 +60,14 @@ class Answers:
         found[self.row] = OUTCOMES.index("box")
         return found
 
+    def part(self, keep: np.ndarray) -> "Answers":
+        """The answers that `keep`, (rows,) of booleans, names, numbered anew."""
+        number = np.cumsum(keep) - 1
+        inside = keep[self.row]
+        problems = {reason: number[where[keep[where]]] for reason, where in self.problems.items()}
+        problems = {reason: where for reason, where in problems.items() if len(where)}
+        return Answers(int(keep.sum()), number[self.row[inside]], self.xyxy[inside], problems)
+
 
 def outcome_rates(answers: Answers) -> dict[str, float]:
     """The share of answers that came to each of `OUTCOMES`; they sum to 1."""

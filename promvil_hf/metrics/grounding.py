@@ -229,14 +229,22 @@ def _box_iou(row: np.ndarray, xyxy: np.ndarray, gold: Answers, gold_policy: str)
     if len(begin) == len(gold.row):
         return _overlap(xyxy, gold.xyxy[row])
     if gold_policy == "merged":
-        low = np.minimum.reduceat(gold.xyxy[:, :2], begin)
-        high = np.maximum.reduceat(gold.xyxy[:, 2:], begin)
-        return _overlap(xyxy, np.concatenate([low, high], 1)[row])
+        return _overlap(xyxy, merged_gold(gold).xyxy[row])
     choices = gold.counts[row]  # at least 1 each
     first = np.cumsum(choices) - choices
     pair = np.arange(choices.sum()) + np.repeat(begin[row] - first, choices)
     iou = _overlap(np.repeat(xyxy, choices, axis=0), gold.xyxy[pair])
     return np.maximum.reduceat(iou, first) if iou.size else iou
+
+
+def merged_gold(gold: Answers) -> Answers:
+    """The smallest box around all gold boxes of each row that has any."""
+    begin = _starts(gold.row)
+    if not len(begin):
+        return gold
+    low = np.minimum.reduceat(gold.xyxy[:, :2], begin)
+    high = np.maximum.reduceat(gold.xyxy[:, 2:], begin)
+    return Answers(gold.rows, gold.row[begin], np.concatenate([low, high], 1), gold.problems)
 
 
 def _gold(gold: Answers | Iterable) -> Answers:

@@ -33,19 +33,24 @@ class PointingScore:
 
 
 def points_inside(answers: Answers, gold: Answers | Iterable | None = None, masks: Sequence | None = None) -> np.ndarray:
-    """Whether each point lies in one of its row's boxes, or in its row's mask: (points,). Give boxes or masks.
+    """Whether each point lies in its row's mask, else in one of its row's boxes: (points,).
 
-    `answers` come from `read_texts` with a dialect that points. Masks are (H, W) of booleans of the original image.
+    `answers` come from `read_texts` with a dialect that points. Masks are (H, W) of booleans of the original image, or None
+    where a row has boxes only.
     """
-    if (gold is None) == (masks is None):
-        raise ValueError("You passed boxes and masks, or neither: a point is scored in one of them.")
-    _check(answers, len(masks) if masks is not None else (gold := _boxes(gold)).rows)
-    if masks is not None:
-        return np.array([_in_mask(masks[row], *xy) for row, xy in zip(answers.row, answers.xyxy, strict=True)], bool)
+    if gold is None and masks is None:
+        raise ValueError("You passed neither boxes nor masks: a point is scored in one of them.")
+    for truth in (masks, gold := None if gold is None else _boxes(gold)):
+        if truth is not None:
+            _check(answers, truth.rows if isinstance(truth, Answers) else len(truth))
     inside = np.zeros(len(answers.row), bool)
     for place, (row, (x, y)) in enumerate(zip(answers.row.tolist(), answers.xyxy.tolist(), strict=True)):
-        boxes = gold.xyxy[np.searchsorted(gold.row, row) : np.searchsorted(gold.row, row, side="right")]
-        inside[place] = ((boxes[:, :2] <= (x, y)) & ((x, y) <= boxes[:, 2:])).all(1).any()
+        mask = None if masks is None else masks[row]
+        if mask is not None:
+            inside[place] = _in_mask(mask, x, y)
+        elif gold is not None:
+            boxes = gold.xyxy[np.searchsorted(gold.row, row) : np.searchsorted(gold.row, row, side="right")]
+            inside[place] = ((boxes[:, :2] <= (x, y)) & ((x, y) <= boxes[:, 2:])).all(1).any()
     return inside
 
 

@@ -70,14 +70,15 @@ def change_interval(gain: np.ndarray, loss: np.ndarray, confidence: float = 0.95
     """The interval of a mean change between -1 and 1, from the shares gained and lost: (clusters, 2) sums of each.
 
     Newcombe's method (Statistics in Medicine 17, 1998): the distances of both shares to their own bounds, squared and
-    added, with the correlation of gains and losses.
+    added, with their correlation where it is negative, as it is when a row can gain or lose. A positive one, from few images
+    with both, would make the interval narrow for a poor reason.
     """
     (won, won_low, won_high), (lost, lost_low, lost_high) = (
         (sums[:, 0].sum() / sums[:, 1].sum(), *share_interval(sums, confidence, binary=binary)) for sums in (gain, loss)
     )
     a, b = gain[:, 0] - won * gain[:, 1], loss[:, 0] - lost * loss[:, 1]
     spread = np.sqrt((a**2).sum() * (b**2).sum())
-    together = float((a * b).sum() / spread) if spread > 0 else 0.0
+    together = min(float((a * b).sum() / spread), 0.0) if spread > 0 else 0.0
 
     def reach(one: float, other: float) -> float:
         return float(np.sqrt(max(one**2 + other**2 - 2 * together * one * other, 0.0)))

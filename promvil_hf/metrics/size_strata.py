@@ -45,10 +45,17 @@ def aspect_labels(sizes: Sequence[ImageSize]) -> list[str]:
     return [ASPECTS[own][0] for own in place]
 
 
+_ORDER = ("small", "medium", "large", *(name for name, _ in ASPECTS))
+
+
+def is_ordered(labels: Sequence[str]) -> bool:
+    """Whether these are the labels of one of these strata."""
+    return set(labels) <= set(_ORDER)
+
+
 def ordered(labels: Sequence[str]) -> list[str]:
     """The labels of these strata from small to large, and from tall to wide."""
-    names = ["small", "medium", "large", *(name for name, _ in ASPECTS)]
-    return sorted(set(labels), key=names.index)
+    return sorted(set(labels), key=_ORDER.index)
 
 
 def _sizes(areas: Sequence[float], is_small, is_large) -> list[str]:

@@ -12,7 +12,7 @@ from promvil_hf.endpoint import REASONS, Answer, client, pace, transport, user
 from promvil_hf.endpoint.client import Endpoint
 from promvil_hf.endpoint.completions import complaint, read_completion
 from promvil_hf.endpoint.reading import read_structured
-from promvil_hf.evaluation import scores as metrics
+from promvil_hf.evaluation import text_scores as metrics
 from promvil_hf.fivl import judge
 from promvil_hf.fivl.extraction import _schema as key_schema
 from promvil_hf.fivl.extraction import filtered

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from msgspec.structs import replace
 
 from promvil_hf.boxes import Box
-from promvil_hf.compovl.compovl_rows import ABOVE, CHANGED, negative_step_rows, step_rows
+from promvil_hf.compovl.compovl_rows import ABOVE, AS_IT_WAS, CHANGED, negative_step_rows, step_rows
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, one_path, paths_of
@@ -101,7 +101,8 @@ def _negative(record: Record) -> Iterator[BenchmarkRow]:
     for step, place in zip(steps, places, strict=True):
         absent = place in (CHANGED, ABOVE)
         row = _step_row(step, least=0 if absent else 1)
-        yield replace(row, absent=absent, strata={"exchanged": exchanged, "place": place}, units=units)
+        own = units | {"pair": units["negative"]} if place in (CHANGED, AS_IT_WAS) else units
+        yield replace(row, absent=absent, strata={"exchanged": exchanged, "place": place}, units=own)
 
 
 def _steps_of(record: Record, steps_of: Callable[[Mapping], Iterable[Mapping]]) -> list[Record]:

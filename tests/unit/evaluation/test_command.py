@@ -27,7 +27,7 @@ def test_a_tiny_model_is_evaluated_end_to_end_by_the_command(tmp_path, capsys):
         str(model), "--max-new-tokens", "3", "--resamples", "99", "--out", str(tmp_path / "out"),
     ]  # fmt: skip
     assert cli.main(command) == 0
-    assert "accuracy@0.5" in capsys.readouterr().out
+    assert "accuracy at IoU 0.5" in capsys.readouterr().out
     report = Report.load(tmp_path / "out/report.json")
     assert report.scores["settings"]["dialect"] == "kosmos2" and report.answers["model"]["model"] == str(model)
     assert report.benchmark["rows"] == report.answers["answered"] == len(report.rows)

@@ -75,7 +75,7 @@ def test_boxes_count_by_the_first_threshold(toy):
     seen = evaluate(benchmark, Predictions(box_of), settings)
     middle = evaluate(benchmark, Predictions({row_id: Answer(boxes=[[0.25, 0.25, 0.75, 0.75]]) for row_id in said}), settings)
     found = picture_needed(benchmark, seen, {"the middle": middle}, FEW)
-    assert found.row_metric == "accuracy@0.5" and 0 < len(found.needed) < 40
+    assert found.row_metric == "accuracy at IoU 0.5" and 0 < len(found.needed) < 40
     assert found.runs[0].accuracy.estimate == middle.scores["value"]
 
 

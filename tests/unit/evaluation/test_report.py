@@ -53,11 +53,11 @@ def test_the_terminal_table_says_number_interval_rows_hash_policy_tables_faults_
     benchmark, _ = grounding
     report = answered(benchmark, 0.03, skip=("r3", "r4"))
     shown = table_text(report)
-    assert re.search(r"accuracy@0.5 +0\.\d+ \[0\.\d+, \d\.\d+\] \(95%\)", shown)
+    assert re.search(r"accuracy at IoU 0.5 +0\.\d+ \[0\.\d+, \d\.\d+\] \(95%\)", shown)
     for told in (
         "toy test, 30 rows of 10 images",
         benchmark.content_hash[:16],
-        "box_policy",
+        "which of several boxes counts",
         "parse_rate",
         "level  accuracy     low    high  rows",
         "fault: 2 × row without an answer, scored 0, e.g. r3, r4",
@@ -77,7 +77,7 @@ def test_the_page_holds_curve_tables_faults_cases_with_pictures_and_the_environm
     html = path.read_text()
     for told in (
         "Accuracy per level", "By level", "By size", "What was wrong with the answers", "Worst cases", "Best cases",
-        "What makes this comparable", benchmark.content_hash, "box_policy", "bootstrap over 10 images", "Environment",
+        "What makes this comparable", benchmark.content_hash, "which of several boxes counts", "over 10 images", "Environment",
         "toy test is small.", "numpy", "answers.jsonl",
     ):  # fmt: skip
         assert told in html, told
@@ -129,7 +129,7 @@ def test_questions_show_answer_and_truth_and_need_no_picture(tmp_path):
     report = evaluate(benchmark, said, FEW)
     html = str(report_page(report))
     assert "answer: yes &lt;script&gt;" in html and "truth: no" in html and "answer: no answer" in html
-    assert "<script>" not in html.split("<main>")[1] and "f1" in table_text(report)
+    assert "<script>" not in html.split("<main>")[1] and "F1 " in table_text(report)
 
 
 def test_a_score_that_is_not_defined_is_a_dash_and_not_a_number(grounding):

@@ -17,7 +17,8 @@ from promvil_hf.evaluation import predictions as faults
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import Report, Settings, evaluate
-from promvil_hf.evaluation.scores import Grouping, picked_scores, true_false_scores, vqa_scores
+from promvil_hf.evaluation.scores import Grouping
+from promvil_hf.evaluation.text_scores import picked_scores, true_false_scores, vqa_scores
 from promvil_hf.metrics.gqa import gqa_score
 from promvil_hf.metrics.grounding import grounding_score, iou_matrix
 from promvil_hf.metrics.pope import llava_yes_no, pope_score, strict_yes_no

@@ -51,6 +51,7 @@ REFUSE = {
     "pope.pope_score": lambda f: f(["yes"], [NAN]),
 }
 COUNT_AS_WRONG = {  # an answer with a broken box is a wrong answer, as it is documented: its IoU is 0 and never missing
+    "grounding.merged_gold": lambda f: len(f(answers.read_boxes([BROKEN])).row),
     "grounding.iou_matrix": lambda f: f(np.array(BROKEN), np.array(BOX)),
     "grounding.paired_iou": lambda f: f(np.array(BROKEN), np.array(BOX)),
     "grounding.answer_iou": lambda f: f([BROKEN], [BOX]),
@@ -71,7 +72,7 @@ OF_TEXTS = {  # these take no numbers, or only counts that are whole
     "gqa.promvil_answer", "pope.llava_yes_no", "pope.strict_yes_no", "vqa.normalised", "vqa.soft_accuracies",
     "answers.grid_boxes", "pointing.answer_hits", "pointing.points_inside", "pointing.pointing_score",
     "none_or_many.generalised_iou", "none_or_many.rejection", "ranking.precision_at_k", "ranking.recall_at_k", "units.linked",
-    "size_strata.aspect_labels", "size_strata.ordered",
+    "size_strata.aspect_labels", "size_strata.ordered", "size_strata.is_ordered",
 }  # fmt: skip
 
 
