@@ -58,7 +58,7 @@ def test_the_terminal_table_says_number_interval_rows_hash_policy_tables_faults_
         "toy test, 30 rows of 10 images",
         benchmark.content_hash[:16],
         "which of several boxes counts",
-        "parse_rate",
+        "share of answers with a box",
         "level  accuracy     low    high  rows",
         "fault: 2 × row without an answer, scored 0, e.g. r3, r4",
         "warning: toy test is small.",

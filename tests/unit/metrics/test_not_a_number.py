@@ -73,6 +73,7 @@ OF_TEXTS = {  # these take no numbers, or only counts that are whole
     "answers.grid_boxes", "pointing.answer_hits", "pointing.points_inside", "pointing.pointing_score",
     "none_or_many.generalised_iou", "none_or_many.rejection", "ranking.precision_at_k", "ranking.recall_at_k", "units.linked",
     "size_strata.aspect_labels", "size_strata.ordered", "size_strata.is_ordered",
+    "nested_negatives.first_failures",
 }  # fmt: skip
 
 
