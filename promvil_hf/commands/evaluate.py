@@ -3,15 +3,16 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.conventions import DIALECTS
 from promvil_hf.distributed import Ranks
-from promvil_hf.evaluation import picture_needed_page
+from promvil_hf.evaluation import picture_needed_page, side_by_side_page
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
 from promvil_hf.evaluation.benchmarks import READERS, read, read_promvil_lines
+from promvil_hf.evaluation.box_scores import IOU_RULES
 from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.detector_answers import detector_answers
 from promvil_hf.evaluation.hub_scores import eval_results, write_eval_results
@@ -19,11 +20,14 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.picture_needed import picture_needed
 from promvil_hf.evaluation.predictions import Predictions, read_predictions
 from promvil_hf.evaluation.report import table_text, write_page
+from promvil_hf.evaluation.report_files import plain
 from promvil_hf.evaluation.results import ANSWER_RULES, YES_NO_RULES, Report, Settings, evaluate
 from promvil_hf.evaluation.row_ids import only_answers, only_rows, write_ids
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.evaluation.side_by_side import side_by_side
 from promvil_hf.folder_lock import held
 from promvil_hf.metrics.grounding import GOLD_POLICIES, POLICIES
+from promvil_hf.metrics.none_or_many import OVERLAPS
 from promvil_hf.metrics.vqa import NORMALISATIONS
 
 
@@ -38,11 +42,13 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
     promvil evaluate ... --detector sam3 --mode progressive             a detector, its boxes chosen level by level
     promvil evaluate ... --predictions seen.jsonl --blind-predictions blind.jsonl other.jsonl    was the picture needed?
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared
+    promvil evaluate --compare runs/small runs/large --out runs/compared        two models on all sets that both were asked
 
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
 predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch.
 
---compare takes two reports, for a paired test of the second against the first; or one, with a benchmark: against it.
+--compare takes two reports, for a paired test of the second against the first; or one, with a benchmark: against it. Of
+two folders it compares all reports of the same questions on one page.
 
 With answers that were given without the picture (--blind-predictions, or --blind-too, which asks the model again), the
 folder also holds picture_needed.html and .json: how much of the score stays blind. needed_ids.jsonl names the rows that no
@@ -79,6 +85,9 @@ def add_arguments(parser):
     how.add_argument("--box-policy", choices=POLICIES, default="first", help="which of several boxes counts")
     how.add_argument("--gold-policy", choices=GOLD_POLICIES, default="any", help="which of several true boxes counts")
     how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="thresholds; the first counts")
+    how.add_argument("--iou-rule", choices=IOU_RULES, help="whether an IoU of the threshold is a hit (default: the set's own)")
+    how.add_argument("--overlap", choices=OVERLAPS, default="giou", help="of sets of boxes: generalised IoU, or IoU")
+    how.add_argument("--min-score", type=float, metavar="S", help="of sets: drop boxes below it (default: the data set's own)")
     how.add_argument("--yes-no-rule", choices=YES_NO_RULES, default="strict", help="how yes and no are read")
     how.add_argument("--answer-rule", choices=ANSWER_RULES, default="lower_without_period", help="for GQA")
     how.add_argument("--vqa-normalise", choices=NORMALISATIONS, help="default: the data set's own")
@@ -99,8 +108,11 @@ def run(args):
     if args.benchmark is None:
         if len(args.compare or ()) != 2:
             raise ValueError(
-                "You passed no benchmark: name one (--benchmark), or two reports (--compare A.json B.json)."
+                "You passed no benchmark: name one (--benchmark), or two reports or folders of them (--compare A B)."
             )
+        if any(Path(side).is_dir() for side in args.compare):
+            _compare_sets(args, resampling)
+            return
         before, after = map(Report.load, args.compare)
         with held(args.out):
             _show(args, after, pictures, compare(before, after, resampling))
@@ -114,11 +126,24 @@ def run(args):
     seen, blind = _given_answers(args, benchmark, whole)
     settings = Settings(
         dialect=args.dialect, frame=args.frame, box_policy=args.box_policy, gold_policy=args.gold_policy,
-        iou_thresholds=tuple(args.iou), yes_no_rule=args.yes_no_rule, answer_rule=args.answer_rule,
+        iou_thresholds=tuple(args.iou), iou_rule=args.iou_rule, overlap=args.overlap, min_score=args.min_score,
+        yes_no_rule=args.yes_no_rule, answer_rule=args.answer_rule,
         vqa_normalise=args.vqa_normalise, resampling=resampling,
     )  # fmt: skip
     with held(args.out, Ranks.of_environment()):
         _write(args, benchmark, pictures, settings, before, seen, blind)
+
+
+def _compare_sets(args, resampling):
+    """Two folders of reports: one page over all sets that both were asked."""
+    found = side_by_side(*args.compare, resampling=resampling)
+    with held(args.out):
+        page = side_by_side_page.write_page(args.out / "compared.html", found)
+    if args.json:
+        print(json.dumps(plain(asdict(found)), indent=2))
+    else:
+        print(side_by_side_page.told(found))
+    print(f"page: {page}", file=sys.stderr)
 
 
 def _given_answers(args, benchmark, whole) -> tuple[Predictions | None, dict[str, Predictions]]:

@@ -105,7 +105,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "default": 0, "help": "of everything that is drawn at random"},
     "--resamples": {**_COUNT, "default": 9_999, "help": "of the bootstrap intervals"},
     "--strict": {**_FLAG, "help": "fail on any fault of the answers"},
-    "--compare": {"nargs": "+", "metavar": "REPORT", "help": "saved reports to compare, see above"},
+    "--compare": {"nargs": "+", "metavar": "REPORT", "help": "saved reports to compare, or folders of them, see above"},
     # output and jobs
     "--out": {**_FOLDER, "help": "folder to write; an interrupted job in it goes on"},
     "--html": {**_FILE, "help": "page to write"},
