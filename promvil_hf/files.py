@@ -171,11 +171,14 @@ def one_path(files: Files, what: str) -> Path:
     return paths[0]
 
 
-def unfolded(paths: Sequence[Path], pattern: str) -> list[Path]:
-    """Files as they are, and of a folder those that match, such as "*.json" or "**/*.parquet"."""
-    found = [part for path in paths for part in (sorted(path.glob(pattern)) if path.is_dir() else [path])]
-    if not found:
-        raise ValueError(f"{paths[0]} holds no file {pattern}.")
+def unfolded(paths: Sequence[Path], *patterns: str) -> list[Path]:
+    """Files as they are, and of a folder those that match the first of these patterns that any matches ("**/*.parquet")."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [path] if not path.is_dir() else next(filter(None, (sorted(path.glob(pattern)) for pattern in patterns)), [])
+        if not inside:
+            raise ValueError(f"{path} holds no file {' or '.join(patterns)}: name the files themselves.")
+        found += inside
     return found
 
 

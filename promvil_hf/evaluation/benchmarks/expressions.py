@@ -10,7 +10,7 @@ from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, Benchmark
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
 from promvil_hf.files import Files, paths_of, unfolded
 from promvil_hf.frames import ImageSize, Pixels
-from promvil_hf.json_records import Record, RecordError, decoded, document, keyed, read_bytes, records
+from promvil_hf.json_records import Record, RecordError, decoded, document, first_name, records
 
 
 NO_BOX = "the box has no area inside the image"
@@ -30,12 +30,12 @@ _OBJECTS365 = {f"refcoco_{coco}": f"o365_{own}" for coco, own in zip(_CLASSES[::
 
 
 def read_refadv(files: Files, split: str | None = None) -> Benchmark:
-    """Ref-Adv's rows: the data set (Parquet or JSON), or the predictions of a model, which hold the truth as well.
+    """Ref-Adv's rows: the data set (Parquet, its folder, or JSON), or the predictions of a model, which hold the truth as well.
 
     Boxes count pixels, and rows of predictions do not tell the size of the picture: pass a COCO file whose `images` do, such
     as instances_val2017.json, beside them. A row's id is its `row_idx`, else its place in the file, from 0.
     """
-    paths = paths_of(files)
+    paths = unfolded(paths_of(files), "**/*.parquet")
     sizes, listed = {}, []
     for path in paths:
         if is_document(path):
@@ -131,9 +131,7 @@ def captioned_images(found: Record) -> Iterator[tuple[Record, list[Record]]]:
 
 def is_document(path: Path) -> bool:
     """Whether a file is one JSON object that begins as COCO's do, and not a list of rows or an object of rows by their ids."""
-    if path.suffix != ".json" or read_bytes(path).lstrip()[:1] != b"{":
-        return False
-    return next(iter(keyed(path)), ("", None))[0] in _OF_COCO
+    return path.suffix == ".json" and first_name(path) in _OF_COCO
 
 
 def _size(record: Record) -> ImageSize | None:

@@ -12,9 +12,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow, left_out
 from promvil_hf.evaluation.benchmarks.expressions import NO_BOX, XYWH, captioned_images, is_document
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, paths_of
+from promvil_hf.files import Files, paths_of, unfolded
 from promvil_hf.frames import ImageSize
-from promvil_hf.json_records import Record, RecordError, document, keyed, read_bytes, records
+from promvil_hf.json_records import Record, RecordError, document, first_name, keyed, records
 
 
 _PARTS = {"text": "negative text", "image": "negative image"}
@@ -28,9 +28,9 @@ def read_finecops(files: Files, split: str | None = None) -> Benchmark:
     A row's id is the expression's. Every row names its part (`strata`) and the positive that it is or was made of (`units`); a
     positive one has its level, a negative one its negative level.
     """
-    paths = paths_of(files)
+    paths = unfolded(paths_of(files), f"{split or 'test'}_expression_all_coco_format.json")
     coco = [path for path in paths if is_document(path)]
-    graphs = [path for path in paths if path not in coco and path.suffix == ".json" and read_bytes(path).lstrip()[:1] == b"{"]
+    graphs = [path for path in paths if path not in coco and path.suffix == ".json" and first_name(path) is not None]
     listed = [path for path in paths if path not in coco and path not in graphs]
     if not coco and not listed:
         raise ValueError(f"You passed {', '.join(path.name for path in paths)}: none of them holds rows of FineCops-Ref.")

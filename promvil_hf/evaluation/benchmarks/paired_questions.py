@@ -13,7 +13,7 @@ from pathlib import Path
 
 from promvil_hf.evaluation.benchmarks.benchmark_rows import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, one_path, paths_of
+from promvil_hf.files import Files, one_path, paths_of, unfolded
 from promvil_hf.json_records import Record, RecordError, read_bytes, records, shown
 
 
@@ -31,12 +31,12 @@ _OPTION = re.compile(r"\(([a-z])\)\s*(.*?)\s*(?=\([a-z]\)|\Z)", re.IGNORECASE | 
 
 
 def read_hallusionbench(files: Files, split: str | None = None) -> Benchmark:
-    """HallusionBench.json, or its Parquet copy (with the files of both its splits).
+    """HallusionBench.json (or its folder), or its Parquet copy (with the files of both its splits).
 
     A row's id is category/subcategory/set/figure/question, as in "VD/illusion/0/1/0". Its units are the figure, which 178
     questions do not have, and the question, which is asked of several figures.
     """
-    paths = paths_of(files)
+    paths = unfolded(paths_of(files), "HallusionBench.json", "**/*.parquet")
     rows = [_hallusion(record) for path in paths for record in records(path)]
     name = split or "all"
     warnings = [size_warning("hallusionbench", name, len(rows), "questions")]
@@ -73,7 +73,7 @@ def read_naturalbench(files: Files, split: str | None = None) -> Benchmark:
     Four rows that follow each other are one group: two questions about two pictures. A row's id names the group and its
     place in it, "17/q0_i1". What the question ends in, "Please answer Yes or No.", is taken away: asking says it anew.
     """
-    paths = paths_of(files)
+    paths = unfolded(paths_of(files), "**/*.parquet", "test_set.json")
     groups = 0
     rows: list[BenchmarkRow] = []
     for path in paths:

@@ -6,15 +6,18 @@ from contextlib import suppress
 
 from promvil_hf.evaluation.benchmarks.benchmark_rows import BadRows, Benchmark, BenchmarkRow, each_row, left_out
 from promvil_hf.evaluation.benchmarks.known_sizes import size_warning
-from promvil_hf.files import Files, one_path, paths_of
+from promvil_hf.files import Files, one_path, paths_of, unfolded
 from promvil_hf.json_records import Record, RecordError, document, records
 
 
 def read_vqav2(
     files: Files, split: str | None = None, bad: BadRows | None = None, name: str = "vqav2"
 ) -> Benchmark:
-    """VQAv2's questions file and annotations file, in any order; OK-VQA's (`name`) have the same form."""
+    """VQAv2's questions file and annotations file, in any order, or their folder; OK-VQA's (`name`) have the same form."""
     paths = paths_of(files)
+    if len(paths) == 1 and paths[0].is_dir():
+        part = split or "val2014"
+        paths = [unfolded(paths, f"*{part}*{what}.json")[0] for what in ("questions", "annotations")]
     loaded = [document(path) for path in paths]
     questions = [found for found in loaded if found.has("questions")]
     annotations = [found for found in loaded if found.has("annotations")]
@@ -94,7 +97,7 @@ def read_vizwiz(files: Files, split: str | None = None) -> Benchmark:
     paths = paths_of(files)
     if len(paths) == 2 and all(path.suffix == ".json" for path in paths):
         return read_vqav2(paths, split, name="vizwiz")
-    path = one_path(paths, "VizWiz's, such as val.json")
+    path = one_path(unfolded(paths, f"{split or 'val'}.json", f"**/{split or 'val'}-*.parquet"), "VizWiz's, such as val.json")
     split = split or path.stem.partition("-")[0]
     rows = []
     for record in records(path):

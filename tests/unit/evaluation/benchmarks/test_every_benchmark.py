@@ -11,6 +11,8 @@ from promvil_hf.evaluation import benchmarks
 from promvil_hf.evaluation.benchmarks import KINDS, READERS, Benchmark, BenchmarkRow, read, read_promvil_lines
 from promvil_hf.evaluation.benchmarks.known_sizes import KNOWN_SIZES
 from promvil_hf.key_expressions import Rle
+from tests.unit.evaluation.benchmarks import hard_files
+from tests.unit.evaluation.benchmarks.files import parquet, write
 
 
 def test_the_content_hash_ignores_order_and_file_and_notices_any_change_of_question_or_truth():
@@ -95,3 +97,31 @@ def test_the_published_files_are_read_whole(shared_data):
     assert (prompts.rows[0].image, prompts.rows[0].text) == (first["image"], first["sentence"])
     joined = read_promvil_lines(shared_data / "promvil/gqa_testdev.first500.txt", labelled=gqa)
     assert len(joined.rows) == 11 and joined.kind == "gqa"
+
+
+def test_a_folder_stands_for_the_files_that_its_benchmark_is_published_in(tmp_path):
+    folders = {
+        "refadv": [parquet(put(tmp_path / "refadv") / "data/train-00000-of-00001.parquet", hard_files.REFADV_HUB)],
+        "naturalbench": [parquet(put(tmp_path / "naturalbench") / "data/train-00000-of-00001.parquet", hard_files.NATURAL_HUB)],
+        "hallusionbench": [write(tmp_path / "hallusionbench/HallusionBench.json", hard_files.HALLUSION)],
+        "vizwiz": [write(tmp_path / "vizwiz/val.json", hard_files.VIZWIZ)],
+        "finecops": [write(tmp_path / "finecops/test_expression_all_coco_format.json", hard_files.finecops_coco())],
+        "okvqa": [
+            write(tmp_path / f"okvqa/{name}.json", {kind: [{"question_id": 1, "image_id": 2, **rest}]})
+            for name, kind, rest in (
+                ("OpenEnded_mscoco_val2014_questions", "questions", {"question": "?"}),
+                ("mscoco_val2014_annotations", "annotations", {"answers": [{"answer": "surf"}]}),
+            )
+        ],
+    }
+    write(tmp_path / "vizwiz/train.json", [])
+    write(tmp_path / "finecops/test_expression_all.json", hard_files.finecops_rows())
+    for name, files in folders.items():
+        assert read(name, tmp_path / name).content_hash == read(name, files).content_hash
+        with pytest.raises(ValueError, match="holds no file .*: name the files themselves."):
+            read(name, put(tmp_path / "empty"))
+
+
+def put(folder):
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    return folder
