@@ -12,7 +12,7 @@ from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
-from promvil_hf.evaluation.reliance import RelianceReport, against_accuracy, points, reliance
+from promvil_hf.evaluation.reliance import RelianceReport, follows_accuracy, points, reliance
 from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
 from promvil_hf.evaluation.results import Settings
 from promvil_hf.evaluation.row_ids import read_ids
@@ -43,7 +43,9 @@ of the same sizes, the whole image, no image. The folder named by --out then hol
 predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch; the id of an answer
 in it is ROW/KIND, as in twins.jsonl.
 
---compare takes the reports of several models, NAME=REPORT or REPORT, and plots reliance against accuracy.
+The score is 1 - masked / original accuracy, so over models it rises with accuracy by construction. --compare takes the reports
+of several models, NAME=REPORT or REPORT, and says how much of their correlation that explains, also on other rows; variants
+of one base are one unit when they are called BASE:NAME.
 """
 
 
@@ -181,7 +183,7 @@ def _compare(args, resampling: Resampling):
         name, found, path = text.rpartition("=")
         pairs.append((name if found else Path(path).parent.name or path, RelianceReport.load(path)))
     models = points(pairs)
-    found = against_accuracy(models, resampling)
+    found = follows_accuracy(pairs, resampling)
     with held(args.out):
         page = write(args.out / "models.html", points_page(models, found))
     print(points_told(models, found))

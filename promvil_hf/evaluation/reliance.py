@@ -2,7 +2,7 @@
 """Visual reliance of a model: how much of its accuracy it loses when the key boxes of its questions are hidden.
 
     rows + answers to twins    --reliance-->          RelianceReport, with every control and its interval
-    several reports            --against_accuracy-->  does reliance go with accuracy?
+    several reports            --follows_accuracy-->  does reliance go with accuracy, beyond what its definition brings about?
 
 The answers come from `promvil_hf.evaluation.twin_answers` or from a file, of any program: twins are matched by id. Scores
 are the data set's own (VQAv2's soft accuracy, GQA's exact match, POPE's yes or no). This module does not load torch.
@@ -34,9 +34,11 @@ from promvil_hf.metrics.gqa import exact_matches
 from promvil_hf.metrics.intervals import Interval
 from promvil_hf.metrics.pope import strict_yes_no
 from promvil_hf.metrics.reliance import Drop, RelianceScore, average_reliance, reliance_table, visual_reliance
+from promvil_hf.metrics.reliance_and_accuracy import Asked, Correlation, Follows, of_table, reliance_and_accuracy
 from promvil_hf.metrics.vqa import soft_accuracies
 
 
+MOST_ORDERS = 1_999  # in which masked accuracies are dealt to other models
 AREAS = (0.05, 0.1, 0.2, 0.4)  # borders of the table by hidden area
 
 
@@ -253,19 +255,35 @@ def points(reports: Sequence[tuple[str, RelianceReport]]) -> list[ReliancePoint]
     ]
 
 
-def against_accuracy(models: Sequence[ReliancePoint], resampling: Resampling = Resampling()) -> Interval:  # noqa: B008
-    """Pearson's correlation of accuracy and reliance over models, with its interval (models are drawn).
+def follows_accuracy(reports: Sequence[tuple[str, RelianceReport]], resampling: Resampling = Resampling()) -> Follows:  # noqa: B008
+    """Whether the score follows accuracy over models, beyond what its definition brings about; (model, report) pairs.
 
-    With few models the interval is wide, and should be; with fewer than three there is no correlation.
+    A model called "BASE:NAME" is a variant of BASE: variants of one base are one unit. Other rows need reports on the same
+    rows; where rows differ, only the correlation on each model's own rows is told.
     """
-    known = [model for model in models if math.isfinite(model.accuracy) and math.isfinite(model.reliance)]
-    x, y = np.array([model.accuracy for model in known]), np.array([model.reliance for model in known])
-    if len(known) < 3:
-        return Interval(math.nan, math.nan, math.nan, resampling.confidence, resampling.method, len(known), len(known),
-                        resampling.resamples, resampling.seed, "a correlation needs three models")  # fmt: skip
-    x, y = x - x.mean(), y - y.mean()
-    columns = np.stack([x, y, x * x, y * y, x * y, np.ones(len(x))], 1)
-    return replace(resampling, method="percentile").interval(columns, statistic=_correlation)
+    models = points(reports)
+    units = [base_of(model.name) for model in models]
+    how = {"confidence": resampling.confidence, "resamples": min(resampling.resamples, MOST_ORDERS), "seed": resampling.seed}
+    by_set: dict[str, list[RelianceReport]] = {}
+    for model in models:
+        for report in sorted((own for name, own in reports if name == model.name), key=lambda own: own.name):
+            by_set.setdefault(report.name, []).append(report)
+    if all(len({tuple(row["id"] for row in own.row_scores) for own in same}) == 1 for same in by_set.values()):
+        return reliance_and_accuracy([_asked(same) for same in by_set.values()], units, **how)
+    accuracies, scores = [model.accuracy for model in models], [model.reliance for model in models]
+    pearson, spearman = of_table(accuracies, scores, units, **how)
+    nothing = Correlation.unknown(len(models), pearson.units, "the reports are not on the same rows")
+    return Follows(pearson, spearman, nothing, nothing)
+
+
+def base_of(name: str) -> str:
+    """ "llava:tuned" is a variant of "llava"; a name without a colon is its own base."""
+    return name.partition(":")[0] or name
+
+
+def _asked(reports: Sequence[RelianceReport]) -> Asked:
+    original, masked = ([[row["scores"].get(kind) for row in own.row_scores] for own in reports] for kind in (ORIGINAL, MASKED))
+    return Asked.of(original, masked, [row["image"] for row in reports[0].row_scores])
 
 
 def hidden_share(row: FivlRow) -> float:
@@ -365,13 +383,6 @@ def _score_dict(score: RelianceScore) -> dict[str, Any]:
 
 def _spread(found: Interval) -> dict[str, Any]:
     return {"estimate": found.estimate, "low": found.low, "high": found.high, "note": found.note}
-
-
-def _correlation(totals: np.ndarray) -> np.ndarray:
-    x, y, xx, yy, xy, n = np.moveaxis(totals, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = (xx - x * x / n) * (yy - y * y / n)
-        return np.where(spread > 1e-18, (xy - x * y / n) / np.sqrt(np.maximum(spread, 1e-18)), np.nan).clip(-1, 1)
 
 
 def _number(value: float | None) -> float:

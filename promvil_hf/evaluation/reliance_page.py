@@ -13,7 +13,7 @@ from promvil_hf.evaluation.report_text import fault_lines, nested_lines, text_ta
 from promvil_hf.evaluation.twin_answers import MASKED, ORIGINAL, SCORED_BY, TwinSettings
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.fivl.twins import twins
-from promvil_hf.metrics.intervals import Interval
+from promvil_hf.metrics.reliance_and_accuracy import Follows
 
 
 CASES = 6
@@ -100,16 +100,50 @@ def reliance_page(
     )
 
 
-def points_told(models: Sequence[ReliancePoint], found: Interval) -> str:
+def points_told(models: Sequence[ReliancePoint], found: Follows) -> str:
     rows = [[one.name, pages.number(one.accuracy), pages.estimate(one.reliance, one.low, one.high)] for one in models]
-    spread = pages.estimate(found.estimate, found.low, found.high) + (f" ({found.note})" if found.note else "")
-    lines = [*text_table(["model", "accuracy", "score"], rows), ""]
-    return "\n".join([*lines, f"correlation of score and accuracy over {found.rows} models: {spread}"])
+    lines = [*text_table(["model", "accuracy", "score"], rows), "", *text_table(_CORRELATION, _correlations(found))]
+    return "\n".join([*lines, "", f"note: {BY_CONSTRUCTION}", f"note: {verdict(found)}"])
 
 
-def points_page(models: Sequence[ReliancePoint], found: Interval) -> pages.Html:
+BY_CONSTRUCTION = (
+    "The score is 1 - masked / original accuracy, so it rises with accuracy by construction. \"By its definition\" is what "
+    "remains of the correlation when masked accuracies are dealt to other models. Only what lies outside is a finding."
+)
+_CORRELATION = ["score and accuracy", "correlation", "over bases", "by its definition", "p"]
+_NAMES = {
+    "pearson": "Pearson, same rows", "spearman": "Spearman, same rows", "pearson_other_rows": "Pearson, other rows",
+    "spearman_other_rows": "Spearman, other rows",
+}  # fmt: skip
+
+
+def verdict(found: Follows) -> str:
+    """What may be said of these models, in a sentence."""
+    one = found.pearson
+    beyond = one.is_beyond_the_definition
+    if beyond is None:
+        return f"Whether the score follows accuracy cannot be told: {one.note}."
+    counted = f"{one.models} models" + (f" of {one.units} bases" if one.units < one.models else "")
+    told = "lies outside" if beyond else "lies inside"
+    return (
+        f"Over {counted} the correlation {pages.number(one.over_units)} {told} what its definition alone brings about "
+        f"({pages.number(one.null_mean)} on average, {pages.interval(one.null_low, one.null_high)})"
+        + (": more than it must." if beyond else ": it is no evidence that the score follows accuracy.")
+    )
+
+
+def _correlations(found: Follows) -> list[list[str]]:
+    return [
+        [
+            name, pages.estimate(one.estimate, one.low, one.high) + (f" ({one.note})" if one.note else ""),
+            pages.number(one.over_units), pages.estimate(one.null_mean, one.null_low, one.null_high), pages.number(one.p_value),
+        ]
+        for name, one in ((told, getattr(found, field)) for field, told in _NAMES.items())
+    ]  # fmt: skip
+
+
+def points_page(models: Sequence[ReliancePoint], found: Follows) -> pages.Html:
     """Reliance against accuracy."""
-    spread = pages.known_interval(found.low, found.high)
     return pages.page(
         "Reliance against accuracy",
         pages.section(
@@ -136,14 +170,17 @@ def points_page(models: Sequence[ReliancePoint], found: Interval) -> pages.Html:
         ),
         pages.section(
             "Correlation",
-            pages.tiles(
-                pages.stat("Pearson's r", found.estimate, f"{spread}, {found.rows} models" if spread else found.note)
-            ),
+            pages.note("In a sentence", pages.paragraph(verdict(found))),
+            pages.table(_correlations(found), _CORRELATION, numeric=range(1, 5)),
             pages.note(
                 "What this is",
+                pages.paragraph(BY_CONSTRUCTION),
                 pages.paragraph(
-                    "Models are drawn for the interval. Over a handful of models it is wide, and a correlation says "
-                    "nothing about causes: models that answer more questions have more accuracy to lose."
+                    "Other rows: the score of one half of the images against the accuracy on the other half, so that the "
+                    "same lucky rows cannot raise both. Intervals draw bases, each with its variants, and \"over bases\" gives "
+                    "each base the mean of them: a model called BASE:NAME is a variant of BASE. Over a handful of models an "
+                    "interval is wide. p is two-sided, in what the definition brings about; the four are views of one "
+                    "question and are not corrected."
                 ),
             ),
         ),

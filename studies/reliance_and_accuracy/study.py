@@ -5,7 +5,9 @@ import math
 from dataclasses import replace
 from functools import partial
 
-from promvil_hf.evaluation.reliance import ReliancePoint, against_accuracy
+import numpy as np
+
+from promvil_hf.metrics.reliance_and_accuracy import Asked, of_table, reliance_and_accuracy
 from promvil_hf.pages.chart_file import Panel
 from studies.fivl import FIVL, accuracy, along, answers, reliance, reliance_score, told
 from studies.results import Score, difference, rounded, score
@@ -52,8 +54,8 @@ def read(terms, results):
             if (pictures, model, terms.seeds[0]) in results:
                 samples[pictures, model] = accuracy(of_seeds(terms, results, pictures, model))
                 scores.append(score(samples[pictures, model], f"accuracy, {pictures}", model=model))
-    scores += [correlation(terms, samples, measure) for measure in ("reliance", "beyond random boxes")]
-    scores.append(correlation(terms, samples, "reliance", without="λ 0.9"))  # poor in both, it could carry all of it
+    scores += of_correlations({(name, model): sample.means() for (name, model), sample in samples.items()})
+    scores.append(on_other_scenes(terms, results))
     told_of = {f"accuracy, {pictures}": pictures for pictures in ODD}
     told_of |= {measure: measure for measure in ("reliance", "beyond random boxes")}
     differences = [
@@ -67,27 +69,55 @@ def read(terms, results):
     return Findings(scores, differences, told(terms, trainings))
 
 
-def correlation(terms, samples, measure, without=""):
-    """Pearson's, over all models of all seeds, perhaps less one; the interval draws models."""
+def of_correlations(means):
+    """(measure, model) -> seed -> number: the scores of all correlations."""
+    accuracy = {model: means["as trained", model] for model in MODELS}
+    reliance_of = {model: means["reliance", model] for model in MODELS}
+    without = "λ 0.9"  # poor in both, it could carry all of it
+    return [*correlations(accuracy, reliance_of, "reliance"), *correlations(accuracy, reliance_of, "reliance", without)]
+
+
+def correlations(accuracy, scores, measure, without=""):
+    """Pearson's over the models' means of all seeds, perhaps without one model, and what the definition alone brings about.
+
+    `accuracy` and `scores`: model -> seed -> number. The score is 1 - masked / original accuracy, so it rises with accuracy by
+    construction; a model is one unit whatever number of seeds it was trained with. The interval draws models.
+    """
     models = [model for model in MODELS if model != without]
-    accuracies, scores = (
-        {model: samples[name, model].means() for model in models} for name in ("as trained", measure)
-    )
+    seeds = list(accuracy[models[0]])
+
+    def over(some):
+        values = [[np.mean([_number(of[model][seed]) for seed in some]) for model in models] for of in (accuracy, scores)]
+        return of_table(*values)[0]
+
+    found, each = over(seeds), {seed: over([seed]) for seed in seeds}
+    about = {"model": f"all{without and f' but {without}'}, correlation over {len(models)} models"}
+    nobody, count = (None, None), len(models)
+    return [
+        Score(about, f"accuracy and {measure}", rounded(found.estimate), rounded(found.low), rounded(found.high), nobody,
+              {seed: rounded(one.estimate) for seed, one in each.items()}, count, count),
+        Score(about, f"accuracy and {measure}, by definition", rounded(found.null_mean), rounded(found.null_low),
+              rounded(found.null_high), nobody, {seed: rounded(one.null_mean) for seed, one in each.items()}, count, count),
+    ]  # fmt: skip
+
+
+def on_other_scenes(terms, results):
+    """The same correlation, the score from one half of the scenes and the accuracy from the other. Each seed is a benchmark."""
+    found = {model: of_seeds(terms, results, "reliance", model) for model in MODELS}
 
     def over(seeds):
-        points = [
-            ReliancePoint(model, _number(accuracies[model][seed]), _number(scores[model][seed]), math.nan, math.nan, ())
+        asked = [
+            Asked.of(*([found[model][seed]["right"][kind] for model in MODELS] for kind in ("original", "key boxes")),
+                     found["base"][seed]["scene"])
             for seed in seeds
-            for model in models
-        ]
-        return against_accuracy(points), len(points)
+        ]  # fmt: skip
+        return reliance_and_accuracy(asked).pearson_other_rows
 
-    seeds = [str(seed) for seed in terms.seeds]
-    found, count = over(seeds)
-    about = {"model": f"all{without and f' but {without}'}, correlation over models"}
+    whole, each = over(terms.seeds), {str(seed): over([seed]) for seed in terms.seeds}
     return Score(
-        about, f"accuracy and {measure}", rounded(found.estimate), rounded(found.low), rounded(found.high),
-        (None, None), {seed: rounded(over([seed])[0].estimate) for seed in seeds}, count, count,
+        {"model": f"all, correlation over {len(MODELS)} models"}, "accuracy and reliance, other scenes", rounded(whole.estimate),
+        rounded(whole.low), rounded(whole.high), (None, None), {seed: rounded(one.estimate) for seed, one in each.items()},
+        len(MODELS), len(MODELS),
     )  # fmt: skip
 
 

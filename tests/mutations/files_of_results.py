@@ -24,8 +24,8 @@ from promvil_hf.endpoint.store import Store
 from promvil_hf.evaluation.benchmarks import read
 from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.predictions import Answer, Predictions, read_predictions
-from promvil_hf.evaluation.reliance import RelianceReport, against_accuracy, points, reliance
-from promvil_hf.evaluation.reliance_page import reliance_page
+from promvil_hf.evaluation.reliance import RelianceReport, follows_accuracy, points, reliance
+from promvil_hf.evaluation.reliance_page import points_page, reliance_page
 from promvil_hf.evaluation.report import report_page, table_text
 from promvil_hf.evaluation.results import Report, Settings, evaluate
 from promvil_hf.evaluation.twin_answers import TwinSettings, twin_id
@@ -151,7 +151,8 @@ def reliance_report() -> bytes:
 def _reliance(folder: Path) -> None:
     own = RelianceReport.load(folder / "reliance.json")
     str(reliance_page(own))
-    against_accuracy(points([(name, own) for name in "abc"]), FEW)
+    pairs = [(name, own) for name in "abc"]
+    str(points_page(points(pairs), follows_accuracy(pairs, FEW)))
 
 
 def _twin_answers(folder: Path) -> int:

@@ -15,7 +15,7 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.reliance import (
     RelianceReport,
-    against_accuracy,
+    follows_accuracy,
     kind_of_answer,
     points,
     reliance,
@@ -168,11 +168,11 @@ def test_correlation_over_models_is_numpys_and_its_interval_is_bounded():
         })  # fmt: skip
         models.append((f"model {number}", reliance(rows, predictions, resampling=QUICK)))
     found = points(models)
-    spread = against_accuracy(found, QUICK)
+    spread = follows_accuracy(models, QUICK).pearson
     theirs = np.corrcoef([one.accuracy for one in found], [one.reliance for one in found])[0, 1]
     assert spread.estimate == pytest.approx(theirs, abs=1e-9)
     assert -1 <= spread.low <= spread.estimate <= spread.high <= 1
-    assert math.isnan(against_accuracy(found[:2]).estimate)
+    assert math.isnan(follows_accuracy(models[:2]).pearson.estimate)
     with pytest.raises(ValueError, match="were asked different benchmarks"):
         points([("a", models[0][1]), ("b", models[0][1]), ("b", models[1][1])])
 
@@ -221,7 +221,7 @@ def test_twins_are_written_answered_elsewhere_and_scored(data, capsys):
     report = RelianceReport.load(data / "out" / "reliance.json")
     assert report.scores["controls"]["blind"]["accuracy"] == 0 and report.rows["rows_with_twins"] == 7
     assert promvil("--compare", f"one={data / 'out' / 'reliance.json'}", "--out", data / "models") == 0
-    assert "a correlation needs three models" in capsys.readouterr().out
+    assert "a correlation needs 3 models of different bases; these are 1" in capsys.readouterr().out
     assert (data / "models" / "models.html").is_file()
 
 
