@@ -162,6 +162,20 @@ FLAT = [
     }
     for number, step in enumerate(STEPS)
 ]
+NEGATIVES = [
+    {
+        "negative_id": f"{number}-0-n0",
+        "chain_id": f"{number}-0",
+        **WHERE,
+        "steps": [
+            STEPS[0] | {"absent": False},
+            STEPS[1] | {"text": "the dog wearing the jacket", "boxes": [], "absent": True},
+        ],
+        **{"changed_step": 1, "changed_level": 2, "kind": "object", "old": "man", "new": "dog"},
+        **{"was": STEPS[1]["text"], "was_boxes": STEPS[1]["boxes"]},
+    }
+    for number in (5, 6)
+]
 ROWS = [to_row(CHAIN, f"{number}.jpg") for number in (5, 6)]
 PROMPTS = b"[image]VG/5.jpg<tab><grounding><phrase>the jacket</phrase>\n[image]VG/6.jpg<tab><grounding><phrase>a man</phrase>\n"
 REFS_RAW = [
@@ -230,6 +244,7 @@ BENCHMARKS = {
         benchmark("refcocog", {"answers.parquet": (parquet(REFS_ANSWERS), "parquet")}, "answers.parquet", split="test")
     ),
     "compovl chains": _kind(benchmark("compovl", {"rows.jsonl": (json_lines(*CHAINS), "lines")}, "rows.jsonl")),
+    "compovl negatives": _kind(benchmark("compovl", {"rows.jsonl": (json_lines(*NEGATIVES), "lines")}, "rows.jsonl")),
     "compovl steps": _kind(benchmark("compovl", {"rows.json": (json_file(FLAT), "json")}, "rows.json")),
     "compovl steps.parquet": _kind(benchmark("compovl", {"rows.parquet": (parquet(FLAT), "parquet")}, "rows.parquet")),
     "compovl training rows": _kind(benchmark("compovl", {"rows.jsonl": (json_lines(*ROWS), "lines")}, "rows.jsonl")),

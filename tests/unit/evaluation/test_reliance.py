@@ -21,7 +21,7 @@ from promvil_hf.evaluation.reliance import (
     reliance,
     row_scores,
 )
-from promvil_hf.evaluation.reliance_page import notes, reliance_page, told
+from promvil_hf.evaluation.reliance_page import notes, points_told, reliance_page, told
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins, metric_of, twin_id
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
@@ -175,6 +175,26 @@ def test_correlation_over_models_is_numpys_and_its_interval_is_bounded():
     assert math.isnan(follows_accuracy(models[:2]).pearson.estimate)
     with pytest.raises(ValueError, match="were asked different benchmarks"):
         points([("a", models[0][1]), ("b", models[0][1]), ("b", models[1][1])])
+
+
+def test_variants_of_one_base_are_one_unit_and_what_the_definition_brings_about_is_told():
+    rng = np.random.default_rng(1)
+    reports = []
+    for number in range(12):
+        rows = [row(n) for n in range(24)]
+        right, kept = rng.random(24) < 0.4 + 0.04 * number, rng.random(24) < 0.3
+        predictions = said(rows, {
+            "original": lambda n, right=right: "red" if right[n] else "x",
+            "key boxes": lambda n, kept=kept: "red" if kept[n] else "x",
+        })  # fmt: skip
+        reports.append((f"base {number // 3}:seed {number % 3}", reliance(rows, predictions, resampling=QUICK)))
+    found = follows_accuracy(reports, QUICK)
+    assert (found.pearson.models, found.pearson.units) == (12, 4) and found.pearson.null_mean > 0.2
+    shown = points_told(points(reports), found)
+    assert "Over 12 models of 4 bases the correlation" in shown and "Pearson, other rows" in shown
+    other = reliance([row(n) for n in range(4)], said([row(n) for n in range(4)], {
+        "original": lambda n: "red", "key boxes": lambda n: "x"}), resampling=QUICK)  # fmt: skip
+    assert "not on the same rows" in follows_accuracy([*reports[1:], ("a", other)], QUICK).pearson_other_rows.note
 
 
 # The command
