@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""CompoVL's rows: what a build keeps of each image, and the rows of the three views (chains, steps, mixture) made of it.
+"""CompoVL's rows: what a build keeps of each image, and the rows of its views made of it.
 
 Splits are drawn by image from a hash of seed and image id: no image is in two splits, and neither order nor number of
 images matters. `datasets` is not imported, so that worker processes start quickly.

@@ -60,6 +60,9 @@ def nested_negative_scores(
         here = np.isin(np.arange(len(rows)), part)
         return {"found": share(right, here & ~absent), "refused": share(kind == REFUSED, here & absent)}
 
+    wrong = {
+        name: [row for row in where if name != REFUSED or not absent[row]] for name, where in answers.problems.items()
+    }
     exchanged = [first_rows[name].strata["exchanged"] for name in found.names]
     return Scores(
         metric="pairs_right",
@@ -90,9 +93,9 @@ def nested_negative_scores(
                 for level, shares in found.histogram().items()
             },
         },
-        problems={name: len(where) for name, where in answers.problems.items() if len(where)},
+        problems={name: count for name, where in wrong.items() if (count := len(where))},
         row_scores=right.astype(float),
         notes=("A pair is a step that was found and its changed form that was refused: who always refuses or always gives a box "
                "has none right.",),
-        row_notes={int(row): reason for reason, where in answers.problems.items() for row in where if not absent[row]},
+        row_notes={int(row): reason for reason, where in wrong.items() for row in where},
     )  # fmt: skip

@@ -7,7 +7,8 @@ from promvil_hf.compovl import denial_words
 from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.denials import Denials, boxes_exclude, with_opposite
 from promvil_hf.compovl.negatives import negatives
-from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph, Thing
+from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph, Thing, assembled
+from promvil_hf.compovl.visual_genome import VisualGenome
 from tests.reference.nested_negatives import check, worlds
 
 
@@ -137,3 +138,20 @@ def test_which_negatives_are_made_is_settled_by_the_words_alone():
     chains = compose(own).chains
     one, all_of_them = negatives(own, chains, 1), negatives(own, chains, 99)
     assert len(one) == len(chains) and one[0] in all_of_them and one == negatives(own, chains, 1)
+
+
+def test_negatives_of_real_graphs_never_put_in_a_word_that_somebody_used(shared_data):
+    made = 0
+    for release in ("v1.0.0", "v1.2.0"):
+        with VisualGenome(shared_data / "visual_genome" / release) as source:
+            for own in (assembled(source.graph(found)) for found in source.images()):
+                chains = compose(own, Composing(per_image=50)).chains
+                said = {word for region in own.regions for word in region.phrase.lower().split()}
+                said |= {word for thing in own.things.values() for name in thing.names for word in name.split()}
+                for one in negatives(own, chains, 99):
+                    made += 1
+                    assert one.kind != "object" or one.new not in said
+                    changed, before = one.steps[one.changed_step], chains[one.chain].steps[one.changed_step]
+                    assert changed.text.replace(one.new, one.old, 1) == before.text == one.was
+                    assert [step.absent for step in one.steps] == [not step.boxes for step in one.steps]
+    assert made > 100
