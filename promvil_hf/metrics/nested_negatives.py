@@ -47,6 +47,8 @@ def first_failures(
     """
     if len({len(names), len(levels), len(right), len(changed), len(was)}) != 1:
         raise ValueError("You passed columns of different lengths: each row has a negative, a level, and three marks.")
+    if any(mark not in (True, False) for mark in right):
+        raise ValueError("You passed answers that are neither right nor wrong: pass True or False for each row.")
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     level_of, first = np.zeros(len(order), int), np.full(len(order), np.iinfo(int).max)
     pairs = np.zeros((len(order), 2), int)  # changed steps, steps as they were

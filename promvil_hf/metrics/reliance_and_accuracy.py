@@ -182,7 +182,7 @@ def _correlation(views: Views | None, units: Sequence[Hashable], measure, confid
     score = _scores(original, masked)
     known = np.isfinite(score).all(1) & np.isfinite(accuracy).all(1)
     if not known.any():
-        return Correlation.unknown(len(units), count, "a model has nothing right: its score is undefined")
+        return Correlation.unknown(len(units), count, "a score is NaN: of a model with nothing right, or of a NaN")
     accuracy, original, masked, score = accuracy[known], original[known], masked[known], score[known]
     if count < FEWEST:
         note = f"a correlation needs {FEWEST} models of different bases; these are {count}"

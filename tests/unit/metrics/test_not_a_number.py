@@ -10,6 +10,7 @@ import pytest
 
 from promvil_hf import metrics
 from promvil_hf.metrics import answers
+from promvil_hf.metrics.reliance_and_accuracy import Asked
 
 
 NAN = float("nan")
@@ -31,10 +32,14 @@ GIVE_NAN = {
     "units.unit_scores": lambda f: (f([NAN, 1.0], ["a", "a"])[1], None),
     "significance.benjamini_hochberg": lambda f: (f(np.array([NAN, 0.01, 0.5]))[0], None),
     "blind.blind_share": lambda f: _interval(f([NAN, 1.0], [0.0, 1.0])),
+    "reliance_and_accuracy.masked_accuracies": lambda f: (f([NAN, 0.5], [0.1, NAN]), None),
+    "reliance_and_accuracy.of_table": lambda f: _correlated(f([NAN, 0.5, 0.6, 0.7], [0.1, 0.2, 0.3, 0.4])[0]),
+    "reliance_and_accuracy.reliance_and_accuracy": lambda f: _correlated(f([_asked()], resamples=9).pearson),
     "reliance.average_reliance": lambda f: (f([NAN, 1.0]), None),
     "gqa.ood_score": lambda f: _ood(f([NAN, 1.0], [True, False])),
 }
 REFUSE = {
+    "nested_negatives.first_failures": lambda f: f("aa", [1, 1], [NAN, True], [True, False], [False, True]),
     "reliance.visual_reliance": lambda f: f([NAN, 1.0], [0.0, 1.0]),
     "reliance.reliance_table": lambda f: f([NAN, 1.0], [0.0, 1.0], ["a", "a"]),
     "segmentation.mask_iou": lambda f: f(np.array([[NAN, 0.0]]), np.array([[1, 0]])),
@@ -75,6 +80,16 @@ OF_TEXTS = {  # these take no numbers, or only counts that are whole
     "size_strata.aspect_labels", "size_strata.ordered", "size_strata.is_ordered",
     "nested_negatives.first_failures",
 }  # fmt: skip
+
+
+def _correlated(found):
+    return np.array([found.estimate, found.low, found.high, found.p_value]), found.note
+
+
+def _asked():
+    scores = np.full((4, 6), 0.5)
+    scores[0, 0] = NAN
+    return Asked.of(scores, scores, list("aabbcc"))
 
 
 def _interval(found):

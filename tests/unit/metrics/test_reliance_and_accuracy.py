@@ -102,7 +102,7 @@ def test_what_cannot_be_told_is_no_number_and_says_why():
     one_image = Asked.of(np.ones((5, 3)), np.zeros((5, 3)), ["x"] * 3)
     assert "two images" in reliance_and_accuracy([one_image], resamples=9).pearson_other_rows.note
     nothing_right = Asked.of(np.zeros((5, 4)), np.zeros((5, 4)), list("abcd"))
-    assert "undefined" in reliance_and_accuracy([nothing_right], resamples=9).pearson.note
+    assert "nothing right" in reliance_and_accuracy([nothing_right], resamples=9).pearson.note
     with pytest.raises(ValueError, match="the image of each row"):
         Asked.of(np.ones((2, 3)), np.ones((2, 4)), list("abc"))
     with pytest.raises(ValueError, match="each model has a unit"):
