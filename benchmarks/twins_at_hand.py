@@ -17,7 +17,7 @@ from random import Random
 
 import numpy as np
 
-from promvil_hf import jobs, masks
+from promvil_hf import jobs, masks, pages
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.picture_folder import Pictures
@@ -26,6 +26,7 @@ from promvil_hf.evaluation.twin_folder import TwinFolder, write_folder
 from promvil_hf.evaluation.twin_page import write_page
 from promvil_hf.evaluation.twin_regions import by_places, find_regions, given_phrases, own_places
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
+from promvil_hf.fivl.twins import key_boxes
 from promvil_hf.images import image_size
 from promvil_hf.job_terms import Terms
 from promvil_hf.json_records import document, plain_records
@@ -203,11 +204,19 @@ def main() -> None:
         "ref_adv": (ref_adv(data, coco), None, photos),
         "kosmos2": (kosmos2(data), None, Pictures(data / "kosmos2/images")),
     }
-    for name, (benchmark, places, pictures) in sets.items():
+    lines = [
         told(name, made(benchmark, places, pictures, args.out / name, settings), pictures, args)
+        for name, (benchmark, places, pictures) in sets.items()
+    ]
     rows, quiet = ferret(data, coco), Terms(progress=False, restart=True)
     folder = write_folder(args.out / "ferret", rows, None, photos, settings, regions={"places": "the answers' own"}, terms=quiet)
-    told("ferret", folder, photos, args)
+    lines.append(told("ferret", folder, photos, args))
+    header = ["set", "questions with twins", "hidden on average", "boxes each", "left out"]
+    index = pages.page(
+        "Twins at hand", pages.table([[pages.link(line[0], f"{line[0]}/index.html"), *line[1:]] for line in lines], header),
+        lead="Every set of questions that has photographs and boxes here. Which twin hides the wrong thing?",
+    )  # fmt: skip
+    print(f"page: {pages.write(args.out / 'index.html', index)}")
 
 
 def vqa(data: Path, coco: Coco) -> tuple[Benchmark, dict[str, Photo]]:
@@ -224,13 +233,14 @@ def vqa(data: Path, coco: Coco) -> tuple[Benchmark, dict[str, Photo]]:
     return Benchmark("vqav2", "sample", "vqa", rows), places
 
 
-def told(name: str, folder: TwinFolder, pictures: Pictures, args) -> None:
-    page = write_page(args.out / name / "index.html", folder, pictures, args.sample)
+def told(name: str, folder: TwinFolder, pictures: Pictures, args) -> list:
+    write_page(args.out / name / "index.html", folder, pictures, args.sample)
     counts = folder.about["counts"]
     hidden = counts["covered"]["key boxes"]["mean"]
     left = ", ".join(f"{count} × {reason}" for reason, count in folder.about["left_out"].items()) or "nothing"
-    sizes = np.mean([len(row.keys[0].expression.boxes) for row in folder.rows])
-    print(f"{name:<14} {len(folder.rows):>4} with twins, {hidden:.1%} hidden, {sizes:.1f} boxes each; left out: {left}; {page}")
+    sizes = np.mean([len(key_boxes(row)) for row in folder.rows])
+    print(f"{name:<14} {len(folder.rows):>4} with twins, {hidden:.1%} hidden, {sizes:.1f} boxes each; left out: {left}")
+    return [name, len(folder.rows), f"{hidden:.1%}", f"{sizes:.1f}", left]
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def picture_needed(
     ids, by_id = [row["id"] for row in scored], {row.id: row for row in benchmark.rows}
     found = judged(
         ids,
-        [row["image"] for row in scored],
+        [by_id[row_id].image_id for row_id in ids],
         accuracies(seen, ids),
         {name: accuracies(report, ids) for name, report in blind.items()},
         [chance(by_id[row_id], benchmark.kind) for row_id in ids],

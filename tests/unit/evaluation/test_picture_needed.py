@@ -68,6 +68,12 @@ def test_a_run_has_nothing_on_rows_that_it_chose():
     assert found.answered_blind.estimate == pytest.approx(1 - len(found.needed) / 60)
 
 
+def test_rows_without_a_picture_are_no_rows_of_one_picture():
+    benchmark = Benchmark("asked", "test", "pope", [BenchmarkRow(f"r{n}", "", f"{n}?", answers=("yes",)) for n in range(8)])
+    found = picture_needed(benchmark, report(benchmark, ["yes"] * 8), {"b": report(benchmark, ["yes", "no"] * 4)}, FEW)
+    assert found.images == found.seen.clusters == 8
+
+
 def test_boxes_count_by_the_first_threshold(toy):
     benchmark, said = toy
     box_of = {row_id: Answer(boxes=[box]) for row_id, box in said.items()}

@@ -128,18 +128,16 @@ def test_the_page_shows_each_original_beside_its_twins(pope, tmp_path, capsys):
 
 
 def asked(kind: str, own: dict, count: int = 4) -> Benchmark:
-    return Benchmark("mine", "test", kind, [
-        BenchmarkRow(f"q{n}", f"{n}.png", own.get("text", "What color is the square?"), **{k: v for k, v in own.items() if k != "text"})
-        for n in range(count)
-    ])  # fmt: skip
+    own = {"text": "What color is the square?", **own}
+    return Benchmark("mine", "test", kind, [BenchmarkRow(id=f"q{n}", image=f"{n}.png", **own) for n in range(count)])
 
 
 SETS = {
-    "choice": (dict(answers=("1",), choices=("a ball", "a red square")), "B", "A"),
-    "true_false": (dict(text="A red square is here.", answers=("true",)), "true", "false"),
-    "one_word": (dict(answers=("red",), choices=("red", "blue")), "Red.", "blue"),
-    "vqa": (dict(answers=("red",) * 10), "red", "blue"),
-    "grounding": (dict(text="the red square", boxes=(LEFT,)), [list(LEFT.xyxy)], [[0.5, 0.5, 1.0, 1.0]]),
+    "choice": ({"answers": ("1",), "choices": ("a ball", "a red square")}, "B", "A"),
+    "true_false": ({"text": "A red square is here.", "answers": ("true",)}, "true", "false"),
+    "one_word": ({"answers": ("red",), "choices": ("red", "blue")}, "Red.", "blue"),
+    "vqa": ({"answers": ("red",) * 10}, "red", "blue"),
+    "grounding": ({"text": "the red square", "boxes": (LEFT,)}, [list(LEFT.xyxy)], [[0.5, 0.5, 1.0, 1.0]]),
 }
 
 
@@ -207,7 +205,7 @@ def test_a_model_that_grounds_is_an_annotator(images):
 
 def test_rows_whose_pictures_are_missing_are_left_out_with_the_reason(images, tmp_path):
     (images / "2.png").unlink()
-    benchmark = asked("grounding", dict(text="the red square", boxes=(LEFT,)))
+    benchmark = asked("grounding", {"text": "the red square", "boxes": (LEFT,)})
     places = {"the red square": [(None, (LEFT,))]}
     from promvil_hf.evaluation.twin_regions import by_places, given_phrases
 
