@@ -9,6 +9,7 @@ beside what guessing gives there.
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from promvil_hf.metrics.intervals import Interval
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """A blind run on the rows that no other blind run answers right. `guess_low` and `guess_high` bound the accuracy of one
-    who guesses there; None where guessing has no chance that is known."""
+    who guesses there, independently of the others; None where guessing has no chance that is known."""
 
     rows: int
     accuracy: Interval
@@ -37,7 +38,7 @@ class HeldOut:
 
     @property
     def beyond_guessing(self) -> bool | None:
-        """Whether it is right more often than guessing explains."""
+        """Whether it is right more often than independent guessing explains."""
         return None if self.guess_high is None else self.accuracy.estimate > self.guess_high + 1e-9
 
 
@@ -67,6 +68,7 @@ class PictureNeeded:
     left_by_guessing: float | None
     seen_on_needed: Interval | None  # None where no row is left
     needed: tuple[str, ...]
+    needed_answers: Mapping[str, int] = field(default_factory=dict)  # right ones on the needed rows, where they are a few words
     title: str = ""
     content_hash: str = ""
     row_metric: str = "accuracy"
@@ -103,9 +105,15 @@ def picture_needed(
         [chance(by_id[row_id], benchmark.kind) for row_id in ids],
         resampling,
     )
-    runs = tuple(replace(run, faults=blind[run.name].faults) for run in found.runs)
-    metric = in_words(seen.headline.metric)
-    return replace(found, title=seen.title, content_hash=seen.benchmark["content_hash"], row_metric=metric, runs=runs)
+    few = benchmark.kind in ("pope", "true_false", "one_word")
+    return replace(
+        found,
+        title=seen.title,
+        content_hash=seen.benchmark["content_hash"],
+        row_metric=in_words(seen.headline.metric),
+        runs=tuple(replace(run, faults=blind[run.name].faults) for run in found.runs),
+        needed_answers=dict(Counter(by_id[row_id].answers[0] for row_id in found.needed)) if few else {},
+    )
 
 
 def judged(

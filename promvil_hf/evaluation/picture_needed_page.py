@@ -31,7 +31,7 @@ def told(found: PictureNeeded, needed: Report | None = None) -> str:
         f"rows that no blind run answers: {len(found.needed):,}"
         + (f"; accuracy with the picture on them {_shown(found.seen_on_needed)}" if found.seen_on_needed else ""),
     ]  # fmt: skip
-    if needed is not None:
+    if needed is not None and in_words(needed.scores["metric"]) != found.row_metric:
         spread, scores = needed.scores["interval"], needed.scores
         told = pages.estimate(scores["value"], spread["low"], spread["high"])
         lines.append(f"{in_words(scores['metric'])} on these rows {told}")
@@ -45,8 +45,8 @@ def notes(found: PictureNeeded) -> list[str]:
     said = [
         "A blind run has no right answer on the rows that it helped to choose: that is how they were chosen, and no result. "
         + (
-            "So each run is scored on the rows that the other runs leave. A run that guesses stays inside what guessing "
-            "gives there; one that is above it knows something about the questions that the others do not."
+            "So each run is scored on the rows that the other runs leave. One that guesses, independently of the others, stays "
+            "inside what guessing gives there."
             if several
             else "With a second blind run (another model, or the same one with other wording) each is scored on the rows that "
             "the other leaves."
@@ -56,8 +56,16 @@ def notes(found: PictureNeeded) -> list[str]:
         if run.held_out is not None and run.held_out.beyond_guessing:
             said.append(
                 f"{run.name} is right on {pages.number(run.held_out.accuracy.estimate)} of the rows that no other blind run "
-                "answers, more than guessing gives: without it, rows stay that can be answered from the words alone."
+                "answers, more than guessing gives. Either it knows something about these questions that the others do not, or "
+                "it leans to other answers than they do: where only two answers are possible, one that always says yes is right "
+                "wherever another wrongly said no."
             )
+    if len(found.needed_answers) == 1 or max(found.needed_answers.values(), default=0) > 0.8 * len(found.needed):
+        told = ", ".join(f"{count:,} × {answer}" for answer, count in sorted(found.needed_answers.items()))
+        said.append(
+            f"The right answers on the rows that are left are one-sided ({told}): one that always says this is right on them. "
+            "Use blind runs that lean to either side, or do not use these rows as a benchmark."
+        )
     if found.left_by_guessing is not None:
         said.append(
             f"If every blind run only guessed, {pages.number(found.left_by_guessing)} of the {found.rows:,} rows would be left. "
@@ -83,13 +91,13 @@ def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> p
     ]
     if found.chance is not None:
         tiles.append(pages.stat("share that guessing keeps", _of_guessing(found), f"chance {pages.number(found.chance)}"))
-    if needed is not None:
-        scores, spread = needed.scores, needed.scores["interval"]
-        bounds = pages.known_interval(spread["low"], spread["high"])
-        tiles.append(pages.stat(f"{in_words(scores['metric'])} on these rows", scores["value"], bounds))
-    elif found.seen_on_needed is not None:
+    if found.seen_on_needed is not None:
         spread = _spread(found.seen_on_needed)
         tiles.append(pages.stat("accuracy on these rows", found.seen_on_needed.estimate, spread))
+    if needed is not None and in_words(needed.scores["metric"]) != found.row_metric:
+        scores, bounds = needed.scores, needed.scores["interval"]
+        spread = pages.known_interval(bounds["low"], bounds["high"])
+        tiles.append(pages.stat(f"{in_words(scores['metric'])} on these rows", scores["value"], spread))
     bars = [pages.Bar(run.name, run.share.estimate, *_bounds(run.share)) for run in found.runs]
     if found.chance is not None:
         bars.append(pages.Bar("guessing", _of_guessing(found), colour=1))

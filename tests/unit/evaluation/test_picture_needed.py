@@ -62,6 +62,20 @@ def test_one_who_knows_the_questions_is_beyond_guessing_and_one_who_guesses_is_n
     assert all(run.accuracy.estimate > found.runs[0].accuracy.estimate for run in others)
 
 
+def test_runs_that_lean_to_one_answer_are_told_apart_from_knowledge():
+    """Rows that a wrong "no" leaves are those of yes: one that always says yes knows nothing and is right on them."""
+    benchmark = Benchmark("asked", "test", "pope", [
+        BenchmarkRow(f"r{n}", f"{n}.png", f"{n}?", answers=("yes" if n % 2 else "no",)) for n in range(40)
+    ])  # fmt: skip
+    seen = report(benchmark, ["yes" if n % 2 else "no" for n in range(40)])
+    leaning = report(benchmark, ["no" if n % 8 else "yes" for n in range(40)])
+    found = picture_needed(benchmark, seen, {"always": report(benchmark, ["yes"] * 40), "leaning": leaning}, FEW)
+    always = found.runs[0]
+    assert always.accuracy.estimate == 0.5 and always.held_out.beyond_guessing
+    assert "leans to other answers than they do" in told(found)
+    assert found.needed_answers == {"no": 5} and "one-sided (5 × no)" in told(found)
+
+
 def test_a_run_has_nothing_on_rows_that_it_chose():
     found = guessed_sets(choices=2, rows=60, runs=2, prior=0.2, seed=1)
     assert 0 < len(found.needed) < 60
