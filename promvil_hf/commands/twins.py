@@ -54,8 +54,8 @@ Twins of any question set: the same questions with what they are about hidden in
 
 --regions says where things are: `given`, the boxes or masks of the rows themselves (the truth of an expression, or the key
 expressions of --rows); a file with a line {"id": ..., "boxes": [[x0, y0, x1, y1]], "mask": ..., "text": ...} for each place,
-boxes in fractions; a detector, a detector with a segmenter, or `ground`: a model grounds the phrases. --phrases says which
-phrases: the key expressions of question and answer, or the things that the question alone names.
+boxes in fractions; a detector, a detector with a segmenter, or `ground`: a model, or a detector, grounds the phrases level by
+level. --phrases says which phrases: the key expressions of question and answer, or the things that the question alone names.
 
 A question whose right answer is that there is no such thing has no region. It is left out, and counted with its reason in
 left_out.jsonl. The folder named by --out also holds index.html, with each original beside its twins; stopped in between, the
@@ -72,9 +72,7 @@ def add_arguments(parser):
     ways = "given, grounded-sam, boxes (a detector only), sam3, ground (a model), or a file of places"
     where.add_argument("--regions", metavar="HOW", default="given", help=ways)
     where.add_argument("--phrases", choices=PHRASES, default="answer", help="key expressions of the answer, or the question's")
-    options.add(where, "--tagger")
-    options.add(where, "--detector", default=masks.GROUNDING_DINO)
-    options.add(where, "--segmenter")
+    options.add(where, "--tagger", *options.DETECTOR)
 
     who = parser.add_argument_group("a model or a server that grounds")
     options.add(who, *options.MODEL, *options.SERVER)
@@ -188,17 +186,22 @@ def _finding(args, benchmark: Benchmark) -> tuple[Callable, Callable, dict]:
     describe = {"phrases": args.phrases, "tagger": chosen.name}
     phrases = partial(phrases_of, kind=benchmark.kind, tagger=chosen, part=args.phrases)
     if args.regions == "ground":
-        if (args.model is None) == (args.base_url is None):
-            raise ValueError("You passed --regions ground: say which model grounds, with --model or --base-url.")
+        if sum(who is not None for who in (args.model, args.base_url, args.detector)) != 1:
+            raise ValueError("You passed --regions ground: say what grounds, with one of --model, --base-url and --detector.")
         describe |= {"model": options.describe_model(args), "mode": args.mode, "max_new_tokens": args.max_new_tokens}
         return phrases, lambda: by_annotator(by_grounding(_grounder(args))), describe
-    where = {"device": args.device or "auto", "dtype": args.dtype}
+    where = {"device": args.device or "auto", "dtype": "float32" if args.dtype == "auto" else args.dtype}
     settings = replace(masks.DEFAULTS, batch_size=args.batch_size)
-    make, told = masks.by_name(args.regions, args.detector, args.segmenter, settings, **where)
+    if args.box_threshold is not None:
+        settings = replace(settings, box_threshold=args.box_threshold)
+    detector = args.detector or masks.GROUNDING_DINO
+    make, told = masks.by_name(args.regions, detector, args.segmenter, settings, **where)
     return phrases, lambda: by_annotator(make()), describe | told
 
 
 def _grounder(args):
+    if args.detector:
+        return options.load_composer(args)
     from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 
     how = GroundingOptions(args.mode, max_new_tokens=args.max_new_tokens)

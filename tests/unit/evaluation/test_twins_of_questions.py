@@ -229,7 +229,7 @@ def test_the_command_says_what_cannot_be_made(pope, tmp_path, images, capsys):
     assert "You passed no --images" in told("--benchmark", "pope", "--files", data)
     assert "have no boxes or masks of their own: say with --regions" in told(*common)
     assert "it is given, grounded-sam, boxes, sam3, ground, or a file" in told(*common, "--regions", "nowhere.jsonl")
-    assert "say which model grounds, with --model or --base-url" in told(*common, "--regions", "ground")
+    assert "say what grounds, with one of --model, --base-url and --detector" in told(*common, "--regions", "ground")
     strange = lines(tmp_path / "strange.jsonl", {"id": "x", "boxes": [[0, 0, 1, 1]]})
     assert "gives places for none of the 6 questions" in told(*common, "--regions", strange)
     empty = tmp_path / "empty"
