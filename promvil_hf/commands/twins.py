@@ -165,6 +165,7 @@ def _benchmark(args, pictures: Pictures) -> Benchmark:
 def _finding(args, benchmark: Benchmark) -> tuple[Callable, Callable, dict]:
     """Which phrases are looked for, what makes the work of the job, and what the job must say of both."""
     if args.regions == "given" or args.regions not in (*masks.NAMES, "ground"):
+        lost = ""
         if args.regions == "given":
             places, describe = own_places, {"places": "of the rows"}
             if not any(map(own_places, benchmark.rows)):
@@ -173,14 +174,14 @@ def _finding(args, benchmark: Benchmark) -> tuple[Callable, Callable, dict]:
                     f"({', '.join(masks.NAMES)} or ground), or name a file of places."
                 )
         elif Path(args.regions).is_file():
-            places, describe = places_of_file(args.regions, benchmark), {"places": sha256_of(args.regions)}
+            (places, lost), describe = places_of_file(args.regions, benchmark), {"places": sha256_of(args.regions)}
         else:
             raise ValueError(
                 f"You passed --regions {args.regions}: it is given, {', '.join(masks.NAMES)}, ground, or a file, and there is no "
                 "such file."
             )
         return (
-            lambda row: given_phrases(row, benchmark.kind, places), lambda: by_places(benchmark, places), describe
+            lambda row: given_phrases(row, benchmark.kind, places, lost), lambda: by_places(benchmark, places), describe
         )  # fmt: skip
     chosen = tagger(args.tagger)
     describe = {"phrases": args.phrases, "tagger": chosen.name}

@@ -30,7 +30,7 @@ from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import Twin, TwinSummary
 from promvil_hf.images import UnreadableImage
 from promvil_hf.job_terms import TERMS, Terms
-from promvil_hf.json_records import records
+from promvil_hf.json_records import Record, RecordError, records
 from promvil_hf.own_documents import own_document, typed
 
 
@@ -51,6 +51,27 @@ class _Asked(TypedDict):
     kind: str
     files: list[str]
     warnings: list[str]
+
+
+class _Hidden(TypedDict):
+    mean: float
+    quartiles: list[float]
+
+
+class _Counts(TypedDict):
+    rows: int
+    rows_with_twins: int
+    rows_without_key_expressions: int
+    labels: dict[str, int]
+    labels_of_rows_with_twins: dict[str, int]
+    random_boxes_that_had_to_touch_key_boxes: int
+    covered: dict[str, _Hidden]
+
+
+class _About(TypedDict):
+    regions: dict[str, Any]
+    counts: _Counts
+    left_out: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +100,13 @@ class TwinFolder:
         benchmark = None
         if told is not None:
             told = typed(told, _Asked, f"{where} `benchmark`,", "as `promvil twins` writes it")
-            rows = tuple(_question(record) for record in records(folder / "questions.jsonl"))
+            rows = tuple(_question(record, told["kind"]) for record in records(folder / "questions.jsonl"))
             benchmark = Benchmark(told["name"], told["split"], told["kind"], rows, told["files"], told["warnings"])
         found = tuple(read_fivl_rows(folder / "rows.jsonl"))
         if benchmark is not None and {row.row_id for row in found} != {row.id for row in benchmark.rows}:
             raise ValueError(f"{folder} is damaged: rows.jsonl and questions.jsonl hold other questions. Make it anew.")
-        about = {name: head.get(name, default=None) for name in ("regions", "counts", "left_out")}
+        about = {name: head.get(name) for name in _About.__annotations__}
+        about = typed(about, _About, f"{folder / 'twins.json'}", "as `promvil twins` writes it")
         return cls(found, TwinSettings(**settings), Path(head.text("images")), benchmark, about)
 
 
@@ -166,5 +188,20 @@ def _lines(row: FivlRow, made: Iterator[Twin], out: Path | None) -> Iterator[dic
         }  # fmt: skip
 
 
-def _question(record) -> BenchmarkRow:
-    return typed(record.whole_fields(), BenchmarkRow, record.where, "a question as `promvil twins` writes it")
+def _question(record: Record, kind: str) -> BenchmarkRow:
+    row = typed(record.whole_fields(), BenchmarkRow, record.where, "a question as `promvil twins` writes it")
+    if not _is_whole(row, kind):
+        raise RecordError(f"{record.where} is damaged: it does not say what is right as a question of the kind {kind!r} does.")
+    return row
+
+
+def _is_whole(row: BenchmarkRow, kind: str) -> bool:
+    """Whether a question has the truth that its kind is scored by."""
+    if kind == "grounding":
+        return row.absent or bool(row.boxes or row.masks)
+    if kind == "choice":
+        return row.answers in [(str(place),) for place in range(len(row.choices))]
+    known = {"pope": ("yes", "no"), "true_false": ("true", "false"), "one_word": row.choices}.get(kind)
+    if known is not None:
+        return len(row.answers) == 1 and row.answers[0] in known
+    return bool(row.answers) and (kind != "gqa" or row.record is not None)

@@ -150,23 +150,27 @@ def own_places(row: BenchmarkRow) -> Mapping[str, list]:
     return {row.text: [(masks.union(row.masks) if row.masks else None, row.boxes)]}
 
 
-def places_of_file(path: str | os.PathLike, benchmark: Benchmark) -> Places:
-    """Places from a file with {"id", "boxes" or "mask", "text"} lines, whose ids are those of the questions."""
-    found = given_by_id(path)
+def places_of_file(path: str | os.PathLike, benchmark: Benchmark) -> tuple[Places, str]:
+    """Places from a file with {"id", "boxes" or "mask", "text"} lines, whose ids are those of the questions; and what of it
+    could not be read."""
+    found, lost = given_by_id(path)
     known = {row.id for row in benchmark.rows}
     if not known & found.keys():
         raise ValueError(
             f"{path} gives places for none of the {len(known):,} questions: its ids read like {next(iter(found), 'nothing')!r}, "
             f"those of the questions like {benchmark.rows[0].id!r}."
         )
-    return lambda row: found.get(row.id, {})
+    return lambda row: found.get(row.id, {}), lost
 
 
-def given_phrases(row: BenchmarkRow, kind: str, places: Places) -> Sequence[tuple[str, str]] | Rejected:
+def given_phrases(
+    row: BenchmarkRow, kind: str, places: Places, lost: str = ""
+) -> Sequence[tuple[str, str]] | Rejected:
+    """The texts of a row's places; `lost` is said where it has none."""
     texts = places(row)
     if not texts:
         absent = row.absent or (kind == "pope" and row.answers == ("no",))
-        return Rejected(ABSENT if absent else NOT_GIVEN, row.text)
+        return Rejected(ABSENT, row.text) if absent else Rejected(NOT_GIVEN, f"{row.text}; {lost}" if lost else row.text)
     return tuple((text, text) for text in texts)
 
 

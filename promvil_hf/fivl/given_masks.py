@@ -51,16 +51,19 @@ def given(path: str | os.PathLike, images: str | os.PathLike | None = None) -> M
     return lambda items: [located(item) for item in items]
 
 
-def given_by_id(path: str | os.PathLike) -> dict[str, dict[str, list["_Place"]]]:
-    """The same form with an `id` instead of a picture: what each row's places are, by text. `text` may be left out."""
+def given_by_id(path: str | os.PathLike) -> tuple[dict[str, dict[str, list["_Place"]]], str]:
+    """The same form with an `id` instead of a picture: what each row's places are, by text, and what could not be read.
+
+    `text` may be left out.
+    """
     places: dict[str, dict[str, list[_Place]]] = {}
 
     def take(record: Record) -> None:
         row_id, text, place = record.identifier("id"), record.text("text", default=UNNAMED).strip(), _place(record)
         places.setdefault(row_id, {}).setdefault(text or UNNAMED, []).append(place)
 
-    each_record(path, take, "id, mask or boxes, and text")
-    return places
+    lost = each_record(path, take, "id, mask or boxes, and text")
+    return places, lost
 
 
 _Place = tuple[Rle | None, tuple[Box, ...]]

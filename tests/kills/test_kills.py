@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 30
 RUNNING = ExitStack()  # until the program that forks ends
-NAMES = ("build compovl", "build fivl", "ground", "evaluate", "reliance", "train", "fetch")
+NAMES = ("build compovl", "build fivl", "ground", "evaluate", "twins", "reliance", "train", "fetch")
 
 
 def killed(name: str, kills: int, folder: Path) -> None:
@@ -65,17 +65,18 @@ def prepared(name: str, root: Path):
         "build compovl": ("--vg", world, "--vg-qa"),
         "build fivl": ("--source", "llava", "--files", world / "llava_conversations.json", "--images", world, *masks),
         "ground": ("--queries", queries(world), "--model", "toy:kosmos2", "--shard-size", 2),
-        "evaluate": ("--benchmark", "pope", *pope, "--limit", 8, *asked),
+        "evaluate": ("--benchmark", "pope", *pope, "--limit", 8, "--blind-too", *asked),
+        "twins": ("--benchmark", "pope", *pope, "--regions", world / "key_expressions.jsonl", "--pictures", "--limit", 8),
         "reliance": ("--rows", rows, "--images", pictures, "--limit", 6, *asked),
     }
 
     def promvil(*words) -> int:
         return main([str(word) for word in words])
 
-    if name in ("evaluate", "reliance"):
-        from promvil_hf.evaluation import answering, twin_answers
+    if name in ("evaluate", "twins", "reliance"):
+        from promvil_hf.evaluation import answering, twin_answers, twin_folder, twin_regions
 
-        answering.SHARD = twin_answers.SHARD = 2
+        answering.SHARD = twin_answers.SHARD = twin_folder.SHARD = twin_regions.SHARD = 2
     if name == "reliance":
         assert promvil("build", "fivl", "--source", "pope", *pope, *masks, "--quiet", "--out", rows) == 0
     if name == "train":

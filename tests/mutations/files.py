@@ -6,6 +6,7 @@ from tests.mutations.files_of_builds import BUILDS
 from tests.mutations.files_of_hard_benchmarks import HARD_BENCHMARKS
 from tests.mutations.files_of_models import MODELS
 from tests.mutations.files_of_results import RESULTS
+from tests.mutations.files_of_twins import TWINS
 
 
-FILES = {**BENCHMARKS, **HARD_BENCHMARKS, **PREDICTIONS, **BUILDS, **RESULTS, **MODELS}
+FILES = {**BENCHMARKS, **HARD_BENCHMARKS, **PREDICTIONS, **BUILDS, **RESULTS, **MODELS, **TWINS}
