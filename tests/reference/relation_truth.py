@@ -356,11 +356,19 @@ _HOLDERS = {
     "bowl": frozenset("banana apple orange broccoli carrot donut spoon".split()), "vase": frozenset({"potted plant"}),
     **dict.fromkeys(("boat", "car", "truck", "bus", "train"), frozenset({"person"})),
 }  # fmt: skip
+# Things that reach far into the depth of a picture: what stands behind a table is higher in the picture and not above it.
+_DEEP = frozenset({"dining table", "chair", "couch", "bed", "bench", "bowl", "pizza", "cake", "sink", "toilet", "boat"})
+
+
+def _is_flat(noun: str, other: str) -> bool:
+    return not _DEEP & {noun, other}
+
+
 _RELATIONS: tuple[tuple[str, tuple[str, ...], Callable, Callable[[str, str], bool]], ...] = (
     ("left of", ("to the left of", "left of"), is_left, lambda noun, other: True),
     ("right of", ("to the right of", "right of"), is_right, lambda noun, other: True),
-    ("above", ("above",), is_above, lambda noun, other: True),
-    ("below", ("below", "under"), is_below, lambda noun, other: True),
+    ("above", ("above",), is_above, _is_flat),
+    ("below", ("below", "under"), is_below, _is_flat),
     ("on", ("on", "on top of"), is_on, lambda noun, other: noun in _SUPPORTS.get(other, ())),
     ("in", ("in", "inside"), is_in, lambda noun, other: noun in _HOLDERS.get(other, ())),
     ("next to", ("next to", "beside"), is_next_to, lambda noun, other: noun not in _SUPPORTS.get(other, ())),
