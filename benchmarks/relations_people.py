@@ -5,7 +5,7 @@ A case is a relation one of whose ends has rivals: other things of the same noun
 "the hat that the man is wearing"). The evidence is the box of the other end, the words are the annotator's. A rival is left
 out where the graph says the same of it, or where its box is the target's. Compared are the composed grounder's functions with
 their defaults, the candidate whose middle is nearest to the evidence's middle, and chance; and the functions weighted with
-nearness and size, where the weights of a picture are fitted on all the others.
+nearness, where the weights of a picture are fitted on all the others.
 """
 
 import argparse
@@ -127,9 +127,9 @@ def nearness(case: Case) -> np.ndarray:
 def fitted(found: list[Case], pictures: list[str]) -> list[np.ndarray]:
     """The scores of each case, with weights that make the targets of all other pictures likeliest."""
     columns = [
-        np.stack([np.log(fits(case)), np.log(near(case.pairs)[:, 0]), np.log(case.pairs.a.sizes.prod(-1))], 1) for case in found
+        np.stack([np.log(fits(case)), np.log(near(case.pairs)[:, 0])], 1) for case in found
     ]
-    start = np.array([1.0, 0.0, 0.0])
+    start = np.array([1.0, 0.0])
     weights = {}
     for left_out in set(pictures):
         others = [row for row, picture in zip(columns, pictures) if picture != left_out]

@@ -103,9 +103,8 @@ class Pairs:
 
     @cached_property
     def reach(self) -> np.ndarray:
-        """The size of the two things together, in pixels: the middle of the roots of their areas."""
-        a, b = np.sqrt(self.a.sizes.prod(-1)), np.sqrt(self.b.sizes.prod(-1))
-        return (a[:, None] + b[None]) / 2
+        """The size of the two things together, in pixels: the geometric mean, which a large candidate moves little."""
+        return np.sqrt(np.sqrt(self.a.sizes.prod(-1))[:, None] * np.sqrt(self.b.sizes.prod(-1))[None])
 
     @cached_property
     def _between_edges(self) -> np.ndarray:

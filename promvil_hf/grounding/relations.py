@@ -47,8 +47,8 @@ def _more(value: np.ndarray, steepness: float = 4.0) -> np.ndarray:
 
 
 def near(pairs: Pairs) -> np.ndarray:
-    """Edges first, middles where edges meet."""
-    return np.exp(-(1.5 * pairs.gap + 0.3 * pairs.middle_distance))
+    """From edge to edge and from middle to middle. A power: twice as far is the same step at any distance."""
+    return (1 + 1.5 * pairs.gap + pairs.middle_distance) ** -1.5
 
 
 def _weakly_near(pairs: Pairs) -> np.ndarray:
