@@ -39,7 +39,7 @@ _TO_NEAREST = frozenset("closest nearest closer nearer farthest furthest away".s
 _SAID_OF_PERSONS = frozenset("he she him her who someone somebody anyone everyone i you they them".split())
 _CLAUSES = frozenset(("", "that", "which", "whom", "who", "where"))
 _SPOKEN = lexicon.DETERMINERS | lexicon.AUXILIARIES | lexicon.BE | lexicon.RELATIVES | lexicon.CONJUNCTIONS
-_SPOKEN |= frozenset("of , . - / 's there".split())
+_SPOKEN |= lexicon.POSSESSIVES | lexicon.PRONOUNS | frozenset("of , . - / 's there".split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ _ROWS = {  # name of a relation: its wordings, without articles
         opening, playing, tossing, talking on, typing on, working on, leading, dragging, reaching for""",
     "part of": "part of, portion of, piece of, belonging to, part, of, 's",
     "has": """has, having, have, had, has on, with, w/, containing, featuring, full of, filled with, topped with, covered
-        with, covered in, made of, made from, showing, decorated with, loaded with, including, displaying, consisting
+        with, covered in, made of, made from, including, showing, decorated with, loaded with, displaying, consisting
         of""",
     "riding": "riding, riding on, driving, mounting, sitting atop, surfing, skating on, skiing on, riding in",
     "supporting": "supporting, carrying on top, holding up on top",
@@ -80,6 +80,11 @@ _DROPPED = (_DROPPED | frozenset("'s 're it its both".split())) - {"has", "have"
 _ADVERBS = lexicon.ADVERBS - frozenset("away apart together overhead right".split())
 _BY_KIND = frozenset("with in on of 's has have having had w/ from at".split())
 _ATTENTION = frozenset("look watch face stare gaze glance point talk speak listen wave smile play wait".split())
+# What is done to a thing by touching it, where no row says more.
+_BY_HAND = lexicon.AGENT_VERBS - _ATTENTION - frozenset(
+    """walk run jump swim fly laugh show pose leave try attempt think sing shop work move travel go come chase enter
+    approach""".split()
+)
 _PAST_ENDS = ("ed", "en", "n", "ld")
 
 
@@ -97,12 +102,15 @@ def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
     base = base_of(told[0])
     if told[0] == "worn":
         return _worn(subject).inverse
+    if base_of(told[-1]) in _WORN:  # "sitting wearing"
+        return _worn(evidence)
     if base in _WORN or (told[0] in ("in", "with", "has", "have", "having", "w/") and kind_of(evidence) == CLOTHES):
         if kind_of(subject) in ANIMATE or base in _WORN:
             return _worn(evidence)
     wording, start = _wording(told)
     if wording is None:
-        return UNKNOWN
+        is_by_hand = base_of(told[-1]) in _BY_HAND and told[-1].endswith(("ing", "s"))
+        return RELATIONS["touching"] if is_by_hand and len(told) <= 2 else UNKNOWN
     name, before_it = WORDINGS[wording], told[:start]
     if before_it and not _is_posture(before_it, wording):
         return UNKNOWN
@@ -113,7 +121,10 @@ def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
 
 def _plain(words: str) -> list[str]:
     """Without articles, forms of "be" and adverbs: "that is sitting right next to the" gives "sitting next to"."""
-    told = [word for word in words.lower().replace("’", "'").split() if word not in _DROPPED or word == "'s" == words.strip()]
+    spelled = words.lower().replace("’", "'").replace("' s", "'s").strip(" ,;-")
+    told = [word for word in spelled.split() if word not in _DROPPED or word == "'s" == spelled]
+    if len(told) > 1:  # ", and holding": a list of relations names its last one here
+        told = [word for word in told if word not in ("and", "or", "&", ",", ";", "-")]
     kept = []
     for place, word in enumerate(told):
         following = told[place + 1] if place + 1 < len(told) else ""
