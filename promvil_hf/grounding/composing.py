@@ -132,7 +132,10 @@ class _Composing:
         for link in part.links:
             if link.relation.name != NEAREST:
                 self._linked(link)
-        for colour in () if self.settings.described and not self.found.asked else part.colours:
+        is_read = self.settings.described and not self.found.asked  # the detector was told the qualities and looked for them
+        if part.qualities and not is_read:
+            self.problems.append(f"not used: {' '.join(part.qualities)!r}, which no box tells")
+        for colour in () if is_read else part.colours:
             self._add(choices.coloured(self.picture, self.things, colour), f"{colour}, by its pixels")
         for colour in part.denied_colours:
             self._add(_denied(choices.coloured(self.picture, self.things, colour)), f"not {colour}, by its pixels")

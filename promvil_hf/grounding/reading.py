@@ -63,6 +63,7 @@ class Reading:
     colours: tuple[str, ...] = ()
     denied_colours: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
+    qualities: tuple[str, ...] = ()  # that no box tells: for detectors that read them
     places: tuple[Place, ...] = ()
     denied_places: tuple[Place, ...] = ()
     links: tuple[Link, ...] = ()
@@ -89,6 +90,7 @@ def unread(nesting: Nesting) -> tuple[Nesting, tuple[Reading, ...]]:
 @dataclass(slots=True, eq=False)
 class _Reader:
     nesting: Nesting
+    is_denied: bool = False  # it is what another phrase denies, and denies nothing itself
     words: list[str] = field(init=False)
     tags: list[str] = field(init=False)
     found: list[Reading] = field(default_factory=list)
@@ -125,8 +127,7 @@ class _Reader:
         while first - 1 in own and (self.tags[first - 1] in _BEFORE_NOUN or self._joins_qualities(first - 1)):
             first -= 1
         read = set(range(start, head + 1)) if head >= 0 else set()
-        denials = [i for i in own if self.words[i] in lexicon.DENIES or self.words[i] == "no"]
-        denied_from = {i for i in denials for i in range(i, phrase.span[1])}
+        denials = [] if self.is_denied else [i for i in own if self.words[i] in lexicon.DENIES or self.words[i] == "no"]
         of_places = {i: place for place in own_places for i in self._tokens(place.chars)}
         qualities = [i for i in range(first, start) if i not in of_places]
         among, links, used = self._links(index, own, noun or phrase.head, of_places, head)
@@ -148,8 +149,9 @@ class _Reader:
             colours=() if is_before else colours + trailing,
             denied_colours=colours if is_before else (),
             sizes=tuple(self.words[i] for i in sorted({*qualities, *own}) if self.words[i] in SIZES),
-            places=tuple(place for place in own_places if not self._tokens(place.chars) & denied_from),
-            denied_places=tuple(place for place in own_places if self._tokens(place.chars) & denied_from),
+            qualities=tuple(word for word in said if word not in COLOURS),
+            places=tuple(place for place in own_places if not self._denies(denials, place)),
+            denied_places=tuple(place for place in own_places if self._denies(denials, place)),
             links=tuple(links) + tuple(link for link, _ in behind),
             count=next((_NUMBERS[self.words[i]] for i in qualities if self.words[i] in _NUMBERS), 0),
             is_plural=head >= 0 and _one(self.words[head]) != self.words[head],
@@ -223,6 +225,11 @@ class _Reader:
         count = len(re.findall(r"[\w'’/-]+", words))
         return {i for i in range(span[0] - count, span[0]) if i in own} if count else set()
 
+    def _denies(self, denials: list[int], place: Place) -> bool:
+        """ "Not on the right", but of "not wearing a hat on the right" only the hat."""
+        first = min(self._tokens(place.chars), default=0)
+        return any(i < first and NOUN not in self.tags[i:first] for i in denials)
+
     def _denied(self, denials: list[int], own: list[int], read: set[int], noun: str, end: int) -> list[tuple[Link, set[int]]]:
         """ "without a hat", "not on the bench": what is said not to hold, read as if it was said to."""
         links = []
@@ -235,7 +242,7 @@ class _Reader:
             if not rest:
                 continue
             lead = "with " if self.words[first] in ("no", "without") else ""
-            said = _Reader(decompose(f"{noun} {lead}{' '.join(self.words[i] for i in rest)}"))
+            said = _Reader(decompose(f"{noun} {lead}{' '.join(self.words[i] for i in rest)}"), is_denied=True)
             inner = said.read()
             top = inner[len(said.nesting.phrases) - 1]
             offset = len(self.nesting.phrases) + len(self.extra)

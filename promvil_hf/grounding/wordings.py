@@ -157,9 +157,12 @@ def _wording(told: list[str]) -> tuple[str | None, int]:
 def _is_posture(words: list[str], wording: str) -> bool:
     """Whether the words before a preposition say how something is there and not what it does to the other thing."""
     bases = {base_of(word) for word in words} - {""}
-    if bases & _ATTENTION or (wording.split()[0] in ("to", "for", "about", "of") and bases):
+    if bases & _ATTENTION:
         return False
-    known = lexicon.PREPOSITIONS | lexicon.DIRECTIONS | lexicon.ADJECTIVES
+    known = lexicon.PREPOSITIONS | lexicon.DIRECTIONS
+    if wording.split()[0] in ("to", "for", "about", "of"):  # "similar to" and "pinned to" tell no place
+        return all(word in known for word in words)
+    known |= lexicon.ADJECTIVES
     return all(base_of(word) or word in known for word in words) and not (wording == "with" and bases & lexicon.AGENT_VERBS)
 
 
