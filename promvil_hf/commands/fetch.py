@@ -31,9 +31,7 @@ OUT/downloads/SOURCE/NAME by hand. Addresses of the Hub follow HF_ENDPOINT.
 def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help="sources, or the sets " + " and ".join(SETS))
     options.add(parser, "--out", default=Path("data"))
-    parser.add_argument("--list", action="store_true", help="show all sources with their sizes and licences")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    options.add(parser, "--json")
+    options.add(parser, "--list", "--dry-run", "--json")
     mirror = "address that holds SOURCE/NAME, tried before the authors' own; may be repeated"
     parser.add_argument("--mirror", action="append", default=[], metavar="URL", help=mirror)
     parser.add_argument("--keep-archives", action="store_true", help="leave archives in OUT/downloads after unpacking")

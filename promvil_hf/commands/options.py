@@ -112,6 +112,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--json": {**_FLAG, "help": "print JSON instead of text"},
     "--restart": {**_FLAG, "help": "throw away what an earlier run left in --out"},
     "--quiet": {**_FLAG, "help": "show no progress"},
+    "--list": {**_FLAG, "help": "show all there are, with what is known of each"},
+    "--dry-run": {**_FLAG, "help": "say what would be done, and do nothing"},
     "--workers": {**_COUNT, "default": 1, "help": "processes"},
     "--shard-size": {**_COUNT, "help": "most rows that an interruption can cost"},
     "--embed-images": {**_FLAG, "help": "put the pictures of --images into the rows"},

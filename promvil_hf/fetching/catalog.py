@@ -13,7 +13,7 @@ SOURCES: dict[str, Source] = {source.name: source for source in (*TRAINING_SOURC
 SETS: dict[str, tuple[str, ...]] = {
     "promvil": (
         "vg", "vg-images", "refcoco", "refcoco+", "refcocog", "vsr", "coco-annotations-2017", "coco-train2017", "coco-val2017",
-        "llava-150k", "coco-train2014", "gqa", "gqa-ood", "gqa-images",
+        "llava-detail", "coco-train2014", "gqa", "gqa-ood", "gqa-images",
     ),
     "fivl": (
         "llava-mix665k", "fivl-instruct", "coco-train2017", "gqa-images", "textvqa-images", "vg-images", "ocr-vqa-images",

@@ -147,11 +147,21 @@ TRAINING_SOURCES: tuple[Source, ...] = (
         needs=("coco-train2017", "coco-val2017", "coco-annotations-2017"),
     ),
     Source(
+        "llava-detail", "LLaVA's 23 thousand detailed descriptions, one turn each, of pictures of COCO",
+        f"{_CC_BY}; written by GPT-4, so OpenAI's terms stand beside it",
+        "https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K", "address and size: the repository's list of files",
+        "llava/detail_23k.json, for `promvil build compovl --llava`; which part of LLaVA PromViL took is not published, and "
+        "this is "
+        "the one that does not outnumber the rest",
+        (RemoteFile("detail_23k.json", (f"{_LLAVA}/detail_23k.json",), 20_500 * KB, exact=False, place="llava/detail_23k.json"),),
+        needs=("coco-train2017",),
+    ),
+    Source(
         "llava-150k", "LLaVA's first 150 thousand conversations, about pictures of COCO",
         f"{_CC_BY}; written by GPT-4, so OpenAI's terms stand beside it",
         "https://huggingface.co/datasets/liuhaotian/LLaVA-Instruct-150K",
         "address and size: the repository's list of files",
-        "llava/llava_instruct_150k.json, for `promvil build compovl --llava`; which part of LLaVA PromViL took is not published",
+        "llava/llava_instruct_150k.json, for `promvil build compovl --llava`",
         (RemoteFile("llava_instruct_150k.json", (f"{_LLAVA}/llava_instruct_150k.json",), 229 * MB, exact=False,
                     place="llava/llava_instruct_150k.json"),),
         needs=("coco-train2017",),

@@ -133,6 +133,11 @@ def _instances(drawn: Iterable[Scene], name) -> dict:
 def _gqa(folder: Path, drawn: list[Scene]) -> None:
     for own in drawn:
         _photo(own, folder / "images" / f"{own.image_id}.jpg")
+    keys = [
+        {"image": f"{own.image_id}.jpg", **key.located(own).to_dict()} for own in drawn for question in gqa_questions(own, 9)
+        for key in question.keys
+    ]  # fmt: skip
+    write_json_lines(folder / "key_expressions.jsonl", {json.dumps(row): row for row in keys}.values())
     halves = {"val": drawn[::2], "testdev": drawn[1::2]}
     for split, scenes in halves.items():
         questions = {own.question_id: own.to_gqa() for drawn in scenes for own in gqa_questions(drawn, 9)}
@@ -171,9 +176,9 @@ def _llava_and_vsr(folder: Path, drawn: list[Scene]) -> None:
     talks = [conversation(own).to_llava() | {"image": _plain(own)} for own in drawn]
     write_json(folder / "llava" / "detail_23k.json", [talk for talk in talks if talk["conversations"]])
     statements = [row for own in drawn for row in _statements(own)]
-    write_json_lines(folder / "vsr" / "train.jsonl", statements[::2])
-    write_json_lines(folder / "vsr" / "dev.jsonl", statements[1::4])
-    write_json_lines(folder / "vsr" / "test.jsonl", statements[3::4])
+    for split, places in {"train": (0, 2), "dev": (1,), "test": (3,)}.items():  # of four pairs, a true and a false one each
+        told = [row for number, row in enumerate(statements) if number // 2 % 4 in places]
+        write_json_lines(folder / "vsr" / f"{split}.jsonl", told)
 
 
 def _plain(drawn: Scene) -> str:

@@ -18,6 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MANY = 30
 RUNNING = ExitStack()  # until the program that forks ends
+FEW = 5
+TABLES = ("reproduce fivl-pope", "reproduce promvil-compovl")  # at size small
 NAMES = ("build compovl", "build fivl", "ground", "evaluate", "twins", "reliance", "train", "fetch")
 
 
@@ -37,6 +39,12 @@ def test_30_kills_of_each_long_command_leave_the_bytes_of_an_uninterrupted_run(n
     killed(name, MANY, tmp_path)
 
 
+@pytest.mark.kills
+@pytest.mark.parametrize("name", TABLES)
+def test_5_kills_on_the_way_to_a_table_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
+    killed(name, FEW, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["build fivl", "fetch"])
 def test_a_few_kills_leave_the_bytes_of_an_uninterrupted_run(name, tmp_path):
     killed(name, 3, tmp_path)
@@ -49,6 +57,8 @@ def prepared(name: str, root: Path):
     """The command of this name on a small drawn world in `root`."""
     if name == "fetch":
         return fetching(root)
+    if name in TABLES:
+        return reproducing(name)
     from promvil_hf.cli import main
     from promvil_hf.compovl import compose_images
     from promvil_hf.fivl import fivl_build
@@ -111,6 +121,18 @@ def fetching(root: Path):
         return 0 * len(list(fetch(sources, out, Fetching(patience=Patience(first=0.0), shown=False))))
 
     return Command("fetch", run)
+
+
+def reproducing(name: str):
+    from promvil_hf.cli import main
+    from tests.kills.lives import Command
+
+    def plain(path: str, body: bytes | None):
+        if not path.startswith("steps/") or body is None:
+            return without_times(path, body)
+        return {key: own for key, own in json.loads(body).items() if not key.endswith("seconds")}
+
+    return Command(name, lambda out: main([*name.split(), "--size", "small", "--out", str(out)]), plain)
 
 
 def queries(world: Path) -> Path:

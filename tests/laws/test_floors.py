@@ -31,6 +31,7 @@ ROOMS = {  # from the ground up; a module belongs to the room with the longest m
     "explain": ("explain",),
     "evaluation": ("evaluation",),
     "training": ("training",),
+    "papers": ("reproducing",),
     "harnesses": ("rewards", "tasks", "models"),
     "commands": ("commands",),
     "command line": ("cli", "__main__"),

@@ -1,0 +1,133 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""`python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes the page from an empty disk to the papers' tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from promvil_hf.commands.reproduce import needs
+from promvil_hf.fetching.catalog import chosen
+from promvil_hf.fetching.fetch import room_needed
+from promvil_hf.fetching.fetch import steps as files_of
+from promvil_hf.fetching.sources import size_text
+from promvil_hf.reproducing.catalog import EXPERIMENTS, WITHOUT_SMALL
+from promvil_hf.reproducing.estimates import GPUS, MOVED, REACHED, estimate, hours_text
+from promvil_hf.reproducing.experiments import FULL, Experiment
+
+
+OUT, DATA = Path("runs/NAME"), Path("data")
+START = f"""# From an empty disk to the papers' tables
+
+<!-- `python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes this page from its tables: do not edit it. -->
+
+Nobody has run these tables at full size with this package: where it was written there were neither the data nor the weights
+nor a GPU of that size. What is on this page is the exact way, what it needs by count, and what the papers have, so that a
+row that you measure can be laid beside theirs. The small form of each table was run, from an empty folder to its report.
+
+## First, in minutes
+
+    pip install promvil_hf
+    promvil reproduce promvil-compovl --size small --out runs/small
+    promvil reproduce fivl-pope --size small --out runs/small
+
+Two cores, no download, under five minutes each, of which about one of CPU. Scenes are drawn and written in the real ones'
+forms and folders; every command is the one of the full size, with toy models and small limits. Open
+`runs/small/compovl-compared/report.html` and `runs/small/reliance-pope/reliance.html`. **These numbers say nothing about
+the papers**: forty steps on a model of a million weights make it worse, not better.
+
+## Then, at full size
+
+    promvil reproduce promvil-kosmos2 --dry-run          what it is, what it needs, the commands
+    promvil fetch refcoco refcoco+ refcocog coco-train2014 --out data
+    promvil reproduce promvil-kosmos2 --data data --out runs/promvil
+
+Begin with this one: it trains nothing, and its eight numbers are known from Kosmos-2's own README. If yours are near them,
+model, pictures, boxes and scoring are as they should be.
+
+## Questions
+
+**Where do I get the data?** `promvil fetch NAME --out data`, by the names in each table below. [sources.md](sources.md) has
+every address with its licence. They could not be tried where they were written down; each says where it was read. Weights
+come from the Hub by themselves when a command first names the model.
+
+**How large is it?** The second column below. `promvil fetch ... --dry-run` says what is missing and looks at the disk;
+nothing is begun that does not fit, as far as sizes are published.
+
+**How long does it take?** The hours below. They are estimates: operations and bytes counted from the model's shape
+(`promvil_hf/reproducing/estimates.py`), divided by {REACHED:.0%} of the operations and {MOVED:.0%} of the bytes a second of
+NVIDIA's data sheets. Expect a factor of two either way; opening pictures on few CPU cores comes on top. For several GPUs,
+start the printed command with `torchrun` or `accelerate launch`; the plan then goes on behind it.
+
+**What if it stops?** Give the same command again. A download goes on in the middle of a file, a build and the answers of a
+model where their last shard ended, a training at its last whole checkpoint, and steps that are finished are not done again
+(`OUT/steps/*.json`). `kill -9` at any moment changes no byte of the result: `make kills` tries it.
+
+**What if a step fails?** It says what to mend. Its command can be run by hand, as `--dry-run` prints it. A step is done
+again when what it made is removed, or its file in `OUT/steps`. Other settings in the same folder are refused: take another
+`--out`.
+
+**Is this the paper's number?** Each table says what the paper has, from where, and what differs here. Most of the papers'
+tables could not be read; where no number is known, none is given. A report says its rows, split, content hash, rules and
+interval: compare those before the numbers. Published numbers of others are never printed as ours.
+
+**May I publish it?** Read the licences of what went in. `promvil publish` shows the files and the card of a data set, an
+adapter, an atlas or a report before anything is uploaded (`--dry-run`).
+
+## Traps
+
+- Visual Genome 1.2 and 1.4 differ in objects and ids: `--release 1.2` refuses a mixture of both.
+- POPE was edited after LLaVA-1.5 was scored on it: `promvil fetch pope` takes the older commit.
+- RefCOCO's server is gone: the Internet Archive's copy comes first, and its checksum is known. `refs(google).p` is another
+  partition and is left out.
+- Half of Visual Genome's pictures are COCO's, and some are in RefCOCO's test sets: the build leaves them out by
+  `--exclude-coco`.
+- VSR's pictures are in COCO's train2017 and val2017; boxes are taken from the instances of train2017, and statements about
+  the others are counted as rejected.
+- The mixture names pictures of Visual Genome and of COCO: `--images data` finds both.
+- Kosmos-2 trains in float32 in the paper. On an A100 that is slow; `--bf16 true` halves it and is another setting.
+- GQA's choices, which validity needs, are published for train and val, not for testdev.
+"""
+
+
+def page() -> str:
+    """The page, the same on every machine."""
+    return "\n".join([START, *_overview(), *(line for own in EXPERIMENTS.values() for line in _experiment(own))])
+
+
+def _overview() -> Iterator[str]:
+    yield "## Tables\n"
+    names = " | ".join(gpu.name for gpu in GPUS)
+    yield f"| name | to download; disk at most | GPU memory | {names} |\n| --- | --- | --- | {'--- | ' * len(GPUS)}"
+    for own in EXPERIMENTS.values():
+        works = [step.work for step in own.steps if step.work]
+        memory = max(estimate(work, GPUS[0]).memory for work in works)
+        hours = [
+            hours_text(sum(estimate(work, gpu).hours for work in works)) if memory < 0.92 * gpu.memory else "does not fit"
+            for gpu in GPUS
+        ]
+        yield f"| [`{own.name}`](#{own.name}) | {_room(own)} | {memory / 1e9:.0f} GB | {' | '.join(hours)} |"
+    yield "\nDisk at most is with an archive beside what it unpacks to; sizes that nobody publishes are not in it.\n"
+
+
+def _room(own: Experiment) -> str:
+    sources = chosen(own.sources)
+    files = files_of(sources, Path("/nonexistent"))
+    most = room_needed(files, False) + sum(step.disk for step in own.steps)
+    return f"{size_text(sum(source.size for source in sources))}; {size_text(most)}"
+
+
+def _experiment(own: Experiment) -> Iterator[str]:
+    yield f"## {own.name}\n"
+    yield f"{own.paper}: {own.what}. **The paper has**: {own.published}. **Differs here**: {own.differs}\n"
+    if own.name in WITHOUT_SMALL:
+        yield "It has no small form.\n"
+    yield f"    promvil fetch {' '.join(own.sources)} --out data\n    promvil reproduce {own.name} --data data --out {OUT}\n"
+    yield "which is, step by step:\n"
+    for step in own.steps:
+        known = f" Counted with {step.work.known}." if step.work and step.work.known else ""
+        measured = f" (`{step.measured}`)" if step.measured else ""
+        yield f"- **{step.name}**: {step.why}{needs(step)}{measured}.{known}\n\n      {step.shown(FULL, OUT, DATA)}\n"
+    yield f"The answer is `{OUT / own.result}`.\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
