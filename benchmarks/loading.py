@@ -9,8 +9,8 @@ decode and the processor's own resize and normalisation, without any text. One t
 medians. `equal` is the largest difference of the pixel values.
 """
 
+from benchmarks.chain_steps import rows
 from benchmarks.timing import cpu_seconds, parsed, parser, printed
-from benchmarks.train_step import rows
 from promvil_hf.images import read_image
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training.kosmos2_chain_collator import ChainCollator

@@ -1,7 +1,11 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A training step of Kosmos-2 on nested phrases: the reference's way, pictures encoded once, and all texts in one row.
+"""A training step on nested phrases: the repeated way, pictures encoded once, and all texts in one row.
 
     python -m benchmarks.train_step [--k 4] [--chains 1] [--samples 4] [--repeats 3] [--shape small|full] [--loop]
+    python -m benchmarks.train_step --family llava|qwen3_vl [--k 4] [--chains 1] [--rows FILE]
+
+For Kosmos-2 the repeated way is the reference's. For the other families `benchmarks/train_step_chat.py` says what it is, and
+trl's `SFTTrainer` takes its turn on the same rows. `--rows` takes chains from a file of PromViL's rows, about noisy pictures.
 
 `k` is the number of texts about a picture, in `chains` chains of k / chains / 2 + 1 levels each. Same model, same rows,
 LoRA r = 64 on the reference's layers, forward and backward, batches made from encoded pictures each time. One thread,
@@ -12,22 +16,18 @@ random weights (10 GB of memory, minutes); equality is a matter of fp32.
 """
 
 import argparse
-import io
-import random
 import tempfile
 import time
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import transformers
-from PIL import Image
 
-from benchmarks import timing
+from benchmarks import timing, train_step_chat
+from benchmarks.chain_steps import PROMPT, Counted, published_rows, rows
 from benchmarks.timing import counted, cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
-from promvil_hf.boxes import Box
-from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
 from promvil_hf.training.adapters import with_lora
 from promvil_hf.training.kosmos2_chain_collator import ChainCollator
@@ -57,48 +57,40 @@ def main(argv=None):
         samples=(4, "pictures"),
         repeats=3,
     )
-    options.add_argument("--shape", choices=SHAPES, default="small")
+    families = ("kosmos2", *train_step_chat.FAMILIES)
+    options.add_argument("--family", choices=families, default="kosmos2", help="(default: %(default)s)")
+    options.add_argument("--rows", type=Path, help="a file of PromViL's rows to take chains from (default: drawn ones)")
+    options.add_argument("--shape", choices=SHAPES, default="small", help="(default: %(default)s; full: Kosmos-2 alone)")
     options.add_argument("--loop", action="store_true", help="also time the trainer's own loop")
     options.add_argument("--no-memory", action="store_true", help="skip the peak memory, which loads the model again")
     options.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parsed(options, argv)
-    ready = Ready(args.shape, args.k, args.samples, args.chains)
+    sizes = args.k, args.samples, args.chains
+    own_rows = published_rows(args.rows, *sizes) if args.rows else rows(*sizes)
+    if args.family != "kosmos2":
+        if args.shape not in train_step_chat.SIZES or args.loop:
+            raise SystemExit(f"You passed --family {args.family} with --shape full or --loop: they are for Kosmos-2.")
+        return printed(train_step_chat.ChatReady(args.family, own_rows, args.k, args.shape).report(args))
+    ready = Ready(args.shape, *sizes, own_rows=own_rows)
     if args.only:
         print(peak_bytes(lambda: ready.step(args.only)))
         return None
     return printed(ready.report(args))
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What a step gave, and its floating-point operations and pictures that went through the vision tower."""
-
-    loss: float
-    gradients: dict[str, torch.Tensor]
-    flops: int
-    pictures: int
-
-    def apart(self, reference: "Counted") -> dict[str, float]:
-        """The difference of the loss, and that of all gradients relative to their norm."""
-        if self.gradients.keys() != reference.gradients.keys():
-            raise ValueError("one way gives other parameters a gradient than the other does")
-        pairs = [(self.gradients[name].double(), own.double()) for name, own in reference.gradients.items()]
-        apart = torch.stack([(mine - theirs).norm() for mine, theirs in pairs]).norm()
-        norm = torch.stack([theirs.norm() for _, theirs in pairs]).norm()
-        return {"loss": self.loss - reference.loss, "gradient": (apart / norm).item()}
-
-
 class Ready:
     """A model with LoRA and rows to train it on."""
 
-    def __init__(self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None):
+    def __init__(
+        self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None, own_rows=None
+    ):
         if k < 2 or k % (2 * chains):
             raise ValueError(
                 f"You passed --k {k} --chains {chains}: a chain of n levels has 2n - 2 texts, so pass an even number a chain."
             )
         self.model, self.processor = (model, processor) if model is not None else of_shape(shape)
         self.backend = Kosmos2Backend(self.model, self.processor)
-        self.rows = rows(k, samples, chains)
+        self.rows = own_rows or rows(k, samples, chains)
         self.chains = chains
         self.model.train()
 
@@ -220,33 +212,6 @@ def of_shape(shape: str):
             torch.nn.init.normal_(parameter, std=0.02)
     tiny = tiny_kosmos2(image_size=224, sentences=[*DEFAULT_SENTENCES, PROMPT])
     return model, tiny.processor
-
-
-PROMPT = "We can see in the image: . Base on that, we can detect: ."
-COLOURS = ("red", "blue", "green", "yellow", "purple", "orange", "gray", "pink")
-SHAPE_WORDS = ("circle", "square", "triangle", "star", "diamond", "cross", "ring")
-LINKS = ("above the", "below the", "next to the", "inside the")
-
-
-def rows(k: int, samples: int, chains: int = 1, seed: int = 0) -> list[dict]:
-    """Chains that make k texts a picture, a noisy JPEG of 640x480."""
-    draw = random.Random(seed)
-    made = []
-    for number in range(samples * chains):
-        phrase, steps = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)}", []
-        for level in range(k // chains // 2 + 1):
-            x, y = draw.uniform(0, 0.6), draw.uniform(0, 0.6)
-            box = Box(x, y, x + draw.uniform(0.1, 0.4), y + draw.uniform(0.1, 0.4))
-            below = [phrase] if level else []
-            if level:
-                phrase = f"{draw.choice(COLOURS)} {draw.choice(SHAPE_WORDS)} {draw.choice(LINKS)} {phrase}"
-            steps.append(PhraseStep(GroundedPhrase(phrase, [box]), [level - 1] if level else [], below))
-        if number % chains == 0:
-            noise = Image.frombytes("RGB", (640, 480), draw.randbytes(640 * 480 * 3))
-            file = io.BytesIO()
-            noise.resize((320, 240)).resize((640, 480)).save(file, "jpeg", quality=90)
-        made.append({"image": file.getvalue(), "chain": PhraseChain(str(number), steps)})
-    return made
 
 
 if __name__ == "__main__":

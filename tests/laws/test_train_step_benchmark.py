@@ -1,0 +1,35 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The benchmark of training steps measures ways that are equal: ours, the repeated one, and trl's on the same texts."""
+
+import pytest
+
+from benchmarks.chain_steps import published_rows, rows, texts_of
+from benchmarks.train_step_chat import ChatReady
+from promvil_hf.training.chain_texts import chain_in
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
+@pytest.mark.filterwarnings("ignore:.gradient_checkpointing. is deprecated:FutureWarning")  # trl 1.16 passes it on
+@pytest.mark.parametrize(("family", "places"), [("llava", 576), ("qwen3_vl", 300)])
+def test_each_way_of_a_patch_token_family_gives_the_same_loss_and_the_packed_one_is_the_least_work(family, places):
+    """Two windows whose numbers of targets differ, so that a mean of means would be seen."""
+    ready = ChatReady(family, [*rows(2, 1), *rows(2, 1, seed=3)], 2, "quarter")
+    assert int(ready.backend.image_positions(ready.collator()(ready.rows))[0].sum()) == places
+    found = {way: ready.counted(way) for way in ("repeated", "image_shared", "packed", "trl")}
+    for way, own in found.items():
+        apart = own.apart(found["repeated"])
+        assert abs(apart["loss"]) < 2e-6 and apart["gradient"] < 2e-6, way
+    assert [own.pictures for own in found.values()] == [4, 2, 2, 4]
+    assert found["packed"].flops < 0.65 * found["repeated"].flops and found["packed"].flops < found["image_shared"].flops
+
+
+def test_published_rows_give_pictures_of_so_many_texts(shared_data):
+    file = shared_data / "promvil" / "data_sample.json"
+    for k, chains in ((4, 1), (8, 2)):
+        found = published_rows(file, k, 3, chains)
+        of_picture: dict[bytes, int] = {}
+        for row in found:
+            of_picture[row["image"]] = of_picture.get(row["image"], 0) + texts_of(chain_in(row))
+        assert list(of_picture.values()) == [k] * 3
+    with pytest.raises(ValueError, match="has no chain of 30 texts: pass another --k or --chains"):
+        published_rows(file, 30, 1)
