@@ -20,28 +20,32 @@ from promvil_hf.boxes import Box, iou
 COVERED = 0.3  # a box that overlaps a covered one by more is no new thing
 
 
-def model_detector(backend: GroundingBackend, rounds: int = 4, batch_size: int = 16, max_new_tokens: int = 32) -> Detector:
+def model_detector(
+    backend: GroundingBackend, rounds: int = 4, later: float = 0.5, batch_size: int = 16, max_new_tokens: int = 32
+) -> Detector:
     """A noun is asked for as a phrase of level 1, which PromViL's models read in the plural, at most `rounds` times.
 
-    The score of a box is the probability of the tokens of its answer, as a geometric mean (0.5 where a model shows none).
+    The score of a box is the probability of the least likely token of its answer (0.5 where a model shows none), times `later`
+    for each round before it: a model asked for what is not there points at something else.
     """
     decoding = Decoding(max_new_tokens)
 
     def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
         searches = [_Search(picture, noun) for picture, noun in pairs]
-        for _ in range(rounds):
+        for number in range(rounds):
             going = [search for search in searches if not search.is_over]
             for start in range(0, len(going), batch_size):
                 batch = going[start : start + batch_size]
                 sizes = [search.picture.size for search in batch]
                 prompts = [
-                    backend.dialect.prompt(search.noun, level=1, image_size=size) for search, size in zip(batch, sizes, strict=True)
+                    backend.dialect.prompt(search.noun, level=1, image_size=size)
+                    for search, size in zip(batch, sizes, strict=True)
                 ]
                 requests = [Request(prompt, search.shown()) for prompt, search in zip(prompts, batch, strict=True)]
                 for search, size, answer in zip(batch, sizes, backend.generate(requests, decoding), strict=True):
                     boxes = backend.dialect.parse(answer.text, image_size=size).boxes
-                    known = answer.log_probs
-                    search.take(boxes, round(math.exp(sum(known) / len(known)), 4) if known else 0.5)
+                    likely = math.exp(min(answer.log_probs)) if answer.log_probs else 0.5
+                    search.take(boxes, round(likely * later**number, 4))
         return [Found(sorted(search.found, key=lambda own: -own.score)) for search in searches]
 
     return detect
@@ -75,5 +79,7 @@ class _Search:
         colour = tuple(int(value) for value in np.median(border, 0))
         for own in self.found:
             x0, y0, x1, y1 = own.box.xyxy
-            draw.rectangle((round(x0 * width), round(y0 * height), round(x1 * width) - 1, round(y1 * height) - 1), fill=colour)
+            draw.rectangle(
+                (round(x0 * width), round(y0 * height), round(x1 * width) - 1, round(y1 * height) - 1), fill=colour
+            )
         return shown

@@ -1,17 +1,23 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Laws of every detector: what a pair gives depends on no other pair, asking once is asking twice, unknown is not nothing."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from promvil_hf import masks
+from promvil_hf.backends.base import Generated
 from promvil_hf.backends.detector_loading import load_detector
 from promvil_hf.backends.detectors import Detection, Found, remembered, suppressed
+from promvil_hf.backends.model_detectors import model_detector
 from promvil_hf.backends.segmenters import masked, sam, sam3
 from promvil_hf.backends.text_detectors import grounding_dino, owlv2
 from promvil_hf.boxes import Box
+from promvil_hf.conventions import DIALECTS
+from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.toy import models
 from promvil_hf.toy.world import WorldConfig, scenes
 
@@ -101,9 +107,9 @@ def test_a_checkpoint_is_told_by_its_configuration(made, pictures, tmp_path):
 
 
 def test_a_checkpoint_of_another_kind_is_refused_before_its_weights_are_read(tmp_path):
-    models.tiny_llava().model.config.save_pretrained(tmp_path)
+    models.tiny_sam().model.config.save_pretrained(tmp_path)
     with pytest.raises(
-        ValueError, match=r"is no detector that is known here \(LlavaConfig\). Pass one of Grounding DINO"
+        ValueError, match=r"is no detector that is known here \(SamConfig\). Pass one of Grounding DINO"
     ):
         load_detector(str(tmp_path))
 
@@ -122,6 +128,53 @@ class Counting:
         if noun == "chimney":
             return Found(known=False)
         return Found([Detection(Box(0, 0, len(noun) / 100, 1 / (1 + picture.getpixel((0, 0))[0])), 0.5)])
+
+
+class Pointing:
+    """A model that points at the first of three squares that it still sees, and at the floor when it sees none."""
+
+    dialect = DIALECTS["ferret_brackets"]
+    places = (Box(0.1, 0.1, 0.3, 0.3), Box(0.4, 0.1, 0.6, 0.3), Box(0.7, 0.7, 0.9, 0.9))
+
+    def __init__(self):
+        self.asked = 0
+
+    def picture(self):
+        pixels = np.full((100, 100, 3), 255, np.uint8)
+        for box in self.places:
+            pixels[int(box.y0 * 100) : int(box.y1 * 100), int(box.x0 * 100) : int(box.x1 * 100)] = 0
+        return Image.fromarray(pixels)
+
+    def generate(self, requests, decoding):
+        self.asked += len(requests)
+        return [self._said(request) for request in requests]
+
+    def _said(self, request):
+        middles = [(round(50 * (box.x0 + box.x1)), round(50 * (box.y0 + box.y1))) for box in self.places]
+        seen = [box for box, middle in zip(self.places, middles) if sum(request.image.getpixel(middle)) < 300]
+        box = seen[0] if seen else self.places[0]
+        told = "no such thing" if "chimney" in request.prompt else self.dialect.target(GroundedPhrase("it", [box]))
+        return Generated(told, (1, 2), (0.0, math.log(0.8)), "end")
+
+
+def test_a_model_that_points_at_one_thing_is_asked_until_nothing_new_is_left():
+    model = Pointing()
+    detect = model_detector(model, rounds=5)
+    squares, chimney = detect([(model.picture(), "square"), (model.picture(), "chimney")])
+    assert [own.box for own in squares.detections] == list(model.places)
+    assert [own.score for own in squares.detections] == [0.8, 0.4, 0.2]
+    assert chimney == Found()
+    assert model.asked == 4 + 1  # the fourth answer is nothing new; a chimney is not asked for again
+    assert len(model_detector(model, rounds=2)([(model.picture(), "square")])[0].detections) == 2
+
+
+def test_the_toy_base_finds_nouns_for_a_composed_grounder():
+    picture = next(iter(scenes(WorldConfig(), 1))).image()
+    detect = load_detector("toy:kosmos2")
+    together = detect([(picture, "circle"), (picture, "red square"), (picture, "circle")])
+    near(together[0], *detect([(picture, "circle")]))
+    assert together[0] == together[2]
+    assert together[0].detections
 
 
 def test_asking_once_for_each_picture_and_noun_changes_no_answer():
