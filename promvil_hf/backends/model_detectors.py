@@ -21,7 +21,7 @@ COVERED = 0.3  # a box that overlaps a covered one by more is no new thing
 
 
 def model_detector(
-    backend: GroundingBackend, rounds: int = 4, later: float = 0.5, batch_size: int = 16, max_new_tokens: int = 32
+    backend: GroundingBackend, rounds: int = 4, later: float = 0.35, batch_size: int = 16, max_new_tokens: int = 32
 ) -> Detector:
     """A noun is asked for as a phrase of level 1, which PromViL's models read in the plural, at most `rounds` times.
 

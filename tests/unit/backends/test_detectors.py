@@ -162,7 +162,7 @@ def test_a_model_that_points_at_one_thing_is_asked_until_nothing_new_is_left():
     detect = model_detector(model, rounds=5)
     squares, chimney = detect([(model.picture(), "square"), (model.picture(), "chimney")])
     assert [own.box for own in squares.detections] == list(model.places)
-    assert [own.score for own in squares.detections] == [0.8, 0.4, 0.2]
+    assert [own.score for own in squares.detections] == [0.8, 0.28, 0.098]
     assert chimney == Found()
     assert model.asked == 4 + 1  # the fourth answer is nothing new; a chimney is not asked for again
     assert len(model_detector(model, rounds=2)([(model.picture(), "square")])[0].detections) == 2
