@@ -11,8 +11,9 @@ by one.
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -145,9 +146,9 @@ def bootstrap_interval(
         return Interval(low=math.nan, high=math.nan, note="the estimate itself is undefined", **made)
     if len(sums) == 1:
         return Interval(low=math.nan, high=math.nan, note=ONE_CLUSTER, **made)
-    if statistic is ratio and is_share(columns) and few_of_a_kind(sums):
-        low, high = share_interval(sums, confidence, binary=_whole(columns))
-        return Interval(low=low, high=high, **made | {"method": "wilson", "resamples": 0})
+    of_share = statistic is ratio and is_share(columns)
+    if of_share and few_of_a_kind(sums):
+        return _by_wilson(columns, sums, made)
     values = statistic(resample(sums, resamples, seed))
     defined = values[np.isfinite(values)]
     notes = []
@@ -155,6 +156,8 @@ def bootstrap_interval(
         notes.append(f"{len(values) - len(defined)} of {len(values)} resamples left out: undefined there")
     if not len(defined):
         return Interval(low=math.nan, high=math.nan, note=notes[0], **made)
+    if np.ptp(defined) == 0 and of_share:
+        return _by_wilson(columns, sums, made)
     if np.ptp(defined) == 0:
         notes.append("no variation between clusters: an interval of width 0 is no proof of certainty")
         return Interval(low=float(defined[0]), high=float(defined[0]), note="; ".join(notes), **made)
@@ -215,6 +218,11 @@ def paired_test(
             extreme += int(np.sum(np.abs((counts - 2 * swapped) @ kinds[:, 0]) >= seen - slack))
         p_value = (1 + extreme) / (1 + resamples)
     return PairedTest(interval, p_value, exact, len(change), len(sums), int(np.count_nonzero(change)))
+
+
+def _by_wilson(columns: np.ndarray, sums: np.ndarray, made: Mapping[str, Any]) -> Interval:
+    low, high = share_interval(sums, made["confidence"], binary=_whole(columns))
+    return Interval(low=low, high=high, **{**made, "method": "wilson", "resamples": 0})
 
 
 def _whole(columns: np.ndarray) -> bool:

@@ -60,6 +60,13 @@ def test_where_no_image_varies_an_image_counts_as_one_row():
     assert together.high == pytest.approx(wilson(0, 5)[1]) and together.high > bootstrap_interval(np.zeros(20)).high
 
 
+def test_many_images_that_are_all_alike_are_no_certainty_either():
+    """Always yes on a balanced benchmark: 0.667 to 0.667 before."""
+    each = np.tile([[2.0, 2.0], [2, 2], [2, 2], [0, 1], [0, 1], [0, 1]], (100, 1))
+    found = bootstrap_interval(each, clusters=np.repeat(np.arange(100), 6))
+    assert found.estimate == pytest.approx(2 / 3) and found.method == "wilson" and found.low < 0.6 < 0.7 < found.high
+
+
 def test_wilsons_interval_is_scipys():
     for right, rows in ((0, 20), (3, 17), (50, 50), (71, 400)):
         theirs = stats.binomtest(right, rows).proportion_ci(method="wilson")
