@@ -23,6 +23,7 @@ from promvil_hf.metrics.units import unit_scores
 STEPS = 12  # corners of the boxes that are tried: twelfths of the picture, 6,084 boxes
 SEARCHED = 1_000  # rows that the search looks at; the best boxes are then scored on all
 _BEST = 20
+_TRIED = 5  # answers of people
 _BLOCK = 256
 
 
@@ -88,9 +89,13 @@ def of_f1(labels: Sequence[bool]) -> Chance:
 
 
 def of_people(people: Sequence[Sequence[str]], score: Callable[[str], float]) -> Chance:
-    """The best of one answer to every question: `score` gives that of the commonest ones, chosen by how many people gave them."""
-    common = Counter(answer for given in people for answer in set(given)).most_common(3)
-    best, answer = max(((score(answer), answer) for answer, _ in common), default=(float("nan"), ""))
+    """The best of one answer to every question: `score` gives that of those to which most credit is due, which three people
+    who agree give in full."""
+    credit: Counter[str] = Counter()
+    for given in people:
+        for answer, count in Counter(given).items():
+            credit[answer] += min(count, 3)
+    best, answer = max(((score(answer), answer) for answer, _ in credit.most_common(_TRIED)), default=(float("nan"), ""))
     return Chance(best, f"always {answer!r}")
 
 

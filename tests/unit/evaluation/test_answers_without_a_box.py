@@ -53,6 +53,10 @@ def points(text):
     return {"pointing accuracy": row["score"]}
 
 
+def one_word(truth, text):
+    return one("one_word", {"choices": ("yes", "no"), "answers": (truth,)}, text)[1]["score"]
+
+
 def words(text):
     choice = {"choices": ("red", "blue"), "answers": ("0",)}
     pope = {f"POPE accuracy, truth {truth}": one("pope", {"answers": (truth,)}, text)[1]["score"] for truth in ("yes", "no")}
@@ -73,6 +77,7 @@ def words(text):
         "GQA accuracy": one("gqa", {"answers": ("red",), "record": record}, text)[1]["score"],
         "VQAv2 and TextVQA accuracy": one("vqa", {"answers": ("red",) * 10}, text)[1]["score"],
         "accuracy of choices": one("choice", choice, text)[1]["score"],
+        **{f"accuracy of one word, truth {truth}": one_word(truth, text) for truth in ("yes", "no")},
         "accuracy of true and false": one("true_false", {"answers": ("true",)}, text)[1]["score"],
     }
 
