@@ -19,9 +19,9 @@ from promvil_hf.files import sha256_of, write_json_lines
 from promvil_hf.json_records import RecordError, records
 
 
-ID_FIELDS = ("id", "question_id", "questionId", "sent_id")
+ID_FIELDS = ("id", "question_id", "questionId", "sent_id", "row_idx")
 TEXT_FIELDS = ("text", "answer", "prediction", "output")
-BOX_FIELDS = ("boxes", "bbox", "box")
+BOX_FIELDS = ("boxes", "bbox", "box", "pred_bbox", "pred_box_xyxy_first")  # the last two: of Ref-L4 and Ref-Adv
 SCORE_FIELDS = ("scores", "score")
 
 NOT_JSON = "line that is no JSON object"

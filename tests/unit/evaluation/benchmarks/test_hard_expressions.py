@@ -7,6 +7,9 @@ import pytest
 
 from promvil_hf.boxes import Box
 from promvil_hf.evaluation.benchmarks import read
+from promvil_hf.evaluation.predictions import read_predictions
+from promvil_hf.evaluation.results import Settings, evaluate
+from promvil_hf.evaluation.scores import Resampling
 from tests.unit.evaluation.benchmarks import hard_files as made
 from tests.unit.evaluation.benchmarks.files import ANNOTATIONS, IMAGES, lines, parquet, write
 
@@ -29,6 +32,18 @@ def test_refadv_is_the_same_from_the_data_set_and_from_predictions_beside_the_si
     with pytest.raises(ValueError, match="does not tell the size of 000000000000.jpg: pass a COCO file whose `images` do"):
         read("refadv", predictions)
     assert own.warnings == ("refadv s has 3 expressions here, 1,142 when it is whole: numbers on it are not comparable.",)
+
+
+def test_predictions_as_they_are_published_are_read_as_answers_to_their_own_rows(tmp_path):
+    predictions = write(tmp_path / "predictions.jsonl", lines(*made.REFADV_PREDICTIONS))
+    benchmark = read("refadv", [predictions, write(tmp_path / "sizes.json", made.SIZES)])
+    few = Settings(frame="pixels", resampling=Resampling(resamples=9))
+    assert evaluate(benchmark, read_predictions(predictions), few, strict=True).scores["value"] == 1.0
+    of_ref_l4 = read("ref_l4", write(tmp_path / "rows.jsonl", lines(*made.REF_L4)))
+    said = lines(*({"id": row["id"], "pred_bbox": row["bbox"], "format": "xywh"} for row in made.REF_L4))
+    wh = Settings(frame="pixels_xywh", resampling=Resampling(resamples=9))
+    answers = read_predictions(write(tmp_path / "said.jsonl", said))
+    assert evaluate(of_ref_l4, answers, wh, strict=True).scores["value"] == 1.0
 
 
 def test_ref_l4_has_two_splits_and_calls_cocos_classes_by_their_partners(tmp_path):
