@@ -36,10 +36,23 @@ CALLS = {  # "gone" is never there; "here" is an empty folder; "one.png" is a pi
         "--benchmark promvil_lines --files gone --labelled pope gone --predictions gone",
         "--benchmark refcoco --split val --files gone --predictions gone",
         "--benchmark vsr --files gone --predictions gone",
+        "--benchmark pope --files pope.json --predictions pope.json --blind-predictions gone",
+        "--benchmark pope --files pope.json --model toy:llava --images here --blind-predictions gone",
+        "--benchmark pope --files pope.json --model toy:llava --images here --ids gone",
+    ),
+    "twins": (
+        "--benchmark pope --files gone --images here",
+        "--benchmark pope --files pope.json --images gone",
+        "--benchmark pope --files pope.json --images . --ids gone",
+        "--benchmark pope --files pope.json --images . --regions gone",
+        "--benchmark pope --files pope.json --images . --regions ground --model gone",
+        "--rows gone --images here",
+        "--verdicts gone",
     ),
     "reliance": (
         "--rows gone --images here --model toy:llava",
         "--rows gone --images here --predictions gone",
+        "--twins gone --model toy:llava",
         "--compare gone gone",
     ),
     "explain": (
