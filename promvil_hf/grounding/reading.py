@@ -121,7 +121,7 @@ class _Reader:
         while start - 1 in own and (self.tags[start - 1] == NOUN or self._is_name(start - 1, head)):
             start -= 1
         noun = " ".join([*self.words[start:head], _one(self.words[head])]) if head >= 0 else ""
-        if head >= 0 and self.tags[head] == PRON:
+        if head >= 0 and (self.tags[head] == PRON or noun in _SAID_OF_PERSONS):
             noun = "person" if self.words[head] in _SAID_OF_PERSONS else ""
         first = start
         while first - 1 in own and (self.tags[first - 1] in _BEFORE_NOUN or self._joins_qualities(first - 1)):

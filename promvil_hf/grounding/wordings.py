@@ -11,7 +11,7 @@ from promvil_hf.grounding.relations import RELATIONS, UNKNOWN, Relation, wearing
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, VEHICLE, kind_of
-from promvil_hf.nesting.tags import base_of
+from promvil_hf.nesting.tags import base_of, repaired
 
 
 _ROWS = {  # name of a relation: its wordings, without articles
@@ -122,7 +122,7 @@ def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
 def _plain(words: str) -> list[str]:
     """Without articles, forms of "be" and adverbs: "that is sitting right next to the" gives "sitting next to"."""
     spelled = words.lower().replace("’", "'").replace("' s", "'s").strip(" ,;-")
-    told = [word for word in spelled.split() if word not in _DROPPED or word == "'s" == spelled]
+    told = [word for word in map(repaired, spelled.split()) if word not in _DROPPED or word == "'s" == spelled]
     if len(told) > 1:  # ", and holding": a list of relations names its last one here
         told = [word for word in told if word not in ("and", "or", "&", ",", ";", "-")]
     kept = []
@@ -160,7 +160,7 @@ def _is_posture(words: list[str], wording: str) -> bool:
     if bases & _ATTENTION:
         return False
     known = lexicon.PREPOSITIONS | lexicon.DIRECTIONS
-    if wording.split()[0] in ("to", "for", "about", "of"):  # "similar to" and "pinned to" tell no place
+    if wording in ("to", "for", "about", "of"):  # "similar to" and "pinned to" tell no place
         return all(word in known for word in words)
     known |= lexicon.ADJECTIVES
     return all(base_of(word) or word in known for word in words) and not (wording == "with" and bases & lexicon.AGENT_VERBS)
