@@ -14,7 +14,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.cli import main
 from promvil_hf.fivl.mask_making import ImagePhrases, by_phrase, grounded_sam
 from promvil_hf.grounding import ComposedGrounder, ComposerSettings, GroundingTrace
-from promvil_hf.grounding.composed_detector import composed_detector
+from promvil_hf.grounding.composed_detector import composed, composed_detector
 from promvil_hf.jobs import Rejected
 
 
@@ -132,6 +132,25 @@ def test_a_benchmark_is_answered_in_both_modes(command, tmp_path, mode, accuracy
     assert "boxes" in steps
 
 
+def test_each_noun_is_looked_for_once_in_each_picture_over_all_expressions():
+    asked = []
+
+    def counted(pairs):
+        asked.extend((picture.getpixel((0, 0)), noun) for picture, noun in pairs)
+        return detect(pairs)
+
+    pictures = [Image.new("RGB", SIZE, (shade, 0, 0)) for shade in (10, 20)]
+    texts = ["the man left of the car", "the car", "the man right of the car", "the leftmost man"]
+    queries = [(picture, text) for text in texts for picture in pictures]
+    grounder = composed(counted, "onnx:any")
+    together = grounder.ground_all(queries, progress=False)
+    assert sorted(asked) == sorted(((shade, 0, 0), noun) for shade in (10, 20) for noun in ("man", "car"))
+    alone = [composed(detect, "onnx:any").ground(*query) for query in queries]
+    assert [trace.to_dict(times=False) for trace in together] == [trace.to_dict(times=False) for trace in alone]
+    grounder.ground_all(queries, progress=False)
+    assert len(asked) == 4  # and not again for the next call
+
+
 def test_a_detector_answers_no_questions(command, tmp_path):
     (tmp_path / "pope.jsonl").write_text(
         json.dumps({"question_id": 1, "image": "photo.png", "text": "Is there a man?", "label": "yes"})
@@ -144,9 +163,9 @@ def test_a_detector_answers_no_questions(command, tmp_path):
 
 def test_masks_of_a_relation_are_of_the_one_that_stands_in_it():
     picture = Image.new("RGB", SIZE, "white")
-    composed = composed_detector(ComposedGrounder(detect, ComposerSettings()))
+    chosen = composed_detector(ComposedGrounder(detect, ComposerSettings()))
     item = ImagePhrases(picture, ("the man left of the car", "the man right of the car", "the chimney", "the person"))
-    (places,) = by_phrase(composed)([item])
+    (places,) = by_phrase(chosen)([item])
     assert [place.boxes for place in places[:2]] == [(LEFT,), (RIGHT,)]
     assert places[0].mask == MASK
     assert places[1].mask == masks.from_boxes([RIGHT], SIZE)  # no mask was made: the box
