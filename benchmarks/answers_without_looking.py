@@ -14,6 +14,7 @@ from random import Random
 
 from promvil_hf.boxes import Box
 from promvil_hf.compovl.compovl_rows import AS_IT_WAS, CHANGED
+from promvil_hf.conventions import DEFAULT_DIALECT
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.metric_words import in_words
 from promvil_hf.evaluation.predictions import Answer, Predictions
@@ -22,7 +23,7 @@ from promvil_hf.evaluation.scores import Resampling
 
 
 ROWS = 120
-DIALECT = "qwen_json"
+DIALECT = DEFAULT_DIALECT
 _WHOLE, _MIDDLE = (0.0, 0.0, 1.0, 1.0), (0.25, 0.25, 0.75, 0.75)
 _CORNERS = list(itertools.combinations((0.0, 0.25, 0.5, 0.75, 1.0), 2))
 _EVERY = [(x0, y0, x1, y1) for x0, x1 in _CORNERS for y0, y1 in _CORNERS]  # 100 boxes
