@@ -40,7 +40,7 @@ def compovl_documents(dataset):
             own = [step[name] for name in ("text", "level", "boxes", "evidence")]
             yield step["step_id"], record["image"], *own, size
 
-    return _flattened(dataset, documents)
+    return flattened(dataset, documents)
 
 
 def refcoco_documents(dataset):
@@ -53,7 +53,7 @@ def refcoco_documents(dataset):
         for place, sentence in enumerate(sentences if box is not None else ()):
             yield f"{record['question_id']}_{place}", record["image"], sentence, None, [list(box.xyxy)], [], list(size)
 
-    return _flattened(dataset, documents)
+    return flattened(dataset, documents)
 
 
 def picture(document: Mapping[str, Any]) -> list[Image.Image]:
@@ -74,6 +74,8 @@ def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, 
 
 def target(document: Mapping[str, Any]) -> str:
     """The answer in words, as harnesses show it beside the model's."""
+    if document.get("absent"):
+        return "none"
     phrase = GroundedPhrase(document["text"], [Box(*corners) for corners in document["boxes"]])
     return spoken().target(phrase, image_size=_tuple(document["image_size"]))
 
@@ -113,7 +115,7 @@ AGGREGATES = ("accuracy", "mean_iou", "parse_rate", "boxes_per_answer", "box_pre
 accuracy, mean_iou, parse_rate, boxes_per_answer, box_precision = aggregates(score, AGGREGATES)
 
 
-def _flattened(dataset, documents: Callable[[Mapping[str, Any]], Iterable[tuple]]):
+def flattened(dataset, documents: Callable[[Mapping[str, Any]], Iterable[tuple]]):
     """The documents of all records, each a value for every column of COLUMNS."""
     import datasets
 

@@ -83,7 +83,8 @@ def test_every_task_file_is_whole_and_named_as_its_file():
     found = tasks()
     assert set(found) == {
         "promvil_compovl", "promvil_pope", "promvil_refcoco_testA", "promvil_refcoco_testB", "promvil_refcocoplus_testA",
-        "promvil_refcocoplus_testB", "promvil_refcocog_test",
+        "promvil_refcocoplus_testB", "promvil_refcocog_test", "promvil_refadv", "promvil_ref_l4", "promvil_finecops",
+        "promvil_grefcoco",
     }  # fmt: skip
     for name, task in found.items():
         assert task["task"] == name and task["output_type"] == "generate_until"
