@@ -35,8 +35,8 @@ Args:
     confidence, resamples, seed: of the bootstrap interval.
 Per-phrase keywords follow the order in which the phrases were added.
 Returns:
-    grounding_accuracy, interval, rows, accuracy@t, accuracy@0.5:0.95, mean_iou, parse_rate, refused_rate, no_box_rate, unreadable_rate,
-    missing_rate, boxes_per_answer, most_boxes, box_precision, settings, tables, problems, notes.
+    grounding_accuracy, interval, rows, accuracy@t, accuracy@0.5:0.95, mean_iou, parse_rate, refused_rate, no_box_rate,
+    unreadable_rate, missing_rate, boxes_per_answer, most_boxes, box_precision, settings, tables, problems, notes.
 Examples:
     >>> metric = evaluate.load("promvil/grounding_accuracy")
     >>> result = metric.compute(

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from promvil_hf.commands import options
 from promvil_hf.evaluation.benchmarks import READERS, Benchmark, read
 from promvil_hf.files import atomic_write
 from promvil_hf.images import image_bytes, image_size
@@ -60,8 +59,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m promvil_hf.tasks.copies", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("benchmark", choices=READERS, metavar="BENCHMARK")
-    options.add(parser, "--files", "--images", "--out", required=True)
-    options.add(parser, "--split")
+    parser.add_argument("--files", type=Path, nargs="+", required=True, help="as their authors published them")
+    parser.add_argument("--images", type=Path, required=True, help="folder that the names of pictures are relative to")
+    parser.add_argument("--split", help="which part of the files")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
     args = parser.parse_args(arguments)
     print(write_copy(read(args.benchmark, args.files, args.split), args.images, args.out))
 

@@ -15,10 +15,10 @@ from promvil_hf.tasks import copies, hard_grounding, speaking
 from tests.harnesses.test_tasks import tasks
 
 
-LEFT, RIGHT = Box(0.0, 0.0, 0.4, 1.0), Box(0.6, 0.0, 1.0, 1.0)
+LEFT, RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.6, 0.0, 1.0, 1.0)
 SAID = [
-    '[{"bbox_2d": [0, 0, 400, 1000]}]', '[{"bbox_2d": [0, 0, 400, 1000]}, {"bbox_2d": [600, 0, 1000, 1000]}]', "none",
-    '[{"bbox_2d": [1, 2', '[{"bbox_2d": [0, 0, 200, 1000]}]',
+    '[{"bbox_2d": [0, 0, 500, 1000]}]', '[{"bbox_2d": [0, 0, 500, 1000]}, {"bbox_2d": [600, 0, 1000, 1000]}]', "none",
+    '[{"bbox_2d": [1, 2', '[{"bbox_2d": [0, 0, 250, 1000]}]',
 ]  # fmt: skip
 
 
