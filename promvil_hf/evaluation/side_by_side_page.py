@@ -33,7 +33,7 @@ def write_page(path: str | os.PathLike, found: SideBySide) -> Path:
             pages.stat(f"{first} is better", wins[0], clear),
             pages.stat("not told apart", len(found.sets) - sum(wins)),
         ),
-        *(pages.note("Read this first", sentence, warn=True) for sentence in _notes(found)),
+        pages.note("Read this first", pages.bullets(notes), warn=True) if (notes := _notes(found)) else None,
         pages.section("Headline scores", pages.table([_cells(one, found.names) for one in found.sets], _header(found))),
         pages.section(
             "Differences",
