@@ -23,7 +23,7 @@ Run the commands that lead to a table or claim of the papers, each done once.
     promvil reproduce promvil-compovl --size small --out runs/small     two cores, minutes, drawn data in the real ones' forms
     promvil reproduce promvil-compovl --dry-run                         the commands, what they need, what the paper has
     promvil fetch promvil --out data
-    promvil reproduce promvil-compovl --data data --out runs/promvil
+    promvil reproduce promvil-compovl --fetched data --out runs/promvil
 
 Stopped at any moment, the same command goes on. Experiments in one --out share their steps. Nothing is uploaded; `promvil
 publish` does that. The small form shows that the way is whole: its numbers say nothing about the papers.
@@ -37,7 +37,7 @@ def add_arguments(parser):
     sizes = "full: the real data and models; small: drawn data and toy models, on two cores"
     parser.add_argument("--size", choices=(FULL, SMALL), default=FULL, help=sizes)
     where = "where `promvil fetch` put the data (default: data; OUT/data if small)"
-    parser.add_argument("--data", type=Path, metavar="DIR", help=where)
+    parser.add_argument("--fetched", type=Path, metavar="DIR", help=where)
     options.add(parser, "--out", default=Path("runs/reproduce"))
     have = "do not ask whether `promvil fetch` finished: the data was laid out by hand"
     parser.add_argument("--have-data", action="store_true", help=have)
@@ -47,7 +47,7 @@ def run(args):
     if args.list or args.name is None:
         return _list()
     chosen_one = experiment(args.name)
-    data = args.data or (args.out / "data" if args.size == SMALL else Path("data"))
+    data = args.fetched or (args.out / "data" if args.size == SMALL else Path("data"))
     if args.dry_run:
         print("\n".join(plan(chosen_one, args.size, args.out, data)))
         return

@@ -21,7 +21,8 @@ START = f"""# From an empty disk to the papers' tables
 
 Nobody has run these tables at full size with this package: where it was written there were neither the data nor the weights
 nor a GPU of that size. What is on this page is the exact way, what it needs by count, and what the papers have, so that a
-row that you measure can be laid beside theirs. The small form of each table was run, from an empty folder to its report.
+row that you measure can be laid beside theirs. Of each table that has a small form, it was run, from an empty folder to its
+report.
 
 ## First, in minutes
 
@@ -38,7 +39,7 @@ the papers**: forty steps on a model of a million weights make it worse, not bet
 
     promvil reproduce promvil-kosmos2 --dry-run          what it is, what it needs, the commands
     promvil fetch refcoco refcoco+ refcocog coco-train2014 --out data
-    promvil reproduce promvil-kosmos2 --data data --out runs/promvil
+    promvil reproduce promvil-kosmos2 --fetched data --out runs/promvil
 
 Begin with this one: it trains nothing, and its eight numbers are known from Kosmos-2's own README. If yours are near them,
 model, pictures, boxes and scoring are as they should be.
@@ -120,7 +121,7 @@ def _experiment(own: Experiment) -> Iterator[str]:
     yield f"{own.paper}: {own.what}. **The paper has**: {own.published}. **Differs here**: {own.differs}\n"
     if own.name in WITHOUT_SMALL:
         yield "It has no small form.\n"
-    yield f"    promvil fetch {' '.join(own.sources)} --out data\n    promvil reproduce {own.name} --data data --out {OUT}\n"
+    yield f"    promvil fetch {' '.join(own.sources)} --out data\n    promvil reproduce {own.name} --fetched data --out {OUT}\n"
     yield "which is, step by step:\n"
     for step in own.steps:
         known = f" Counted with {step.work.known}." if step.work and step.work.known else ""

@@ -84,13 +84,11 @@ FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
                    "--masks {data}/gqa/key_expressions.jsonl", 12_578, "rows: GQA testdev"),
             _relied("pope", "{data}/coco/val2014", 1_500, _HALF),
             _relied("gqa", "{data}/gqa/images", 12_578, "rows: GQA testdev at most"),
-            Step("reliance-models",
-                 "reliance --compare pope={out}/reliance-pope/reliance.json gqa={out}/reliance-gqa/reliance.json "
-                 "--out {out}/reliance-models", "both side by side", small="--resamples 999", makes="reliance-models"),
         ),
-        "reliance-models",
-        "VQAv2 is left to `promvil build fivl --source vqav2` with the same options: 214,354 questions, of which the paper's "
-        "subset is not known. The other six models: the same command with their `--model`, or `--base-url` for GPT-4o.",
+        "reliance-gqa/reliance.html",
+        "reliance-pope/reliance.html is POPE's. VQAv2 is left to `promvil build fivl --source vqav2` with the same options: "
+        "214,354 questions, of which the paper's subset is not known. The other six models: the same command with their "
+        "`--model`, or `--base-url` for GPT-4o.",
     ),
     Experiment(
         "fivl-training", "FiVL", "the radar plot: LLaVA-1.5-7B against FiVL-VM",

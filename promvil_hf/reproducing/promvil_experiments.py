@@ -141,7 +141,7 @@ PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
         "the ablation is named in the paper's claims, without a number that could be read", _GRAPHS,
         (BUILD, TRAIN,
          Step("train-alone",
-              "recipe run kosmos2/lora --model {kosmos2} --rows {out}/compovl --images {data} --train_evidence none "
+              "recipe run kosmos2/lora --model {kosmos2} --rows {out}/compovl --images {data} --train_evidence false "
               "--output_dir {out}/adapter-alone", "the same training, each phrase by itself", small=TRAIN.small,
               makes="adapter-alone/adapter_model.safetensors", trains="adapter-alone", disk=TRAIN.disk, work=TRAIN.work),
          _COMPOVL[3],

@@ -59,7 +59,7 @@ def _check(experiment: Experiment, size: str, data: Path, have_data: bool) -> No
     if size != SMALL and not have_data and (missing := missing_sources(experiment, data)):
         raise ValueError(
             f"{data} lacks {', '.join(missing)}: `promvil fetch {' '.join(missing)} --out {data}` brings them here. Data that "
-            "you have already: pass its folder as --data, laid out as docs/sources.md says, with --have-data."
+            "you have already: pass its folder as --fetched, laid out as docs/sources.md says, with --have-data."
         )
 
 

@@ -146,7 +146,7 @@ def test_a_step_that_makes_nothing_is_a_sentence(tmp_path):
 
 
 def test_missing_data_is_said_with_the_command_that_gets_it(tmp_path, capsys):
-    out = ["--out", str(tmp_path / "out"), "--data", str(tmp_path / "data")]
+    out = ["--out", str(tmp_path / "out"), "--fetched", str(tmp_path / "data")]
     assert main(["reproduce", "fivl-pope", *out]) == 2
     assert f"`promvil fetch pope coco-val2014 --out {tmp_path / 'data'}` brings them here" in capsys.readouterr().err
     assert main(["reproduce", "fivl-training", "--size", "small", *out]) == 2
