@@ -15,6 +15,12 @@ from pathlib import Path
 _NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _OF_FILES = (".json", ".jsonl", ".parquet", ".safetensors", ".bin", ".pt", ".txt", ".zip")
 _PATIENCE = 10  # seconds that the Hub has to say whether it knows a name
+_MADE_HERE = {  # names that recipes have by default, and how one makes what they mean
+    "promvil/compovl": "`promvil fetch vg vg-images --out data`, then `promvil build compovl --vg data/vg --out compovl`, "
+                       "makes it: name the folder, compovl, in its place.",
+    "promvil/fivl-instruct": "`promvil fetch llava-mix665k fivl-instruct --out data`, then `promvil build fivl` with --published "
+                             "(docs/fivl_instruct.md), makes it: name its folder in its place.",
+}  # fmt: skip
 
 
 def local_or_hub(name: str | os.PathLike, kind: str, what: str) -> str:
@@ -45,4 +51,5 @@ def local_or_hub(name: str | os.PathLike, kind: str, what: str) -> str:
         why = f"the Hub cannot be asked for a {kind} of this name ({type(error).__name__})"
     else:
         return name
-    raise ValueError(f"There is no file or folder {name!r} with {what} here, and {why}.")
+    how = f" {_MADE_HERE[name]}" if name in _MADE_HERE and kind == "dataset" else ""
+    raise ValueError(f"There is no file or folder {name!r} with {what} here, and {why}.{how}")

@@ -18,6 +18,7 @@ from promvil_hf.files import draft_folder, move
 from promvil_hf.folder_lock import held
 from promvil_hf.job_files import check_some, listed_parts, results
 from promvil_hf.own_documents import own_document
+from promvil_hf.shown_text import in_markdown
 
 
 if TYPE_CHECKING:
@@ -158,6 +159,17 @@ def dataset_card(
     return f"---\n{yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)}---\n\n{body}"
 
 
+def plain_card(body: str, tags: Sequence[str], model: Mapping[str, Any]) -> str:
+    """README.md of measurements, which are no rows to load: `model` names what was measured, for a line at the end."""
+    import yaml
+
+    import promvil_hf
+
+    head = yaml.safe_dump({"license": "other", "tags": list(tags), "viewer": False}, sort_keys=False, allow_unicode=True)
+    told = ", ".join(f"{name} {in_markdown(value)}" for name, value in sorted(model.items()) if value is not None)
+    return f"---\n{head}---\n\n{body}\nMade with promvil_hf {promvil_hf.__version__}{f': {told}' if told else ''}.\n"
+
+
 def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private: bool) -> str:
     """Push `files` (patterns) of a finished folder to the Hub. Gives the address."""
     from huggingface_hub import HfApi
@@ -173,6 +185,25 @@ def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private:
         delete_patterns=["*.parquet"],
         commit_message=message,
     )
+    return str(url)
+
+
+def matching(out: Path, patterns: Sequence[str]) -> dict[str, Path]:
+    """The files that `upload` takes by these patterns, by their names in the repository."""
+    from huggingface_hub.utils import filter_repo_objects
+
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    return {name: out / name for name in filter_repo_objects(names, allow_patterns=["README.md", *patterns])}
+
+
+def commit(repo_id: str, kind: str, files: Mapping[str, Path | bytes], message: str, private: bool) -> str:
+    """Put files, or texts that lie in none, into a repository in one commit. Gives the address."""
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi()
+    url = api.create_repo(repo_id, repo_type=kind, exist_ok=True, private=private)
+    added = [CommitOperationAdd(name, own if isinstance(own, bytes) else str(own)) for name, own in files.items()]
+    api.create_commit(repo_id, added, repo_type=kind, commit_message=message)
     return str(url)
 
 

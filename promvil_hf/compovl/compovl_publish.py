@@ -292,6 +292,10 @@ def _views(
 
 def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:
     """Upload a finished build to the Hub; `load_dataset(repo_id)` reads it. Gives the address."""
+    return upload(Path(out), repo_id, pushed(out), "CompoVL, built from Visual Genome", private)
+
+
+def pushed(out: str | os.PathLike) -> list[str]:
+    """Patterns of the files of a finished build that are uploaded beside its card."""
     read_report(Path(out), "promvil build compovl")
-    files = ["report.json", "rejects.jsonl", *(f"{folder}/*.parquet" for folder in FOLDERS.values())]
-    return upload(Path(out), repo_id, files, "CompoVL, built from Visual Genome", private)
+    return ["report.json", "rejects.jsonl", *(f"{folder}/*.parquet" for folder in FOLDERS.values())]

@@ -241,9 +241,13 @@ def _write_rejects(path: Path, work: Path) -> None:
 
 def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:
     """Upload a published folder to the Hub; `load_dataset(repo_id, "instruct")` reads it. Gives the address."""
+    return upload(Path(out), repo_id, pushed(out), "FiVL-Instruct", private)
+
+
+def pushed(out: str | os.PathLike) -> list[str]:
+    """Patterns of the files of a finished build that are uploaded beside its card."""
     configs = read_report(Path(out), "promvil build fivl")["configs"]
-    files = [f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")]
-    return upload(Path(out), repo_id, files, "FiVL-Instruct", private)
+    return [f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")]
 
 
 def tell(report: Mapping) -> str:

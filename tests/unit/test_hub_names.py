@@ -24,10 +24,11 @@ TAKE_NAMES = {
 
 
 @pytest.fixture
-def unreachable(monkeypatch):
+def unreachable(monkeypatch, tmp_path):
     """A Hub that cannot be reached; how often it was tried is counted."""
     import huggingface_hub
 
+    monkeypatch.chdir(tmp_path)  # beside a working tree there may be a folder `base`
     tried = []
 
     def request(*args, **kwargs):
@@ -58,6 +59,12 @@ def test_a_hub_that_cannot_be_reached_is_tried_once(take, unreachable):
 def test_a_name_that_the_hub_does_not_know_is_said(hub):  # noqa: F811
     with pytest.raises(ValueError, match="the Hub has no dataset of this name"):
         local_or_hub("owner/nothing", "dataset", "rows")
+
+
+@pytest.mark.parametrize("name, command", [("promvil/compovl", "build compovl"), ("promvil/fivl-instruct", "build fivl")])
+def test_a_data_set_that_is_made_here_is_said_with_its_commands(hub, name, command):  # noqa: F811
+    with pytest.raises(ValueError, match=f"promvil fetch .*promvil {command}.* in its place"):
+        local_or_hub(name, "dataset", "rows")
 
 
 def test_what_is_there_is_found(hub, tmp_path, monkeypatch):  # noqa: F811
