@@ -3,6 +3,7 @@
 
     python -m studies.toy_bases kosmos2 --out runs/toy_kosmos2
     python -m studies.toy_bases llava --out runs/toy_llava --tower runs/toy_kosmos2
+    python -m studies.toy_bases llava_boxes --out runs/toy_llava_boxes --tower toy:kosmos2
 
 Killed, the same command with --resume goes on from the last checkpoint.
 """
@@ -16,23 +17,28 @@ from pathlib import Path
 
 import torch
 
-from promvil_hf.backends.kosmos2 import Kosmos2Backend
-from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.backends.loading import backend_for
 from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
-from studies.toy_bases import kosmos2, llava
+from studies.toy_bases import kosmos2, llava, llava_boxes
 from studies.toy_bases.measure import answering, grounding
 from studies.toy_bases.saving import load_tower, save, save_tower
 from studies.toy_bases.tower import Point, train_tower
 
 
-TITLES = {"kosmos2": "Toy Kosmos-2 that grounds simple phrases", "llava": "Toy LLaVA that answers simple questions"}
-STEPS = {"kosmos2": 1000, "llava": 4000}
+FAMILIES = {"kosmos2": kosmos2, "llava": llava, "llava_boxes": llava_boxes}
+TITLES = {
+    "kosmos2": "Toy Kosmos-2 that grounds simple phrases",
+    "llava": "Toy LLaVA that answers simple questions",
+    "llava_boxes": "Toy LLaVA that grounds simple phrases",
+}
+STEPS = {"kosmos2": 1000, "llava": 4000, "llava_boxes": 1600}
 
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)  # of attention that begins sharp; they take most of the time of a step on a CPU
     try:
         words = [word for word in arguments if word != "--resume"]
         run(options, "python -m studies.toy_bases " + shlex.join(words))
@@ -44,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, command: str) -> None:
     started, seed = time.perf_counter(), options.seed
-    family = {"kosmos2": kosmos2, "llava": llava}[options.base]
+    family = FAMILIES[options.base]
     seeing = kosmos2.untrained(seed=seed)
     tower = seeing.model.vision_model
     kept = options.out if options.resume and (options.out / "tower.safetensors").is_file() else options.tower
@@ -58,8 +64,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         tiny = seeing
         kosmos2.start(tiny.model, tiny.processor.tokenizer, seed=seed)
     else:
-        tiny = llava.untrained(seed=seed)
-        llava.start(tiny.model, tower, seed=seed)
+        tiny = family.untrained(seed=seed)
+        family.start(tiny, tower, seed=seed)
     aligned = family.align_places(tiny, options.align_steps, seed=seed, every=options.log_every, say=_say)
     told = family.train_on(
         tiny,
@@ -100,8 +106,8 @@ def run(options: argparse.Namespace, command: str) -> None:
 def measured(base: str, tiny, scenes: int, seed: int) -> dict:
     """The scores of a card: name -> interval."""
     if base == "llava":
-        return answering(PatchTokenBackend(tiny.model, tiny.processor), held_out(ASKED_ABOUT, scenes, seed))
-    backend = Kosmos2Backend(tiny.model, tiny.processor)
+        return answering(backend_for(tiny.model, tiny.processor), held_out(ASKED_ABOUT, scenes, seed))
+    backend = backend_for(tiny.model, tiny.processor)
     hard, nested = held_out(HARD, scenes, seed), held_out(NESTED, scenes, seed)
     return {
         "level 1": grounding(backend, hard, level=1),
@@ -125,7 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("base", choices=TITLES, help="which base")
     parser.add_argument("--out", type=Path, required=True, help="folder: base/ the checkpoint, run/ the training")
-    parser.add_argument("--tower", type=Path, help="--out of a run whose tower to begin with (default: train one)")
+    parser.add_argument(
+        "--tower", type=Path, help="toy:kosmos2, or --out of a run: its tower to begin with (default: train one)"
+    )
     parser.add_argument("--tower-steps", type=int, default=1600, help="of dense pre-training (default: %(default)s)")
     parser.add_argument("--align-steps", type=int, default=200, help="of place to word (default: %(default)s)")
     parser.add_argument("--steps", type=int, help=f"behind the tower (default: {STEPS})")

@@ -6,7 +6,9 @@ are read off by the language model's own word embeddings, so a red circle looks 
 on; and keys begin equal to queries, so attention begins as likeness. Without both, tiny models stay at chance for long.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -58,12 +60,36 @@ def truths(truth: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Corner:
+    """A part of a box that a place names.
+
+    Args:
+        name: In the curve.
+        ids: Tokens that can be the answer.
+        answer: What `place_row` tells of places -> the number of the right token.
+        near: (guess, answer) -> whether a guess counts as right.
+    """
+
+    name: str
+    ids: torch.Tensor
+    answer: Callable[[torch.Tensor], torch.Tensor]
+    near: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def codes(count: int, width: int) -> torch.Tensor:
+    """(count, width) of norm 1: sinusoids of the number, so that near is alike. The longest wave is 2.5 times the count."""
+    lengths = torch.logspace(math.log10(2.5 * count), math.log10(3.5 * count / 32), width // 2)
+    angles = torch.arange(count)[:, None] * (2 * math.pi / lengths)
+    return torch.cat([angles.sin(), angles.cos()], 1) * (2 / width) ** 0.5
+
+
 def align(
     embed: Callable[[torch.Tensor], torch.Tensor],
     between: Iterable[tuple[str, torch.nn.Parameter]],
     embedding: torch.nn.Parameter,
     words: Mapping[str, torch.Tensor],
-    cells: torch.Tensor | None,
+    corners: Sequence[Corner],
     steps: int,
     *,
     batch_size: int = 32,
@@ -74,11 +100,11 @@ def align(
 ) -> list[Point]:
     """Train what lies between (its named parameters) and the word embeddings. `embed` maps pixel values to (N, places, width).
 
-    `cells` are the location tokens, if the model has any: a linear map of the place then also names the object's corners.
+    For each of `corners` a linear map of the place also names that part of the object's box.
     """
     width = embedding.shape[1]
     generator = torch.Generator().manual_seed(seed)
-    corners = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in range(2)]
+    turns = [torch.nn.Parameter(torch.randn(width, width, generator=generator) * width**-0.5) for _ in corners]
 
     def loss_of(images: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         places = embed(images) * width**0.5
@@ -89,18 +115,14 @@ def align(
             answer = known[aspect][named]
             loss = loss + F.cross_entropy(scores, answer)
             right[aspect] = (scores.argmax(-1) == answer).float().mean().item()
-        if cells is not None:
-            on = truth[..., 0] >= 0
-            for turn, name, column in zip(corners, ("first_cell", "last_cell"), (3, 5), strict=True):
-                scores = SHARPNESS * (places[on] @ turn) @ embedding[cells].T / width**0.5
-                answer = truth[..., column + 1][on] * GRID + truth[..., column][on]
-                loss = loss + CELL_WEIGHT * F.cross_entropy(scores, answer)
-                guess = scores.argmax(-1)
-                near = ((guess // GRID - answer // GRID).abs() <= 1) & ((guess % GRID - answer % GRID).abs() <= 1)
-                right[name] = near.float().mean().item()
+        on = truth[..., 0] >= 0
+        for turn, corner in zip(turns, corners, strict=True):
+            scores = SHARPNESS * (places[on] @ turn) @ embedding[corner.ids].T / width**0.5
+            answer = corner.answer(truth[on])
+            loss = loss + CELL_WEIGHT * F.cross_entropy(scores, answer)
+            right[corner.name] = corner.near(scores.argmax(-1), answer).float().mean().item()
         return loss, right
 
-    read = [("corners", corner) for corner in corners] if cells is not None else []
-    optimizer = Muon([*between, ("embedding", embedding), *read], peak)
+    optimizer = Muon([*between, ("embedding", embedding), *(("corners", turn) for turn in turns)], peak)
     rows, check = ToyRows(place_row, steps * batch_size, seed + 1), held_out(HARD, 50, seed)
     return descend(optimizer, loss_of, rows, check, steps, every, say)

@@ -6,7 +6,7 @@ At random weights the picture hardly reaches a small Kosmos-2, and its latent qu
 neighbouring location cells begin alike, and picture and words begin equally loud. All of it is trained on.
 """
 
-import math
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from promvil_hf.training.chain_texts import Texts
 from promvil_hf.training.kosmos2_chain_collator import ChainCollator
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
-from studies.toy_bases.alignment import align, word_ids
+from studies.toy_bases.alignment import GRID, Corner, align, codes, word_ids
 from studies.toy_bases.measure import grounding
 from studies.toy_bases.stages import Stage, train_stages
 from studies.toy_bases.tower import Point, kosmos2_features, pictures
@@ -104,16 +104,24 @@ def align_places(
         return projection(features)[0]
 
     words, between = model.get_input_embeddings().weight, list(projection.named_parameters())
-    return align(
-        embed, between, words, word_ids(tokenizer), cell_ids(tokenizer), steps, seed=seed, every=every, say=say
-    )
+    cells = cell_ids(tokenizer)
+    corners = [
+        Corner(name, cells, partial(_cell, column=column), _near) for name, column in (("first_cell", 3), ("last_cell", 5))
+    ]
+    return align(embed, between, words, word_ids(tokenizer), corners, steps, seed=seed, every=every, say=say)
+
+
+def _cell(truth: torch.Tensor, column: int) -> torch.Tensor:
+    return truth[..., column + 1] * GRID + truth[..., column]
+
+
+def _near(guess: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    return ((guess // GRID - answer // GRID).abs() <= 1) & ((guess % GRID - answer % GRID).abs() <= 1)
 
 
 def cell_codes(width: int, side: int = 32) -> torch.Tensor:
     """(side * side, width): sinusoids of the row in one half and of the column in the other, so that near is alike."""
-    lengths = torch.logspace(math.log10(80), math.log10(3.5), width // 4)
-    angles = torch.arange(side)[:, None] * (2 * math.pi / lengths)
-    code = torch.cat([angles.sin(), angles.cos()], 1) * (2 / width) ** 0.5
+    code = codes(side, width // 2) * 0.5**0.5
     rows, columns = code[:, None].expand(-1, side, -1), code[None].expand(side, -1, -1)
     return torch.cat([rows, columns], -1).reshape(side * side, width)
 

@@ -5,7 +5,7 @@ Several questions about a picture stand in one conversation, as in LLaVA's own m
 before what they are asked for; and some heads begin by looking a few tokens back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from promvil_hf.toy.training_rows import COLUMNS, PATCH, ROWS, asked_for_squares
 from promvil_hf.training.fivl_collator import FiVLCollator
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.fivl_trainer import FiVLTrainer
-from studies.toy_bases.alignment import WORDS, align, word_ids
+from studies.toy_bases.alignment import WORDS, Corner, align, word_ids
 from studies.toy_bases.measure import answering
 from studies.toy_bases.stages import Stage, train_stages
 from studies.toy_bases.tower import Point, copy_tower, pictures
@@ -52,10 +52,12 @@ SENTENCES = (
 )
 
 
-def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> TinyModel:
+def untrained(
+    *, layers: int = 4, vision_layers: int = 5, seed: int = 0, sentences: Sequence[str] = SENTENCES
+) -> TinyModel:
     """The tiny LLaVA with random weights: 1.4 million parameters, 64 image tokens."""
     return tiny_llava(
-        sentences=SENTENCES,
+        sentences=sentences,
         vocabulary_size=1024,
         width=WIDTH,
         layers=layers,
@@ -69,17 +71,20 @@ def untrained(*, layers: int = 4, vision_layers: int = 5, seed: int = 0) -> Tiny
 
 
 @torch.no_grad()
-def start(model, tower, *, seed: int = 0, scenes: int = 100) -> None:
+def start(
+    tiny: TinyModel, tower, *, seed: int = 0, scenes: int = 100, looks_back: Sequence[Sequence[int]] = LOOKS_BACK
+) -> None:
     """Put the pre-trained tower in, and a projector that begins with centred features of unit size.
 
     What the layers of the language model write begins at nothing: at random weights it would drown pictures and words,
-    which Llama, other than Kosmos-2, does not enlarge as they come in. Heads of its first layers look back as `LOOKS_BACK` says.
+    which Llama, other than Kosmos-2, does not enlarge as they come in. Heads of its first layers look back as `looks_back` says.
     """
+    model = tiny.model
     copy_tower(tower, model.model.vision_tower)
     for layer in model.model.language_model.layers:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
-    for layer, distances in zip(model.model.language_model.layers, LOOKS_BACK, strict=False):
+    for layer, distances in zip(model.model.language_model.layers, looks_back, strict=False):
         look_back(layer.self_attn, model.model.language_model.rotary_emb.inv_freq, distances)
     images = pictures(held_out(ASKED_ABOUT, scenes, seed + 1))
     states = model.model.vision_tower(pixel_values=images, output_hidden_states=True).hidden_states
@@ -113,6 +118,13 @@ def align_places(
     tiny: TinyModel, steps: int, *, seed: int = 0, every: int = 50, say=lambda point: None
 ) -> list[Point]:
     """Train the projector, so that each image token says in words what stands at its place, on which side and square."""
+    return align_with(tiny, word_ids(tiny.processor.tokenizer, WORDS), (), steps, seed=seed, every=every, say=say)
+
+
+def align_with(
+    tiny: TinyModel, ids: Mapping[str, torch.Tensor], corners: Sequence[Corner], steps: int, **options
+) -> list[Point]:
+    """Train the projector on these words and corners; `options` are those of `align`."""
     model = tiny.model
     projector = model.model.multi_modal_projector
 
@@ -122,8 +134,7 @@ def align_places(
         return projector(states[model.config.vision_feature_layer][:, 1:])
 
     words, between = model.get_input_embeddings().weight, list(projector.named_parameters())
-    ids = word_ids(tiny.processor.tokenizer, WORDS)
-    curve = align(embed, between, words, ids, None, steps, seed=seed, every=every, say=say)
+    curve = align(embed, between, words, ids, corners, steps, **options)
     with torch.no_grad():
         model.get_output_embeddings().weight.copy_(words)  # what is read as a word can be said as one
     return curve

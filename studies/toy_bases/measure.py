@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from promvil_hf.backends.base import Decoding, GroundingBackend, Request
+from promvil_hf.backends.base import Decoding, Generated, GroundingBackend, Request
 from promvil_hf.metrics.grounding import answer_iou
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import questions
+
+
+LONGEST_BOX = 24  # tokens
 
 
 def grounding(
@@ -25,7 +28,7 @@ def grounding(
 
     `plural` words level 1 as PromViL words a simple phrase that stands alone ("large circles").
     """
-    requests, gold, of_scene = [], [], []
+    requests, gold, of_scene, sizes = [], [], [], []
     for number, drawn in enumerate(scenes):
         image = drawn.image()
         for expression in (own for own in drawn.expressions(per_scene) if own.level == level):
@@ -35,9 +38,21 @@ def grounding(
             )
             gold.append([drawn.box(drawn.position_of(expression.target_id)).xyxy])
             of_scene.append(number)
-    written = backend.generate(requests, Decoding(max_new_tokens=8))
-    boxes = [[box.xyxy for box in backend.dialect.parse(answer.text).boxes] for answer in written]
+            sizes.append(drawn.size)
+    written = in_batches(backend, requests, LONGEST_BOX)
+    boxes = [
+        [box.xyxy for box in backend.dialect.parse(answer.text, image_size=size).boxes]
+        for answer, size in zip(written, sizes, strict=True)
+    ]
     return bootstrap_interval((answer_iou(boxes, gold) >= 0.5).astype(float), clusters=of_scene, resamples=resamples)
+
+
+def in_batches(
+    backend: GroundingBackend, requests: Sequence[Request], most_tokens: int, batch_size: int = 64
+) -> list[Generated]:
+    """The answers to all requests."""
+    starts, decoding = range(0, len(requests), batch_size), Decoding(max_new_tokens=most_tokens)
+    return [own for at in starts for own in backend.generate(requests[at : at + batch_size], decoding)]
 
 
 def answering(
@@ -55,9 +70,7 @@ def answering(
         for kind, question, answer in ask(drawn):
             requests.append(Request(question, image))
             told.append((number, kind, answer))
-    written = []
-    for at in range(0, len(requests), batch_size):
-        written += backend.generate(requests[at : at + batch_size], Decoding(max_new_tokens=8))
+    written = in_batches(backend, requests, 8, batch_size)
     right = np.array([own.text.strip() == answer for own, (_, _, answer) in zip(written, told, strict=True)], float)
     of_scene, kinds = np.array([number for number, *_ in told]), np.array([kind for _, kind, _ in told])
     found = {"all": bootstrap_interval(right, clusters=of_scene, resamples=resamples)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from promvil_hf.metrics.intervals import Interval
+from promvil_hf.toy.bases import PREFIX, located
 from promvil_hf.toy.models.parts import TinyModel
 from studies.toy_bases.tower import Point
 
@@ -76,11 +77,20 @@ def save_tower(tower, curve: Sequence[Point], folder: Path) -> None:
 
 
 def load_tower(tower, folder: Path) -> list[Point]:
-    """Into the tower of a tiny Kosmos-2; its curve is returned."""
+    """Into the tower of a tiny Kosmos-2; its curve is returned. The folder "toy:kosmos2" is the base that is shipped."""
+    if str(folder).startswith(PREFIX):
+        base, own = Path(located(str(folder))), "vision_model."
+        weights = load_file(base / "model.safetensors")
+        tower.load_state_dict({name.removeprefix(own): found for name, found in weights.items() if name.startswith(own)})
+        return _points(json.loads((base / "curves.json").read_text(encoding="utf-8"))["tower"])
     file = folder / "tower.safetensors"
     if not file.is_file():
         raise ValueError(
             f"There is no {file}: pass the --out folder of a run that trained a tower, or leave --tower out."
         )
     tower.load_state_dict(load_file(file))
-    return [Point(**point) for point in json.loads((folder / "tower_curve.json").read_text(encoding="utf-8"))]
+    return _points(json.loads((folder / "tower_curve.json").read_text(encoding="utf-8")))
+
+
+def _points(told: Sequence[Mapping]) -> list[Point]:
+    return [Point(**point) for point in told]

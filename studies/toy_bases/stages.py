@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The stages in which both bases are trained by the trainers of the package, each with a curve that is written at once, so that
+"""The stages in which the bases are trained by the trainers of the package, each with a curve that is written at once, so that
 a stopped run has one too.
 """
 

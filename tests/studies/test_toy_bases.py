@@ -204,8 +204,9 @@ def test_at_its_start_each_latent_query_prefers_its_own_place():
 
 def test_a_clip_tower_reads_what_the_kosmos2_tower_gives(scenes):
     tower = kosmos2.untrained(seed=3).model.vision_model
-    model = llava.untrained().model
-    llava.start(model, tower, scenes=50)
+    tiny = llava.untrained()
+    llava.start(tiny, tower, scenes=50)
+    model = tiny.model
     images = pixel_values(np.stack([np.asarray(drawn.image()) for drawn in scenes]))
     clip = model.model.vision_tower(pixel_values=images, output_hidden_states=True).hidden_states[-2]
     assert torch.allclose(clip, tower(pixel_values=images).last_hidden_state, atol=1e-4)
@@ -215,7 +216,7 @@ def test_a_clip_tower_reads_what_the_kosmos2_tower_gives(scenes):
 
 def test_heads_that_look_back_begin_by_reading_the_token_so_many_before():
     tiny = llava.untrained()
-    llava.start(tiny.model, kosmos2.untrained().model.vision_model, scenes=20)
+    llava.start(tiny, kosmos2.untrained().model.vision_model, scenes=20)
     language = tiny.model.model.language_model
     tiny.model.set_attn_implementation("eager")
     tokens = torch.randint(10, 200, (4, 150), generator=torch.Generator().manual_seed(0))
@@ -287,7 +288,8 @@ def test_a_run_that_stopped_between_its_stages_goes_on_as_if_it_had_not(tmp_path
 
 @pytest.fixture(scope="module")
 def few_steps(tmp_path_factory):
-    """Both bases after a few steps: the Kosmos-2 with a tower of its own, the LLaVA with that one. Few scenes are looked at."""
+    """The bases after a few steps: Kosmos-2 with a tower of its own, the others with that one and the shipped one. Few scenes are
+    looked at."""
     out = tmp_path_factory.mktemp("bases")
     sizes = "--align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1 --seed 7".split()
     with pytest.MonkeyPatch.context() as patch:
@@ -296,20 +298,22 @@ def few_steps(tmp_path_factory):
             patch.setattr(base, "held_out", lambda world, count, seed=0: held_out(world, min(count, 8), seed))
         assert main(["kosmos2", "--out", str(out / "kosmos2"), "--tower-steps", "2", *sizes]) == 0
         assert main(["llava", "--out", str(out / "llava"), "--tower", str(out / "kosmos2"), *sizes]) == 0
+        assert main(["llava_boxes", "--out", str(out / "llava_boxes"), "--tower", "toy:kosmos2", *sizes]) == 0
     return out
 
 
-@pytest.mark.parametrize("base", ["kosmos2", "llava"])
+@pytest.mark.parametrize("base", ["kosmos2", "llava", "llava_boxes"])
 def test_a_few_steps_give_a_folder_that_loads_with_a_card_that_tells(base, few_steps):
     folder = few_steps / base / "base"
     backend = load(folder)
     assert backend.model.config.model_type in ("kosmos-2", "llava")
     card = (folder / "README.md").read_text()
     assert "| seed | 7 |" in card and "--steps 5" in card and "Held-out scenes" in card
-    assert ("tower not included" in card) == (base == "llava")
+    assert ("tower not included" in card) == (base != "kosmos2")
     curves = json.loads((folder / "curves.json").read_text())
-    assert [point["step"] for point in curves["tower"]] == [2] == [point["step"] for point in curves["alignment"]]
-    assert len(curves[{"kosmos2": "boxes", "llava": "answers"}[base]]) == 1
+    assert curves["tower"][-1]["step"] == (1600 if base == "llava_boxes" else 2)
+    assert [point["step"] for point in curves["alignment"]] == [2]
+    assert len(curves[{"kosmos2": "boxes", "llava": "answers", "llava_boxes": "boxes"}[base]]) <= 1
     assert (folder / "model.safetensors").stat().st_size < 8e6
     assert backend.generate([Request("<grounding><phrase>the ring</phrase><object>", held_out(HARD, 1)[0].image())])
 

@@ -1,0 +1,82 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The tiny LLaVA that grounds: its numbers, where it begins by looking, and the rows it is trained on."""
+
+from random import Random
+
+import pytest
+import torch
+
+from promvil_hf.backends.base import Request
+from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.dialects import Kosmos2
+from promvil_hf.toy.bases import folder
+from promvil_hf.toy.small_world import HARD, held_out
+from promvil_hf.toy.training_rows import phrase_row
+from promvil_hf.training.patch_chain_collator import PatchChainCollator
+from studies.toy_bases import kosmos2, llava_boxes
+from studies.toy_bases.alignment import codes
+from studies.toy_bases.saving import load_tower
+from tests.laws.chat_chains import texts_of
+
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def backend():
+    tiny = llava_boxes.untrained()
+    return PatchTokenBackend(tiny.model, tiny.processor)
+
+
+def test_each_number_of_a_box_is_told_as_many_tokens_behind_the_noun_as_heads_begin_by_looking_back(backend):
+    drawn = held_out(HARD, 1)[0]
+    collate = PatchChainCollator(llava_boxes.final_wording(backend))
+    numbers = set(llava_boxes.number_ids(backend.processor.tokenizer).tolist())
+    for told in texts_of(collate, phrase_row(drawn, Random(0))):
+        asked, answer = told.talk.text.split(" ASSISTANT:")
+        noun = backend.processor.tokenizer(asked.removesuffix("."))["input_ids"]
+        tokens = backend.processor.tokenizer(told.talk.text)["input_ids"]
+        places = [place for place, token in enumerate(tokens) if token in numbers]
+        assert [place - 1 - (len(noun) - 1) for place in places] == list(llava_boxes.LOOKS_BACK[1]), answer
+
+
+def test_a_row_asks_with_the_words_it_has_and_as_a_stranger_would(backend):
+    """"circles" of PromViL's wording stays what it is: no second plural."""
+    row = phrase_row(held_out(HARD, 1)[0], Random(0))
+    texts = [step.target.text for step in row["chain"].steps]
+    collate = PatchChainCollator(llava_boxes.final_wording(backend))
+    for text, told in zip(texts, texts_of(collate, row), strict=True):
+        prompt = backend.dialect.prompt(text, image_size=row["image"].size)
+        assert told.talk.text.startswith(backend.prompt_of(Request(prompt, row["image"])))
+
+
+def test_each_number_is_one_token_and_begins_near_its_neighbours(backend):
+    ids = llava_boxes.number_ids(backend.processor.tokenizer)
+    assert len(set(ids.tolist())) == 100
+    alike = codes(100, 128) @ codes(100, 128).T
+    assert torch.allclose(alike.diagonal(), torch.ones(100)) and alike[50, 51] > alike[50, 55] > alike[50, 70]
+    with pytest.raises(ValueError, match="00, 01.* with several tokens"):
+        llava_boxes.number_ids(kosmos2.untrained().processor.tokenizer)
+
+
+def test_a_place_names_the_hundredth_in_the_middle_of_a_cell_and_near_is_within_a_cell():
+    for drawn in held_out(HARD, 3):
+        for position in range(len(drawn.objects)):
+            box = drawn.box(position)
+            first, last = Kosmos2().grid.encode(box)
+            truth = torch.tensor([0, 0, 0, first % 32, first // 32, last % 32, last // 32])
+            for column, edge in enumerate(box.xyxy, 3):
+                told = llava_boxes._number(truth, column)
+                assert abs(int(told) - 100 * edge) <= 5 and 0 <= told < 100
+    assert llava_boxes._near(torch.tensor([3, 9]), torch.tensor([6, 4])).tolist() == [True, False]
+
+
+def test_the_tower_of_the_shipped_base_is_taken_with_its_curve():
+    tower = kosmos2.untrained(seed=5).model.vision_model
+    curve = load_tower(tower, "toy:kosmos2")
+    assert curve[-1].step == 1600 and curve[-1].values["name"] > 0.9
+    from safetensors.torch import load_file
+
+    shipped = load_file(folder("kosmos2") / "model.safetensors")
+    for name, weight in tower.state_dict().items():
+        assert torch.equal(weight, shipped[f"vision_model.{name}"])
