@@ -8,13 +8,16 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studies test test-slow kills fuzz mutations quality style wheel clean
+.PHONY: help demo demo-train studies test test-slow kills fuzz mutations quality style wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(READY)  ## both methods on a toy world in five minutes, ending in one HTML page (runs/demo)
+demo: $(READY)  ## both methods at work on drawn scenes in two minutes, ending in one HTML page (runs/demo)
 	$(RUN) -m promvil_hf demo --out runs/demo
+
+demo-train: $(READY)  ## the same with adapters trained from nothing, about twenty minutes more (runs/demo_train)
+	$(RUN) -m promvil_hf demo --train --out runs/demo_train
 
 studies: $(READY)  ## every study of studies/, resumed where it stopped; writes its result, plot and numbers
 	$(RUN) -m studies all --workers 2

@@ -10,8 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from promvil_hf.pages.charts import Series
-from promvil_hf.toy.config import NEARNESS, held_out_pairs
-from promvil_hf.toy.small_world import NESTED
+from promvil_hf.toy.small_world import NEAR
 from studies.cells import Cell
 from studies.promvil_work import answers, answers_under_evidence, fine_tune
 from studies.results import Result, Sample
@@ -20,8 +19,7 @@ from studies.terms import Terms
 
 
 # Five or six objects, expressions of three levels. A fifth of the pairs of color and shape is left for `transfer` to ask for.
-PAIRS = held_out_pairs(0.2)
-WORLD = replace(NESTED, predicates=NEARNESS, held_out=PAIRS, split="train")
+WORLD, PAIRS = NEAR, NEAR.held_out
 LEVELS = (1, 2, 3)
 PER_LEVEL = 4  # expressions of each level that are asked of a held-out scene; training takes one, and more scenes
 

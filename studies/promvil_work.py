@@ -13,8 +13,8 @@ from typing import Any
 
 from promvil_hf.boxes import Box
 from promvil_hf.metrics.grounding import answer_iou
-from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
-from promvil_hf.toy.chains import chain_of
+from promvil_hf.phrases import GroundedPhrase, PhraseChain
+from promvil_hf.toy.chains import chain_of, scene_chain
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.scenery import Scene, scene
 from promvil_hf.toy.small_world import held_out
@@ -23,20 +23,6 @@ from studies.shared import backend_of, logged, train, training_settings, world_o
 
 LEVELS = 3  # of the expressions that are trained, and so of the cuts of a scene
 EVIDENCE = ("none", "predicted", "right", "shifted", "swapped")
-
-
-def scene_chain(drawn: Scene, per_level: int) -> PhraseChain:
-    """All expressions of a scene in one chain, each phrase once: a picture is then encoded once for all of them."""
-    steps: list[PhraseStep] = []
-    places: dict[str, int] = {}
-    for expression in drawn.expressions(per_level):
-        own = chain_of(drawn, expression)
-        for step in own.steps:
-            if step.target.text not in places:
-                anchors = [places[own.steps[anchor].target.text] for anchor in step.anchors]
-                places[step.target.text] = len(steps)
-                steps.append(PhraseStep(step.target, anchors, step.mentions))
-    return PhraseChain(str(drawn.image_id), steps)
 
 
 @lru_cache(maxsize=1)  # trainings on the same scenes often come one after another

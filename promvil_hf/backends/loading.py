@@ -23,8 +23,8 @@ from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
 from promvil_hf.files import draft_folder, move
-from promvil_hf.hub_names import local_or_hub
 from promvil_hf.json_records import shown
+from promvil_hf.toy import adapters
 from promvil_hf.toy.bases import located
 
 
@@ -43,7 +43,8 @@ def load(
 ) -> GroundingBackend:
     """The backend of a checkpoint, picked by its family; `base` and `adapter` are folders or Hub ids.
 
-    "toy:kosmos2" and "toy:llava" are the small trained bases that come with the package.
+    "toy:kosmos2" and "toy:llava" are the small trained bases that come with the package, "toy:chains" and the others of
+    `promvil_hf.toy.adapters` their adapters.
 
     `dtype` is that of the weights ("auto": as saved). `device` defaults to this process's GPU (the first one, where it
     is alone), or the CPU. `quantize` is
@@ -52,7 +53,7 @@ def load(
     quantization = None if quantize is None else _quantization(quantize)
     device = device or local_device()
     base = located(base)
-    adapter = None if adapter is None else local_or_hub(adapter, "model", "an adapter")
+    adapter = None if adapter is None else adapters.located(adapter)
     config = read_config(base, revision)
     family = family_of(config)
     if family is None:

@@ -73,6 +73,13 @@ def gallery(figures: Iterable[Content], least_width: int = 256) -> Html:
     return tag("div", figures, class_="gallery", style=f"--least:{int(least_width)}px")
 
 
+def slides(figures: Sequence[Content]) -> Html:
+    """Two to four figures in one place, shown in turn; side by side on paper and for readers who asked for less motion."""
+    if not 2 <= len(figures) <= 4:
+        raise ValueError(f"You passed {len(figures)} figures as slides: two to four are shown in turn.")
+    return tag("div", [tag("div", own, class_="slide") for own in figures], class_=f"slides of{len(figures)}")
+
+
 def table(
     rows: Iterable[Sequence[Content]],
     header: Sequence[Content] = (),

@@ -24,6 +24,20 @@ def chain_of(scene: Scene, expression) -> PhraseChain:
     return PhraseChain(str(scene.image_id), steps)
 
 
+def scene_chain(drawn: Scene, per_level: int) -> PhraseChain:
+    """All expressions of a scene in one chain, each phrase once: a picture is then encoded once for all of them."""
+    steps: list[PhraseStep] = []
+    places: dict[str, int] = {}
+    for expression in drawn.expressions(per_level):
+        own = chain_of(drawn, expression)
+        for step in own.steps:
+            if step.target.text not in places:
+                anchors = [places[own.steps[anchor].target.text] for anchor in step.anchors]
+                places[step.target.text] = len(steps)
+                steps.append(PhraseStep(step.target, anchors, step.mentions))
+    return PhraseChain(str(drawn.image_id), steps)
+
+
 def is_bare_head(expression, index: int) -> bool:
     """A bare head ("circle" of "circle above the square") is no step of its own: the head is excluded from the anchors."""
     return any(part.head == index for part in expression.parts) and not any(

@@ -4,7 +4,9 @@
 Scenes are numbered, and those from `HELD_OUT` on are never drawn in training, whatever its length. No torch.
 """
 
-from promvil_hf.toy.config import WorldConfig
+from dataclasses import replace
+
+from promvil_hf.toy.config import NEARNESS, WorldConfig, held_out_pairs
 from promvil_hf.toy.gqa import gqa_questions
 from promvil_hf.toy.gqa_draft import GqaQuestion
 from promvil_hf.toy.questions import PopeQuestion, pope_questions
@@ -33,6 +35,9 @@ def world(fewest: int, most: int | None = None, levels: int = 1) -> WorldConfig:
 
 HARD = world(4, 6)  # simple phrases among many things
 NESTED = world(5, 6, levels=3)  # phrases of three levels
+# Phrases whose parts have to be found: "the circle touching the robot that is next to the small cross". A fifth of the pairs of
+# color and shape is never drawn.
+NEAR = replace(NESTED, predicates=NEARNESS, held_out=held_out_pairs(0.2), split="train")
 ASKED_ABOUT = world(3, 5)  # questions
 
 

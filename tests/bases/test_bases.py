@@ -8,9 +8,12 @@ import torch
 
 from promvil_hf.backends.loading import load
 from promvil_hf.cli import main
+from promvil_hf.toy import adapters
+from promvil_hf.toy.adapters import ADAPTERS
 from promvil_hf.toy.bases import BASES, folder, located
 from promvil_hf.toy.exam import write_exam
 from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
+from studies.toy_adapters import measured
 from studies.toy_bases.measure import answering, grounding
 
 
@@ -68,3 +71,13 @@ def test_only_names_with_the_prefix_are_located():
     assert str(located("toy:kosmos2")) == str(folder("kosmos2")) == str(located(folder("kosmos2")))
     with pytest.raises(ValueError, match="You asked for the toy base 'gpt': there are kosmos2 and llava."):
         located("toy:gpt")
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_scores_what_its_card_says(name):
+    card = json.loads((adapters.folder(name) / "scores.json").read_text())
+    found = measured(name, adapters.folder(name), SCENES)
+    assert card.keys() == found.keys()
+    for what, own in found.items():
+        print(f"\n{name}, {what}: {own}", end="")
+        assert own.low <= card[what]["high"] and card[what]["low"] <= own.high, what

@@ -8,14 +8,14 @@ from random import Random
 import pytest
 
 from promvil_hf.boxes import iou
-from promvil_hf.toy.chains import chain_of
+from promvil_hf.toy.chains import chain_of, scene_chain
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.toy.small_world import held_out
 from studies.__main__ import main, names, study
 from studies.cells import Given
 from studies.pages import FOLDER, check
 from studies.promvil import PAIRS, WORLD, tuned
-from studies.promvil_work import fine_tune, misled, rows_of, scene_chain, shifted
+from studies.promvil_work import fine_tune, misled, rows_of, shifted
 from studies.terms import Terms
 
 

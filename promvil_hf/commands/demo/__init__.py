@@ -7,17 +7,18 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.folder_lock import held
+from promvil_hf.toy import adapters
 
 
 HELP = """
-Both methods on a drawn toy world, from data to evidence, and a page that shows what came out.
+Both methods on a drawn toy world, and a page that shows what they change.
 
-    promvil demo --out runs/demo
+    promvil demo --out runs/demo                 about two minutes on two cores, with the adapters that come with the package
+    promvil demo --train --out runs/demo_train   trains the adapters first: about twenty minutes more
 
-PromViL: CompoVL -> LoRA with a curriculum -> one-shot against progressive grounding. FiVL: rows with masks -> training with
-and without vision modeling -> Visual Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the
-published checkpoints; only the world and the two base models are small. Nothing on the page is known beforehand: the
-figures are those of this run. Called again, finished chapters are kept.
+PromViL: CompoVL -> an expression level by level against at once. FiVL: rows with masks -> what patches say -> Visual
+Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the published checkpoints; only the world
+and the models are small. Every figure on the page is measured in this run. Called again, finished chapters are kept.
 """
 
 
@@ -25,8 +26,9 @@ def add_arguments(parser):
     add = parser.add_argument
     options.add(parser, "--out", default=Path("runs/demo"))
     options.add(parser, "--seed", "--restart")
+    add("--train", action="store_true", help="train the adapters from nothing instead of using the shipped ones")
     add("--quick", action="store_true", help="a few scenes and steps: shows the path, not the result")
-    add("--kosmos2-base", type=Path, metavar="DIR", help="another toy Kosmos-2 to begin with than the shipped one")
+    add("--kosmos2-base", type=Path, metavar="DIR", help="with --train: another toy Kosmos-2 to begin with than the shipped one")
     add("--llava-base", type=Path, metavar="DIR", help="likewise another toy LLaVA")
 
 
@@ -39,21 +41,31 @@ def run(args):
     logging.disable_progress_bar()  # of loading a model that is loaded at once
     torch.set_num_threads(1)  # models this small gain little from a second thread, and lose much where cores are shared
     started = time.perf_counter()
-    bases = {"kosmos2": _base("kosmos2", args.kosmos2_base), "llava": _base("llava", args.llava_base)}
+    given = {"kosmos2": args.kosmos2_base, "llava": args.llava_base}
+    if any(given.values()) and not args.train:
+        raise ValueError("You passed another base: the shipped adapters belong to the shipped bases. Add --train.")
+    bases = {name: _base(name, folder) for name, folder in given.items()}
     sizes = QUICK if args.quick else Sizes()
-    digests = {name: _digest(folder) for name, folder in bases.items()}
+    digests = {name: _digest(folder, "model") for name, folder in bases.items()}
+    if not args.train:
+        digests |= {name: _digest(adapters.folder(name), "adapter_model") for name in adapters.ADAPTERS}
+    elif not args.quick:
+        print("Training four adapters first: about 20 minutes on two cores that do nothing else.")
     with held(args.out):
-        folder = Folder(args.out, settings_of(sizes, args.seed, digests), args.restart)
-        page = tell_story(folder, sizes, args.seed, bases)
+        folder = Folder(args.out, settings_of(sizes, args.seed, args.train, digests), args.restart)
+        page = tell_story(folder, sizes, args.seed, args.train, bases)
     seconds = time.perf_counter() - started
     kept = [told.title for told in folder.told if not told.now]
+    trained = (
+        (args.out / "adapters", "the LoRA adapters of PromViL, plain PEFT checkpoints"),
+        (args.out / "joint", "those trained with and without vision modeling"),
+    )
     print(f"\nDone in {seconds:.0f} s. Written:")
     for path, about in (
         (page, "open this one in a browser"),
         (args.out / "compovl", "CompoVL as Parquet with its card"),
-        (args.out / "promvil", "the LoRA adapter, a plain PEFT checkpoint"),
         (args.out / "fivl" / "train", "FiVL-Instruct as Parquet with its card"),
-        (args.out / "joint", "the models trained with and without vision modeling"),
+        *(trained if args.train else ()),
         (args.out / "reliance", "a reliance report and page for each model"),
         (args.out / "atlas", "a head atlas and page for each model"),
     ):
@@ -72,39 +84,40 @@ def run(args):
     )
 
 
-def tell_story(folder, sizes, seed: int, bases: dict[str, Path]) -> Path:
+def tell_story(folder, sizes, seed: int, train: bool, bases: dict[str, Path]) -> Path:
     """All chapters in order; gives the page."""
     from promvil_hf.commands.demo import fivl, promvil, world
     from promvil_hf.commands.demo.page import write_page
 
     counts = {
-        "nested": sizes.nested_scenes, "nested_test": sizes.test_scenes, "talk": sizes.talk_scenes,
+        "nested": sizes.nested_scenes,
+        "talk": sizes.talk_scenes if train else max(1, sizes.talk_scenes // 10),
         "talk_test": sizes.test_scenes,
-    }  # fmt: skip
+    }
     worlds = folder.chapter("Toy world", "world", world.Worlds, lambda out: world.draw_worlds(out, counts, seed))
     nested, talk, talk_test = (Path(worlds.folders[name]) for name in ("nested", "talk", "talk_test"))
-    tests = world.scenes_of("nested_test", sizes.test_scenes, seed)
+    tests = world.scenes_of("nested_test", sizes.phrase_scenes, seed)
     kosmos2, llava = bases["kosmos2"], bases["llava"]
 
-    chains = folder.place("compovl")
     compovl = folder.chapter(
         "CompoVL", "compovl", promvil.Compovl, lambda out: promvil.build_compovl(nested, out, tests)
     )
-    tuned = folder.chapter(
-        "LoRA with a curriculum", "promvil", promvil.Tuned,
-        lambda out: promvil.train(kosmos2, chains, nested, out, sizes, seed),
+    tuned = promvil.shipped() if not train else folder.chapter(
+        "Training on chains, and flat", "adapters", promvil.Adapters,
+        lambda out: promvil.train_both(kosmos2, out, sizes, seed),
     )  # fmt: skip
     grounded = folder.chapter(
-        "One-shot and progressive", "ground", promvil.Grounded,
-        lambda out: promvil.ground(kosmos2, Path(tuned.adapter), tests, out, sizes),
+        "Level by level and at once", "ground", promvil.Grounded,
+        lambda out: promvil.ground(kosmos2, tuned.folders, tests, out, sizes),
     )  # fmt: skip
 
     data = folder.place("fivl")
     rows = folder.chapter("FiVL rows", "fivl", fivl.Rows, lambda out: fivl.build_rows(talk, talk_test, out))
-    scenes = world.scenes_of("talk", sizes.talk_scenes, seed)
+    scenes = world.scenes_of("talk", counts["talk"], seed)
     joint = folder.chapter(
         "Vision modeling", "joint", fivl.Jointly,
-        lambda out: fivl.train(llava, data, worlds.folders, scenes, out, sizes, seed),
+        lambda out: fivl.train_both(llava, data, worlds.folders, scenes, out, sizes, seed) if train
+        else fivl.shipped(llava, data, worlds.folders),
     )  # fmt: skip
     models = fivl.models_of(llava, joint)
     relied = folder.chapter(
@@ -114,8 +127,7 @@ def tell_story(folder, sizes, seed: int, bases: dict[str, Path]) -> Path:
     looked = folder.chapter(
         "Head atlas", "atlas", fivl.Looked, lambda out: fivl.look(models, data, talk_test, out, sizes, seed)
     )
-    found = (worlds, compovl, tuned, grounded, rows, joint, relied, looked)
-    return write_page(folder, sizes, seed, found)
+    return write_page(folder, sizes, seed, (worlds, compovl, tuned, grounded, rows, joint, relied, looked))
 
 
 def _base(name: str, given: Path | None) -> Path:
@@ -130,5 +142,5 @@ def _base(name: str, given: Path | None) -> Path:
     return given
 
 
-def _digest(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
+def _digest(folder: Path, name: str) -> str:
+    return hashlib.sha256((folder / f"{name}.safetensors").read_bytes()).hexdigest()[:16]

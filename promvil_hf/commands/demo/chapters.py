@@ -23,23 +23,26 @@ SETTINGS, CHAPTERS = "demo.json", "chapters"
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much of everything. The defaults fill five minutes on two cores; `QUICK` shows the path, not the result."""
+    """How much of everything. The defaults take two minutes on two cores with the shipped adapters; `QUICK` shows the path, not
+    the result."""
 
-    nested_scenes: int = 250  # for CompoVL; one epoch of them
-    chain_batch: int = 8  # pictures in a step, each with the levels of its chains that are trained now
-    talk_scenes: int = 400  # for FiVL-Instruct
-    test_scenes: int = 80  # held out, of each world
-    expressions: int = 2  # asked about a held-out scene at each level
-    questions: int = 150  # asked with everything that can be hidden
+    nested_scenes: int = 60  # for CompoVL
+    talk_scenes: int = 400  # for FiVL-Instruct; a tenth of them where nothing is trained
+    test_scenes: int = 80  # held out, to ask questions about
+    phrase_scenes: int = 160  # held out, to ground phrases in
+    expressions: int = 3  # asked about a held-out scene at each level
+    questions: int = 120  # asked with everything that can be hidden
+    shuffles: int = 200  # of the atlas
+    turns: int = 100  # of the atlas
+    chain_scenes: int = 4_800  # of the training on chains, 8 in a step
+    chain_batch: int = 8
     joint_steps: int = 110  # of the training with and without vision modeling
     batch: int = 16
-    shuffles: int = 200  # of the atlas
-    turns: int = 120  # of the atlas
 
 
 QUICK = Sizes(
-    nested_scenes=12, chain_batch=4, talk_scenes=12, test_scenes=8, expressions=1, questions=20, joint_steps=2, batch=4,
-    shuffles=10, turns=16,
+    nested_scenes=12, talk_scenes=12, test_scenes=8, phrase_scenes=6, expressions=1, questions=20, shuffles=10, turns=16,
+    chain_scenes=8, chain_batch=4, joint_steps=2, batch=4,
 )  # fmt: skip
 
 
@@ -97,5 +100,6 @@ class Folder:
         return msgspec.convert(record["result"], kind, str_keys=True)
 
 
-def settings_of(sizes: Sizes, seed: int, bases: dict[str, str]) -> dict:
-    return {"sizes": asdict(sizes), "seed": seed, **bases}
+def settings_of(sizes: Sizes, seed: int, train: bool, weights: dict[str, str]) -> dict:
+    """`weights` are digests of the bases, and of the adapters where they are not trained here."""
+    return {"sizes": asdict(sizes), "seed": seed, "train": train, **weights}

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Chapters 5 to 8, FiVL: rows with masks, training with and without vision modeling, visual reliance, the head atlas."""
+"""FiVL's chapters: rows with masks, adapters with and without vision modeling, visual reliance, the head atlas."""
 
 import json
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.fivl.fivl_publish import publish, read_rows, tell
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
+from promvil_hf.toy.adapters import folder
 from promvil_hf.toy.scenery import Scene
 from promvil_hf.toy.small_world import QUESTIONS
 from promvil_hf.toy.training_rows import question_row
@@ -22,9 +23,11 @@ from promvil_hf.training.vision_labels import nouns
 
 
 WEIGHTS = {"λ = 0": 0.0, "λ = 0.1": 0.1}
+ADAPTERS = {"λ = 0": "no_vision_loss", "λ = 0.1": "vision_loss"}  # the shipped ones
 WITH, WITHOUT = "λ = 0.1", "λ = 0"
 BASE = "base"
-LEARNING_RATE = 0.02  # of Muon, for a model of 1.5 million parameters; the paper's, of AdamW: 2e-5
+# Of LoRA with Muon, for a model of 1.5 million parameters; LLaVA's own LoRA recipe, with AdamW: 128, 256 and 2e-4.
+RANK, ALPHA, LEARNING_RATE = 32, 32, 0.02
 REMEMBERED = 2  # one row in so many asks what the base knows already, or it would forget how to answer in one word
 IMAGES = "VG_100K"
 
@@ -78,79 +81,92 @@ def _known_questions(questions: Path, out: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Joint:
-    """One training: its weight of the vision loss, where the model lies, its curve, and held-out rows afterwards."""
-
-    weight: float
-    model: str
-    trains: str
-    rows: int
-    points: tuple[CurvePoint, ...]
-    how: str
-    held_out: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Jointly:
-    """All trainings by name, and the base on the same held-out rows."""
+    """Where adapters lie by the weight of the vision loss, how they came to be, and scores of held-out rows by model."""
 
-    base: dict[str, float]
-    runs: dict[str, Joint]
+    folders: dict[str, str]
+    how: str
+    points: dict[str, tuple[CurvePoint, ...]]  # of the trainings, where they were done now
+    held_out: dict[str, dict[str, float]]  # of the base too
 
 
-def train(
+def shipped(base: Path, rows: Path, worlds: dict[str, str]) -> Jointly:
+    folders = {name: str(folder(adapter)) for name, adapter in ADAPTERS.items()}
+    return Jointly(folders, "They come with the package.", {}, _held_out(base, folders, rows, worlds))
+
+
+def train_both(
     base: Path, rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], out: Path, sizes: Sizes, seed: int
 ) -> Jointly:
     """(1 - λ)·LM + λ·VM from the same base, on the same rows in the same order, for each λ."""
+    rows_taught = taught(rows, worlds, scenes, seed)
+    folders = {name: str(out / adapter) for name, adapter in ADAPTERS.items()}
+    points = {
+        name: train(base, rows_taught, weight, name, Path(folders[name]), sizes, seed) for name, weight in WEIGHTS.items()
+    }
+    how = (
+        f"Trained in this run on {len(rows_taught):,} rows: {sizes.joint_steps} steps of {sizes.batch}, LoRA of rank {RANK} "
+        f"and the projector, Muon at {LEARNING_RATE:g}."
+    )
+    return Jointly(folders, how, points, _held_out(base, folders, rows, worlds))
+
+
+def taught(rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], seed: int) -> list[dict]:
+    """The rows of the data set, and as many short questions as keep the base answering in one word."""
     from random import Random
 
-    taught = [_opened(row, worlds["talk"]) for row in read_rows(rows / "train", "instruct")]
+    found = [_opened(row, worlds["talk"]) for row in read_rows(rows / "train", "instruct")]
     rng = Random(seed)
-    taught += [question_row(drawn, rng) for drawn in scenes[: len(taught) // (REMEMBERED - 1)]]
-    held_out = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
-    runs, before = {}, {}
-    for name, weight in WEIGHTS.items():
-        runs[name], first = _train(base, taught, held_out, weight, name, out / f"weight_{weight:g}", sizes, seed)
-        before = before or first
-    return Jointly(before, runs)
+    return found + [question_row(drawn, rng) for drawn in scenes[: len(found) // (REMEMBERED - 1)]]
 
 
-def _train(base, taught, held_out, weight, name, out: Path, sizes: Sizes, seed: int) -> tuple[Joint, dict[str, float]]:
+def train(
+    base: Path, taught: Sequence[dict], weight: float, name: str, out: Path, sizes: Sizes, seed: int
+) -> tuple[CurvePoint, ...]:
+    """LoRA and the projector, by the joint loss of this weight."""
     from promvil_hf.backends.loading import load
+    from promvil_hf.backends.lora_scopes import WITH_PROJECTOR
     from promvil_hf.toy.muon import Muon
-    from promvil_hf.training.adapters import adapted, frozen_vision
+    from promvil_hf.training.adapters import AdapterArguments, lora
+
+    backend = load(base)
+    scope = AdapterArguments(lora_scope=WITH_PROJECTOR, lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0)
+    config = {
+        "vision_loss_weight": weight,
+        "max_steps": sizes.joint_steps,
+        "learning_rate": LEARNING_RATE,
+        "logging_steps": 5 if sizes.joint_steps >= 20 else 1,
+        **settings(seed, sizes.batch),
+    }
+    trainer = _trainer(
+        backend, out, config, f"FiVL, {name}", train_dataset=taught, peft_config=lora(scope, backend.model),
+        make_optimizer=lambda model: Muon(model.named_parameters(), LEARNING_RATE),
+    )  # fmt: skip
+    trainer.train()
+    trainer.save_model()
+    return curve(trainer, "loss", "lm_loss", "vm_loss", "vm_accuracy")
+
+
+def _held_out(base: Path, folders: dict[str, str], rows: Path, worlds: dict[str, str]) -> dict[str, dict[str, float]]:
+    """What the trainer says of held-out rows, for the base and each adapter."""
+    from tempfile import TemporaryDirectory
+
+    from promvil_hf.backends.loading import load
+
+    told = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
+    found = {}
+    for name, adapter in {BASE: None, **folders}.items():
+        with TemporaryDirectory() as nothing:
+            config = {"vision_loss_weight": 0.1, "per_device_eval_batch_size": 16, **settings(0, 16)}
+            found[name] = _scores(_trainer(load(base, adapter), Path(nothing), config, name, eval_dataset=told).evaluate())
+    return found
+
+
+def _trainer(backend, out: Path, config: dict, title: str, **given):
     from promvil_hf.training.fivl_config import FiVLConfig
     from promvil_hf.training.fivl_trainer import FiVLTrainer
 
-    backend = load(base)
-    config = FiVLConfig(
-        str(out),
-        vision_loss_weight=weight,
-        max_steps=sizes.joint_steps,
-        learning_rate=LEARNING_RATE,
-        logging_steps=5 if sizes.joint_steps >= 20 else 1,
-        per_device_eval_batch_size=16,
-        **settings(seed, sizes.batch),
-    )
-    trainer = quiet(
-        FiVLTrainer(
-            frozen_vision(backend.model.requires_grad_(True)),  # as the paper
-            config,
-            processing_class=backend.processor,
-            train_dataset=taught,
-            eval_dataset=held_out,
-            make_optimizer=lambda model: Muon(model.named_parameters(), LEARNING_RATE),
-        ),
-        f"FiVL, {name}",
-    )
-    before = _scores(trainer.evaluate()) if weight == 0 else {}
-    trains = adapted(trainer.model)
-    trainer.train()
-    after = _scores(trainer.evaluate())
-    trainer.save_model()
-    points = curve(trainer, "loss", "lm_loss", "vm_loss", "vm_accuracy")
-    how = f"{sizes.joint_steps} steps of {sizes.batch} rows, Muon at {LEARNING_RATE:g}"
-    return Joint(weight, str(out), trains, len(taught), points, how, after), before
+    return quiet(FiVLTrainer(backend.model, FiVLConfig(str(out), **config), processing_class=backend.processor, **given), title)
 
 
 def _opened(row: FivlRow, world: str) -> dict:
@@ -164,8 +180,11 @@ def _scores(metrics: dict) -> dict[str, float]:
 # --- what it changed ------------------------------------------------------------------------------
 
 
-def models_of(base: Path, trained: Jointly) -> dict[str, str]:
-    return {BASE: str(base), **{name: own.model for name, own in trained.runs.items()}}
+Models = dict[str, tuple[Path, str | None]]  # by name: base and adapter
+
+
+def models_of(base: Path, trained: Jointly) -> Models:
+    return {BASE: (base, None), **{name: (base, own) for name, own in trained.folders.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +194,7 @@ class Reliance:
     reports: dict[str, str]
 
 
-def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Sizes) -> Reliance:
+def measure_reliance(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes) -> Reliance:
     """Ask each model about every twin of held-out questions, and score what it loses."""
     from promvil_hf.backends.loading import load
     from promvil_hf.evaluation.answering import Asking
@@ -189,7 +208,7 @@ def measure_reliance(models: dict[str, str], rows: Path, world: Path, out: Path,
         folder = out / file_name(name)
         asking = Asking(prompt="{text}", max_new_tokens=8, batch_size=64)  # the base was never told to be brief
         model, progress = {"name": name}, on_a_terminal()
-        said = answer_twins(asked, pictures, load(place), folder, asking=asking, model=model, progress=progress)
+        said = answer_twins(asked, pictures, load(*place), folder, asking=asking, model=model, progress=progress)
         report = reliance(asked, said, name=name)
         reports[name] = str(report.save(folder / "reliance.json"))
         write_page(folder / "reliance.html", report, asked, pictures)
@@ -216,7 +235,7 @@ class Looked:
     words: Words
 
 
-def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
+def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
     """Which heads look at what the words name; what the image tokens would say; three answers explained."""
     from promvil_hf.backends.loading import load
     from promvil_hf.explain.explanation_pages import atlas_page
@@ -228,7 +247,7 @@ def look(models: dict[str, str], rows: Path, world: Path, out: Path, sizes: Size
     turns = [turn for row in asked for turn in turns_of(row, lambda row: pictures.open(row.image_path))][: sizes.turns]
     atlases, explanations, ious, counts = {}, {}, {}, {}
     for name, place in models.items():
-        backend, folder = load(place), out / file_name(name)
+        backend, folder = load(*place), out / file_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         told, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
         atlas = head_atlas(

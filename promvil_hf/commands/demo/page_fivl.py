@@ -7,14 +7,76 @@ import numpy as np
 
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
-from promvil_hf.commands.demo.wording import cell, interval, judged, linked, spread, verdict, written
+from promvil_hf.commands.demo.wording import cell, interval, judged, large, linked, spread, verdict, written
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.explain.explanations import read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
 from promvil_hf.explain.maps import is_shown
 from promvil_hf.fivl.fivl_publish import read_rows
+from promvil_hf.fivl.twins import twins
 from promvil_hf.masks import decode
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
+
+
+def in_short(reports: dict[str, RelianceReport], atlases: dict[str, HeadAtlas], looked, asked, pictures):
+    """What the method is, a region hidden and the answer changing, and whether it works."""
+    report, words = reports[fivl.WITH], looked.words
+    masked, random = report.scores["masked"]["relative"], report.scores["controls"].get("random boxes")
+    passing = {name: int(atlas.passing().sum()) for name, atlas in atlases.items()}
+    yield pages.paragraph(
+        "FiVL teaches each patch of a picture to say the word for what it shows. And it measures how much an answer relies on "
+        "the picture: hide what the answer speaks of, and ask again."
+    )
+    example = _moving(report, asked, pictures)
+    said = [
+        pages.tiles(
+            pages.stat(
+                "overlap of patches that say a word with the thing", pages.number(words.iou[fivl.WITH].estimate, 2),
+                f"without FiVL's loss {pages.number(words.iou[fivl.WITHOUT].estimate, 2)}",
+            ),
+            pages.stat(
+                "accuracy lost when the thing is hidden", pages.number(masked["estimate"], 2),
+                "random boxes of equal size: " + (pages.number(random["relative"]["estimate"], 2) if random else "–"),
+            ),
+            pages.stat(
+                "attention heads that follow what is named", f"{passing[fivl.WITH]} of {atlases[fivl.WITH].rho.size}",
+                f"base {passing[fivl.BASE]}, without FiVL's loss {passing[fivl.WITHOUT]}",
+            ),
+        ),
+        pages.bullets(
+            [
+                verdict(words.gain, "IoU of patches with the thing they name, with minus without FiVL's loss"),
+                reliance_verdict(report),
+            ]
+        ),
+    ]  # fmt: skip
+    yield pages.tag("div", example, pages.tag("div", said), class_="pair") if example else pages.fragment(*said)
+
+
+def _moving(report: RelianceReport, asked, pictures):
+    """The first question that is answered rightly, wrongly when its key boxes are hidden, and rightly beside random boxes."""
+    rows = {row.row_id: row for row in asked}
+    kinds = {
+        "original": "The picture as it is",
+        "key boxes": "What the answer speaks of is hidden",
+        "random boxes": "As much is hidden elsewhere",
+    }
+    for own in report.row_scores:
+        scores = [own["scores"].get(kind) for kind in kinds]
+        if scores != [1.0, 0.0, 1.0] or own["id"] not in rows:
+            continue
+        row = rows[own["id"]]
+        shown = {twin.kind: twin.image for twin in twins(row, pictures.open(row.image_path), tuple(kinds))}
+        return pages.slides(
+            [
+                pages.figure(
+                    large(shown[kind]), alt=f"{title}. Answer: {own['said'][kind].strip()}",
+                    caption=[f"{title}. {own['question']} ", pages.tag("strong", own["said"][kind].strip())],
+                )
+                for kind, title in kinds.items()
+            ]
+        )  # fmt: skip
+    return None
 
 
 def rows_part(rows, worlds):
@@ -40,30 +102,30 @@ def _row_figure(row, worlds):
 
 
 def joint(joint, looked, worlds):
-    one = joint.runs[fivl.WITH]
     yield pages.paragraph(
         "In the paper's loss, (1 − λ)·LM + λ·VM, each patch that a mask touches learns to predict a word of the expression. "
-        f"Both trainings begin with the same base and see the same {one.rows:,} rows in the same order; λ is 0 in one and 0.1, "
-        f"the paper's, in the other. Each {one.trains}; {one.how}."
+        f"Two adapters of the same base saw the same rows in the same order; λ is 0 in one and 0.1, the paper's, in the other. "
+        f"{joint.how}"
     )
-    yield pages.gallery(
-        [
-            pages.line_chart(
-                [
-                    Series(name, [point.step for point in own.points], [point.values.get(term) for point in own.points])
-                    for name, own in joint.runs.items()
-                ],
-                alt=f"{about} over the steps.", x_label="step", y_label=about,
-            )
-            for term, about in (("lm_loss", "language loss"), ("vm_loss", "vision loss, before it is weighted"))
-        ],
-        320,
-    )  # fmt: skip
+    if joint.points:
+        yield pages.gallery(
+            [
+                pages.line_chart(
+                    [
+                        Series(name, [point.step for point in own], [point.values.get(term) for point in own])
+                        for name, own in joint.points.items()
+                    ],
+                    alt=f"{about} over the steps.", x_label="step", y_label=about,
+                )
+                for term, about in (("lm_loss", "language loss"), ("vm_loss", "vision loss, before it is weighted"))
+            ],
+            320,
+        )  # fmt: skip
     yield pages.table(
         [
             [name, own["lm_loss"], own["vm_loss"], own["vm_accuracy"], own["patch_iou"], spread(looked.words.iou[name]),
              looked.words.words_a_picture[name]]
-            for name, own in {fivl.BASE: joint.base, **{name: run.held_out for name, run in joint.runs.items()}}.items()
+            for name, own in joint.held_out.items()
         ],
         ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
         numeric=(1, 2, 3, 4, 5, 6),

@@ -1,10 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Chapters 2 to 4, PromViL: CompoVL out of a world, LoRA with a curriculum on it, one-shot against progressive grounding."""
+"""PromViL's chapters: CompoVL out of a world, two adapters, and level by level against at once."""
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from promvil_hf.commands.demo.chapters import Sizes
@@ -15,18 +15,18 @@ from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import evaluate
 from promvil_hf.metrics.intervals import Interval
 from promvil_hf.nesting import decompose
-from promvil_hf.phrases import PhraseChain, PhraseStep
-from promvil_hf.toy.chains import chain_of, is_bare_head
-from promvil_hf.toy.scenery import Scene
-from promvil_hf.training.chain_texts import chain_in
+from promvil_hf.toy.adapters import folder
+from promvil_hf.toy.chains import chain_of, is_bare_head, scene_chain
+from promvil_hf.toy.scenery import Scene, scene
+from promvil_hf.toy.small_world import NEAR
 
 
 LEVELS = (1, 2, 3)
-# For 1.4 million parameters and a few hundred steps of Muon; the paper's, for 1.6 billion and AdamW, are 64, 32 and 1e-4.
-RANK, ALPHA, LEARNING_RATE = 32, 32, 0.02
+# For 1.4 million parameters and 600 steps of Muon; the paper's, for 1.6 billion and AdamW, are 64, 32 and 1e-4.
+RANK, ALPHA, LEARNING_RATE = 64, 64, 0.01
 SCOPE = "text"  # the paper's, "reference", adapts both towers; here the tower sees already
-CURRICULUM = "competence"
 PER_PICTURE = 12  # chains of one picture
+TRAININGS = {"flat": False, "chains": True}  # name: whether a phrase is trained behind the boxes of its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +63,6 @@ def compovl_rows(out: Path):
         return datasets.load_dataset(str(out), "default", split="train")
 
 
-def by_picture(rows) -> list[dict]:
-    """All chains of a picture as one: each phrase once, with its boxes and what describes it.
-
-    As the reference has it, all texts about a picture then stand in one row, and the picture is encoded once for them.
-    """
-    pictures: dict[str, tuple[str, list[PhraseStep], dict]] = {}
-    for row in rows:
-        image, steps, known = pictures.setdefault(row["image_path"], (row["image_id"], [], {}))
-        place: list[int] = []
-        for step in chain_in(row).steps:
-            if step.target not in known:
-                known[step.target] = len(steps)
-                steps.append(replace(step, anchors=[place[anchor] for anchor in step.anchors]))
-            place.append(known[step.target])
-    return [{"image_path": path, "chain": PhraseChain(image, steps)} for path, (image, steps, _) in pictures.items()]
-
-
 def decomposed(tests: Sequence[Scene]) -> dict[int, tuple[int, int]]:
     """By level, how often the rule grammar finds exactly the parts that the world composed an expression from."""
     counts: dict[int, tuple[int, int]] = {}
@@ -92,74 +75,83 @@ def decomposed(tests: Sequence[Scene]) -> dict[int, tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """An adapter, what of the model it trains, and the loss of each level while it was trained."""
+class Adapters:
+    """Where adapters lie, by name, and how they came to be."""
 
-    adapter: str
+    folders: dict[str, str]
     how: str
-    trains: str
-    pictures: int
-    steps: int
-    points: tuple[CurvePoint, ...]
+    points: dict[str, tuple[CurvePoint, ...]]  # of the trainings, where they were done now
 
 
-def train(base: Path, compovl: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Tuned:
-    """LoRA on chains, simple levels first."""
+def shipped() -> Adapters:
+    return Adapters({name: str(folder(name)) for name in TRAININGS}, "They come with the package.", {})
+
+
+def train_both(base: Path, out: Path, sizes: Sizes, seed: int) -> Adapters:
+    """The two adapters: the same scenes in the same order, each phrase alone, or behind the boxes of its parts."""
+    points = {name: train(base, out / name, sizes, seed, evidence) for name, evidence in TRAININGS.items()}
+    how = (
+        f"Trained in this run on {sizes.chain_scenes:,} scenes: rank {RANK}, scope “{SCOPE}”, Muon at {LEARNING_RATE:g}, "
+        f"{sizes.chain_batch} scenes in a step."
+    )
+    return Adapters({name: str(out / name) for name in TRAININGS}, how, points)
+
+
+def train(base: Path, out: Path, sizes: Sizes, seed: int, evidence: bool) -> tuple[CurvePoint, ...]:
+    """LoRA on one expression of each level of each scene; the scenes are drawn, and none of them is held out."""
     from promvil_hf.backends.loading import load
     from promvil_hf.backends.lora_scopes import lora_config
     from promvil_hf.toy.muon import Muon
-    from promvil_hf.training.adapters import adapted
     from promvil_hf.training.promvil_config import PromViLConfig
     from promvil_hf.training.promvil_trainer import PromViLTrainer
 
-    rows = by_picture(compovl_rows(compovl))
+    drawn = (scene(NEAR, seed, number) for number in range(sizes.chain_scenes))
+    rows = [{"image": own.image(), "chain": scene_chain(own, per_level=1)} for own in drawn]
     backend = load(base)
     config = PromViLConfig(
         str(out),
-        curriculum=CURRICULUM,
+        curriculum="none",
+        train_evidence=evidence,
         supervise="boxes",  # the toy base was never taught to repeat the phrase
         learning_rate=LEARNING_RATE,
-        logging_steps=5,
+        logging_steps=max(1, sizes.chain_scenes // sizes.chain_batch // 40),
+        max_steps=sizes.chain_scenes // sizes.chain_batch,
         **settings(seed, sizes.chain_batch),
     )
     lora = lora_config(SCOPE, r=RANK, alpha=ALPHA, dropout=0.0)
-    lora.base_model_name_or_path = str(base)
     trainer = PromViLTrainer(
         backend.model,
         config,
         processing_class=backend.processor,
         train_dataset=rows,
-        image_root=str(world),
         peft_config=lora,
         make_optimizer=lambda model: Muon(model.named_parameters(), LEARNING_RATE),
     )
-    quiet(trainer, "PromViL").train()
+    quiet(trainer, "PromViL, chains" if evidence else "PromViL, flat").train()
     trainer.save_model()
-    how = f"rank {RANK}, scope “{SCOPE}”, curriculum “{CURRICULUM}”, Muon at {LEARNING_RATE:g}"
-    points = curve(trainer, "loss", "loss_level")
-    return Tuned(str(out), how, adapted(trainer.model), len(rows), trainer.state.global_step, points)
+    return curve(trainer, "loss", "loss_level")
 
 
-# --- one-shot against progressive -----------------------------------------------------------------
+# --- level by level against at once ---------------------------------------------------------------
 
-RUNS = {
-    "base, one-shot": ("base", "one_shot"),
-    "base, progressive": ("base", "progressive"),
-    "tuned, one-shot": ("tuned", "one_shot"),
-    "tuned, progressive": ("tuned", "progressive"),
-    "tuned, true evidence": ("tuned", "oracle"),
+FLAT, AT_ONCE, STEPWISE = "flat, at once", "chains, at once", "chains, level by level"
+RUNS = {  # name: (adapter, mode of the grounder)
+    FLAT: ("flat", "one_shot"),
+    AT_ONCE: ("chains", "one_shot"),
+    STEPWISE: ("chains", "progressive"),
 }
+COMPARED = (FLAT, AT_ONCE)  # each with STEPWISE, in pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Accuracy at IoU 0.5 of each run on the expressions of one level, and what progressive grounding changes, in pairs."""
+    """Accuracy at IoU 0.5 of each run on the expressions of one level, and by how much level by level is better, in pairs."""
 
     level: int
     expressions: int
     scenes: int
     accuracy: dict[str, Interval]
-    gain: dict[str, Interval]  # of the base and of the tuned model: progressive minus one-shot
+    gain: dict[str, Interval]  # level by level minus each run of `COMPARED`
     p_value: dict[str, float]
 
 
@@ -196,23 +188,28 @@ def asked(tests: Sequence[Scene], per_level: int) -> list[Asked]:
     return found
 
 
-def ground(base: Path, adapter: Path, tests: Sequence[Scene], out: Path, sizes: Sizes) -> Grounded:
-    """Ask the base and the tuned model about held-out scenes, at once and level by level."""
+def ground(
+    base: Path,
+    adapters: Mapping[str, str],
+    tests: Sequence[Scene],
+    out: Path,
+    sizes: Sizes,
+    runs: Mapping[str, tuple[str, str]] = RUNS,
+) -> Grounded:
+    """Ask about held-out scenes: the flat model at once, the model of chains at once and level by level."""
     from promvil_hf.backends.loading import load
     from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder, Query
 
     questions = asked(tests, sizes.expressions)
     images = {drawn.image_id: drawn.image() for drawn in tests}
-    backends = {"base": load(base), "tuned": load(base, adapter)}
+    backends = {name: load(base, place) for name, place in adapters.items()}
     reports, traces = {}, {}
-    for run, (model, mode) in RUNS.items():
-        grounder = ProgressiveGrounder(backends[model], GroundingOptions(mode, constrained=True, max_boxes=1))
-        asks = [chain_of(own.scene, own.expression) if mode == "oracle" else own.expression.text for own in questions]
-        queries = [
-            Query(images[own.scene.image_id], text, id=own.name) for own, text in zip(questions, asks, strict=True)
-        ]
+    for run, (adapter, mode) in runs.items():
+        grounder = ProgressiveGrounder(backends[adapter], GroundingOptions(mode, max_new_tokens=16))
+        # The parts of an expression are the world's own, so that a fault of the grammar is not taken for one of the model.
+        queries = [Query(images[own.scene.image_id], chain_of(own.scene, own.expression), id=own.name) for own in questions]
         found = grounder.ground_all(queries)
-        path = out / f"{run.replace(', ', '_').replace(' ', '_')}.jsonl"
+        path = out / f"{file_name(run)}.jsonl"
         path.write_text("".join(json.dumps(trace.to_dict(times=False)) + "\n" for trace in found), encoding="utf-8")
         traces[run] = str(path)
         said = Predictions({trace.id: Answer(boxes=[list(box.xyxy) for box in trace.boxes]) for trace in found})
@@ -220,22 +217,24 @@ def ground(base: Path, adapter: Path, tests: Sequence[Scene], out: Path, sizes: 
             rows = tuple(own.row for own in questions if own.row.level == level)
             if rows:
                 benchmark = Benchmark("toy", f"held out, level {level}", "grounding", rows)
-                own = Predictions({row.id: said.answers[row.id] for row in rows}, {}, {"model": model, "mode": mode})
+                own = Predictions({row.id: said.answers[row.id] for row in rows}, {}, {"adapter": adapter, "mode": mode})
                 reports[run, level] = evaluate(benchmark, own)
                 reports[run, level].save(path.with_name(f"{path.stem}_level_{level}.json"))
     levels = sorted({level for _, level in reports})
-    return Grounded(tuple(_level(level, reports) for level in levels), traces)
+    return Grounded(tuple(_level(level, runs, reports) for level in levels), traces)
 
 
-def _level(level: int, reports) -> Level:
-    own = {run: reports[run, level] for run in RUNS}
-    gained = {
-        model: compare(own[f"{model}, one-shot"], own[f"{model}, progressive"]).test for model in ("base", "tuned")
-    }
+def file_name(run: str) -> str:
+    return run.replace(", ", "_").replace(" ", "_")
+
+
+def _level(level: int, runs: Iterable[str], reports) -> Level:
+    own = {run: reports[run, level] for run in runs}
+    tests = {run: compare(own[run], own[STEPWISE]).test for run in COMPARED if {run, STEPWISE} <= own.keys()}
     about = next(iter(own.values())).benchmark
     accuracy = {run: interval_of(report.scores["interval"]) for run, report in own.items()}
-    gain = {model: test.difference for model, test in gained.items()}
-    p_value = {model: test.p_value for model, test in gained.items()}
+    gain = {run: test.difference for run, test in tests.items()}
+    p_value = {run: test.p_value for run, test in tests.items()}
     return Level(level, about["rows"], about["images"], accuracy, gain, p_value)
 
 

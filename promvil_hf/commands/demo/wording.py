@@ -25,10 +25,10 @@ def judged(what: str, estimate: float, low: float, high: float, note: str = "") 
         return f"{what}: {signed(estimate)}, without an interval ({note or 'undefined'})."
     told = f"{what}: {signed(estimate)} {pages.interval(low, high)}."
     if low > 0:
-        return f"{told} The interval lies above 0."
+        return f"{told} The 95 % interval lies above 0: better."
     if high < 0:
-        return f"{told} The interval lies below 0: the claim does not hold in this run."
-    return f"{told} No difference seen: the interval includes 0."
+        return f"{told} The 95 % interval lies below 0: worse, the claim does not hold in this run."
+    return f"{told} No clear difference: the 95 % interval includes 0."
 
 
 def signed(value: float) -> str:

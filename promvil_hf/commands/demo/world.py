@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from promvil_hf.toy.config import WorldConfig
 from promvil_hf.toy.scenery import Scene, scene
-from promvil_hf.toy.small_world import ASKED_ABOUT, HELD_OUT, NESTED, held_out
+from promvil_hf.toy.small_world import ASKED_ABOUT, HELD_OUT, NEAR, held_out
 from promvil_hf.toy.world import write_world
 
 
@@ -33,7 +33,7 @@ def scenes_of(name: str, count: int, seed: int) -> list[Scene]:
 
 
 def _config(name: str) -> WorldConfig:
-    return NESTED if name.startswith("nested") else ASKED_ABOUT
+    return NEAR if name.startswith("nested") else ASKED_ABOUT
 
 
 def draw_worlds(folder: Path, counts: dict[str, int], seed: int) -> Worlds:

@@ -12,8 +12,7 @@ from promvil_hf.commands.demo import promvil, world
 from promvil_hf.commands.demo.chapters import QUICK, Folder, Sizes, settings_of
 from promvil_hf.commands.demo.wording import verdict
 from promvil_hf.metrics.intervals import Interval
-from promvil_hf.phrases import PhraseChain
-from promvil_hf.toy.chains import chain_of
+from promvil_hf.toy.chains import chain_of, scene_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,11 @@ def test_a_chapter_that_fails_is_done_again(tmp_path):
 
 def test_a_folder_of_other_settings_is_not_gone_on_with_and_restart_empties_it(tmp_path):
     out = tmp_path / "demo"
-    Folder(out, settings_of(Sizes(), 0, {"kosmos2": "a"}))
+    Folder(out, settings_of(Sizes(), 0, False, {"kosmos2": "a"}))
     (out / "chapters" / "old.json").write_text("{}")
     with pytest.raises(ValueError, match=r"other settings \(seed was 0, is 1\). Pass --restart to make it afresh"):
-        Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}))
-    Folder(out, settings_of(Sizes(), 1, {"kosmos2": "a"}), restart=True)
+        Folder(out, settings_of(Sizes(), 1, False, {"kosmos2": "a"}))
+    Folder(out, settings_of(Sizes(), 1, False, {"kosmos2": "a"}), restart=True)
     assert list((out / "chapters").iterdir()) == []
 
 
@@ -78,7 +77,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 
 def test_a_base_that_is_no_checkpoint_is_named(tmp_path, capsys):
-    assert cli.main(["demo", "--out", str(tmp_path / "demo"), "--kosmos2-base", str(tmp_path)]) == 2
+    assert cli.main(["demo", "--out", str(tmp_path / "demo"), "--train", "--kosmos2-base", str(tmp_path)]) == 2
     assert "holds no model.safetensors: name a checkpoint folder" in capsys.readouterr().err
 
 
@@ -120,24 +119,16 @@ def test_turns_that_the_base_answers_in_a_word_are_left_out(tmp_path):
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def test_the_chains_of_a_picture_become_one_that_says_all_they_said_once():
+def test_the_chains_of_a_scene_become_one_that_says_all_they_said_once():
     [scene] = world.scenes_of("nested_test", 1, 0)
-    chains = [chain_of(scene, expression) for expression in scene.expressions()]
-    other = PhraseChain("2", chains[0].steps)
-    rows = [
-        {"image_path": f"{chain.image_id}.png", "image_id": chain.image_id, "chain": chain}
-        for chain in (*chains, other)
-    ]
-    first, second = promvil.by_picture(rows)
-    assert (second["image_path"], second["chain"]) == ("2.png", other)
-    whole = first["chain"]
+    chains = [chain_of(scene, expression) for expression in scene.expressions(4)]
+    whole = scene_chain(scene, per_level=4)
 
     def told(chain):
-        levels = chain.levels
-        return {(step.target, levels[i], chain.evidence(i)) for i, step in enumerate(chain.steps)}
+        return {(step.target.text, level) for step, level in zip(chain.steps, chain.levels, strict=True)}
 
     assert told(whole) == set().union(*map(told, chains))
-    assert len(whole.steps) == len({step.target for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
+    assert len(whole.steps) == len({step.target.text for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
 
 
 # --- what is asked and told -----------------------------------------------------------------------
@@ -164,12 +155,12 @@ def test_the_rule_grammar_is_counted_against_the_scenes_own_parts():
 @pytest.mark.parametrize(
     ("gain", "told"),
     [
-        (interval(0.12, 0.05, 0.19), "X: +0.120 [0.050, 0.190]. The interval lies above 0."),
+        (interval(0.12, 0.05, 0.19), "X: +0.120 [0.050, 0.190]. The 95 % interval lies above 0: better."),
         (
             interval(-0.12, -0.19, -0.05),
-            "X: −0.120 [−0.190, −0.050]. The interval lies below 0: the claim does not hold in this run.",
+            "X: −0.120 [−0.190, −0.050]. The 95 % interval lies below 0: worse, the claim does not hold in this run.",
         ),
-        (interval(0.02, -0.05, 0.09), "X: +0.020 [−0.050, 0.090]. No difference seen: the interval includes 0."),
+        (interval(0.02, -0.05, 0.09), "X: +0.020 [−0.050, 0.090]. No clear difference: the 95 % interval includes 0."),
         (interval(0.02, math.nan, math.nan, "one cluster"), "X: +0.020, without an interval (one cluster)."),
     ],
 )  # fmt: skip
@@ -197,33 +188,36 @@ def bases(tmp_path_factory):
     return places
 
 
-def test_the_demo_goes_from_data_to_a_page_and_keeps_its_chapters(bases, tmp_path, capsys):
+def test_the_demo_trains_measures_writes_a_page_and_keeps_its_chapters(bases, tmp_path, capsys):
     out = tmp_path / "demo"
-    call = ["demo", "--quick", "--out", str(out), "--kosmos2-base", str(bases["kosmos2"])]
+    call = ["demo", "--quick", "--train", "--out", str(out), "--kosmos2-base", str(bases["kosmos2"])]
     call += ["--llava-base", str(bases["llava"])]
     assert cli.main(call) == 0
     shown = capsys.readouterr().out
     assert "Try next, with real checkpoints" in shown and "kept from an earlier run" not in shown
     page = (out / "index.html").read_text(encoding="utf-8")
-    for title in ("In short", "One-shot against progressive", "Training with vision modeling", "Which heads look"):
+    for title in ("from simple to complex", "words that point", "Level by level and at once", "What patches say"):
         assert title in page
     levels = json.loads((out / "chapters" / "ground.json").read_text())["result"]["levels"]
     assert [level["level"] for level in levels] == [1, 2, 3]
     for level in levels:  # the page's figures are those of the run
-        gain = level["gain"]["tuned"]
-        report = json.loads((out / "ground" / f"tuned_progressive_level_{level['level']}.json").read_text())
-        once = json.loads((out / "ground" / f"tuned_one-shot_level_{level['level']}.json").read_text())
-        assert report["scores"]["value"] - once["scores"]["value"] == pytest.approx(gain["estimate"])
-    joint = json.loads((out / "chapters" / "joint.json").read_text())["result"]["runs"]
-    assert {run["weight"] for run in joint.values()} == {0.0, 0.1}
-    for place in (
-        "promvil/adapter_model.safetensors",
-        "joint/weight_0.1/model.safetensors",
-        "reliance/base/reliance.html",
-    ):
-        assert (out / place).is_file()
+        for run in promvil.COMPARED:
+            files = [f"{promvil.file_name(own)}_level_{level['level']}.json" for own in (promvil.STEPWISE, run)]
+            values = [json.loads((out / "ground" / file).read_text())["scores"]["value"] for file in files]
+            assert values[0] - values[1] == pytest.approx(level["gain"][run]["estimate"])
+    for place in ("adapters/chains", "adapters/flat", "joint/vision_loss", "joint/no_vision_loss"):
+        assert (out / place / "adapter_model.safetensors").is_file()
+    assert (out / "reliance" / "base" / "reliance.html").is_file()
 
     assert cli.main(call) == 0
     assert "kept from an earlier run" in capsys.readouterr().out
     assert cli.main([*call, "--seed", "1"]) == 2
     assert "seed was 0, is 1" in capsys.readouterr().err
+
+
+def test_the_demo_shows_the_shipped_adapters(tmp_path, capsys):
+    assert cli.main(["demo", "--quick", "--out", str(tmp_path / "demo")]) == 0
+    page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
+    assert "with adapters that come with the package" in page and "class=\"slides" in page
+    assert cli.main(["demo", "--quick", "--out", str(tmp_path / "other"), "--llava-base", str(tmp_path)]) == 2
+    assert "Add --train" in capsys.readouterr().err
