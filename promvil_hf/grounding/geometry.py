@@ -107,14 +107,14 @@ class Pairs:
         return np.sqrt(np.sqrt(self.a.sizes.prod(-1))[:, None] * np.sqrt(self.b.sizes.prod(-1))[None])
 
     @cached_property
-    def _between_edges(self) -> np.ndarray:
+    def edge_gaps(self) -> np.ndarray:
         """(a, b, 2) in pixels, along x and y: how far the edges are apart; below 0 how far they overlap."""
         return np.maximum(self._a[..., :2] - self._b[..., 2:], self._b[..., :2] - self._a[..., 2:])
 
     @cached_property
     def gap(self) -> np.ndarray:
         """How far apart the two are, edge to edge (mask to mask), in their size; 0 where they overlap."""
-        found = np.hypot(*np.moveaxis(np.maximum(self._between_edges, 0), -1, 0)) / self.reach
+        found = np.hypot(*np.moveaxis(np.maximum(self.edge_gaps, 0), -1, 0)) / self.reach
         for j, away in self._mask_distances.items():
             for i, mask in enumerate(self.a.masks):
                 if mask is not None and mask.any():
@@ -138,7 +138,7 @@ class Pairs:
     @cached_property
     def shared(self) -> np.ndarray:
         """The area in both boxes, in square pixels."""
-        return np.maximum(-self._between_edges, 0).prod(-1)
+        return np.maximum(-self.edge_gaps, 0).prod(-1)
 
     @property
     def inside(self) -> np.ndarray:
@@ -156,7 +156,7 @@ class Pairs:
 
     def overlap(self, axis: int) -> np.ndarray:
         """How much of the shorter extent along x (0) or y (1) both have in common."""
-        return np.clip(-self._between_edges[..., axis] / self.least_sizes[..., axis], 0.0, 1.0)
+        return np.clip(-self.edge_gaps[..., axis] / self.least_sizes[..., axis], 0.0, 1.0)
 
     @cached_property
     def least_sizes(self) -> np.ndarray:

@@ -76,7 +76,7 @@ def supported(pairs: Pairs) -> np.ndarray:
     """The lower edge of a lies in b or just above it, a over b from side to side."""
     stands = pairs.stands
     away = np.maximum(-stands, 0) + np.maximum(stands - 1, 0)
-    wide = np.clip(-pairs._between_edges[..., 0] / pairs.a.sizes[:, None, 0], 0, 1)
+    wide = np.clip(-pairs.edge_gaps[..., 0] / pairs.a.sizes[:, None, 0], 0, 1)
     return np.exp(-4 * away) * wide * _more(-pairs.below + 0.3)
 
 

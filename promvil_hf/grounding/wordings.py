@@ -95,7 +95,7 @@ def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
     if words.strip().lower() == "whose":
         return _small_word("has", [], subject, evidence)
     if not told:
-        return _by_kind(evidence, subject) if not words.strip() else RELATIONS["near" if subject else "unknown"]
+        return UNKNOWN if words.strip() else _by_kind(evidence, subject)
     inverse = _passive(told, subject, evidence)
     if inverse is not None:
         return inverse

@@ -159,7 +159,7 @@ def test_words_name_a_relation_by_the_kinds_of_things(words, subject, evidence, 
     assert (found.name, found.known) == (name, True)
 
 
-@pytest.mark.parametrize("words", ["staring at", "talking to", "waiting for", "similar to", "blorping", ""])
+@pytest.mark.parametrize("words", ["staring at", "talking to", "waiting for", "similar to", "blorping", "that", ""])
 def test_words_in_no_row_are_nearness_and_say_so(words, things):
     found = relation_of(words, "man", "dog")
     assert not found.known
