@@ -6,8 +6,10 @@ traceback and the exit status is 2.
 """
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 
 from promvil_hf import __version__
 from promvil_hf.commands.parsers import command_parser
@@ -25,8 +27,15 @@ def main(argv: list[str] | None = None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
+    _quiet_libraries()
     with shown_streams():
         return _run(args)
+
+
+def _quiet_libraries() -> None:
+    """Leave out two remarks of libraries about themselves, which a user of the command cannot mend."""
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # that a package for GPUs is not installed
+    warnings.filterwarnings("ignore", ".is_gradient_checkpointing.", FutureWarning)  # peft 0.21 asks transformers for it
 
 
 def _run(args: argparse.Namespace) -> int:
