@@ -6,18 +6,17 @@ takes the same rows as prompts and completions, the same number of them at a tim
 model's layers.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from PIL import Image
 
 from benchmarks.chain_steps import Counted
 from benchmarks.timing import counted, cpu_seconds
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.images import read_image
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_llava, tiny_qwen3_vl
 from promvil_hf.toy.models.chat_templates import LLAVA_CHAT, QWEN_CHAT
 from promvil_hf.training.adapters import with_lora
@@ -33,13 +32,14 @@ SIZES = {
 }
 _LLAVA = {"image_size": 336, "patch_size": 14}
 _QWEN3 = {"patch_size": 16, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096}
-FAMILIES = {"llava": (tiny_llava, _LLAVA), "qwen3_vl": (tiny_qwen3_vl, _QWEN3)}
 # As our own templates; trl adds no beginning of a text, and trains all that stands behind a prompt.
-TEMPLATES = {
-    "llava": "<s>" + LLAVA_CHAT,
-    "qwen3_vl": QWEN_CHAT.replace(
-        "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
-    ),
+_LLAVA_CHAT = "<s>" + LLAVA_CHAT
+_QWEN_CHAT = QWEN_CHAT.replace(
+    "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
+)
+FAMILIES = {  # name: how it is made, its sizes, its chat template
+    make.__name__.removeprefix("tiny_"): (make, sizes, template)
+    for make, sizes, template in ((tiny_llava, _LLAVA, _LLAVA_CHAT), (tiny_qwen3_vl, _QWEN3, _QWEN_CHAT))
 }
 VARIANTS = ("repeated", "image_shared", "packed", "trl")
 SENTENCES = (
@@ -61,10 +61,10 @@ class ChatReady:
     shape: str = "small"
 
     def __post_init__(self):
-        make, own = FAMILIES[self.family]
+        make, own, template = FAMILIES[self.family]
         tiny = make(**SIZES[self.shape], **own, context=8192, vocabulary_size=4096, sentences=SENTENCES)
         self.processor = tiny.processor
-        self.processor.chat_template = TEMPLATES[self.family]
+        self.processor.chat_template = template
         torch.manual_seed(0)
         self.model = with_lora(tiny.model, lora_config("text", dropout=0.0))
         for name, parameter in self.model.named_parameters():
@@ -94,7 +94,7 @@ class ChatReady:
         for start in range(0, len(self.texts), self.k):
             texts = self.texts[start : start + self.k]
             talks = [chat.filled([(question, answer)]) for _, question, answer in texts]
-            pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file, *_ in texts]
+            pictures = [read_image(file) for file, *_ in texts]
             batch, offsets, shifts = chat.encoded(talks, pictures)
             trained = [chat.trained(*row) for row in zip(talks, offsets, shifts, strict=True)]
             found.append(batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)})

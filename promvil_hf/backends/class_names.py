@@ -75,7 +75,7 @@ sink, washbasin
 cake, cupcake
 clock, watch
 book, notebook
-""".strip().splitlines()
+""".strip().split("\n")
 ]
 _KINDS = {
     kind: members.split(", ")

@@ -215,7 +215,7 @@ def _own_names(path: Path, metadata: dict[str, str]) -> Sequence[str]:
     """The names of the classes that the file or one beside it tells, or COCO's."""
     beside = path.with_suffix(".names")
     if beside.is_file():
-        return [line.strip() for line in beside.read_text().splitlines() if line.strip()]
+        return [line.strip() for line in beside.read_text(encoding="utf-8").split("\n") if line.strip()]
     try:
         told = ast.literal_eval(metadata["names"])  # as Ultralytics writes it: {0: 'person', ...}
         return [str(told[number]) for number in range(len(told))]

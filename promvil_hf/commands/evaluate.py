@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from promvil_hf.commands import options
-from promvil_hf.conventions import DIALECTS
+from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS
 from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation import picture_needed_page, side_by_side_page
 from promvil_hf.evaluation.answering import EVIDENCE, MODES, Asking, answer
@@ -230,7 +230,7 @@ def _benchmark(args, pictures):
 def _ask(args, benchmark, pictures, settings, blind):
     """What the model says, with the picture and, where it is asked, without it; None while other ranks are at work."""
     if args.detector:
-        return _detect(args, benchmark, pictures), blind, replace(settings, dialect=None, frame="fractions")
+        return _detect(args, benchmark, pictures), blind, replace(settings, dialect=None, frame=DEFAULT_FRAME)
     names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
     asking = Asking(*(getattr(args, name) for name in names))
     boxes = benchmark.kind in ("grounding", "unlabelled") or asking.mode != "one_shot"

@@ -68,8 +68,10 @@ CALLS = {  # "gone" is never there; "here" is an empty folder; "one.png" is a pi
         "--queries gone --out out --model toy:kosmos2",
     ),
     "explore": ("gone --images here",),
+    "reproduce": ("promvil-compovl --fetched gone --out out",),
+    "publish": tuple(f"{what} gone YOU/x --dry-run" for what in ("compovl", "fivl", "adapter", "atlas", "report")),
 }
-WITHOUT_FILES = {"demo", "decompose", "env"}
+WITHOUT_FILES = {"demo", "decompose", "env", "fetch"}
 
 
 @pytest.fixture
