@@ -7,7 +7,6 @@ bytes, so text outside the sentences is spelled out rather than lost: both kinds
 the other two keep printable ASCII.
 """
 
-import json
 import math
 import re
 import string
@@ -16,6 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import BertTokenizer, CLIPTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
+
+from promvil_hf.json_records import decoded
 
 
 # What users of this package write: questions, references to things in a picture, and answers with places.
@@ -118,7 +119,7 @@ def clip_tokenizer(sentences: Iterable[str] = DEFAULT_SENTENCES, vocabulary_size
         show_progress=False,
     )
     bpe.train_from_iterator(_checked(sentences), trainer)
-    learned = json.loads(bpe.to_str())["model"]
+    learned = decoded(bpe.to_str())["model"]
     pieces = list(learned["vocab"]) + [f"{letter}</w>" for letter in sorted(alphabet)]  # a letter alone ends a word as well
     pieces = list(dict.fromkeys(pieces)) + ["<|startoftext|>", "<|endoftext|>"]
     merges = [tuple(merge) for merge in learned["merges"]]
