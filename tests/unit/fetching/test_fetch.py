@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Sources land where readers look for them; what is there is kept, what is gone is got again."""
 
+import importlib
 import io
 import json
 import shutil
@@ -176,6 +177,7 @@ def test_a_second_writer_is_refused(server, tmp_path):
 
 @pytest.fixture
 def toy_catalog(server, monkeypatch):
+    importlib.import_module("promvil_hf.commands.fetch")  # first imported below, it would keep the toy's sets for ever
     sources = {source.name: source for source in toy(server)}
     monkeypatch.setattr(catalog, "SOURCES", sources)
     monkeypatch.setattr(catalog, "SETS", {"both": tuple(sources)})
