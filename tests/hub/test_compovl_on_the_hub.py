@@ -90,6 +90,15 @@ def test_the_command_builds_and_pushes(hub, toy, tmp_path, capsys):
     assert load_dataset("promvil/compovl", split="train", streaming=True).features["steps"]
 
 
+def test_the_command_publish_pushes_what_its_dry_run_shows(hub, built, capsys):
+    assert main(["publish", "compovl", str(built.out), "promvil/compovl", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert main(["publish", "compovl", str(built.out), "promvil/compovl"]) == 0
+    names = {name for name in hub.files("datasets", "promvil/compovl") if name != ".gitattributes"}
+    assert names == {line.split()[-1] for line in told.partition("\n---\n")[0].splitlines()[2:] if line.strip()}
+    assert "work/plan.json" not in names and "data/test-00000-of-00001.parquet" in names
+
+
 def test_an_unfinished_build_is_not_pushed(hub, tmp_path):
     with pytest.raises(ValueError, match=r"is not a finished build: it has no report\.json"):
         push(tmp_path, "promvil/compovl")
