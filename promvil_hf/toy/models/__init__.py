@@ -14,7 +14,7 @@ from promvil_hf.toy.models.florence2 import tiny_florence2
 from promvil_hf.toy.models.gemma import tiny_gemma3, tiny_gemma4, tiny_paligemma
 from promvil_hf.toy.models.glm import tiny_glm4v, tiny_glm46v
 from promvil_hf.toy.models.idefics import tiny_idefics3, tiny_smolvlm
-from promvil_hf.toy.models.internvl import tiny_aya_vision, tiny_internvl
+from promvil_hf.toy.models.internvl import tiny_aya_vision, tiny_cohere2_vision, tiny_internvl
 from promvil_hf.toy.models.kosmos2 import tiny_kosmos2
 from promvil_hf.toy.models.lfm2_vl import tiny_lfm2_vl
 from promvil_hf.toy.models.llava import tiny_llava, tiny_llava_next, tiny_llava_onevision
@@ -36,6 +36,7 @@ __all__ = [
     "DEFAULT_SENTENCES",
     "TinyModel",
     "tiny_aya_vision",
+    "tiny_cohere2_vision",
     "tiny_florence2",
     "tiny_gemma3",
     "tiny_gemma4",

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A tiny InternVL and a tiny Aya Vision: tiles and a thumbnail before a Qwen2 or a Cohere2."""
+"""A tiny InternVL, Aya Vision and Command A Vision: tiles and a thumbnail before a Qwen2 or a Cohere2."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import transformers
 from promvil_hf.backends.image_text_processors import InternVLImageTextProcessor
 from promvil_hf.toy.models.chat_templates import QWEN_CHAT
 from promvil_hf.toy.models.parts import TinyModel, TinySizes, check_sizes
+from promvil_hf.toy.models.without_torchvision import without_torchvision
 
 
 _TOKENS = {
@@ -15,6 +16,13 @@ _TOKENS = {
     "end_image_token": "</img>",
     "context_image_token": "<IMG_CONTEXT>",
     "video_token": "<video>",
+}
+_COHERE_CHAT = QWEN_CHAT.replace("<|im_start|>", "<|START_OF_TURN_TOKEN|>").replace("<|im_end|>", "<|END_OF_TURN_TOKEN|>")
+_COHERE_TOKENS = {
+    "boi_token": "<|START_OF_IMG|>",
+    "eoi_token": "<|END_OF_IMG|>",
+    "image_token": "<|IMG_PATCH|>",
+    "img_line_break_token": "<|IMG_LINE_BREAK|>",
 }
 
 
@@ -60,8 +68,7 @@ def tiny_aya_vision(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
         pad_token="<PAD>",
         add_bos_token=True,
     )  # fmt: skip
-    chat = QWEN_CHAT.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
-    chat = chat.replace("<|im_start|>", "<|START_OF_TURN_TOKEN|>").replace("<|im_end|>", "<|END_OF_TURN_TOKEN|>")
+    chat = _COHERE_CHAT.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
     processor = transformers.AyaVisionProcessor(
         transformers.GotOcr2ImageProcessorPil(size=sizes.square, crop_to_patches=True, max_patches=max_tiles),
         tokenizer,
@@ -76,3 +83,28 @@ def tiny_aya_vision(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
         tie_word_embeddings=False,
     )
     return sizes.model("aya_vision", transformers.AyaVisionForConditionalGeneration, config, processor)
+
+
+def tiny_cohere2_vision(*, max_tiles: int = 6, **sizes: Any) -> TinyModel:
+    """Command A Vision: at most `max_tiles` tiles, then the whole picture. `sizes` are those of `TinySizes`."""
+    sizes = TinySizes(**{"context": 1024, **sizes})
+    tokenizer = sizes.tokenizer(
+        special_tokens=["<PAD>", "<BOS_TOKEN>", "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", *_COHERE_TOKENS.values()],
+        bos_token="<BOS_TOKEN>",
+        eos_token="<|END_OF_TURN_TOKEN|>",
+        pad_token="<PAD>",
+        named_tokens=_COHERE_TOKENS,
+        add_bos_token=True,
+    )
+    chat = _COHERE_CHAT.replace("<|vision_start|><|image_pad|><|vision_end|>", "<|IMG_PATCH|>")
+    upstream = without_torchvision("cohere2_vision.image_processing_cohere2_vision", "Cohere2VisionImageProcessor")
+    image_processor = upstream(size=sizes.square, max_patches=max_tiles, patch_size=sizes.patches // 2)  # tokens of a side
+    processor = transformers.Cohere2VisionProcessor(image_processor, tokenizer, chat_template=chat)
+    config = transformers.Cohere2VisionConfig(
+        vision_config=sizes.vision(model_type="siglip_vision_model", vision_use_head=False),
+        text_config=sizes.text(tokenizer, model_type="cohere2", sliding_window=64),
+        image_token_id=tokenizer.image_token_id,
+        alignment_intermediate_size=4 * sizes.width,
+        tie_word_embeddings=False,
+    )
+    return sizes.model("cohere2_vision", transformers.Cohere2VisionForConditionalGeneration, config, processor)

@@ -110,7 +110,7 @@ def by_token(backend: PatchTokenBackend, inputs, per_patch: np.ndarray) -> np.nd
         case "molmo2":
             pooled = inputs["image_token_pooling"].long()
             return torch.where((pooled >= 0)[..., None], per_patch[pooled], torch.nan).nanmean(1).numpy()
-        case "aya_vision":
+        case "aya_vision" | "cohere2_vision":
             shuffled = model.multi_modal_projector.pixel_shuffle(per_patch.reshape(-1, side**2, per_patch.shape[1]))
             return shuffled.reshape(-1, 4, per_patch.shape[1]).mean(1).numpy()
         case "internvl":
@@ -145,7 +145,7 @@ def pixels_per_token(backend: PatchTokenBackend) -> int:
             return patch * config.vision_config.pooling_kernel_size
         case "mistral3":
             return patch * config.spatial_merge_size
-        case "aya_vision" | "lfm2_vl" | "molmo2":
+        case "aya_vision" | "cohere2_vision" | "lfm2_vl" | "molmo2":
             return 2 * patch
         case "internvl":
             return round(patch / config.downsample_ratio)

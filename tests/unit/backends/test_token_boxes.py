@@ -25,6 +25,7 @@ CASES = [
     Case("idefics3", {"image_size": 56, "patch_size": 14, "split": False}, name="one tile"),
     Case("smolvlm", {"image_size": 56, "patch_size": 14, "longest_edge": 224}, name="tiles"),
     Case("aya_vision", {"image_size": 56, "patch_size": 14}, name="tiles"),
+    Case("cohere2_vision", {"image_size": 112, "patch_size": 14, "max_tiles": 12}, name="tiles"),
     Case("internvl", {"image_size": 56, "patch_size": 14}, name="tiles"),
     Case("internvl", {"image_size": 56, "patch_size": 14, "max_tiles": 1}, name="one tile"),
     Case("lfm2_vl", {"image_size": 56, "patch_size": 14}, name="tiles"),
