@@ -6,19 +6,23 @@ takes the same rows as prompts and completions, the same number of them at a tim
 model's layers.
 """
 
-from collections.abc import Mapping
+import io
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from benchmarks.chain_steps import Counted
 from benchmarks.timing import counted, cpu_seconds
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.images import read_image
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_llava, tiny_qwen3_vl
 from promvil_hf.toy.models.chat_templates import LLAVA_CHAT, QWEN_CHAT
+from promvil_hf.toy.models.parts import TinyModel
 from promvil_hf.training.adapters import with_lora
 from promvil_hf.training.chain_losses import chain_losses
 from promvil_hf.training.losses import UNLABELLED
@@ -30,17 +34,29 @@ SIZES = {
     "small": {"width": 512, "layers": 6, "heads": 8, "vision_width": 384, "vision_layers": 4},
     "quarter": {"width": 128, "layers": 2, "heads": 4, "vision_width": 64, "vision_layers": 1},
 }
-_LLAVA = {"image_size": 336, "patch_size": 14}
-_QWEN3 = {"patch_size": 16, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096}
-# As our own templates; trl adds no beginning of a text, and trains all that stands behind a prompt.
-_LLAVA_CHAT = "<s>" + LLAVA_CHAT
-_QWEN_CHAT = QWEN_CHAT.replace(
-    "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A tiny model, its sizes, and its chat template as trl needs it: the beginning of a text is in it, and nothing follows the
+    last answer, because trl adds no beginning and trains all that stands behind a prompt."""
+
+    make: Callable[..., TinyModel]
+    sizes: Mapping[str, int]
+    template: str
+
+
+_SHAPES = (
+    Shape(tiny_llava, {"image_size": 336, "patch_size": 14}, "<s>" + LLAVA_CHAT),
+    Shape(
+        tiny_qwen3_vl,
+        {"patch_size": 16, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096},
+        QWEN_CHAT.replace(
+            "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
+        ),
+    ),
 )
-FAMILIES = {  # name: how it is made, its sizes, its chat template
-    make.__name__.removeprefix("tiny_"): (make, sizes, template)
-    for make, sizes, template in ((tiny_llava, _LLAVA, _LLAVA_CHAT), (tiny_qwen3_vl, _QWEN3, _QWEN_CHAT))
-}
+FAMILIES = {shape.make.__name__.removeprefix("tiny_"): shape for shape in _SHAPES}
 VARIANTS = ("repeated", "image_shared", "packed", "trl")
 SENTENCES = (
     *DEFAULT_SENTENCES,
@@ -61,10 +77,10 @@ class ChatReady:
     shape: str = "small"
 
     def __post_init__(self):
-        make, own, template = FAMILIES[self.family]
-        tiny = make(**SIZES[self.shape], **own, context=8192, vocabulary_size=4096, sentences=SENTENCES)
+        own = FAMILIES[self.family]
+        tiny = own.make(**SIZES[self.shape], **own.sizes, context=8192, vocabulary_size=4096, sentences=SENTENCES)
         self.processor = tiny.processor
-        self.processor.chat_template = template
+        self.processor.chat_template = own.template
         torch.manual_seed(0)
         self.model = with_lora(tiny.model, lora_config("text", dropout=0.0))
         for name, parameter in self.model.named_parameters():
@@ -94,7 +110,7 @@ class ChatReady:
         for start in range(0, len(self.texts), self.k):
             texts = self.texts[start : start + self.k]
             talks = [chat.filled([(question, answer)]) for _, question, answer in texts]
-            pictures = [read_image(file) for file, *_ in texts]
+            pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file, *_ in texts]
             batch, offsets, shifts = chat.encoded(talks, pictures)
             trained = [chat.trained(*row) for row in zip(talks, offsets, shifts, strict=True)]
             found.append(batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)})
@@ -134,8 +150,8 @@ class ChatReady:
     def counted(self, variant: str) -> Counted:
         """One step, with everything about it that is the same on every machine."""
         pictures: list[int] = []
-        tower = self.backend.model.get_base_model().model
-        tower = tower.vision_tower if self.family == "llava" else tower.visual
+        towers = ("vision_tower", "visual")
+        tower = next(own for name, own in self.model.named_modules() if name.endswith(towers))
 
         def note(module, args, kwargs):
             grid = kwargs.get("grid_thw")
@@ -197,7 +213,7 @@ def sft_trainer(ready: ChatReady):
     data = datasets.Dataset.from_list([told(text) for text in ready.texts])
     data = data.cast_column("images", datasets.List(datasets.Image()))
     config = SFTConfig(
-        output_dir="unused",
+        output_dir=str(Path(tempfile.gettempdir(), "train_step_of_trl")),
         per_device_train_batch_size=ready.k,
         gradient_accumulation_steps=len(ready.texts) // ready.k,
         gradient_checkpointing=False,
