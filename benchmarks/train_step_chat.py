@@ -6,7 +6,6 @@ takes the same rows as prompts and completions, the same number of them at a tim
 model's layers.
 """
 
-import io
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from benchmarks.chain_steps import Counted
 from benchmarks.timing import counted, cpu_seconds
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.images import read_image
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_llava, tiny_qwen3_vl
 from promvil_hf.toy.models.chat_templates import LLAVA_CHAT, QWEN_CHAT
 from promvil_hf.toy.models.parts import TinyModel
@@ -110,7 +109,7 @@ class ChatReady:
         for start in range(0, len(self.texts), self.k):
             texts = self.texts[start : start + self.k]
             talks = [chat.filled([(question, answer)]) for _, question, answer in texts]
-            pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file, *_ in texts]
+            pictures = [read_image(file) for file, *_ in texts]
             batch, offsets, shifts = chat.encoded(talks, pictures)
             trained = [chat.trained(*row) for row in zip(talks, offsets, shifts, strict=True)]
             found.append(batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)})
