@@ -25,7 +25,7 @@ def write_page(folder: Folder, sizes: Sizes, seed: int, found: tuple) -> Path:
     pictures = Pictures(Path(worlds.folders["talk_test"], fivl.IMAGES))
     parts = [
         ("PromViL: from simple to complex", page_promvil.in_short(grounded, tests, sizes)),
-        ("FiVL: words that point", page_fivl.in_short(reports, atlases, looked, asked, pictures)),
+        ("FiVL: words that point", page_fivl.in_short(reports, looked, asked, pictures)),
         ("The drawn world", _the_world(worlds, tests)),
         ("PromViL's rows: chains", page_promvil.data(compovl, tests)),
         ("Level by level and at once", page_promvil.grounding(grounded, tuned, tests, sizes)),

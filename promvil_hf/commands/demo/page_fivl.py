@@ -18,11 +18,10 @@ from promvil_hf.masks import decode
 from promvil_hf.pages import Bar, Heat, MaskMark, Series
 
 
-def in_short(reports: dict[str, RelianceReport], atlases: dict[str, HeadAtlas], looked, asked, pictures):
+def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
     """What the method is, a region hidden and the answer changing, and whether it works."""
     report, words = reports[fivl.WITH], looked.words
     masked, random = report.scores["masked"]["relative"], report.scores["controls"].get("random boxes")
-    passing = {name: int(atlas.passing().sum()) for name, atlas in atlases.items()}
     yield pages.paragraph(
         "FiVL teaches each patch of a picture to say the word for what it shows. And it measures how much an answer relies on "
         "the picture: hide what the answer speaks of, and ask again."
@@ -37,10 +36,6 @@ def in_short(reports: dict[str, RelianceReport], atlases: dict[str, HeadAtlas], 
             pages.stat(
                 "accuracy lost when the thing is hidden", pages.number(masked["estimate"], 2),
                 "random boxes of equal size: " + (pages.number(random["relative"]["estimate"], 2) if random else "–"),
-            ),
-            pages.stat(
-                "attention heads that follow what is named", f"{passing[fivl.WITH]} of {atlases[fivl.WITH].rho.size}",
-                f"base {passing[fivl.BASE]}, without FiVL's loss {passing[fivl.WITHOUT]}",
             ),
         ),
         pages.bullets(
