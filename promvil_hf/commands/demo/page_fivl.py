@@ -34,18 +34,23 @@ def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
                 f"without FiVL's loss {pages.number(words.iou[fivl.WITHOUT].estimate, 2)}",
             ),
             pages.stat(
-                "accuracy lost when the thing is hidden", pages.number(masked["estimate"], 2),
-                "random boxes of equal size: " + (pages.number(random["relative"]["estimate"], 2) if random else "–"),
+                "share of the accuracy lost when the thing is hidden", pages.number(masked["estimate"], 2),
+                f"random boxes of equal size: {pages.number(random['relative']['estimate'], 2) if random else '–'}; without "
+                f"FiVL's loss {_lost(reports[fivl.WITHOUT])}, base {_lost(reports[fivl.BASE])}",
             ),
         ),
         pages.bullets(
             [
-                verdict(words.gain, "IoU of patches with the thing they name, with minus without FiVL's loss"),
+                verdict(words.gain, "Overlap (IoU) of patches with the thing they name: gain from FiVL's loss"),
                 reliance_verdict(report),
             ]
         ),
     ]  # fmt: skip
     yield pages.tag("div", example, pages.tag("div", said), class_="pair") if example else pages.fragment(*said)
+
+
+def _lost(report: RelianceReport) -> str:
+    return pages.number(report.scores["masked"]["relative"]["estimate"], 2)
 
 
 def _moving(report: RelianceReport, asked, pictures):
@@ -236,7 +241,7 @@ def _heat_figure(one, worlds):
 
 
 def reliance_verdict(report: RelianceReport) -> str:
-    what = "Visual Reliance Score beyond random boxes of the same sizes"
+    what = "Share of the accuracy lost, compared with hiding random boxes of the same sizes"
     beyond = report.scores["beyond"].get("random boxes")
     if beyond is None or beyond["low"] is None:
         return f"{what}: not defined in this run ({report.scores['reason'] or 'too few rows'})."

@@ -134,7 +134,7 @@ def train(base: Path, out: Path, sizes: Sizes, seed: int, evidence: bool) -> tup
 
 # --- level by level against at once ---------------------------------------------------------------
 
-FLAT, AT_ONCE, STEPWISE = "flat, at once", "chains, at once", "chains, level by level"
+FLAT, AT_ONCE, STEPWISE = "without chains, at once", "chains, at once", "chains, level by level"
 RUNS = {  # name: (adapter, mode of the grounder)
     FLAT: ("flat", "one_shot"),
     AT_ONCE: ("chains", "one_shot"),
