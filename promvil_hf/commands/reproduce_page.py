@@ -19,21 +19,21 @@ START = f"""# From an empty disk to the papers' tables
 
 <!-- `python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes this page from its tables: do not edit it. -->
 
-Nobody has run these tables at full size with this package: where it was written there were neither the data nor the weights
-nor a GPU of that size. What is on this page is the exact way, what it needs by count, and what the papers have, so that a
-row that you measure can be laid beside theirs. Of each table that has a small form, it was run, from an empty folder to its
-report.
+Nobody has run these tables at full size with this package: where it was written there were neither the data nor the
+weights nor a GPU of that size. This page has the exact commands, what they need (calculated, not measured), and what the
+papers have, so that you can compare a row that you measure with theirs. Every small form was run, from an empty folder to
+its report.
 
 ## First, in minutes
 
-    pip install promvil_hf
+    pip install .                                        in a clone, after the torch that you want
     promvil reproduce promvil-compovl --size small --out runs/small
     promvil reproduce fivl-pope --size small --out runs/small
 
 Two cores, no download, under five minutes each, of which about one of CPU. Scenes are drawn and written in the real ones'
 forms and folders; every command is the one of the full size, with toy models and small limits. Open
 `runs/small/compovl-compared/report.html` and `runs/small/reliance-pope/reliance.html`. **These numbers say nothing about
-the papers**: forty steps on a model of a million weights make it worse, not better.
+the papers**: the toy training is too short to help.
 
 ## Then, at full size
 
@@ -48,27 +48,30 @@ model, pictures, boxes and scoring are as they should be.
 
 **Where do I get the data?** `promvil fetch NAME --out data`, by the names in each table below. [sources.md](sources.md) has
 every address with its licence. They could not be tried where they were written down; each says where it was read. Weights
-come from the Hub by themselves when a command first names the model.
+come from the Hub by themselves when a command first names the model; they are not in the sizes below (by their
+parameters Kosmos-2 6.7 GB, LLaVA-1.5-7B 14 GB).
 
 **How large is it?** The second column below. `promvil fetch ... --dry-run` says what is missing and looks at the disk;
-nothing is begun that does not fit, as far as sizes are published.
+a download does not start if the disk is too small, as far as sizes are published.
 
-**How long does it take?** The hours below. They are estimates: operations and bytes counted from the model's shape
-(`promvil_hf/reproducing/estimates.py`), divided by {REACHED:.0%} of the operations and {MOVED:.0%} of the bytes a second of
-NVIDIA's data sheets. Expect a factor of two either way; opening pictures on few CPU cores comes on top. For several GPUs,
-start the printed command with `torchrun` or `accelerate launch`; the plan then goes on behind it.
+**How long does it take?** The hours below. They are estimates (`promvil_hf/reproducing/estimates.py`): we calculate the
+work from the model's shape and assume that the GPU reaches {REACHED:.0%} of its data-sheet speed and {MOVED:.0%} of its
+memory speed. Kosmos-2 is trained in float32, as its authors' code does, where an A100 is slower than an RTX 4090. Expect
+a factor of two either way; opening pictures on few CPU cores comes on top. For several GPUs, run that step yourself with
+`torchrun` or `accelerate launch`, then give `promvil reproduce` again: it takes up what is there.
 
-**What if it stops?** Give the same command again. A download goes on in the middle of a file, a build and the answers of a
-model where their last shard ended, a training at its last whole checkpoint, and steps that are finished are not done again
-(`OUT/steps/*.json`). `kill -9` at any moment changes no byte of the result: `make kills` tries it.
+**What if it stops?** Give the same command again. A download continues in the middle of a file, a build and the answers of a
+model after the last finished shard, a training from its last whole checkpoint, and finished steps are not done again
+(`OUT/steps/*.json`). Stopping at any moment, `kill -9` included, gives the same result (`make kills` in a clone).
 
-**What if a step fails?** It says what to mend. Its command can be run by hand, as `--dry-run` prints it. A step is done
-again when what it made is removed, or its file in `OUT/steps`. Other settings in the same folder are refused: take another
+**What if a step fails?** It says what to mend. Its command can be run by hand, as `--dry-run` prints it. To repeat a
+step, delete its output or its file in `OUT/steps`. Other settings in the same folder are refused: take another
 `--out`.
 
-**Is this the paper's number?** Each table says what the paper has, from where, and what differs here. Most of the papers'
-tables could not be read; where no number is known, none is given. A report says its rows, split, content hash, rules and
-interval: compare those before the numbers. Published numbers of others are never printed as ours.
+**Is this the paper's number?** In general no. Only the numbers of promvil-kosmos2 can be compared directly, with
+Kosmos-2's own README. Each table says what the paper has, from where, and what differs here. Most of the papers' tables
+could not be read; where no number is known, none is given. First check that the rows, the split and the rules in your
+report are the same; only then compare numbers. The papers' numbers are always labelled.
 
 **May I publish it?** Read the licences of what went in. `promvil publish` shows the files and the card of a data set, an
 adapter, an atlas or a report before anything is uploaded (`--dry-run`).
