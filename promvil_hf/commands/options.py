@@ -204,7 +204,7 @@ _NOT_OF_DETECTORS = (
 
 def describe_model(args: argparse.Namespace) -> dict[str, Any]:
     """Which model answers, for reports, and so that a job is not continued with another one."""
-    if getattr(args, "detector", None):
+    if getattr(args, "detector", None) and hasattr(args, "box_threshold"):  # in `explain` it only makes masks
         return {name: getattr(args, name) for name in DETECTOR_TERMS}
     served = getattr(args, "base_url", None)
     names = ("served_model", "base_url") if served else ("model", "adapter", "revision", "dtype", "quantize")

@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 2
+    finally:
+        torch.set_flush_denormal(False)  # it holds for the process
     return 0
 
 

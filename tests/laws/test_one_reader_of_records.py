@@ -30,7 +30,6 @@ OTHERS = {
     "promvil_hf/kept_results.py": "results that were kept",
     "promvil_hf/nesting/decomposers.py": "answers of models",
     "promvil_hf/publishing.py": "files of a job",
-    "promvil_hf/toy/models/tokenizers.py": "what the library of tokenizers learned",
     "promvil_hf/training/run_training.py": "values on the command line",
     "promvil_hf/training/window_trainer.py": "losses that training wrote",
 }

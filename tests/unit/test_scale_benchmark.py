@@ -6,7 +6,7 @@ from benchmarks import scale
 
 def test_a_million_answers_would_fit_into_memory():
     peaks = [scale.main(f"--only evaluate --answers {count}".split())["evaluate"]["peak_bytes"] for count in (1_000, 11_000)]
-    assert (peaks[1] - peaks[0]) / 10_000 < 600  # bytes an answer; the program itself takes 70 MB
+    assert (peaks[1] - peaks[0]) / 10_000 < 800  # bytes an answer; the program itself takes 70 MB
 
 
 def test_the_other_commands_are_measured():

@@ -63,7 +63,7 @@ ALLOWED = {
     "studies": set(),
     "recipes": set(),
     "benchmarks": {"benchmarks", "tests.reference"},
-    "tests/reference": set(),
+    "tests/reference": {"tests.reference"},
 }
 
 
