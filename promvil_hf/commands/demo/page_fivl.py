@@ -7,7 +7,7 @@ import numpy as np
 
 from promvil_hf import pages
 from promvil_hf.commands.demo import fivl
-from promvil_hf.commands.demo.wording import cell, interval, judged, large, linked, spread, verdict, written
+from promvil_hf.commands.demo.wording import cell, interval, large, linked, signed, spread, verdict, written
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.explain.explanations import read_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas
@@ -43,10 +43,20 @@ def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
             [
                 verdict(words.gain, "Overlap (IoU) of patches with the thing they name: gain from FiVL's loss"),
                 reliance_verdict(report),
+                _raised(reports),
             ]
         ),
     ]  # fmt: skip
     yield pages.tag("div", example, pages.tag("div", said), class_="pair") if example else pages.fragment(*said)
+
+
+def _raised(reports: dict[str, RelianceReport]) -> str:
+    """Whether training with FiVL's loss raised the reliance, which is another claim than that there is some."""
+    lost = {name: report.scores["masked"]["relative"]["estimate"] for name, report in reports.items()}
+    if any(share is None for share in lost.values()):
+        return "Whether FiVL's loss raised this share cannot be said: a model has no accuracy to lose."
+    raised = lost[fivl.WITH] > max(lost[fivl.WITHOUT], lost[fivl.BASE])
+    return f"FiVL's loss {'raised' if raised else 'did not raise'} the share lost here: compare the three figures of the tile."
 
 
 def _lost(report: RelianceReport) -> str:
@@ -245,4 +255,5 @@ def reliance_verdict(report: RelianceReport) -> str:
     beyond = report.scores["beyond"].get("random boxes")
     if beyond is None or beyond["low"] is None:
         return f"{what}: not defined in this run ({report.scores['reason'] or 'too few rows'})."
-    return judged(what, beyond["estimate"], beyond["low"], beyond["high"])
+    meant = "The answers rely on the thing itself" if beyond["low"] > 0 else "No clear reliance on the thing itself"
+    return f"{what}: {signed(beyond['estimate'])} {pages.interval(beyond['low'], beyond['high'])}. {meant}."
