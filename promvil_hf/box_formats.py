@@ -55,7 +55,7 @@ class GroundedImage:
 
     @classmethod
     def from_chain(cls, chain: PhraseChain, image: str, size: ImageSize | None) -> "GroundedImage":
-        """The phrases of a chain, without what leans on what."""
+        """The phrases of a chain, without what refers to what."""
         return cls(image, size, tuple(step.target for step in chain.steps))
 
     def to_chain(self, image_id: str | None = None) -> PhraseChain:

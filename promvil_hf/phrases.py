@@ -101,7 +101,7 @@ class PhraseChain:
         for index, step in enumerate(self.steps):
             if any(not 0 <= anchor < index for anchor in step.anchors):
                 raise ValueError(
-                    f"You passed anchors {step.anchors} for step {index} ({step.target.text!r}): a step can only lean on "
+                    f"You passed anchors {step.anchors} for step {index} ({step.target.text!r}): a step can only refer to "
                     "earlier steps. Order the chain from simple to complex."
                 )
 
@@ -114,7 +114,7 @@ class PhraseChain:
         return tuple(levels)
 
     def evidence(self, index: int) -> tuple[GroundedPhrase, ...]:
-        """What step `index` may lean on, in its own wording."""
+        """What step `index` may refer to, in its own wording."""
         step = self.steps[index]
         return tuple(
             GroundedPhrase(mention, self.steps[anchor].target.boxes)

@@ -150,7 +150,7 @@ def answers_under_evidence(
 
 
 def misled(chain: PhraseChain, kind: str, drawn: Scene, rng: Random) -> PhraseChain:
-    """The chain with other boxes on what its last step leans on: moved by half their size, or those of another object."""
+    """The chain with other boxes on what its last step refers to: moved by half their size, or those of another object."""
     if kind == "right":
         return chain
     steps = list(chain.steps)

@@ -71,7 +71,7 @@ def judgement_page(rows: list[dict], images: Path | None = None, about: str = ""
         "CompoVL: judge a sample",
         pages.note(
             "How to judge.",
-            " A solid box is what the phrase of this level names, a dashed one is evidence it may lean on. A simple noun should "
+            " A solid box is what the phrase of this level names, a dashed one is evidence it may refer to. A simple noun should "
             "have a box on each of its instances, a composed phrase exactly one.",
         ),
         pages.judgement_form(_items(rows, images), QUESTIONS, form="compovl", wide=True),

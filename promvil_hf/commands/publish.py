@@ -20,8 +20,8 @@ Put what was made here on the Hub: a data set, an adapter, an atlas of heads or 
     promvil publish atlas runs/atlas YOU/llava-heads
     promvil publish report runs/refcocog YOU/refcocog-kosmos2-promvil
 
---dry-run shows the card and every file with its size, and asks nobody. What is not finished, or leans on a folder of this
-machine, is refused. Pages of a report or an atlas show pictures, which belong to others: they go up with --pages only.
+--dry-run shows the card and every file with its size, and contacts no server. What is not finished, or depends on a folder
+of this machine, is refused. Pages of a report or an atlas show pictures, which belong to others: they go up with --pages only.
 """
 KINDS = ("compovl", "fivl", "adapter", "atlas", "report")
 _OF_A_RUN = ("training_args.bin", "trainer_state.json", "optimizer.pt", "scheduler.pt", "sweep.json")  # not of the adapter

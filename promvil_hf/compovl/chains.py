@@ -10,8 +10,8 @@ from promvil_hf.compovl.scene_graph import Corners
 from promvil_hf.phrases import PROMVIL, GroundedPhrase, PhraseChain, PhraseStep, Wording, to_row
 
 
-class Step(msgspec.Struct, gc=False):
-    """One rung of a chain. `boxes[i]` is the box of `object_ids[i]`; `relation_ids` are the relations this rung adds."""
+class Rung(msgspec.Struct, gc=False):
+    """What every step of a chain has. `boxes[i]` is the box of `object_ids[i]`; `anchors` are the steps it refers to."""
 
     text: str
     level: int
@@ -20,6 +20,11 @@ class Step(msgspec.Struct, gc=False):
     object_ids: tuple[int, ...]
     anchors: tuple[int, ...]
     mentions: tuple[str, ...]
+
+
+class Step(Rung, gc=False):
+    """A step of a chain that holds. `relation_ids` are the relations that it adds."""
+
     relation_ids: tuple[int, ...]
     ambiguous: bool
 

@@ -220,7 +220,7 @@ class _Composer:
         if levels > 2:
             self._join_all(by_target[2], by_subject, None, 3, joined[3])
         for level in range(3, levels + 1):
-            # Nothing leans on a joined one: after "the shirt on the man with the hat and holding the cup", who holds it
+            # Nothing refers to a joined one: after "the shirt on the man with the hat and holding the cup", who holds it
             # would be anybody's guess.
             below = by_target[level - 1]
             if not below:

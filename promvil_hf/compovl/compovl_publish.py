@@ -60,6 +60,15 @@ _IMAGE = {
     "width": Value("int32"),
     "height": Value("int32"),
 }
+_STEP = {
+    "text": Value("string"),
+    "level": Value("int32"),
+    "head": Value("string"),
+    "boxes": _BOXES,
+    "object_ids": List(Value("int64")),
+    "anchors": List(Value("int32")),
+    "mentions": List(Value("string")),
+}
 FEATURES = {
     "default": Features(
         {
@@ -68,19 +77,7 @@ FEATURES = {
             "coco_id": Value("int64"),
             "expression": Value("string"),
             "level": Value("int32"),
-            "steps": List(
-                {
-                    "text": Value("string"),
-                    "level": Value("int32"),
-                    "head": Value("string"),
-                    "boxes": _BOXES,
-                    "object_ids": List(Value("int64")),
-                    "anchors": List(Value("int32")),
-                    "mentions": List(Value("string")),
-                    "relation_ids": List(Value("int64")),
-                    "ambiguous": Value("bool"),
-                }
-            ),
+            "steps": List({**_STEP, "relation_ids": List(Value("int64")), "ambiguous": Value("bool")}),
             "sources": Value("string"),
             "distractors": Value("int32"),
             "ambiguous": Value("bool"),
@@ -118,18 +115,7 @@ FEATURES = {
             "coco_id": Value("int64"),
             "expression": Value("string"),
             "level": Value("int32"),
-            "steps": List(
-                {
-                    "text": Value("string"),
-                    "level": Value("int32"),
-                    "head": Value("string"),
-                    "boxes": _BOXES,
-                    "object_ids": List(Value("int64")),
-                    "anchors": List(Value("int32")),
-                    "mentions": List(Value("string")),
-                    "absent": Value("bool"),
-                }
-            ),
+            "steps": List({**_STEP, "absent": Value("bool")}),
             "changed_step": Value("int32"),
             "changed_level": Value("int32"),
             "kind": Value("string"),

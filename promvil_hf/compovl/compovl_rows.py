@@ -22,7 +22,7 @@ from promvil_hf.publishing import raw_rows
 SPLITS = ("train", "validation", "test", "hard")
 VIEWS = {
     "default": "one row an expression, with its nested steps",
-    "steps": "one row a step, with the evidence it may lean on",
+    "steps": "one row a step, with the evidence it may refer to",
     "mixture": "PromViL's own training rows, with VSR, LLaVA and Visual Genome questions where they were given",
     "negatives": "one row a changed expression: from one step on, nothing in the image fits it",
 }
@@ -109,7 +109,7 @@ def negative_rows(image: ImageRow) -> Iterator[tuple[int, dict]]:
 
 
 def step_rows(row: Mapping) -> Iterator[dict]:
-    """The flat view: each step of a chain with the evidence it may lean on."""
+    """The flat view: each step of a chain with the evidence it may refer to."""
     for number, step in enumerate(row["steps"]):
         yield {
             "step_id": f"{row['chain_id']}-{number}",
@@ -127,7 +127,7 @@ AS_IT_WAS, UNCHANGED, CHANGED, ABOVE = "as it was", "unchanged", "changed", "abo
 def negative_step_rows(row: Mapping) -> Iterator[dict]:
     """The steps of a row of the negatives, as `step_rows` has them, with `absent` and `place`, and the changed one as it was.
 
-    An absent step is no evidence: the others lean on what is there.
+    An absent step is no evidence: the others refer to what is there.
     """
     shared = {name: row[name] for name in ("chain_id", *_IMAGE) if name in row}
     for number, step in enumerate(row["steps"]):

@@ -3,9 +3,9 @@
 
     the cup                         the cup
     the man holding the cup   ->    the woman holding the cup                   absent: there is no woman
-    the dog near the man ...        the dog near the woman holding the cup      absent, too: it leans on what is not there
+    the dog near the man ...        the dog near the woman holding the cup      absent, too: it refers to what is not there
 
-Steps that do not lean on the changed one keep their words and boxes. The changed step and all that lean on it are absent: the
+Steps that do not refer to the changed one keep their words and boxes. The changed step and all that refer to it are absent: the
 right answer is a refusal. So the level is known at which an answer goes wrong.
 """
 
@@ -16,7 +16,7 @@ from hashlib import blake2b
 import msgspec
 
 from promvil_hf.compovl import denial_words
-from promvil_hf.compovl.chains import Chain, Step
+from promvil_hf.compovl.chains import Chain, Rung, Step
 from promvil_hf.compovl.denials import Denials, opposite_of, with_opposite
 from promvil_hf.compovl.relation_words import kind_key
 from promvil_hf.compovl.scene_graph import Corners, SceneGraph
@@ -26,22 +26,15 @@ from promvil_hf.inflection import lemma, plural
 KINDS = ("object", "attribute", "relation")
 
 
-class NegativeStep(msgspec.Struct, gc=False):
-    """A step as a chain has it; `absent` ones have no boxes."""
+class NegativeStep(Rung, gc=False):
+    """A step of a changed chain; `absent` ones have no boxes."""
 
-    text: str
-    level: int
-    head: str
-    boxes: tuple[Corners, ...]
-    object_ids: tuple[int, ...]
-    anchors: tuple[int, ...]
-    mentions: tuple[str, ...]
     absent: bool
 
 
 class Negative(msgspec.Struct, gc=False):
     """A changed chain. `chain` is the number of the chain of its image that it comes from; `old` became `new`, and the changed
-    step was `was`, which has boxes: only who finds these and refuses the changed one has looked."""
+    step was `was`, which has boxes. A model that finds these boxes and refuses the changed step has looked at the picture."""
 
     chain: int
     expression: str
@@ -183,7 +176,7 @@ def _family(noun: str) -> str | None:
 
 
 def _changed(number: int, chain: Chain, exchange: _Exchange) -> Negative:
-    """The chain with one step changed, and with what leans on it written anew."""
+    """The chain with one step changed, and with what refers to it written anew."""
     texts: list[str] = []
     steps: list[NegativeStep] = []
     for place, step in enumerate(chain.steps):

@@ -2,7 +2,7 @@
 """Words composed phrases: by the grammar, which is what `promvil_hf.compovl.compose` does anyway, or by a model that is checked.
 
 A model may only rearrange what it was given. Its phrase is taken when it names the head noun first, quotes every part it
-leans on word for word (articles aside), and has no content word that neither the given phrases nor the grammar's wording
+refers to word for word (articles aside), and has no content word that neither the given phrases nor the grammar's wording
 have. Otherwise the grammar's wording stays, and `Chain.writer` says why.
 """
 
@@ -82,7 +82,7 @@ def rewritten(chain: Chain, phrase: str, writer: str) -> Chain:
 
 
 def check(chain: Chain, text: str) -> list[str] | str:
-    """How the text words each part the whole leans on, or why it cannot be used."""
+    """How the text words each part the whole refers to, or why it cannot be used."""
     whole = chain.steps[-1]
     words = _TOKEN.findall(text)
     allowed = _lemmas([whole.text, *chain.given])

@@ -154,7 +154,7 @@ def _curve(report: Report, before: Report | None) -> pages.Html:
             x_label="level",
             y_label=metric,
             y_range=(0.0, 1.0),
-            caption="Level 1 is a simple phrase; each further level leans on the one before. Bars are intervals over images.",
+            caption="Level 1 is a simple phrase; each further level refers to the one before. Bars are intervals over images.",
         ),
     )
 

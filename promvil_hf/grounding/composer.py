@@ -3,9 +3,9 @@
 
     trace = ComposedGrounder(load_detector("IDEA-Research/grounding-dino-base")).ground(image, "the man left of the red car")
 
-A phrase keeps a distribution over all of its candidates, "none of these" included, and the next level sums over it: one
-wrong box below is not fatal. The detector is asked once for all nouns of all queries about the pictures in hand. Values and
-ways of calling are those of `ProgressiveGrounder`.
+A phrase keeps a distribution over all of its candidates, "none of these" included, and the next level sums over it, so a
+wrong first choice at one level can be corrected at the next. The detector is called once for all nouns of all queries of a
+window. Values and ways of calling are those of `ProgressiveGrounder`.
 """
 
 import time
@@ -33,7 +33,7 @@ NO_ANSWERS = "a detector answers no questions"
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """A query in hand."""
+    """A query that is being answered."""
 
     index: int
     query: Query
@@ -67,7 +67,7 @@ class ComposedGrounder:
         return all_in_order(self.as_finished, queries, progress)
 
     def stream(self, queries: Iterable[Question], window: int = 256) -> Iterator[GroundingTrace]:
-        """Traces in the order of the queries, which may be endless: `window` of them are in hand at a time."""
+        """Traces in the order of the queries, which may be endless: `window` of them are worked on at a time."""
         return in_order(self.as_finished(queries, window))
 
     def as_finished(self, queries: Iterable[Question], window: int = 256) -> Iterator[tuple[int, GroundingTrace]]:

@@ -125,7 +125,7 @@ class GroundingTrace:
         return tuple(GroundedPhrase(step.phrase, step.boxes) for step in self.steps if step.boxes)
 
     def chain(self) -> PhraseChain:
-        """The steps as a chain, for pages and training rows: each leans on the steps it was told about."""
+        """The steps as a chain, for pages and training rows: each refers to the steps it was told about."""
         if not self.steps:
             raise ValueError(f"The query {self.text!r} has no steps to draw: {self.reason}.")
         told = [[*zip(step.anchors, step.mentions, strict=True)] for step in self.steps]

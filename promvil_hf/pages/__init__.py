@@ -8,6 +8,7 @@ are read while the page is written.
 """
 
 from promvil_hf.pages.blocks import (
+    beside,
     bullets,
     code,
     details,
@@ -46,6 +47,7 @@ __all__ = [
     "Series",
     "Verdicts",
     "bar_chart",
+    "beside",
     "bullets",
     "chain_strip",
     "code",

@@ -73,6 +73,11 @@ def gallery(figures: Iterable[Content], least_width: int = 256) -> Html:
     return tag("div", figures, class_="gallery", style=f"--least:{int(least_width)}px")
 
 
+def beside(figure: Content, *content: Content) -> Html:
+    """A figure with content on its right; below it where the page is narrow."""
+    return tag("div", figure, tag("div", content), class_="pair")
+
+
 def slides(figures: Sequence[Content]) -> Html:
     """Two to four figures in one place, shown in turn; side by side on paper and for readers who asked for less motion."""
     if not 2 <= len(figures) <= 4:

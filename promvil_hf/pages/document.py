@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A whole page: one file that asks nobody for anything, written in one piece or not at all.
+"""A whole page: one file that loads nothing from elsewhere, written in one piece or not at all.
 
 The content security policy lets in data: pictures, the page's own style and one known script (by its hash). Were a
 script ever to slip through the escaping, the browser would still refuse to run it and to fetch anything.

@@ -164,7 +164,7 @@ def strip(image: Picture, panels: Sequence[Panel], *, alt: str, max_side: int = 
 
 
 def chain_strip(image: Picture, chain: PhraseChain, *, alt: str) -> Html:
-    """A chain level by level: each step's boxes drawn solid, those of the steps it leans on dashed in their own colour."""
+    """A chain level by level: each step's boxes drawn solid, those of the steps it refers to dashed in their own colour."""
     levels = chain.levels
     panels = []
     for index in sorted(range(len(chain.steps)), key=lambda index: levels[index]):

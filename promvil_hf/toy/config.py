@@ -21,7 +21,7 @@ SPLITS = ("all", "train", "test")
 WORDINGS = ("plain", "varied")
 
 DIRECTIONS = ("left of", "right of", "above", "below")
-# Of these, where the thing is that a phrase leans on decides what it means. Of a direction it need not: the only star left of
+# Of these, where the thing is that a phrase refers to decides what it means. Of a direction it need not: the only star left of
 # something is the leftmost star, whatever it is left of.
 NEARNESS = ("inside", "around", "on", "touching", "holding", "held by", "next to")
 PREDICATES = (*DIRECTIONS, *NEARNESS)

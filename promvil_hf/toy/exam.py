@@ -28,7 +28,7 @@ from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, asked, held_ou
 
 FILES = {
     "simple.jsonl": "phrases of one level in scenes of four to six objects",
-    "nested.jsonl": "phrases of three levels, each step with what it leans on",
+    "nested.jsonl": "phrases of three levels, each step with what it refers to",
     "questions.json": "questions of GQA's kind",
     "pope.jsonl": "is there a red circle? as many yes as no",
 }
@@ -63,7 +63,7 @@ def write_exam(folder: Path, scenes: int = 100, seed: int = 0) -> dict[str, int]
 
 
 def step_rows(scene: Scene, image: str, levels: int | None = None, per_level: int = 4) -> Iterator[dict]:
-    """The whole expressions of a scene as rows of CompoVL's view of steps, with the true boxes of what each leans on."""
+    """The whole expressions of a scene as rows of CompoVL's view of steps, with the true boxes of what each refers to."""
     width, height = scene.size
     for number, expression in enumerate(scene.expressions(per_level)):
         if levels is not None and expression.level > levels:

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What a row says to the model, and which characters of it are trained.
 
-A chain becomes PromViL's texts: a step with its evidence, and alone where nothing describes it or a higher step leans on
+A chain becomes PromViL's texts: a step with its evidence, and alone where nothing describes it or a higher step refers to
 it. The characters that are supervised are known because the text is laid out here, never found again by looking
 for token ids. Needs neither torch nor transformers.
 """

@@ -96,7 +96,7 @@ def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_end
         assert ended in (0, signal.SIGKILL)  # what was resumed touches fewer, and may be done before
         killed += ended == signal.SIGKILL
         parts = sorted((out / "work").glob("part-*.jsonl")) if out.exists() else []
-        assert len(parts) >= there  # a finished shard is never lost, so a kill costs the one in hand
+        assert len(parts) >= there  # a finished shard is never lost, so a kill costs only the unfinished one
         assert all(whole.out.joinpath("work", part.name).read_bytes() == part.read_bytes() for part in parts)
         if (out / "report.json").exists():
             assert {name for name in content(out) if ".draft" not in name} == set(content(whole.out))

@@ -119,7 +119,7 @@ def killed_at_random(tmp_path, kills, seed, workers=1):
         assert int(said[1] if said else 0) == there
         mine = calls(notes)[len(before) :]
         assert len(mine) == len(set(mine)), "a shard was done twice in one life"
-        assert len(set(mine) & set(before)) <= workers, "more than the shard in hand was redone"
+        assert len(set(mine) & set(before)) <= workers, "more than the unfinished shards were redone"
         before += mine
         counts.append(there)
     assert set(before) == set(range(0, SHARDS * SIZE, SIZE))

@@ -115,7 +115,7 @@ def test_a_study_runs_from_end_to_end_and_again_for_nothing(base, tmp_path, caps
     assert result["command"] == "python -m studies " + " ".join(asked)
     assert set(result["settings"]["updates"].values()) == {2}
     flat, chain = (result["settings"]["texts_trained"][f"nearness, {name}"] for name in ("flat", "chain"))
-    assert 0 < flat < chain  # a step that others lean on is also trained alone
+    assert 0 < flat < chain  # a step that others refer to is also trained alone
     assert len(result["scores"]) == 2 * 3 * 2 * 3 and all(0 <= own["estimate"] <= 1 for own in result["scores"])
     left = check(study("flat_vs_chain"), folder)
     assert not [fault for fault in left if not any(word in fault for word in ("section", "README", "2 seeds"))], left

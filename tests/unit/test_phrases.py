@@ -133,7 +133,7 @@ def test_a_damaged_row_is_refused_with_a_sentence(damage, words):
 def test_chains_and_texts_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="at least one"):
         PhraseChain("1", [])
-    with pytest.raises(ValueError, match="only lean on earlier steps"):
+    with pytest.raises(ValueError, match="only refer to earlier steps"):
         PhraseChain("1", [PhraseStep(GroundedPhrase("a hat"), anchors=[0], mentions=["hat"])])
     with pytest.raises(ValueError, match="1 anchors and 0 mentions"):
         PhraseStep(GroundedPhrase("a hat"), anchors=[0])

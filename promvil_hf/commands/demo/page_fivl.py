@@ -47,7 +47,7 @@ def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
             ]
         ),
     ]  # fmt: skip
-    yield pages.tag("div", example, pages.tag("div", said), class_="pair") if example else pages.fragment(*said)
+    yield pages.beside(example, *said) if example else pages.fragment(*said)
 
 
 def _raised(reports: dict[str, RelianceReport]) -> str:

@@ -53,7 +53,7 @@ def in_short(grounded, tests, sizes: Sizes):
             ]
         ),
     ]
-    yield pages.tag("div", example, pages.tag("div", said), class_="pair") if example else pages.fragment(*said)
+    yield pages.beside(example, *said) if example else pages.fragment(*said)
 
 
 NAMES = {

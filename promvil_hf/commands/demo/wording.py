@@ -16,17 +16,12 @@ from promvil_hf.metrics.intervals import Interval
 
 def verdict(gain: Interval, what: str) -> str:
     """A difference with its interval, and what may be said of it."""
-    return judged(what, gain.estimate, gain.low, gain.high, gain.note)
-
-
-def judged(what: str, estimate: float, low: float, high: float, note: str = "") -> str:
-    """The same for the bare numbers of a report."""
-    if math.isnan(low):
-        return f"{what}: {signed(estimate)}, without an interval ({note or 'undefined'})."
-    told = f"{what}: {signed(estimate)} {pages.interval(low, high)}."
-    if low > 0:
+    if math.isnan(gain.low):
+        return f"{what}: {signed(gain.estimate)}, without an interval ({gain.note or 'undefined'})."
+    told = f"{what}: {signed(gain.estimate)} {pages.interval(gain.low, gain.high)}."
+    if gain.low > 0:
         return f"{told} The 95 % interval lies above 0: better."
-    if high < 0:
+    if gain.high < 0:
         return f"{told} The 95 % interval lies below 0: worse, the claim does not hold in this run."
     return f"{told} No clear difference: the 95 % interval includes 0."
 

@@ -70,7 +70,7 @@ def _of_graphs(listed: list[Path], graphs: list[Path]) -> Iterator[BenchmarkRow 
 
 
 def _target(record: Record, graph: Record | None, size: ImageSize | None) -> tuple[float, ...]:
-    """The box of the first object that a row names: the others are what its expression leans on."""
+    """The box of the first object that a row names: the others are what its expression refers to."""
     if graph is None or size is None:
         raise RecordError(
             f"{record.where} names objects of GQA's scene graphs, and no file you passed has the graph of its picture "

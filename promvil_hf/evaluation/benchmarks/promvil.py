@@ -28,7 +28,7 @@ def read_compovl(files: Files, split: str = "test") -> Benchmark:
     folder the split's part of one of the first two, unless the view's own folder is named); a row's id is then the step's
     own. Of the negatives each step is a row, absent or not, and so is the changed step as it was. Of PromViL's training rows
     an id is the number of the chain and of the step, "12/0", and question-answer rows, which hold no boxes, are left out and
-    counted. The evidence of a row are the true boxes of the steps it leans on.
+    counted. The evidence of a row are the true boxes of the steps it refers to.
     """
     paths = [part for path in paths_of(files) for part in (_built(path, split) if path.is_dir() else [path])]
     rows, lost = [], []

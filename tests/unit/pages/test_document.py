@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A page is one file, whole or absent, that asks nobody for anything."""
+"""A page is one file, whole or absent, that loads nothing from elsewhere."""
 
 import re
 import subprocess
