@@ -16,7 +16,8 @@ PARTS = ("all", "present")
 @dataclass(frozen=True, slots=True)
 class Headline:
     """`hit`: a row is right if it scores at least this; None: its own score counts. `unit`: rows count together under this
-    name of `BenchmarkRow.units`. `part` "present": only rows whose thing is in the image. `metric` names a row's score.
+    name of `BenchmarkRow.units`. `part` "present": only rows whose thing is in the image. `metric` names the score of what is
+    counted, rows or units.
     """
 
     metric: str
@@ -24,13 +25,18 @@ class Headline:
     unit: str | None = None
     part: str = PARTS[0]
 
+    @property
+    def row_metric(self) -> str:
+        """The name of a single row's score."""
+        return self.metric if self.unit is None else "accuracy"
+
     def of_row(self, score: float) -> float:
         return score if self.hit is None else float(score >= self.hit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:
-    """What a headline counts: rows, or units. `clusters` says which hang together: intervals draw these whole."""
+    """What a headline counts: rows, or units. `clusters` says which belong together: they are resampled together."""
 
     ids: tuple[str, ...]
     values: np.ndarray
@@ -57,6 +63,6 @@ def counted(headline: Headline, rows: Sequence[Mapping[str, Any]]) -> Counted:
 
 
 def clusters_of(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Which rows hang together through an image or a unit, (rows,). A row without an image has none to share."""
+    """Which rows are resampled together, because they share an image or a unit, (rows,). A row without an image shares none."""
     names = sorted({name for row in rows for name in row.get("units", {})})
     return linked([row["image"] or None for row in rows], *([row.get("units", {}).get(name) for row in rows] for name in names))

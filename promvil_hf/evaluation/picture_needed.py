@@ -110,7 +110,7 @@ def picture_needed(
         found,
         title=seen.title,
         content_hash=seen.benchmark["content_hash"],
-        row_metric=in_words(seen.headline.metric),
+        row_metric=in_words(seen.headline.row_metric),
         runs=tuple(replace(run, faults=blind[run.name].faults) for run in found.runs),
         needed_answers=dict(Counter(by_id[row_id].answers[0] for row_id in found.needed)) if few else {},
     )

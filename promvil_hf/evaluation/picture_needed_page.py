@@ -2,12 +2,13 @@
 """How `PictureNeeded` is shown: some lines for a terminal, and one static page. Both say what the numbers cannot say."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from promvil_hf import pages
 from promvil_hf.evaluation.metric_words import in_words
 from promvil_hf.evaluation.picture_needed import BlindRun, PictureNeeded
-from promvil_hf.evaluation.report_text import fault_lines, text_table
+from promvil_hf.evaluation.report_text import fault_lines, interval_text, text_table
 from promvil_hf.evaluation.results import Report
 from promvil_hf.metrics.intervals import Interval
 
@@ -21,7 +22,7 @@ _HEADER = (
 def told(found: PictureNeeded, needed: Report | None = None) -> str:
     """The lines for a terminal; `needed` is the report of the answers with the picture, on the needed rows alone."""
     lines = [
-        f"Was the picture needed? {found.title}, {found.rows:,} rows of {found.images:,} images, by {found.row_metric} of a row",
+        f"Was the picture needed? {found.title}, {found.rows:,} rows, by {found.row_metric} of a row",
         f"accuracy with the picture {_shown(found.seen)}" + (
             f"; guessing gives {pages.number(found.chance)}, a share of {pages.number(_of_guessing(found))}"
             if found.chance is not None else ""
@@ -43,13 +44,14 @@ def notes(found: PictureNeeded) -> list[str]:
     """What a reader must know before these numbers are used."""
     several = len(found.runs) > 1
     said = [
-        "A blind run has no right answer on the rows that it helped to choose: that is how they were chosen, and no result. "
+        "A blind run has no right answer on the rows that it helped to choose, because they were chosen so; that says nothing "
+        "about it. "
         + (
-            "So each run is scored on the rows that the other runs leave. One that guesses, independently of the others, stays "
-            "inside what guessing gives there."
+            "So each run is scored on the rows that the other runs got wrong. A run that only guesses, independently of the "
+            "others, stays inside what guessing gives there."
             if several
             else "With a second blind run (another model, or the same one with other wording) each is scored on the rows that "
-            "the other leaves."
+            "the other got wrong."
         )
     ]
     for run in found.runs:
@@ -57,24 +59,24 @@ def notes(found: PictureNeeded) -> list[str]:
             said.append(
                 f"{run.name} is right on {pages.number(run.held_out.accuracy.estimate)} of the rows that no other blind run "
                 "answers, more than guessing gives. Either it knows something about these questions that the others do not, or "
-                "it leans to other answers than they do: where only two answers are possible, one that always says yes is right "
+                "it prefers other answers than they do: where only two answers are possible, a run that always says yes is right "
                 "wherever another wrongly said no."
             )
     if len(found.needed_answers) == 1 or max(found.needed_answers.values(), default=0) > 0.8 * len(found.needed):
         told = ", ".join(f"{count:,} × {answer}" for answer, count in sorted(found.needed_answers.items()))
         said.append(
-            f"The right answers on the rows that are left are one-sided ({told}): one that always says this is right on them. "
-            "Use blind runs that lean to either side, or do not use these rows as a benchmark."
+            f"The right answers on the remaining rows are one-sided ({told}): a run that always says this is right on them. "
+            "Use blind runs that prefer either answer, or do not use these rows as a benchmark."
         )
     if found.left_by_guessing is not None:
         said.append(
-            f"If every blind run only guessed, {pages.number(found.left_by_guessing)} of the {found.rows:,} rows would be left. "
-            "A row can leave by luck: with few possible answers and many runs hardly any row stays, needed or not."
+            f"If every blind run only guessed, {pages.number(found.left_by_guessing)} of the {found.rows:,} rows would remain. "
+            "Rows are also removed by luck: with few possible answers and many runs hardly any row remains, needed or not."
         )
     else:
         said.append("Of some rows the possible answers are not listed, so what guessing gives is not known.")
     if not found.needed:
-        said.append("No row is left: some blind run answers each of them.")
+        said.append("No row remains: each is answered by some blind run.")
     return said
 
 
@@ -128,11 +130,10 @@ def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> p
             "What makes this comparable",
             pages.facts(
                 {
-                    "rows": f"{found.rows:,} of {found.images:,} images",
+                    "rows": f"{found.rows:,}",
                     "content hash": pages.tag("code", found.content_hash),
                     "a row is right by": found.row_metric,
-                    "interval": f"{found.seen.confidence:.0%}, {found.seen.method} bootstrap over {found.seen.clusters:,} "
-                    f"images, {found.seen.resamples:,} resamples, seed {found.seen.seed}",
+                    "interval": interval_text(asdict(found.seen)) + "; a row without an image counts as an image of its own",
                 }
             ),
         ),

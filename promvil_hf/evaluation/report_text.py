@@ -57,7 +57,7 @@ def chance_text(scores: Mapping[str, Any]) -> str | None:
 
 def interval_text(spread: Mapping[str, Any]) -> str:
     """How an interval was made."""
-    over = f"over {spread['clusters']:,} images or what hangs together"
+    over = f"over {spread['clusters']:,} images, pairs or groups"
     if spread["method"] == "wilson":
         return f"{spread['confidence']:.0%}, Wilson's on the effective number of rows {over}: too few for a bootstrap"
     drawn = f"{spread['resamples']:,} resamples, seed {spread['seed']}"

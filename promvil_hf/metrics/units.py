@@ -28,9 +28,9 @@ def unit_scores(right: Sequence[float], units: Sequence[Hashable | None]) -> tup
 
 
 def linked(*labels: Sequence[Hashable | None]) -> np.ndarray:
-    """Which rows hang together through any of these labels, (rows,) of whole numbers: what intervals must draw whole.
+    """Which rows must be resampled together because they share any of these labels, (rows,) of whole numbers.
 
-    Rows of one image hang together, and so do rows of one unit, and so does what these rows share with others.
+    Rows of one image belong together, rows of one unit too, and also rows that are connected only through others.
 
     >>> linked(["1.jpg", "2.jpg", "3.jpg"], ["pair 1", "pair 1", "pair 2"]).tolist()
     [0, 0, 1]

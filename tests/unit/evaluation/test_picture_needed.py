@@ -72,7 +72,7 @@ def test_runs_that_lean_to_one_answer_are_told_apart_from_knowledge():
     found = picture_needed(benchmark, seen, {"always": report(benchmark, ["yes"] * 40), "leaning": leaning}, FEW)
     always = found.runs[0]
     assert always.accuracy.estimate == 0.5 and always.held_out.beyond_guessing
-    assert "leans to other answers than they do" in told(found)
+    assert "prefers other answers than they do" in told(found)
     assert found.needed_answers == {"no": 5} and "one-sided (5 × no)" in told(found)
 
 
@@ -97,6 +97,14 @@ def test_boxes_count_by_the_first_threshold(toy):
     found = picture_needed(benchmark, seen, {"the middle": middle}, FEW)
     assert found.row_metric == "accuracy at IoU 0.5" and 0 < len(found.needed) < 40
     assert found.runs[0].accuracy.estimate == middle.scores["value"]
+
+
+def test_rows_of_a_set_that_counts_units_are_called_by_their_own_score():
+    rows = [BenchmarkRow(f"r{n}", f"{n}.jpg", f"{n}?", answers=("yes",), units={"group": str(n // 2)}) for n in range(8)]
+    benchmark = Benchmark("naturalbench", "test", "pope", rows)
+    seen = report(benchmark, ["yes"] * 8)
+    assert seen.headline.metric == "group_accuracy"
+    assert picture_needed(benchmark, seen, {"b": report(benchmark, ["yes", "no"] * 4)}, FEW).row_metric == "accuracy"
 
 
 def test_other_questions_and_no_blind_run_are_refused():
@@ -125,12 +133,12 @@ def test_the_command_writes_the_rows_and_takes_them_back(pope, tmp_path, capsys)
     common, seen, always = pope
     assert cli.main([*common, "--predictions", seen, "--blind-predictions", always]) == 0
     out = capsys.readouterr().out
-    assert "Was the picture needed? pope popular, 12 rows of 6 images" in out and "rows that no blind run answers: 6" in out
+    assert "Was the picture needed? pope popular, 12 rows, by accuracy of a row" in out and "rows that no blind run answers: 6" in out
     assert [row["id"] for row in records(tmp_path / "out/needed_ids.jsonl")] == ["0", "2", "4", "6", "8", "10"]
     kept = json.loads((tmp_path / "out/picture_needed.json").read_text())
     assert kept["runs"][0]["share"]["estimate"] == 0.5 and kept["runs"][0]["name"] == "always"
     page = (tmp_path / "out/picture_needed.html").read_text()
-    assert "Was the picture needed?" in page and "that is how they were chosen" in page
+    assert "Was the picture needed?" in page and "because they were chosen so" in page
     restricted = [*common, "--ids", str(tmp_path / "out/needed_ids.jsonl"), "--strict", "--json"]
     assert cli.main([*restricted, "--predictions", always]) == 0  # answers to the other rows are no fault
     assert json.loads(capsys.readouterr().out)["accuracy"] == 0.0

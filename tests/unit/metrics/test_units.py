@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Units that are right only as a whole, and what hangs together; Holm's correction; strata of sizes."""
+"""Units that are right only as a whole, and which rows are resampled together; Holm's correction; strata of sizes."""
 
 from itertools import product
 
