@@ -6,6 +6,7 @@ cases and paired tests all start from those. Nothing here reads files or loads t
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from promvil_hf.metrics.size_strata import is_ordered, ordered
 
 Table = dict[str, dict[str, Any]]  # label -> column -> number
 TABLE_RESAMPLES = 1_999  # for the lines of a table, at most: they are many, and the headline is the one that is quoted
+_NUMBER = re.compile(r"\d+(?=$|[-–+])")  # that a label begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Grouping:
 
 
 def in_order(labels: Sequence[Hashable]) -> list[Hashable]:
-    """The labels of a table: numbers and sizes from small to large, others as they came."""
-    if all(isinstance(name, int) or (isinstance(name, str) and name.isdecimal()) for name in labels):
-        return sorted(labels, key=int)
+    """The labels of a table: numbers, ranges ("2-3", "7+") and sizes from small to large, others as they came."""
+    first = [_NUMBER.match(str(name)) for name in labels]
+    if all(first):
+        return [name for _, name in sorted(zip((int(found[0]) for found in first), labels, strict=True), key=lambda own: own[0])]
     return ordered(labels) if is_ordered(labels) else list(labels)

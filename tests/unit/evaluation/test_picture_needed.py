@@ -133,7 +133,8 @@ def test_the_command_writes_the_rows_and_takes_them_back(pope, tmp_path, capsys)
     common, seen, always = pope
     assert cli.main([*common, "--predictions", seen, "--blind-predictions", always]) == 0
     out = capsys.readouterr().out
-    assert "Was the picture needed? pope popular, 12 rows, by accuracy of a row" in out and "rows that no blind run answers: 6" in out
+    assert "Was the picture needed? pope popular, 12 rows, by accuracy of a row" in out
+    assert "rows that no blind run answers: 6" in out
     assert [row["id"] for row in records(tmp_path / "out/needed_ids.jsonl")] == ["0", "2", "4", "6", "8", "10"]
     kept = json.loads((tmp_path / "out/picture_needed.json").read_text())
     assert kept["runs"][0]["share"]["estimate"] == 0.5 and kept["runs"][0]["name"] == "always"

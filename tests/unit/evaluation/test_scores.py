@@ -17,7 +17,7 @@ from promvil_hf.evaluation import predictions as faults
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow, read
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import Report, Settings, evaluate
-from promvil_hf.evaluation.scores import Grouping
+from promvil_hf.evaluation.scores import Grouping, in_order
 from promvil_hf.evaluation.text_scores import picked_scores, true_false_scores, vqa_scores
 from promvil_hf.metrics.gqa import gqa_score
 from promvil_hf.metrics.grounding import grounding_score, iou_matrix
@@ -176,3 +176,9 @@ def test_yes_no_rules_are_named_in_the_report(tmp_path):
     with pytest.raises(ValueError, match="it is one of strict, llava"):
         scored(benchmark, path, yes_no_rule="guess")
     assert strict.rows[0]["note"] == "neither yes nor no"
+
+
+def test_lines_of_numbers_and_of_ranges_stand_from_small_to_large():
+    assert in_order(["10", "9", "2"]) == ["2", "9", "10"]
+    assert in_order(["4-6", "7+", "2-3", "11"]) == ["2-3", "4-6", "7+", "11"]
+    assert in_order(["red", "2-3"]) == ["red", "2-3"]
