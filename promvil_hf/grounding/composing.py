@@ -161,10 +161,13 @@ class _Composing:
         evidence = [self.made[to] for to in link.to]
         if not link.relation.known:
             self.problems.append(f"unknown relation {link.words!r}: taken as nearness")
-        for own in evidence:
-            if not own.found.known:
-                self.problems.append(f"evidence for {link.words!r} left out: the detector does not know its noun")
-        if any(not len(own.weights) for own in evidence):
+        missing = [own for own in evidence if not len(own.weights)]
+        if missing:
+            known = all(own.found.known for own in missing)
+            if not known:
+                self.problems.append(f"{link.words!r} left out: the detector does not know the noun it refers to")
+            elif not link.denied:  # that there is no hat is what "without a hat" says
+                self.problems.append(f"{link.words!r} left out: what it refers to was not found")
             return
         fit = self._between(evidence) if link.relation.name == "between" else self._fit(link, evidence[0])
         self._add(_denied(fit) if link.denied else fit, f"{'not ' if link.denied else ''}{link.relation.name}")

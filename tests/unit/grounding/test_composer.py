@@ -106,6 +106,12 @@ def test_evidence_that_is_unknown_or_absent_tells_nothing_and_the_trace_says_so(
     assert step[0].reason == "unknown noun: 'gadget'" and "left out" in step[1].problems[0]
 
 
+def test_a_relation_to_what_was_not_found_is_said_to_be_left_out():
+    step = ground("the man left of the unicorn").steps[-1]
+    assert step.boxes and step.problems == ("'left of' left out: what it refers to was not found",)
+    assert ground("the man without a unicorn").steps[-1].problems == ()
+
+
 def test_an_unknown_relation_is_nearness_and_the_trace_says_so():
     trace = ground("the man staring at the dog")
     assert trace.boxes == ground("the man near the dog").boxes
