@@ -16,7 +16,7 @@ help:  ## this list
 demo: $(READY)  ## both methods at work on drawn scenes in two minutes, ending in one HTML page (runs/demo)
 	$(RUN) -m promvil_hf demo --out runs/demo
 
-demo-train: $(READY)  ## the same with adapters trained from nothing, about twenty minutes more (runs/demo_train)
+demo-train: $(READY)  ## the same with adapters trained from nothing, about ten minutes more (runs/demo_train)
 	$(RUN) -m promvil_hf demo --train --out runs/demo_train
 
 studies: $(READY)  ## every study of studies/, resumed where it stopped; writes its result, plot and numbers

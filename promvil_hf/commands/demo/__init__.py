@@ -14,7 +14,7 @@ HELP = """
 Both methods on a drawn toy world, and a page that shows what they change.
 
     promvil demo --out runs/demo                 about two minutes on two cores, with the adapters that come with the package
-    promvil demo --train --out runs/demo_train   trains the adapters first: about twenty minutes more
+    promvil demo --train --out runs/demo_train   trains the adapters first: about ten minutes more
 
 PromViL: CompoVL -> an expression level by level against at once. FiVL: rows with masks -> what patches say -> Visual
 Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the published checkpoints; only the world
@@ -50,7 +50,7 @@ def run(args):
     if not args.train:
         digests |= {name: _digest(adapters.folder(name), "adapter_model") for name in adapters.ADAPTERS}
     elif not args.quick:
-        print("Training four adapters first: about 20 minutes on two cores that do nothing else.")
+        print("Training four adapters first: about 10 minutes on two cores.")
     with held(args.out):
         folder = Folder(args.out, settings_of(sizes, args.seed, args.train, digests), args.restart)
         page = tell_story(folder, sizes, args.seed, args.train, bases)
