@@ -51,7 +51,7 @@ class GroundedImage:
                     f"You passed a blank phrase for image {self.image!r}: each phrase must name something."
                 )
             boxes.setdefault(phrase.text, []).extend(phrase.boxes)
-        object.__setattr__(self, "phrases", tuple(GroundedPhrase(text, own) for text, own in boxes.items()))
+        object.__setattr__(self, "phrases", tuple(GroundedPhrase(text, phrase_boxes) for text, phrase_boxes in boxes.items()))
 
     @classmethod
     def from_chain(cls, chain: PhraseChain, image: str, size: ImageSize | None) -> "GroundedImage":
@@ -203,8 +203,8 @@ def from_swift(
     which = which or [0] * len(boxes)
     places = [place for message in messages for place in _PLACE.findall(_text(message))]
     if places.count("ref-object") != len(refs) or places.count("bbox") != len(boxes) or len(which) != len(boxes):
-        told = f"{places.count('ref-object')} <ref-object> for {len(refs)}, {places.count('bbox')} <bbox> for {len(boxes)}"
-        return _refused(MALFORMED, f"places and objects differ: {told}, {len(which)} image_id")
+        counted = f"{places.count('ref-object')} <ref-object> for {len(refs)}, {places.count('bbox')} <bbox> for {len(boxes)}"
+        return _refused(MALFORMED, f"places and objects differ: {counted}, {len(which)} image_id")
     frame, rejects = _swift_frame(bbox_type), []
     phrases: list[list[GroundedPhrase]] = [[] for _ in images]
     named, pending = iter(refs), iter(zip(boxes, which, strict=True))
@@ -227,7 +227,7 @@ def from_swift(
         else:
             rejects.append(Rejected(problem, f"{text!r:.80} at {numbers!r:.80} of image {image!r}"))
     found = zip(images, image_sizes or [None] * len(images), phrases, strict=True)
-    return Imported(tuple(GroundedImage(name, size, tuple(own)) for name, size, own in found), tuple(rejects))
+    return Imported(tuple(GroundedImage(name, size, tuple(image_phrases)) for name, size, image_phrases in found), tuple(rejects))
 
 
 def _swift_frame(bbox_type: str) -> Frame:

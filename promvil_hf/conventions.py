@@ -121,19 +121,19 @@ def frame_advice(
     if isinstance(spoken, _OF_ONE_FRAME) or not hasattr(spoken, "frame"):
         return None
     rows = [(text, size) for text, size in zip(texts, image_sizes, strict=True) if text is not None]
-    own = _fit(rows, spoken)
-    total = own.boxes + own.beyond
-    is_tiny = own.boxes > 0 and own.largest <= 1 < max(spoken.frame.limits((1_000, 1_000)))
-    if not total or not is_tiny and own.beyond * 10 <= total:
+    fit = _fit(rows, spoken)
+    total = fit.boxes + fit.beyond
+    is_tiny = fit.boxes > 0 and fit.largest <= 1 < max(spoken.frame.limits((1_000, 1_000)))
+    if not total or not is_tiny and fit.beyond * 10 <= total:
         return None
     fitting = ["fractions"] if is_tiny else [name for name in _TRIED if _fits(rows, spoken, name)]
     what = (
         "no number in the answers is above 1, as in fractions"
         if is_tiny
-        else f"{own.beyond:,} of {total:,} have numbers beyond {spoken.frame}"
+        else f"{fit.beyond:,} of {total:,} have numbers beyond {spoken.frame}"
     )
-    told = f"all are inside their image as {' or '.join(fitting)}" if fitting else "no frame known here fits them all"
-    return f"Check what the model's numbers count: {what}; {told}. Declare it with --frame."
+    which_fit = f"all are inside their image as {' or '.join(fitting)}" if fitting else "no frame known here fits them all"
+    return f"Check what the model's numbers count: {what}; {which_fit}. Declare it with --frame."
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,8 +192,8 @@ def read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) ->
         except FileNotFoundError:
             raise
         except (pa.ArrowException, ValueError, OSError, TypeError, LookupError, OverflowError, MemoryError) as error:
-            told = " ".join(str(error).split())[:200]
-            raise ValueError(f"{path} cannot be read as Parquet ({told}): it is damaged or cut. Get it again.") from error
+            message = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path} cannot be read as Parquet ({message}): it is damaged or cut. Get it again.") from error
 
 
 def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -213,8 +213,8 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())[:300] or "it is nested too deeply"
-        raise ValueError(f"{path} is not YAML ({told}).") from error
+        message = " ".join(str(error).split())[:300] or "it is nested too deeply"
+        raise ValueError(f"{path} is not YAML ({message}).") from error
 
 
 class _NoCode(pickle.Unpickler):

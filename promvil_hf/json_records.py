@@ -382,8 +382,8 @@ def shown(value: Any, longest: int = 60, inner: int = 2) -> str:
     if isinstance(value, list | tuple):
         if len(value) > 8 or not inner:
             return f"a list of {len(value):,}"
-        told = f"[{', '.join(shown(part, longest, inner - 1) for part in value)}]"
-        return told if len(told) <= longest else told[:longest] + "…"
+        text = f"[{', '.join(shown(part, longest, inner - 1) for part in value)}]"
+        return text if len(text) <= longest else text[:longest] + "…"
     if isinstance(value, Mapping):
         return f"an object with {', '.join(_shown_name(name) for name in list(value)[:5]) or 'nothing'}"
     if isinstance(value, int | float):

@@ -64,6 +64,6 @@ def do_once(path: Path, plan: Any, work: Callable[[], Any]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Which settings are not as they were, for a message."""
-    was, own = ({name: repr(value)[:80] for name, value in found.items()} for found in (before, now))
-    changed = [name for name in was | own if was.get(name) != own.get(name)]
-    return "; ".join(f"{name} was {was.get(name, 'not set')}, is {own.get(name, 'not set')}" for name in changed)
+    old, new = ({name: repr(value)[:80] for name, value in found.items()} for found in (before, now))
+    changed = [name for name in old | new if old.get(name) != new.get(name)]
+    return "; ".join(f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}" for name in changed)

@@ -98,8 +98,8 @@ class KeyExpression:
                 mask=None if mask is None else Rle.from_dict(mask),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            told = f"it lacks {error}" if isinstance(error, KeyError) else error
+            problem = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(
-                f"You passed {record!r:.100} as a key expression ({told}): it has `text`, `turn` and, as far as they are known, "
-                "`boxes` of x0, y0, x1, y1 and `mask`."
+                f"You passed {record!r:.100} as a key expression ({problem}): it has `text`, `turn` and, as far as they are "
+                "known, `boxes` of x0, y0, x1, y1 and `mask`."
             ) from error

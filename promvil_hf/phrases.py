@@ -166,8 +166,8 @@ def to_row(
         target = step.target
         if step.anchors:
             evidence = chain.evidence(index)
-            told = wording.with_evidence([_tagged(phrase.text) for phrase in evidence], _tagged(target.text))
-            add(told, [*evidence, target])
+            prompt = wording.with_evidence([_tagged(phrase.text) for phrase in evidence], _tagged(target.text))
+            add(prompt, [*evidence, target])
         if not step.anchors or index in leaned_on:
             add(_tagged(wording.alone(target.text, level)), [target])
     return {
@@ -222,9 +222,9 @@ def _phrases_by_text(row: Mapping) -> list[list[GroundedPhrase]]:
     try:
         return _of_texts(row)
     except (KeyError, TypeError) as error:
-        told = f"it lacks {error}" if isinstance(error, KeyError) else error
+        problem = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(
-            f"You passed a row that cannot be read ({told}): it has `text`, `bboxes` (lists of boxes of four numbers) and "
+            f"You passed a row that cannot be read ({problem}): it has `text`, `bboxes` (lists of boxes of four numbers) and "
             "`box_obj_match` (lists of whole numbers), one entry a text."
         ) from error
 
@@ -245,7 +245,7 @@ def _of_texts(row: Mapping) -> list[list[GroundedPhrase]]:
         found: list[list[Box]] = [[] for _ in words]
         for corners, position in zip(boxes, match, strict=True):
             found[position].append(Box(*corners))
-        out.append([GroundedPhrase(word, own) for word, own in zip(words, found, strict=True)])
+        out.append([GroundedPhrase(word, word_boxes) for word, word_boxes in zip(words, found, strict=True)])
     return out
 
 

@@ -103,8 +103,8 @@ def write_parquet(builder: "DatasetBuilder", scratch: Path, folder: Path, proces
     info = builder.info
     folder.mkdir()
     splits = list(info.splits.items())
-    for split, own in splits:
-        if len(splits) > 1 and not own.num_examples:
+    for split, split_info in splits:
+        if len(splits) > 1 and not split_info.num_examples:
             del info.splits[split]
             continue
         files = sorted(scratch.glob(f"*-{split}.parquet")) + sorted(scratch.glob(f"*-{split}-*-of-*.parquet"))
@@ -166,8 +166,8 @@ def plain_card(body: str, tags: Sequence[str], model: Mapping[str, Any]) -> str:
     import promvil_hf
 
     head = yaml.safe_dump({"license": "other", "tags": list(tags), "viewer": False}, sort_keys=False, allow_unicode=True)
-    told = ", ".join(f"{name} {in_markdown(value)}" for name, value in sorted(model.items()) if value is not None)
-    return f"---\n{head}---\n\n{body}\nMade with promvil_hf {promvil_hf.__version__}{f': {told}' if told else ''}.\n"
+    measured = ", ".join(f"{name} {in_markdown(value)}" for name, value in sorted(model.items()) if value is not None)
+    return f"---\n{head}---\n\n{body}\nMade with promvil_hf {promvil_hf.__version__}{f': {measured}' if measured else ''}.\n"
 
 
 def upload(out: Path, repo_id: str, files: Sequence[str], message: str, private: bool) -> str:
@@ -202,7 +202,7 @@ def commit(repo_id: str, kind: str, files: Mapping[str, Path | bytes], message: 
 
     api = HfApi()
     url = api.create_repo(repo_id, repo_type=kind, exist_ok=True, private=private)
-    added = [CommitOperationAdd(name, own if isinstance(own, bytes) else str(own)) for name, own in files.items()]
+    added = [CommitOperationAdd(name, content if isinstance(content, bytes) else str(content)) for name, content in files.items()]
     api.create_commit(repo_id, added, repo_type=kind, commit_message=message)
     return str(url)
 

@@ -12,7 +12,7 @@ def close_to(word: str, known: Iterable[str]) -> list[str]:
     ['--max_steps']
     """
     known = list(known)
-    return [own for own in known if own.startswith(word)] or get_close_matches(word, known)
+    return [candidate for candidate in known if candidate.startswith(word)] or get_close_matches(word, known)
 
 
 def unknown_option(words: Sequence[str], known: Iterable[str], help_command: str) -> str | None:

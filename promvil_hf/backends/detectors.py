@@ -57,9 +57,9 @@ def remembered(detector: Detector, pictures: int = 1024) -> Detector:
         kept = {id(picture): answers(picture) for picture in {id(picture): picture for picture, _ in pairs}.values()}
         new: dict[tuple[int, str], tuple[Image.Image, str]] = {}
         for picture, noun in pairs:
-            own = kept[id(picture)]
-            if noun not in own:
-                new.setdefault((id(own), noun), (picture, noun))
+            by_noun = kept[id(picture)]
+            if noun not in by_noun:
+                new.setdefault((id(by_noun), noun), (picture, noun))
         for (picture, noun), found in zip(new.values(), detector(list(new.values())) if new else (), strict=True):
             kept[id(picture)][noun] = found
         return [kept[id(picture)][noun] for picture, noun in pairs]
@@ -84,7 +84,7 @@ def by_content(make: Callable[[Image.Image], Any], pictures: int = 256) -> Calla
 def suppressed(detections: Sequence[Detection], overlap: float) -> list[Detection]:
     """In order of falling score, without those that overlap a better one by more than this IoU."""
     kept: list[Detection] = []
-    for detection in sorted(detections, key=lambda own: -own.score):
+    for detection in sorted(detections, key=lambda candidate: -candidate.score):
         if all(iou(detection.box, better.box) <= overlap for better in kept):
             kept.append(detection)
     return kept

@@ -34,12 +34,12 @@ def tree_mask(queries: torch.Tensor, keys: torch.Tensor, dtype: torch.dtype) -> 
     """An additive mask (B, 1, Q, K) from branch numbers (B, Q) and (B, K): 0 prefix, 1 … k branches, -1 padding.
 
     A token sees the prefix and its own branch, up to itself; the queries are the last Q keys. Positions restart in
-    every branch, and are the caller's to pass.
+    every branch; the caller passes them.
     """
     place = torch.arange(keys.shape[1], device=keys.device)
-    own = place[-queries.shape[1] :, None]  # (Q, 1)
+    query_place = place[-queries.shape[1] :, None]  # (Q, 1)
     branch, key = queries[:, :, None], keys[:, None, :]  # (B, Q, 1), (B, 1, K)
-    seen = ((key == 0) | (key == branch)) & (key >= 0) & (place <= own)
-    seen |= place == own  # padding sees itself: a softmax over nothing would be undefined
+    seen = ((key == 0) | (key == branch)) & (key >= 0) & (place <= query_place)
+    seen |= place == query_place  # padding sees itself: a softmax over nothing would be undefined
     hidden = torch.finfo(dtype).min
     return torch.zeros(seen.shape, dtype=dtype, device=keys.device).masked_fill_(~seen, hidden)[:, None]

@@ -128,9 +128,9 @@ def _readable(base: str | os.PathLike) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError) and str(base) in str(error):
             raise
-        told = str(error).strip().partition("\n")[0][:300]
+        first_line = str(error).strip().partition("\n")[0][:300]
         raise ValueError(
-            f"The checkpoint {base} cannot be loaded ({type(error).__name__}: {told}). If that does not say what to mend, "
+            f"The checkpoint {base} cannot be loaded ({type(error).__name__}: {first_line}). If that does not say what to mend, "
             "one of its files is damaged, cut short or of another version of transformers: get it again."
         ) from error
 

@@ -46,7 +46,7 @@ def model_detector(
                     boxes = backend.dialect.parse(answer.text, image_size=size).boxes
                     likely = math.exp(min(answer.log_probs)) if answer.log_probs else 0.5
                     search.take(boxes, round(likely * later**number, 4))
-        return [Found(sorted(search.found, key=lambda own: -own.score)) for search in searches]
+        return [Found(sorted(search.found, key=lambda detection: -detection.score)) for search in searches]
 
     return detect
 
@@ -63,7 +63,7 @@ class _Search:
     def take(self, boxes: Sequence[Box], score: float) -> None:
         before = len(self.found)
         for box in boxes:
-            if all(iou(box, own.box) <= COVERED for own in self.found):
+            if all(iou(box, earlier.box) <= COVERED for earlier in self.found):
                 self.found.append(Detection(box, score))
         self.is_over = len(self.found) == before
 
@@ -77,8 +77,8 @@ class _Search:
         pixels = np.asarray(shown)
         border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         colour = tuple(int(value) for value in np.median(border, 0))
-        for own in self.found:
-            x0, y0, x1, y1 = own.box.xyxy
+        for detection in self.found:
+            x0, y0, x1, y1 = detection.box.xyxy
             draw.rectangle(
                 (round(x0 * width), round(y0 * height), round(x1 * width) - 1, round(y1 * height) - 1), fill=colour
             )

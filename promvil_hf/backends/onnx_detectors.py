@@ -75,24 +75,24 @@ def load_onnx_detector(
 
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), providers=onnxruntime.get_available_providers())
-    except Exception as error:  # onnxruntime raises types of its own, which are no ValueError
-        told = str(error).strip().partition("\n")[0][:200]
+    except Exception as error:  # onnxruntime raises its own types, none a ValueError
+        first_line = str(error).strip().partition("\n")[0][:200]
         raise ValueError(
-            f"The file {path} cannot be read as ONNX ({told}): it is damaged, or something else."
+            f"The file {path} cannot be read as ONNX ({first_line}): it is damaged, or something else."
         ) from error
     shown, answered = session.get_inputs()[0], session.get_outputs()[0]
-    side = [size if isinstance(size, int) else 640 for size in shown.shape[2:]]  # a free size is YOLO's own
+    side = [size if isinstance(size, int) else 640 for size in shown.shape[2:]]  # YOLO's 640 where the file fixes no size
     if len(session.get_inputs()) != 1 or len(shown.shape) != 4 or shown.type != "tensor(float)":
+        inputs = ", ".join(f"{tensor.name} {tensor.shape} {tensor.type}" for tensor in session.get_inputs())
         raise ValueError(
-            f"The file {path} takes {', '.join(f'{own.name} {own.shape} {own.type}' for own in session.get_inputs())}: a "
-            "detector here takes one picture as floating point numbers, (1, 3, height, width)."
+            f"The file {path} takes {inputs}: a detector here takes one picture as floating point numbers, (1, 3, height, width)."
         )
 
     def run(pixels: np.ndarray) -> np.ndarray:
         return session.run([answered.name], {shown.name: pixels})[0]
 
     try:
-        names = names or _own_names(path, session.get_modelmeta().custom_metadata_map)
+        names = names or _class_names(path, session.get_modelmeta().custom_metadata_map)
         return onnx_detector(run, (side[1], side[0]), names, layout, threshold)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -127,19 +127,19 @@ def onnx_detector(
                 found.setdefault(names[label], []).append(Detection(box, round(float(score), 4)))
         if layout.overlap is None:
             return found
-        return {name: suppressed(own, layout.overlap) for name, own in found.items()}
+        return {name: suppressed(detections, layout.overlap) for name, detections in found.items()}
 
     def detect(pairs: Sequence[tuple[Image.Image, str]]) -> list[Found]:
         pictures = {id(picture): picture for picture, _ in pairs}
-        found = {own: everything(picture) for own, picture in pictures.items()}
+        found = {picture_id: everything(picture) for picture_id, picture in pictures.items()}
         return [_of_noun(noun, found[id(picture)]) for picture, noun in pairs]
 
     def _of_noun(noun: str, found: dict[str, list[Detection]]) -> Found:
-        own = classes_of(noun, names)
-        if not own:
+        classes = classes_of(noun, names)
+        if not classes:
             return Found(known=False)
-        detections = [detection for name in own for detection in found.get(name, ())]
-        return Found(sorted(detections, key=lambda each: -each.score), asked="" if own == (noun,) else ", ".join(own))
+        detections = [detection for name in classes for detection in found.get(name, ())]
+        return Found(sorted(detections, key=lambda each: -each.score), asked="" if classes == (noun,) else ", ".join(classes))
 
     return detect
 
@@ -154,9 +154,9 @@ def layout_of(shape: Sequence[int], classes: int) -> OnnxLayout:
     }
     fitting = [name for name, fit in fits.items() if fit]
     if len(fitting) != 1:
-        told = f"several layouts have ({', '.join(fitting)})" if fitting else "no known layout has"
+        which_have = f"several layouts have ({', '.join(fitting)})" if fitting else "no known layout has"
         raise ValueError(
-            f"its output of the shape {tuple(shape)} is one that {told} for {classes} classes. Load it in code: "
+            f"its output of the shape {tuple(shape)} is one that {which_have} for {classes} classes. Load it in code: "
             f"`load_onnx_detector(file, names, layout)`, with the names of its classes and one of {', '.join(LAYOUTS)}, or an "
             "`OnnxLayout`."
         )
@@ -168,7 +168,7 @@ def _shown(picture: Image.Image, size: tuple[int, int], layout: OnnxLayout):
     if layout.letterbox:
         scale = min(size[0] / picture.width, size[1] / picture.height)
         inner = [max(1, round(side * scale)) for side in picture.size]
-        left, top = ((whole - own) // 2 for whole, own in zip(size, inner, strict=True))
+        left, top = ((whole - inner_side) // 2 for whole, inner_side in zip(size, inner, strict=True))
         canvas = Image.new("RGB", size, _GREY)
         canvas.paste(picture.resize(inner, Image.Resampling.BILINEAR), (left, top))
         offset = np.array([left / size[0], top / size[1]] * 2)
@@ -211,13 +211,13 @@ def _centres(output: np.ndarray, layout: OnnxLayout, size: tuple[int, int]):
     return rows[:, :4] / (size * 2), classes.max(1), classes.argmax(1)
 
 
-def _own_names(path: Path, metadata: dict[str, str]) -> Sequence[str]:
-    """The names of the classes that the file or one beside it tells, or COCO's."""
+def _class_names(path: Path, metadata: dict[str, str]) -> Sequence[str]:
+    """The names of the classes from a file beside it, from its metadata, or COCO's."""
     beside = path.with_suffix(".names")
     if beside.is_file():
         return [line.strip() for line in beside.read_text(encoding="utf-8").split("\n") if line.strip()]
     try:
-        told = ast.literal_eval(metadata["names"])  # as Ultralytics writes it: {0: 'person', ...}
-        return [str(told[number]) for number in range(len(told))]
+        class_names = ast.literal_eval(metadata["names"])  # as Ultralytics writes it: {0: 'person', ...}
+        return [str(class_names[number]) for number in range(len(class_names))]
     except (KeyError, ValueError, SyntaxError, TypeError):
         return COCO

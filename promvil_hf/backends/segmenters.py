@@ -70,9 +70,9 @@ def sam(
         corners = [
             [box.x0 * seen_width, box.y0 * seen_height, box.x1 * seen_width, box.y1 * seen_height] for box in boxes
         ]
-        own = slice(place, place + 1)
+        one_picture = slice(place, place + 1)
         outputs = model(
-            image_embeddings=[part[own] for part in embedded] if isinstance(embedded, list) else embedded[own],
+            image_embeddings=[part[one_picture] for part in embedded] if isinstance(embedded, list) else embedded[one_picture],
             input_boxes=torch_tensor([corners], model),
             multimask_output=True,
         )
@@ -81,7 +81,7 @@ def sam(
             best = outputs.iou_scores[0].float().argmax(-1)  # (n,)
             candidates = candidates[range(len(boxes)), best][:, None]
         sizes = [(picture.height, picture.width)]
-        reshaped = () if reshaped is None else (reshaped[own],)
+        reshaped = () if reshaped is None else (reshaped[one_picture],)
         whole = processor.post_process_masks([candidates], sizes, *reshaped, mask_threshold=threshold)[0]
         return list(whole.any(1).cpu().numpy())
 
@@ -106,13 +106,13 @@ def sam3(model, processor, threshold: float = SAM3_THRESHOLD, batch_size: int = 
         for place, (picture, _) in enumerate(pairs):
             places.setdefault(id(picture), []).append(place)
         found: list[Found] = [Found()] * len(pairs)
-        for own in places.values():
-            picture = pairs[own[0]][0]
+        for picture_places in places.values():
+            picture = pairs[picture_places[0]][0]
             with torch.inference_mode():
                 shown = on_model(processor(images=picture, return_tensors="pt"), model)
                 seen = model.get_vision_features(pixel_values=shown["pixel_values"])
-            for start in range(0, len(own), batch_size):
-                batch = own[start : start + batch_size]
+            for start in range(0, len(picture_places), batch_size):
+                batch = picture_places[start : start + batch_size]
                 asked = on_model(processor(text=[pairs[place][1] for place in batch], return_tensors="pt"), model)
                 with torch.inference_mode():
                     outputs = model(
@@ -133,12 +133,12 @@ def sam3(model, processor, threshold: float = SAM3_THRESHOLD, batch_size: int = 
 
 def _repeated(seen, times: int):
     """What the vision tower saw in one picture, for so many phrases."""
-    own = type(seen)()
+    repeated = type(seen)()
     for name, value in seen.items():
         several = isinstance(value, list | tuple)
         rows = [part.expand(times, *part.shape[1:]) for part in (value if several else (value,))]
-        own[name] = tuple(rows) if several else rows[0]
-    return own
+        repeated[name] = tuple(rows) if several else rows[0]
+    return repeated
 
 
 def _instances(found: dict, size: tuple[int, int]) -> list[Detection]:
@@ -147,8 +147,8 @@ def _instances(found: dict, size: tuple[int, int]) -> list[Detection]:
     pixels = found["masks"].bool().cpu().numpy()
     return [
         Detection(box, round(score, 4), masks.encode(mask))
-        for own, score, mask in zip(corners, scores, pixels, strict=True)
-        if (box := Box.clipped(*own)) is not None
+        for fractions, score, mask in zip(corners, scores, pixels, strict=True)
+        if (box := Box.clipped(*fractions)) is not None
     ]
 
 
@@ -159,24 +159,24 @@ def masked(detector: Detector, segment: Segmenter) -> Detector:
         found = detector(pairs)
         bare: dict[int, list[Box]] = {}  # for each picture the boxes without a mask, each once
         pictures = {id(picture): picture for picture, _ in pairs}
-        for (picture, _), own in zip(pairs, found, strict=True):
+        for (picture, _), answer in zip(pairs, found, strict=True):
             boxes = bare.setdefault(id(picture), [])
-            boxes += [each.box for each in own.detections if each.mask is None and each.box not in boxes]
+            boxes += [each.box for each in answer.detections if each.mask is None and each.box not in boxes]
         asked = [name for name, boxes in bare.items() if boxes]
         made = segment([(pictures[name], bare[name]) for name in asked])
         known = {
             (name, box): masks.encode(pixels) if pixels.any() else None
-            for name, own in zip(asked, made, strict=True)
-            for box, pixels in zip(bare[name], own, strict=True)
+            for name, picture_masks in zip(asked, made, strict=True)
+            for box, pixels in zip(bare[name], picture_masks, strict=True)
         }
         return [
             replace(
-                own,
+                answer,
                 detections=[
-                    replace(each, mask=each.mask or known.get((id(picture), each.box))) for each in own.detections
+                    replace(each, mask=each.mask or known.get((id(picture), each.box))) for each in answer.detections
                 ],
             )
-            for (picture, _), own in zip(pairs, found, strict=True)
+            for (picture, _), answer in zip(pairs, found, strict=True)
         ]
 
     return detect

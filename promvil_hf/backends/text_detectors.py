@@ -62,8 +62,8 @@ def owlv2(
 
         asked: dict[int, dict[str, int]] = {}  # for each picture its nouns and their places
         for picture, noun in pairs:
-            own = asked.setdefault(id(picture), {})
-            own.setdefault(noun, len(own))
+            noun_places = asked.setdefault(id(picture), {})
+            noun_places.setdefault(noun, len(noun_places))
         pictures = {id(picture): picture for picture, _ in pairs}
         found: dict[tuple[int, str], Found] = {}
         names = list(pictures)
@@ -82,8 +82,8 @@ def owlv2(
                 side = max(width, height)
                 scale = boxes.new_tensor([side / width, side / height] * 2)
                 for noun, place in asked[name].items():
-                    own = _above(threshold, scores[row, :, place], boxes[row] * scale)
-                    found[name, noun] = Found(own if overlap is None else suppressed(own, overlap))
+                    detections = _above(threshold, scores[row, :, place], boxes[row] * scale)
+                    found[name, noun] = Found(detections if overlap is None else suppressed(detections, overlap))
         return [found[id(picture), noun] for picture, noun in pairs]
 
     return detect

@@ -183,9 +183,9 @@ def _axes(settings: Mapping[str, Any], image_size: ImageSize):
     resized = _resized(settings, canvas)
     *crop, left, top = _centre_crop(settings, resized)
 
-    def axis(own: int, whole: int, shown: int, kept: int, first: int):
+    def axis(original: int, whole: int, shown: int, kept: int, first: int):
         # A pixel of the cropped array -> of the canvas -> a fraction of the image on it.
-        return kept, lambda pixel: ((first + pixel) / (shown / whole) - (whole - own) // 2) / own
+        return kept, lambda pixel: ((first + pixel) / (shown / whole) - (whole - original) // 2) / original
 
     return [axis(*sides) for sides in zip(image_size, canvas, resized, crop, (left, top), strict=True)]
 

@@ -50,12 +50,12 @@ class ChainWriter:
         self._write(node, steps, {}, edges, covered)
         edges = list({id(edge): edge for edge in edges}.values())
         regions = list(dict.fromkeys([edge.region.region_id for edge in edges if edge.region is not None]))
-        told = [edge.region is not None for edge in edges]
+        from_region = [edge.region is not None for edge in edges]
         return Chain(
             steps[-1].text,
             steps[-1].level,
             steps,
-            "regions" if all(told) else "both" if any(told) else "graph",
+            "regions" if all(from_region) else "both" if any(from_region) else "graph",
             self.distractors(node),
             steps[-1].ambiguous,
             tuple([self._given(edge) for edge in edges]),
@@ -66,7 +66,7 @@ class ChainWriter:
         return edge.region.phrase if edge.region else f"{self.nouns[edge.subject]} {edge.link} {self.nouns[edge.object]}"
 
     def _write(self, node: Node, steps: list[Step], known: dict, edges: list[Edge], covered: set[int]) -> int:
-        """Append the steps of a node, parts first; gives the index of its own."""
+        """Append the steps of a node, parts first. Gives the index of the node's step."""
         if id(node) in known:
             return known[id(node)]
         covered.add(id(node))
@@ -84,14 +84,14 @@ class ChainWriter:
             joint = " " if before is None else " and " if before.link != edge.link else " and"
             link = edge.link if joint != " and" else ""  # "with the beard and the hat"
             text = f"{text}{joint}{link} {steps[at].text}"
-        positions = [node.target, *(own for own in members(node.fits) if own != node.target)]
+        positions = [node.target, *(member for member in members(node.fits) if member != node.target)]
         steps.append(
             Step(
                 text,
                 node.level,
                 noun,
-                tuple([self.things[own].xyxy for own in positions]),
-                tuple([self.things[own].object_id for own in positions]),
+                tuple([self.things[position].xyxy for position in positions]),
+                tuple([self.things[position].object_id for position in positions]),
                 tuple(anchors),
                 tuple([steps[at].text for at in anchors]),
                 tuple([edge.relation_id for edge in node.edges]),
@@ -110,8 +110,8 @@ class ChainWriter:
                     text,
                     1,
                     self.nouns[position],
-                    tuple([self.things[own].xyxy for own in fitting]),
-                    tuple([self.things[own].object_id for own in fitting]),
+                    tuple([self.things[member].xyxy for member in fitting]),
+                    tuple([self.things[member].object_id for member in fitting]),
                     (),
                     (),
                     (),

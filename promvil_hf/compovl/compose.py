@@ -295,7 +295,7 @@ class _Composer:
                 for edge in edges:
                     if len(found.get(target, ())) >= _WIDTH:
                         break
-                    if edge.link == "with" != node.edges[0].link and any(own.edges[0] is edge for own in nodes):
+                    if edge.link == "with" != node.edges[0].link and any(other.edges[0] is edge for other in nodes):
                         continue  # "with the beard and holding the camera" sounds better than the other way round
                     for anchor in (None,) if anchors is None else anchors.get(edge.object, ()):
                         self._join(node, edge, anchor, level, found)
@@ -341,7 +341,7 @@ class _Composer:
                 order.append((turn, self._distractors(node) == 0, number))
             order.sort(reverse=True)
             queues.append([nodes[number] for _, _, number in order])
-        chains, covered, told = [], set(), set()
+        chains, covered, seen = [], set(), set()
         writer = ChainWriter(self.things, self.nouns, self.simple, self._distractors)
         while any(queues) and len(chains) < self.how.per_image:
             for queue in queues:
@@ -352,9 +352,9 @@ class _Composer:
                         continue
                     chain = writer.chain(node, covered)
                     # The same relations in another order ("holding the camera and with the beard") say the same thing.
-                    content = node.target, frozenset([own for step in chain.steps for own in step.relation_ids])
-                    if content not in told and chain.expression not in told:
-                        told |= {content, chain.expression}
+                    content = node.target, frozenset([relation_id for step in chain.steps for relation_id in step.relation_ids])
+                    if content not in seen and chain.expression not in seen:
+                        seen |= {content, chain.expression}
                         chains.append(chain)
                         break
                 if len(chains) == self.how.per_image:

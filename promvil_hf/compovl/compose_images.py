@@ -109,7 +109,7 @@ def describe(images: KeptImages, how: Composing, writer_name: str) -> dict:
         "files": images.source.fingerprint(),
         "composing": asdict(how),
         "writer": writer_name,
-        "leakage": [[own.name, own.kind, hash_of(sorted(own.ids))] for own in images.lists],
+        "leakage": [[id_list.name, id_list.kind, hash_of(sorted(id_list.ids))] for id_list in images.lists],
         "limit": images.limit,
     }
 

@@ -60,8 +60,8 @@ def _statistics(report: dict) -> str:
     if report["ambiguous_expressions"]:
         lines.append(f"{report['ambiguous_expressions']:,} expressions fit several objects and are marked `ambiguous`.")
     for split, kinds in report["negatives"].items():
-        told = ", ".join(f"{times:,} {kind}" for kind, times in kinds.items())
-        lines.append(f"Negatives, {split}: {told}.")
+        counted = ", ".join(f"{times:,} {kind}" for kind, times in kinds.items())
+        lines.append(f"Negatives, {split}: {counted}.")
     rejected = sum(report["rejects"].values())
     lines.append(
         f"{rejected:,} records of the source could not be used; `rejects.jsonl` names each with its reason, "
@@ -88,9 +88,9 @@ def _leakage(report: dict) -> str:
             "|---|---|---|---|---|",
         ]
         lines += [
-            f"| {in_markdown(own['name'])} | {own['ids']:,} | {own['ids_of']} | {own['images_found']:,} | "
-            f"{own['names_that_are_no_id']:,} |"
-            for own in leakage["lists"]
+            f"| {in_markdown(id_list['name'])} | {id_list['ids']:,} | {id_list['ids_of']} | {id_list['images_found']:,} | "
+            f"{id_list['names_that_are_no_id']:,} |"
+            for id_list in leakage["lists"]
         ]
         lines += ["", "Nothing is claimed about benchmarks that are not in this table."]
     else:

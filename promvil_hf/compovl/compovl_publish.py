@@ -189,7 +189,7 @@ class CompoVL(datasets.GeneratorBasedBuilder):
                         yield f"{Path(file).stem}-{number}", json.loads(line)
                 continue
             part = "test" if split == "hard" else split
-            for image in image_rows(file, lambda own, part=part: splitting.part_of(own) == part):
+            for image in image_rows(file, lambda image_id, part=part: splitting.part_of(image_id) == part):
                 rows = negative_rows(image) if self.config.name == "negatives" else enumerate(chain_rows(image))
                 for number, row in rows:
                     if split in splits_of(image, number, splitting, chosen):
@@ -237,7 +237,7 @@ def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: i
             report["rejects"] = sorted_counts(rejects.counts)
         infos = _views(draft, parts, settings, held, mixed, workers)
         report["rows"] = {
-            view: {split: own.num_examples for split, own in info.splits.items()} for view, info in infos.items()
+            view: {split: split_info.num_examples for split, split_info in info.splits.items()} for view, info in infos.items()
         }
         (draft / "README.md").write_text(card(report, infos), encoding="utf-8")
         write_json(draft / "report.json", report)
@@ -247,13 +247,13 @@ def publish(out: Path, images: KeptImages, settings: CompoVLSettings, workers: i
 def _asked(images: KeptImages, rejects: Rejects) -> Iterator[tuple[Image, tuple[Question, ...]]]:
     for image in images:
         found, broken = images.source.questions(image)
-        for own in broken:
-            rejects.add(own)
+        for reject in broken:
+            rejects.add(reject)
         yield image, found
 
 
 def _held_out(parts: list[str], splitting: Splitting) -> Held:
-    tested = (image for part in parts for image in image_rows(part, lambda own: splitting.part_of(own) == "test"))
+    tested = (image for part in parts for image in image_rows(part, lambda image_id: splitting.part_of(image_id) == "test"))
     return hold_out(tested, splitting)
 
 

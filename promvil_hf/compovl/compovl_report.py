@@ -41,9 +41,9 @@ class Counted:
                 self.words[len(chain.expression.split())] += 1
                 self.ambiguous += chain.ambiguous
                 self.boxes.update(len(step.boxes) for step in chain.steps if step.level == 1)
-        for own in image.negatives:
-            for split in splits_of(image, own.chain, self.splitting, self.held.chosen):
-                self.negatives.setdefault(split, Counter())[f"{own.kind}, level {own.changed_level}"] += 1
+        for negative in image.negatives:
+            for split in splits_of(image, negative.chain, self.splitting, self.held.chosen):
+                self.negatives.setdefault(split, Counter())[f"{negative.kind}, level {negative.changed_level}"] += 1
 
 
 class Rejects:
@@ -121,8 +121,9 @@ def tell(report: dict) -> str:
     lines += ["", "rejected records"]
     lines += [f"  {reason:<58}{count:>10,}" for reason, count in report["rejects"].items()] or ["  none"]
     lines += ["", f"leakage: {report['leakage']['images_with_coco_id']:,} images have a COCO id"]
-    for own in report["leakage"]["lists"]:
-        lines.append(f"  {own['name']}: {own['ids']:,} {own['ids_of']} ids, {own['images_found']:,} images found and excluded")
+    for id_list in report["leakage"]["lists"]:
+        counted = f"{id_list['ids']:,} {id_list['ids_of']} ids, {id_list['images_found']:,} images found and excluded"
+        lines.append(f"  {id_list['name']}: {counted}")
     if not report["leakage"]["lists"]:
         lines.append("  no list was given: nothing was excluded, so zero-shot claims on COCO or GQA images are not safe")
     return "\n".join(lines)

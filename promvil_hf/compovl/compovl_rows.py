@@ -101,11 +101,11 @@ def negative_rows(image: ImageRow) -> Iterator[tuple[int, dict]]:
     """The rows of the view of negatives, each with the number of the chain it comes from."""
     shared = {name: getattr(image, name) for name in (*_IMAGE, "coco_id")}
     made: dict[int, int] = {}
-    for own in image.negatives:
-        made[own.chain] = made.get(own.chain, -1) + 1
-        name, said = chain_id(image, own.chain), msgspec.to_builtins(own)
+    for negative in image.negatives:
+        made[negative.chain] = made.get(negative.chain, -1) + 1
+        name, said = chain_id(image, negative.chain), msgspec.to_builtins(negative)
         del said["chain"]
-        yield own.chain, {"negative_id": f"{name}-n{made[own.chain]}", "chain_id": name, **shared, **said}
+        yield negative.chain, {"negative_id": f"{name}-n{made[negative.chain]}", "chain_id": name, **shared, **said}
 
 
 def step_rows(row: Mapping) -> Iterator[dict]:
@@ -132,9 +132,9 @@ def negative_step_rows(row: Mapping) -> Iterator[dict]:
     shared = {name: row[name] for name in ("chain_id", *_IMAGE) if name in row}
     for number, step in enumerate(row["steps"]):
         place = UNCHANGED if not step["absent"] else CHANGED if number == row["changed_step"] else ABOVE
-        own = {name: step[name] for name in ("text", "level", "boxes", "absent")}
+        step_fields = {name: step[name] for name in ("text", "level", "boxes", "absent")}
         evidence = _evidence(step, row["steps"])
-        yield {"step_id": f"{row['negative_id']}-{number}", **shared, **own, "place": place, "evidence": evidence}
+        yield {"step_id": f"{row['negative_id']}-{number}", **shared, **step_fields, "place": place, "evidence": evidence}
         if place == CHANGED:
             was = {"text": row["was"], "level": step["level"], "boxes": row["was_boxes"], "absent": False}
             yield {"step_id": f"{row['negative_id']}-was", **shared, **was, "place": AS_IT_WAS, "evidence": evidence}

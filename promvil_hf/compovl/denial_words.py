@@ -250,7 +250,7 @@ MANY_COLOURS = _words(
 Look = tuple[str, frozenset[str], frozenset[str], str]  # family, words of the look, words that are near it, how it is written
 LOOKS: tuple[Look, ...] = (
     *(
-        ("colour", _words(_COLOURS[name]), _words(" ".join(_COLOURS[own] for own in (name, *near.split()))), name)
+        ("colour", _words(_COLOURS[name]), _words(" ".join(_COLOURS[colour] for colour in (name, *near.split()))), name)
         for name, near in _NEAR.items()
     ),
     *(

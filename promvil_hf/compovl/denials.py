@@ -27,7 +27,7 @@ class Denials:
         self.nouns = [frozenset(_last_words(thing)) for thing in self.things]
         self.phrases = [_lemmas(region.phrase) for region in graph.regions]
         self.links: dict[tuple[int, int], set[str]] = {}
-        for relation in (*graph.relations, *(own for region in graph.regions for own in region.relations)):
+        for relation in (*graph.relations, *(in_region for region in graph.regions for in_region in region.relations)):
             link = link_of(relation.predicate)
             if link is not None:
                 self.links.setdefault((relation.subject, relation.object), set()).add(link)

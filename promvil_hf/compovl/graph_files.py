@@ -113,27 +113,30 @@ class _Joined:
         self.broken: list[Broken] = []
         self.things: dict[int, Thing] = {}
         self.numbers: dict[str, int] = {}
-        self.told = 0
+        self.stated = 0
 
     def graph(self) -> SceneGraph:
         objects = self.record.get("objects") or {}
-        named = list(objects.items()) if isinstance(objects, dict) else [(own.get("id"), own) for own in objects if _is(own)]
-        for name, own in named:
-            self._add(name, own)
+        if isinstance(objects, dict):
+            named = list(objects.items())
+        else:
+            named = [(thing.get("id"), thing) for thing in objects if _is_object(thing)]
+        for name, thing in named:
+            self._add(name, thing)
         relations = tuple(self._relations(named))
         image = self.image
         path = self.record.get("image") if self.form == PLAIN else None
-        counts = {"objects": len(objects), "relations": self.told}
+        counts = {"objects": len(objects), "relations": self.stated}
         return SceneGraph(
             image.image_id, image.width, image.height, path or f"{image.image_id}.jpg", "", None, self.things, relations, (),
             tuple(self.broken), counts,
         )  # fmt: skip
 
-    def _add(self, name: Any, own: Any) -> None:
-        if not _is(own) or not isinstance(own.get("name"), str) or not own["name"].strip() or name is None:
+    def _add(self, name: Any, thing: Any) -> None:
+        if not _is_object(thing) or not isinstance(thing.get("name"), str) or not thing["name"].strip() or name is None:
             self._reject(None, "object without a name or id")
             return
-        corners = self._corners(own)
+        corners = self._corners(thing)
         if corners is None:
             self._reject(name, "object without a box in the image")
             return
@@ -141,12 +144,12 @@ class _Joined:
         while number in self.things:
             number += 1_000_000
         self.numbers[str(name)] = number
-        attributes = own.get("attributes")
-        told = tuple(" ".join(word.lower().split()) for word in attributes or () if isinstance(word, str))
-        self.things[number] = Thing(number, (" ".join(own["name"].lower().split()),), corners, told)
+        attributes = thing.get("attributes")
+        words = tuple(" ".join(word.lower().split()) for word in attributes or () if isinstance(word, str))
+        self.things[number] = Thing(number, (" ".join(thing["name"].lower().split()),), corners, words)
 
-    def _corners(self, own: dict) -> Corners | None:
-        box = own.get("box") if self.form == PLAIN else [own.get(side) for side in "xywh"]
+    def _corners(self, thing: dict) -> Corners | None:
+        box = thing.get("box") if self.form == PLAIN else [thing.get(side) for side in "xywh"]
         if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
             return None
         x0, y0, x1, y1 = box if self.form == PLAIN else (box[0], box[1], box[0] + box[2], box[1] + box[3])
@@ -157,21 +160,21 @@ class _Joined:
 
     def _relations(self, named: list) -> Iterator[Relation]:
         for subject, predicate, thing in self._stated(named):
-            self.told += 1
+            self.stated += 1
             ends = self.numbers.get(str(subject)), self.numbers.get(str(thing))
             if None in ends or not isinstance(predicate, str):
                 self._reject(subject, "dangling end" if isinstance(predicate, str) else "relation without a predicate")
                 continue
-            yield Relation(self.told, ends[0], " ".join(predicate.lower().split()), ends[1])
+            yield Relation(self.stated, ends[0], " ".join(predicate.lower().split()), ends[1])
 
     def _stated(self, named: list) -> Iterator[tuple]:
         if self.form == PLAIN:
-            for own in filter(_is, self.record.get("relations") or ()):
-                yield own.get("subject"), own.get("predicate"), own.get("object")
+            for relation in filter(_is_object, self.record.get("relations") or ()):
+                yield relation.get("subject"), relation.get("predicate"), relation.get("object")
             return
         for name, thing in named:
-            for own in filter(_is, (thing.get("relations") or ()) if _is(thing) else ()):
-                yield name, own.get("name"), own.get("object")
+            for relation in filter(_is_object, (thing.get("relations") or ()) if _is_object(thing) else ()):
+                yield name, relation.get("name"), relation.get("object")
 
     def _reject(self, name: Any, reason: str) -> None:
         number = int(name) if str(name).isdigit() else None
@@ -208,8 +211,8 @@ def _decoded(text: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _is(own: Any) -> bool:
-    return isinstance(own, dict)
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _is_number(value: Any) -> bool:

@@ -53,7 +53,7 @@ class Leakage:
 
     def hits(self, image_id: int | None, coco_id: int | None) -> list[str]:
         """Names of the lists that hold this image."""
-        return [own.name for own in self.lists if (coco_id if own.kind == "coco" else image_id) in own.ids]
+        return [id_list.name for id_list in self.lists if (coco_id if id_list.kind == "coco" else image_id) in id_list.ids]
 
     def keeps(self, image_id: int | None, coco_id: int | None) -> bool:
         """Count an image; False when it must be left out."""
@@ -71,13 +71,13 @@ class Leakage:
             "excluded": self.excluded,
             "lists": [
                 {
-                    "name": own.name,
-                    "ids_of": own.kind,
-                    "ids": len(own.ids),
-                    "images_found": self.by_list[own.name],
-                    "names_that_are_no_id": own.unmatched,
+                    "name": id_list.name,
+                    "ids_of": id_list.kind,
+                    "ids": len(id_list.ids),
+                    "images_found": self.by_list[id_list.name],
+                    "names_that_are_no_id": id_list.unmatched,
                 }
-                for own in self.lists
+                for id_list in self.lists
             ],
         }
 
@@ -93,11 +93,11 @@ def read_list(path, kind: str, name: str | None = None) -> LeakageList:
         raise ValueError(f"Cannot read the list {path}: {error.strerror}.") from None
     ids, others = set(), set()
     for entry in found:
-        own = _id(entry, kind)
-        if own is None:
+        image_id = _id(entry, kind)
+        if image_id is None:
             others.add(entry if isinstance(entry, str) else shown(entry))
         else:
-            ids.add(own)
+            ids.add(image_id)
     if not ids and not any(map(_NOT_VISUAL_GENOME.match, others)):  # GQA's testdev excludes nothing: its images are others
         such = ", ".join(map(shown, found[:2]))
         raise ValueError(
@@ -120,11 +120,11 @@ def _id(name: Any, kind: str) -> int | None:
         return None
     if _NUMBER.match(name):
         return int(name)
-    own = name.rpartition("/")[2]
+    file_name = name.rpartition("/")[2]
     if kind == "coco":
-        return coco_id_of(own)
-    match = _FILE_NAME.match(own)
-    return int(match[1]) if match and own[0].isdigit() else None
+        return coco_id_of(file_name)
+    match = _FILE_NAME.match(file_name)
+    return int(match[1]) if match and file_name[0].isdigit() else None
 
 
 def _names(path: Path) -> Iterator[Any]:

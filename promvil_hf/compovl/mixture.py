@@ -116,23 +116,23 @@ class _Instances:
         for image in file.records("images"):
             with suppress(RecordError):  # its statements are then rejected
                 found.sizes[image.whole("id")] = tuple(image.whole(side, least=1) for side in ("width", "height"))
-        for own in file.records("annotations"):
+        for annotation in file.records("annotations"):
             try:
-                found._add(own, names)
+                found._add(annotation, names)
             except RecordError as error:
                 with suppress(RecordError):
-                    found.damaged[own.whole("image_id")] = str(error)
+                    found.damaged[annotation.whole("image_id")] = str(error)
         return found
 
-    def _add(self, own: Record, names: Mapping[int, str]) -> None:
-        image_id = own.whole("image_id")
-        if own.get("iscrowd", default=0) or image_id not in self.sizes:
+    def _add(self, annotation: Record, names: Mapping[int, str]) -> None:
+        image_id = annotation.whole("image_id")
+        if annotation.get("iscrowd", default=0) or image_id not in self.sizes:
             return
-        name = names.get(own.whole("category_id"))
+        name = names.get(annotation.whole("category_id"))
         if name is None:
-            raise own.wrong(("category_id",), own.get("category_id"), "the id of one of `categories`")
+            raise annotation.wrong(("category_id",), annotation.get("category_id"), "the id of one of `categories`")
         width, height = self.sizes[image_id]
-        x, y, w, h = own.numbers("bbox", 4)
+        x, y, w, h = annotation.numbers("bbox", 4)
         box = Box.clipped(x / width, y / height, (x + w) / width, (y + h) / height)
         if box is not None:
             self.boxes[image_id, name].append(box)

@@ -101,7 +101,7 @@ def _exchanges(chain: Chain, denials: Denials) -> Iterator[_Exchange]:
         return
     for place, (step, parts) in enumerate(zip(chain.steps, taken_apart, strict=True)):
         if parts.head:
-            worn = any("wearing" in words for own in taken_apart for words, anchor in own.clauses if anchor == place)
+            worn = any("wearing" in words for other in taken_apart for words, anchor in other.clauses if anchor == place)
             yield from _of_head(place, parts, worn, denials)
             yield from _of_adjective(place, parts, denials)
         yield from _of_relations(place, step, parts, chain.steps, denials)
@@ -161,7 +161,7 @@ def _parts(step: Step, steps: Sequence[Step]) -> _Parts | None:
         clauses.append((text[at:start], anchor))
         at = start + len(steps[anchor].text)
     parts = _Parts(adjective, head, tuple(clauses))
-    return parts if parts.written([own.text for own in steps]) == text else None
+    return parts if parts.written([other.text for other in steps]) == text else None
 
 
 def _family(noun: str) -> str | None:

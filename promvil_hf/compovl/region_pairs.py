@@ -103,15 +103,15 @@ def lines_of_image(
     """
     before, after = _TEMPLATE_AROUND if template else (b"", b"")
     tail = b'%s","image_id":%d}\n' % (after, image_id)
-    boxed = {own.object_id: own for own in attributes}
+    boxed = {thing.object_id: thing for thing in attributes}
     kept = _related_regions(regions, boxed, image_id, rng)
-    told, groups = _groups(kept, boxed)
+    described, groups = _groups(kept, boxed)
     prompts: set[str] = set()
-    for own, (members, objects, _) in groups.items():
-        fresh = _fresh_prompts(members, told[own]["names"], every_pair, prompts)
+    for object_id, (members, objects, _) in groups.items():
+        fresh = _fresh_prompts(members, described[object_id]["names"], every_pair, prompts)
         if fresh:
-            shown = [told[other] for other in objects]
-            group = {"regions": members, "common_objects": told[own], "objects": shown}
+            shown = [described[other] for other in objects]
+            group = {"regions": members, "common_objects": described[object_id], "objects": shown}
             head = _encode(group)[:-1] + b',"prompt":"' + before
             yield from (head + _encode(prompt)[1:-1] + tail for prompt in fresh)
 
@@ -126,7 +126,7 @@ def _related_regions(
         if region.relationships
         and "cloud" not in region.phrase
         and "sky" not in region.phrase
-        and any(own.object_id in boxed for own in region.objects)
+        and any(mention.object_id in boxed for mention in region.objects)
     ]
     if rng is not None or len(kept) > REGION_LIMIT:  # the reference draws for every image
         drawing = rng or random.Random(f"{SEED}:{image_id}")
@@ -141,32 +141,32 @@ def _groups(
     kept: list[Region], boxed: dict[int, Attributed]
 ) -> tuple[dict[int, dict], dict[int, tuple[dict, list[int], set[int]]]]:
     """How rows show each object, and for each object that several regions share: the regions, and all their objects."""
-    seen = Counter(own for region in kept for own in {own.object_id for own in region.objects})
-    told: dict[int, dict] = {}  # `region_id` is the last region that has the object
+    seen = Counter(object_id for region in kept for object_id in {mention.object_id for mention in region.objects})
+    described: dict[int, dict] = {}  # `region_id` is the last region that has the object
     groups: dict[int, tuple[dict, list[int], set[int]]] = {}
     for region in kept:
-        ids = [own.object_id for own in region.objects if own.object_id in boxed]
-        for own in ids:
-            if own not in told:
-                thing = boxed[own]
-                told[own] = {"object_id": own, "names": thing.names, "box": [thing.x, thing.y, thing.h, thing.w]}
-            told[own]["region_id"] = region.region_id
+        ids = [mention.object_id for mention in region.objects if mention.object_id in boxed]
+        for object_id in ids:
+            if object_id not in described:
+                thing = boxed[object_id]
+                described[object_id] = {"object_id": object_id, "names": thing.names, "box": [thing.x, thing.y, thing.h, thing.w]}
+            described[object_id]["region_id"] = region.region_id
         shared: tuple[list[int], set[int]] | None = None  # groups opened by one region share their list of objects
-        for own in ids:
-            if seen[own] < 2 or boxed[own].names[0] not in region.phrase:
+        for object_id in ids:
+            if seen[object_id] < 2 or boxed[object_id].names[0] not in region.phrase:
                 continue
             entry = {"box": [region.x, region.y, region.width, region.height], "phrase": region.phrase}
-            group = groups.get(own)
+            group = groups.get(object_id)
             if group is None:
                 shared = shared or (list(ids), set(ids))
-                groups[own] = ({region.region_id: entry}, *shared)
+                groups[object_id] = ({region.region_id: entry}, *shared)
                 continue
             new = [other for other in ids if other not in group[2]]
             if new:
                 group[0][region.region_id] = entry
                 group[1].extend(new)
                 group[2].update(new)
-    return told, groups
+    return described, groups
 
 
 def _fresh_prompts(members: dict[int, dict], names: list[str], every_pair: bool, prompts: set[str]) -> list[str]:
@@ -229,8 +229,8 @@ def build_region_pairs(
         raise OSError(f"Cannot write {out}: {error.strerror or error}. Mend that and run it again.") from error
     finally:
         files.close()
-    told = [(row.reason, row.detail) for row in rejects]
-    check_some(images, Counter(reason for reason, _ in told), str(out / "rejects.jsonl"), told)
+    reasons = [(row.reason, row.detail) for row in rejects]
+    check_some(images, Counter(reason for reason, _ in reasons), str(out / "rejects.jsonl"), reasons)
     return Pairs(images, rows, unreadable + lost)
 
 
@@ -252,10 +252,10 @@ def _joined(files: MappedFiles) -> tuple[list[tuple[int, Span, Span | None]], li
     """For each image of attributes.json where its two records lie; and the records that belong to no image."""
     ids, starts, sizes, lost = split_file(files, "region_graphs")
     graphs = dict(zip(ids, zip(starts, sizes, strict=True), strict=True))
-    own, starts, sizes, also_lost = split_file(files, "attributes")
+    image_ids, starts, sizes, also_lost = split_file(files, "attributes")
     spans = [
         (image_id, (start, size), graphs.get(image_id))
-        for image_id, start, size in zip(own, starts, sizes, strict=True)
+        for image_id, start, size in zip(image_ids, starts, sizes, strict=True)
         if image_id >= 0
     ]
     return spans, [*lost, *also_lost]

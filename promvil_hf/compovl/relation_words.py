@@ -112,10 +112,10 @@ def link_between(between: str, predicate: str) -> str | None:
     link = link_of(" ".join(words))
     if link is None:
         return None
-    told, own = link.split(), predicate.split()
-    if told[-1] not in own and told[-1] not in PREPOSITIONS:
+    link_words, predicate_words = link.split(), predicate.split()
+    if link_words[-1] not in predicate_words and link_words[-1] not in PREPOSITIONS:
         return None
-    return link if set(told) & set(own) or link == link_of(predicate) else None
+    return link if set(link_words) & set(predicate_words) or link == link_of(predicate) else None
 
 
 @lru_cache(maxsize=8192)

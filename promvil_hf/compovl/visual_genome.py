@@ -111,21 +111,21 @@ class VisualGenome:
 
     def _aligned(self, file, ids, order, ordered):
         """Where each image's record lies in a file, by rank of the image: joined by id, whatever the file's order."""
-        own, starts, sizes, lost = split_file(self._reader, file)
+        file_ids, starts, sizes, lost = split_file(self._reader, file)
         self.broken += lost
-        own, starts, sizes = np.asarray(own), np.asarray(starts), np.asarray(sizes)
-        if len(own) == len(ids) and np.array_equal(own, ids):
+        file_ids, starts, sizes = np.asarray(file_ids), np.asarray(starts), np.asarray(sizes)
+        if len(file_ids) == len(ids) and np.array_equal(file_ids, ids):
             return starts, sizes
-        place = np.searchsorted(ordered, own).clip(max=max(len(ids) - 1, 0))
-        known = ordered[place] == own if len(ids) else np.zeros(len(own), bool)
+        place = np.searchsorted(ordered, file_ids).clip(max=max(len(ids) - 1, 0))
+        known = ordered[place] == file_ids if len(ids) else np.zeros(len(file_ids), bool)
         aligned = np.zeros(len(ids), np.uint64), np.zeros(len(ids), np.uint32)
         for position in np.flatnonzero(~known):
-            if own[position] >= 0:
-                self.broken.append(Broken(file, int(own[position]), None, "image is not in image_data"))
+            if file_ids[position] >= 0:
+                self.broken.append(Broken(file, int(file_ids[position]), None, "image is not in image_data"))
         for position in np.flatnonzero(known):
             rank = order[place[position]]
             if aligned[1][rank]:
-                self.broken.append(Broken(file, int(own[position]), None, "second record of the image"))
+                self.broken.append(Broken(file, int(file_ids[position]), None, "second record of the image"))
             else:
                 aligned[0][rank], aligned[1][rank] = starts[position], sizes[position]
         return aligned
@@ -140,9 +140,9 @@ class VisualGenome:
                 if number == sample:
                     break
                 graph = self._reader.graph(image)
-                lost += sum(own.file.startswith(file) and own.reason.startswith("dangling") for own in graph.broken)
-                own = graph.relations if file == "relationships" else [one for r in graph.regions for one in r.relations]
-                kept += len(own)
+                lost += sum(fault.file.startswith(file) and fault.reason.startswith("dangling") for fault in graph.broken)
+                relations = graph.relations if file == "relationships" else [one for r in graph.regions for one in r.relations]
+                kept += len(relations)
             if lost >= 10 and lost > 9 * kept:  # a sound 1.4 image can lose half
                 raise ValueError(
                     f"{lost} of the first {lost + kept} relations of {self.folder / file}.json name objects that objects.json "

@@ -55,11 +55,11 @@ def graph_files(folder: Path, sources: str) -> tuple[str, ...]:
     there = [file for file in GRAPH_FILES if (folder / f"{file}.json").is_file()]
     if "region_graphs" in there:
         there = [file for file in there if file != "region_descriptions"]
-    told = {"graph": ("relationships",), "regions": ("region_graphs",)}.get(sources, ("relationships", "region_graphs"))
+    needed = {"graph": ("relationships",), "regions": ("region_graphs",)}.get(sources, ("relationships", "region_graphs"))
     if sources == "regions" and {"relationships", "region_descriptions"} <= set(there):
-        told = ("region_descriptions",)  # region graphs are assembled from them
-    if folder.is_dir() and not any(file in there for file in told):
-        names = " or ".join(f"{file}.json" for file in told)
+        needed = ("region_descriptions",)  # region graphs are assembled from them
+    if folder.is_dir() and not any(file in there for file in needed):
+        names = " or ".join(f"{file}.json" for file in needed)
         raise ValueError(f"{folder} has no {names}: expressions are composed of relations, so one of Visual Genome's is needed.")
     return ("image_data", *dict.fromkeys(("objects", *there)))
 
@@ -154,8 +154,8 @@ _head = msgspec.json.Decoder(_Head).decode
 def _image_id(element: bytes) -> tuple[int, str]:
     """The image id of a record in which it does not stand first or last; -1 with the reason where there is none."""
     try:
-        own = _head(element)
-        image_id = own.image_id if own.image_id is not None else own.id
+        head = _head(element)
+        image_id = head.image_id if head.image_id is not None else head.id
         if image_id is not None and image_id >= 0:
             return image_id, ""
     except UNREADABLE:

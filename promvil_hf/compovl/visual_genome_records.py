@@ -191,9 +191,9 @@ def _loose_id(entry) -> int | None:
     if not isinstance(entry, dict):
         return None
     for key in ("object_id", "relationship_id", "region_id", "qa_id", "id"):
-        own = entry.get(key)
-        if isinstance(own, int) and not isinstance(own, bool) and abs(own) <= LARGEST:
-            return own
+        number = entry.get(key)
+        if isinstance(number, int) and not isinstance(number, bool) and abs(number) <= LARGEST:
+            return number
     return None
 
 
@@ -344,14 +344,14 @@ class _Joined:
         alias = self.alias
         inner = f"{file}/relationships"
         for record in self._read(file):
-            own_id = record.region_id if record.region_id is not None else record.id
+            region_id = record.region_id if record.region_id is not None else record.id
             phrase = _words(record.phrase)
-            if own_id is None or not phrase:
-                self._reject(file, own_id, "no region id" if own_id is None else "blank phrase")
+            if region_id is None or not phrase:
+                self._reject(file, region_id, "no region id" if region_id is None else "blank phrase")
                 continue
             corners = self._corners(record.x, record.y, record.width, record.height)
             if corners is None:
-                self._reject(file, own_id, "box is empty or outside the image")
+                self._reject(file, region_id, "box is empty or outside the image")
                 continue
             relations = []
             for relation in record.relationships:
@@ -361,5 +361,5 @@ class _Joined:
                 if found is not None:
                     relations.append(found)
             ids = (end.object_id if end.object_id is not None else end.id for end in record.objects)
-            things = tuple(dict.fromkeys([alias[own] for own in ids if own in alias]))
-            yield Region(own_id, phrase, corners, things, tuple(relations))
+            things = tuple(dict.fromkeys([alias[object_id] for object_id in ids if object_id in alias]))
+            yield Region(region_id, phrase, corners, things, tuple(relations))

@@ -118,10 +118,10 @@ class BoxDialect:
             return parsed if not parsed.refused else replace(parsed, refused=False)
         return Parsed(refused=True)
 
-    def _with_evidence(self, told: Sequence[str], question: str) -> str:
+    def _with_evidence(self, evidence_texts: Sequence[str], question: str) -> str:
         """For families that take a sentence: what is known, then the question."""
         lead, joint = self.wording.evidence_lead, self.wording.evidence_joint
-        return f"{lead}{joint.join(told)}. {question}" if told else question
+        return f"{lead}{joint.join(evidence_texts)}. {question}" if evidence_texts else question
 
 
 def read_point(frame: Frame, x: float, y: float, image_size: ImageSize | None) -> Point | str:

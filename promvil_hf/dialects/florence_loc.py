@@ -30,8 +30,8 @@ class FlorenceLoc(BoxDialect):
     question: str = "<CAPTION_TO_PHRASE_GROUNDING>{phrase}"  # the name of the task stands first
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
-        told = [self._answer(known, image_size) for known in evidence]
-        return self.question.replace("{phrase}", self._with_evidence(told, phrase))
+        evidence_texts = [self._answer(known, image_size) for known in evidence]
+        return self.question.replace("{phrase}", self._with_evidence(evidence_texts, phrase))
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         rows = (self.frame.encode(box, image_size) for box in phrase.boxes)

@@ -46,8 +46,8 @@ class Kosmos2(BoxDialect):
         asked_for = f"<phrase>{phrase}</phrase>{opening}"
         if not evidence:
             return f"<grounding>{asked_for}"
-        told = [f"<phrase>{escape(known.text)}</phrase>{self._object(known.boxes)}" for known in evidence]
-        return f"<grounding>{self.wording.with_evidence(told, asked_for)}"
+        evidence_texts = [f"<phrase>{escape(known.text)}</phrase>{self._object(known.boxes)}" for known in evidence]
+        return f"<grounding>{self.wording.with_evidence(evidence_texts, asked_for)}"
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         written = self._object(phrase.boxes)

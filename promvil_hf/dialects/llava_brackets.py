@@ -29,9 +29,9 @@ class LlavaBrackets(BoxDialect):
     question: str = "Please provide the bounding box coordinate of the region this sentence describes: {phrase}"
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
-        told = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
+        evidence_texts = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
         question = self.question.replace("{phrase}", phrase)
-        return self._with_evidence(told, question + self.wording.ending)
+        return self._with_evidence(evidence_texts, question + self.wording.ending)
 
     def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         return gather(self._read(text, image_size), (TRUNCATED,) if _CUT_TAIL.search(text) else ())

@@ -27,9 +27,9 @@ class PaliGemmaLoc(BoxDialect):
     frame: LocationBins = LocationBins()
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
-        told = [self._answer(known, image_size) or _label(known.text) for known in evidence]
+        evidence_texts = [self._answer(known, image_size) or _label(known.text) for known in evidence]
         question = f"detect {_separable(phrase)}\n"
-        return self._with_evidence(told, question)
+        return self._with_evidence(evidence_texts, question)
 
     def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         return gather(self._read(text, image_size))

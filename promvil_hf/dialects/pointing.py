@@ -42,8 +42,8 @@ class PointDialect(BoxDialect):
     question: str
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
-        told = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
-        return self._with_evidence(told, self.question.replace("{phrase}", phrase))
+        evidence_texts = [f"{escape(known.text)} {self._answer(known, image_size)}".rstrip() for known in evidence]
+        return self._with_evidence(evidence_texts, self.question.replace("{phrase}", phrase))
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         middles = [Point((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in phrase.boxes]
@@ -52,8 +52,8 @@ class PointDialect(BoxDialect):
 
     def _parse(self, text: str, image_size: ImageSize | None) -> Parsed:
         found = list(self._read(text, image_size))
-        points = tuple(own for own in found if isinstance(own, Point))
-        problems = tuple(own for own in found if isinstance(own, str) and own != REFUSED)
+        points = tuple(point for point in found if isinstance(point, Point))
+        problems = tuple(problem for problem in found if isinstance(problem, str) and problem != REFUSED)
         return Parsed(points=points, problems=problems, refused=REFUSED in found and not points and not problems)
 
 
@@ -126,7 +126,7 @@ class QwenPoints(PointDialect):
     y_first: ClassVar[bool] = False
 
     def _written(self, numbers: Sequence[tuple[float, float]], label: str) -> str:
-        rows = ([round(own) for own in (pair[::-1] if self.y_first else pair)] for pair in numbers)
+        rows = ([round(number) for number in (pair[::-1] if self.y_first else pair)] for pair in numbers)
         return json.dumps([{self.key: row, "label": label} for row in rows])
 
     def _read(self, text: str, image_size: ImageSize | None) -> Iterator[Point | str]:

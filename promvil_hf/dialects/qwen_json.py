@@ -47,8 +47,8 @@ class QwenJson(BoxDialect):
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
         question = self.question.replace("{phrase}", phrase)
-        known = [record for told in evidence for record in self._records(told, image_size)]
-        return self._with_evidence([json.dumps(known)] if known else [], question)
+        records = [record for known in evidence for record in self._records(known, image_size)]
+        return self._with_evidence([json.dumps(records)] if records else [], question)
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         records = ",\n".join(f"\t{json.dumps(record)}" for record in self._records(phrase, image_size))
@@ -100,8 +100,8 @@ class QwenJson(BoxDialect):
         """What stands under the key of a box: four numbers, a list of such boxes, or nothing, which refuses."""
         if value in (None, [], [[]]) or isinstance(value, str) and value.lower() in ("null", "none"):
             yield REFUSED
-        elif isinstance(value, list) and all(isinstance(own, list) for own in value):
-            yield from (self._box(own, image_size) for own in value)
+        elif isinstance(value, list) and all(isinstance(corners, list) for corners in value):
+            yield from (self._box(corners, image_size) for corners in value)
         else:
             yield self._box(value, image_size)
 

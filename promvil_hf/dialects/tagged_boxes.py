@@ -42,8 +42,8 @@ class InternVLTags(BoxDialect):
     box_tags: ClassVar[tuple[str, str]] = ("<box>", "</box>")
 
     def _question(self, phrase: str, evidence: Sequence[GroundedPhrase], image_size: ImageSize | None) -> str:
-        told = [self._answer(known, image_size) for known in evidence]
-        return self._with_evidence(told, self.question.replace("{phrase}", phrase))
+        evidence_texts = [self._answer(known, image_size) for known in evidence]
+        return self._with_evidence(evidence_texts, self.question.replace("{phrase}", phrase))
 
     def _answer(self, phrase: GroundedPhrase, image_size: ImageSize | None) -> str:
         name = escape(phrase.text).join(self.name_tags)

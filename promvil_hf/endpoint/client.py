@@ -338,10 +338,10 @@ class Endpoint:
     def _refusal(self, reply: Reply) -> Failure:
         status = reply.status
         headers = {name.lower(): value for name, value in reply.headers.items()}
-        told = complaint(reply.body)
+        message = complaint(reply.body)
         if 300 <= status < 400:
-            told = f"a redirect to {headers.get('location')}, which is not followed: pass that address if you trust it"
-        detail = self.api_key.hide(f"the server answered {status}" + (f": {told}" if told else ""))
+            message = f"a redirect to {headers.get('location')}, which is not followed: pass that address if you trust it"
+        detail = self.api_key.hide(f"the server answered {status}" + (f": {message}" if message else ""))
         reason = _REFUSALS.get(status, "server error" if status >= 500 else "refused")
         return Failure(reason, detail, retry_after(headers.get("retry-after")), status)
 

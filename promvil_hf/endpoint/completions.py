@@ -62,9 +62,9 @@ def complaint(body: bytes) -> str:
         found = _value(body)
     except ValueError:
         return ""
-    told = _object(found).get("error", found)
-    told = _object(told).get("message", told)
-    return " ".join(whole_characters(told if isinstance(told, str) else shown(told)).split())
+    error = _object(found).get("error", found)
+    message = _object(error).get("message", error)
+    return " ".join(whole_characters(message if isinstance(message, str) else shown(message)).split())
 
 
 def _value(body: bytes) -> Any:

@@ -47,9 +47,9 @@ def check_answered(ended: Sequence[str], tolerant: bool = False) -> None:
     lost = Counter(word for word in ended if word in PASSING)
     if not lost or (tolerant and lost.total() < len(ended)):
         return
-    told = ", ".join(f"{count} × {reason}" for reason, count in lost.most_common())
+    counted = ", ".join(f"{count} × {reason}" for reason, count in lost.most_common())
     raise JobError(
-        f"The server gave no answer to {lost.total()} of {len(ended)} requests ({told}). Nothing is lost: mend that and run "
+        f"The server gave no answer to {lost.total()} of {len(ended)} requests ({counted}). Nothing is lost: mend that and run "
         "the same command again, it goes on where it stopped."
     )
 

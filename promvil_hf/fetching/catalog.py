@@ -30,5 +30,5 @@ def chosen(names: Iterable[str]) -> list[Source]:
             known = [*SETS, *SOURCES]
             hint = f" Did you mean {' or '.join(close)}?" if (close := close_to(name, known)) else ""
             raise ValueError(f"You asked for {name!r}, which is no source.{hint} `promvil fetch --list` shows all.")
-        found |= {own: SOURCES[own] for own in SETS.get(name, (name,))}
+        found |= {source_name: SOURCES[source_name] for source_name in SETS.get(name, (name,))}
     return list(found.values())

@@ -165,9 +165,9 @@ def addresses(step: Step, how: Fetching) -> list[str]:
     """Mirrors first; the Hub's as HF_ENDPOINT says."""
     name = quote(f"{step.source.name}/{step.file.name}")
     hub = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    own = [f"{hub}/{url.removeprefix(HUB)}" if hub and url.startswith(HUB) else url for url in step.file.urls]
+    urls = [f"{hub}/{url.removeprefix(HUB)}" if hub and url.startswith(HUB) else url for url in step.file.urls]
     mirrored = [f"{mirror.rstrip('/')}/{name}" for mirror in how.mirrors]
-    return mirrored + [quote(url, safe="%/:=&?~#+!$,;'@()*[]") for url in own]
+    return mirrored + [quote(url, safe="%/:=&?~#+!$,;'@()*[]") for url in urls]
 
 
 def _check_room(undone: Sequence[Step], out: Path, how: Fetching) -> None:
@@ -188,8 +188,8 @@ def _clear(step: Step, how: Fetching) -> None:
 def _listed(value):
     """As it will read back from JSON: tuples are lists."""
     if isinstance(value, dict):
-        return {name: _listed(own) for name, own in value.items() if name != "size"}
-    return [_listed(own) for own in value] if isinstance(value, (list, tuple)) else value
+        return {name: _listed(inner) for name, inner in value.items() if name != "size"}
+    return [_listed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _size(path: Path) -> int:

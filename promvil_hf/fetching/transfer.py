@@ -200,8 +200,8 @@ def _checked(file: Path, place: Path, expected: Expected, else_do: str = "") -> 
     sums = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", kind} - {""}}
     with open(file, "rb") as opened:
         while chunk := opened.read(CHUNK):
-            for own in sums.values():
-                own.update(chunk)
+            for digest in sums.values():
+                digest.update(chunk)
     if expected.size not in (None, size):
         why = f"it has {size:,} bytes where {expected.size:,} are known"
     elif wanted and sums[kind].hexdigest() != wanted:

@@ -56,8 +56,8 @@ def unpack(archive: Path, out: Path, how: Unpacking, shown: bool = True) -> list
         except Refused:
             raise
         except _DAMAGE as error:
-            told = " ".join(str(error).split())[:200]
-            raise Refused(f"{archive} cannot be unpacked ({told or type(error).__name__}): it is damaged.") from error
+            message = " ".join(str(error).split())[:200]
+            raise Refused(f"{archive} cannot be unpacked ({message or type(error).__name__}): it is damaged.") from error
         if hasattr(os, "sync"):
             os.sync()  # before anything has its name
         move_into(draft, out)
@@ -128,25 +128,25 @@ def _members(archive: Path) -> Iterator[_Member]:
     """Files of an archive, folders left out; anything that is neither is refused."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
-            for own in opened.infolist():
-                kind = stat.S_IFMT(own.external_attr >> 16)
+            for member in opened.infolist():
+                kind = stat.S_IFMT(member.external_attr >> 16)
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                    raise Refused(f"{archive} holds {own.filename!r}, which is a link or a device: it is not unpacked.")
-                if not own.is_dir():
-                    yield _Member(own.filename, own.file_size, lambda own=own: opened.open(own))
+                    raise Refused(f"{archive} holds {member.filename!r}, which is a link or a device: it is not unpacked.")
+                if not member.is_dir():
+                    yield _Member(member.filename, member.file_size, lambda member=member: opened.open(member))
         return
     with tarfile.open(archive, "r:*") as opened:
-        for own in opened:
-            if not (own.isfile() or own.isdir()):
-                raise Refused(f"{archive} holds {own.name!r}, which is a link or a device: it is not unpacked.")
-            if own.isfile():
-                yield _Member(own.name, own.size, lambda own=own: _tar_file(opened, own))
+        for member in opened:
+            if not (member.isfile() or member.isdir()):
+                raise Refused(f"{archive} holds {member.name!r}, which is a link or a device: it is not unpacked.")
+            if member.isfile():
+                yield _Member(member.name, member.size, lambda member=member: _tar_file(opened, member))
         while opened.fileobj and opened.fileobj.read(CHUNK):  # gzip's sum stands at the very end
             pass
 
 
-def _tar_file(opened: tarfile.TarFile, own: tarfile.TarInfo) -> IO[bytes]:
-    found = opened.extractfile(own)
+def _tar_file(opened: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    found = opened.extractfile(member)
     if found is None:
-        raise tarfile.ReadError(f"{own.name} cannot be read")
+        raise tarfile.ReadError(f"{member.name} cannot be read")
     return found

@@ -82,7 +82,7 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     spoken = _spoken(question)
     supposes = not prose.ASKS_TO_SUPPOSE.isdisjoint(question.words) and not _only_shows(question.words)
     found: list[tuple[int, str]] = []
-    told: list[_Thing] = []
+    kept: list[_Thing] = []
     mood = _moods(answer, supposes)
     for thing in _things(answer):
         if supposes and thing.is_bare and _opens_sentence(thing, answer):
@@ -91,12 +91,12 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
             continue
         if thing.says <= spoken:
             continue
-        if any(thing.noun == earlier.noun and thing.says <= earlier.says for earlier in told):
+        if any(thing.noun == earlier.noun and thing.says <= earlier.says for earlier in kept):
             continue
-        told.append(thing)
+        kept.append(thing)
         found.append((thing.start, answer.written(thing.start, thing.end)))
     if not supposes:
-        found += _predicates(answer, question, spoken, bool(asked), {i for thing in told for i in range(thing.start, thing.end)})
+        found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:

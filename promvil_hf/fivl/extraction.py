@@ -231,7 +231,7 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
 
     def annotator(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
         found = ask_about(endpoint, turns, prompts, progress)
-        return [own if isinstance(own, Rejected) else tuple(own[""].key_expressions) for own in found]
+        return [reply if isinstance(reply, Rejected) else tuple(reply[""].key_expressions) for reply in found]
 
     return annotator
 
@@ -281,10 +281,10 @@ def given(path: str | os.PathLike, separator: str = ":::") -> Annotator:
 
     form = 'question, answer and prompts, which are a list or a text joined by ":::"'
     lost = each_record(path, take, form)
-    told = f"{path} has no record of this question and answer" + (f"; {lost}" if lost else "")
+    detail = f"{path} has no record of this question and answer" + (f"; {lost}" if lost else "")
 
     def annotator(turns: Sequence[SeenTurn]) -> list[tuple[str, ...] | Rejected]:
-        missing = Rejected("no such turn", told)
+        missing = Rejected("no such turn", detail)
         found = (by_turn.get((seen.turn.question, seen.turn.answer)) for seen in turns)
         return [missing if proposals is None else tuple(dict.fromkeys(proposals)) for proposals in found]
 

@@ -129,10 +129,10 @@ def joined(source: Source, images: str | os.PathLike, expressions: Path) -> Iter
             if seen.key in rejects:
                 faults.append(rejects[seen.key])
                 continue
-            key, told = next(found, (None, None))
+            key, expression_row = next(found, (None, None))
             if key != seen.key:
                 raise jobs.JobError(f"{expressions} was made from other rows: {key} stands where {seen.key} is due.")
-            phrases += [(seen.turn.index, each["text"], each["phrase"]) for each in told["phrases"]]
+            phrases += [(seen.turn.index, each["text"], each["phrase"]) for each in expression_row["phrases"]]
         fault = None if phrases else (faults or [Rejected("no key expression")])[0]
         yield RowPhrases(row, path, tuple(phrases), fault)
 
@@ -147,9 +147,9 @@ def locate(items: Sequence[RowPhrases], annotator: MaskAnnotator) -> list[dict |
         if item.fault is not None:
             results.append(item.fault)
             continue
-        own, places = next(found)
+        image_phrases, places = next(found)
         if not isinstance(places, Rejected):
-            places = located_row(item, dict(zip(own.phrases, places, strict=True)))
+            places = located_row(item, dict(zip(image_phrases.phrases, places, strict=True)))
         results.append(places)
     return results
 

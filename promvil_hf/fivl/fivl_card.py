@@ -63,10 +63,10 @@ def _statistics(reports: Mapping[str, Mapping]) -> str:
         lines.append(f"| {names} | {numbers} | {report['key_expressions_per_turn']} | {area} |")
     lines += ["", "What was left out, and why (`rejects.jsonl` names each):", ""]
     for config, report in reports.items():
-        told = [f"{count:,} rows {in_markdown(reason)}" for reason, count in report["rows_rejected"].items()]
-        told += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report.get("phrases_dropped", {}).items()]
-        told += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report["phrases_not_found"].items()]
-        lines.append(f"- {in_markdown(config)}, of {report['rows_in']:,} rows: {'; '.join(told) or 'nothing'}.")
+        reasons = [f"{count:,} rows {in_markdown(reason)}" for reason, count in report["rows_rejected"].items()]
+        reasons += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report.get("phrases_dropped", {}).items()]
+        reasons += [f"{count:,} phrases {in_markdown(reason)}" for reason, count in report["phrases_not_found"].items()]
+        lines.append(f"- {in_markdown(config)}, of {report['rows_in']:,} rows: {'; '.join(reasons) or 'nothing'}.")
     return "\n".join(lines) + "\n"
 
 

@@ -235,8 +235,8 @@ def _report_of_expressions(work: Path) -> dict:
 def _write_rejects(path: Path, work: Path) -> None:
     stages = [stage for stage in ("expressions", "masks") if (work / stage / "job.json").is_file()]
     found = ((stage, *reject) for stage in stages for reject in jobs.rejects(work / stage))
-    told = ({"stage": stage, "key": key, "reason": why.reason, "detail": why.detail} for stage, key, why in found)
-    write_json_lines(path, told)
+    records = ({"stage": stage, "key": key, "reason": why.reason, "detail": why.detail} for stage, key, why in found)
+    write_json_lines(path, records)
 
 
 def push(out: str | os.PathLike, repo_id: str, *, private: bool = False) -> str:

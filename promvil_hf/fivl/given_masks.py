@@ -77,8 +77,8 @@ def _place(record: Record) -> _Place:
     try:
         mask = None
         if record.has("mask"):
-            told = record.record("mask")
-            mask = Rle(told.numbers("size", 2), told.text("counts"))
+            mask_record = record.record("mask")
+            mask = Rle(mask_record.numbers("size", 2), mask_record.text("counts"))
             masks.area(mask)  # refuses run lengths that do not fit the size
         elif not boxes:
             raise RecordError(f"{record.where} has neither `mask` nor `boxes`.")
@@ -91,7 +91,7 @@ def _place(record: Record) -> _Place:
 
 def joined(found: Sequence[_Place], size: tuple[int, int]) -> Located | Rejected:
     """The places of one phrase as one."""
-    boxes = tuple(dict.fromkeys(box for _, own in found for box in own))
+    boxes = tuple(dict.fromkeys(box for _, place_boxes in found for box in place_boxes))
     parts = [mask for mask, _ in found if mask is not None]
     if len({mask.size for mask in parts}) > 1:
         return Rejected("wrong size", "the given masks are of several sizes")

@@ -46,7 +46,7 @@ class Judge:
 
     def __call__(self, items: Sequence[SampledKey]) -> list[dict | Rejected]:
         found = ask_about(self.endpoint, items, self._prompts)
-        return [own if isinstance(own, Rejected) else _row(item, own) for item, own in zip(items, found, strict=True)]
+        return [reply if isinstance(reply, Rejected) else _row(item, reply) for item, reply in zip(items, found, strict=True)]
 
     def _prompts(self, item: SampledKey) -> dict | Rejected:
         try:

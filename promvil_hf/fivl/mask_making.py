@@ -170,13 +170,13 @@ def by_phrase(detect: Detector, settings: MaskSettings = DEFAULTS) -> MaskAnnota
     def locate(asked: Sequence["_Asked"]) -> Iterator[tuple[Located | Rejected, ...]]:
         for (picture, _), found in zip(asked, _detected(detect, asked), strict=True):
             located = []
-            for own in found:
+            for phrase_found in found:
                 size = picture.shown.size
                 seen = [
-                    masks.from_boxes([each.box], size) if each.mask is None else each.mask for each in own.detections
+                    masks.from_boxes([each.box], size) if each.mask is None else each.mask for each in phrase_found.detections
                 ]
                 rles = [picture.rle(_settled(masks.decode(mask), settings)) for mask in seen]
-                located.append(_located(picture, own, range(len(rles)), rles))
+                located.append(_located(picture, phrase_found, range(len(rles)), rles))
             yield tuple(located)
 
     return _annotator(locate, settings)
@@ -211,9 +211,9 @@ def _filled(picture: "_Picture", found: Found) -> Located | Rejected:
     kept = [(box, score) for box, score in kept if box is not None]
     if not kept:
         return _nothing(found)
-    own, scores = zip(*kept, strict=True)
-    mask = masks.from_boxes(own, picture.size)
-    return Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask")
+    boxes, scores = zip(*kept, strict=True)
+    mask = masks.from_boxes(boxes, picture.size)
+    return Located(boxes, scores, mask) if masks.area(mask) else Rejected("empty mask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,19 +229,19 @@ class _Plan:
     def of(cls, found: list[Found], settings: MaskSettings) -> "_Plan":
         boxes: list[Box] = []
         phrases = []
-        for own_found in found:
-            own = range(len(boxes)) if settings.merge_across_phrases else range(0)
+        for phrase_found in found:
+            earlier = range(len(boxes)) if settings.merge_across_phrases else range(0)
             places: list[int] = []
             first = len(boxes)
-            for detection in own_found.detections:
-                known = [*own, *range(first, len(boxes))]
+            for detection in phrase_found.detections:
+                known = [*earlier, *range(first, len(boxes))]
                 same = (place for place in known if iou(boxes[place], detection.box) > settings.duplicate_iou)
                 place = next(same, None)
                 if place is None:
                     place = len(boxes)
                     boxes.append(detection.box)
                 places.append(place)
-            phrases.append((own_found, places))
+            phrases.append((phrase_found, places))
         return cls(boxes, phrases)
 
 
@@ -256,9 +256,9 @@ def _located(picture: "_Picture", found: Found, places: Sequence[int], rles: Seq
     kept = [(place, box, score) for place, box, score in kept if box is not None]
     if not kept:
         return _nothing(found)
-    used, own, scores = zip(*kept, strict=True)
+    used, boxes, scores = zip(*kept, strict=True)
     mask = masks.union([rles[place] for place in used])
-    return Located(own, scores, mask) if masks.area(mask) else Rejected("empty mask")
+    return Located(boxes, scores, mask) if masks.area(mask) else Rejected("empty mask")
 
 
 def _nothing(found: Found) -> Rejected:

@@ -111,8 +111,8 @@ class MaskNoise:
     def row(self, row: Mapping) -> dict:
         """A row of FiVL-Instruct with every mask spoilt."""
         spoilt = [
-            own | {"mask": self.of(KeyExpression.from_dict(own), str(row.get("row_id"))).to_dict()["mask"]}
-            for own in row.get("key_expressions") or ()
+            expression | {"mask": self.of(KeyExpression.from_dict(expression), str(row.get("row_id"))).to_dict()["mask"]}
+            for expression in row.get("key_expressions") or ()
         ]
         return {**row, "key_expressions": spoilt}
 

@@ -164,9 +164,9 @@ class Exported:
     ids: Counter = field(default_factory=Counter, repr=False)
 
     def __str__(self) -> str:
-        told = f"{self.rows:,} rows, {self.masks:,} masks"
-        told += f"; {self.renamed:,} rows renamed, since their ids repeat" if self.renamed else ""
-        return told + (f"; {self.without_mask:,} key expressions without a mask left out" if self.without_mask else "")
+        text = f"{self.rows:,} rows, {self.masks:,} masks"
+        text += f"; {self.renamed:,} rows renamed, since their ids repeat" if self.renamed else ""
+        return text + (f"; {self.without_mask:,} key expressions without a mask left out" if self.without_mask else "")
 
 
 def export(rows: Sequence[FivlRow] | Iterable[FivlRow], folder: str | os.PathLike) -> Exported:

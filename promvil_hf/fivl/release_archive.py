@@ -253,8 +253,8 @@ class _TensorReader(pickle.Unpickler):
             return _DTYPES[name.removesuffix("Storage")]
         raise UnsafeArchive(f"{self.name} asks for {module}.{name}: it is more than a tensor and is not executed.")
 
-    def persistent_load(self, told):
-        kind, dtype, key, _, _ = told
+    def persistent_load(self, persistent_id):
+        kind, dtype, key, _, _ = persistent_id
         if kind != "storage" or dtype not in _DTYPES.values() or not re.fullmatch(r"[0-9]{1,4}", str(key)):
             raise UnsafeArchive(f"{self.name} does not describe its numbers as a saved tensor does.")
         return _Storage(dtype, str(key))

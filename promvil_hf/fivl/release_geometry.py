@@ -68,14 +68,14 @@ def _missing(grid: "_Grid", shares, pixels, cell: tuple[int, int], likely: np.nd
     """Fill a cell's own pixels, the likeliest first, up to its share; gives the area that they cannot make up for."""
     rows, columns = grid.rows, grid.columns
     y, x = cell
-    own = pixels[rows.own[y], columns.own[x]]
-    own[:] = False
+    inside = pixels[rows.inside[y], columns.inside[x]]
+    inside[:] = False
     on_edges = rows.overlap[y] @ pixels[rows.touched[y], columns.touched[x]] @ columns.overlap[x]
     wanted = float(shares[y, x] * rows.cell * columns.cell - on_edges)
-    fill = min(max(round(wanted), 0), own.size)
+    fill = min(max(round(wanted), 0), inside.size)
     if fill and likely is not None:
-        order = np.argsort(-likely[rows.own[y], columns.own[x]], axis=None, kind="stable")
-        own.flat[order[:fill]] = True
+        order = np.argsort(-likely[rows.inside[y], columns.inside[x]], axis=None, kind="stable")
+        inside.flat[order[:fill]] = True
     return wanted - fill if abs(wanted - fill) > 0.75 else 0.0
 
 
@@ -86,7 +86,7 @@ def _choose_on_edges(grid: "_Grid", shares, pixels, cell: tuple[int, int], likel
     missing = _missing(grid, shares, pixels, cell)
     place = rows.touched[y], columns.touched[x]
     common = np.ones(pixels[place].shape, bool)
-    common[_within(rows.own[y], rows.touched[y]), _within(columns.own[x], columns.touched[x])] = False
+    common[_within(rows.inside[y], rows.touched[y]), _within(columns.inside[x], columns.touched[x])] = False
     near = pixels[place]
     open_ = common & (may[place] & ~near if missing > 0 else near & ~must[place])
     candidates = np.flatnonzero(open_)
@@ -107,7 +107,7 @@ class _Axis:
     cell: float  # pixels a cell is long
     touched: tuple[slice, ...]  # the pixels of each cell
     overlap: tuple[np.ndarray, ...]  # how much of each of those lies in it
-    own: tuple[slice, ...]  # the pixels that lie in no other
+    inside: tuple[slice, ...]  # the pixels that lie in no other
     first: np.ndarray  # (pixels,): the first cell that each pixel touches
     last: np.ndarray  # and the last
     low: np.ndarray  # (pixels,): the cell whose centre is the nearest before each pixel's
@@ -123,11 +123,11 @@ class _Axis:
         touches = overlap > 0
         first, last = touches.argmax(0), SIDE - 1 - touches[::-1].argmax(0)
         touched = tuple(_span(np.flatnonzero(cells)) for cells in touches)
-        own = tuple(_span(np.flatnonzero((first == last) & (first == index))) for index in range(SIDE))
+        inside = tuple(_span(np.flatnonzero((first == last) & (first == index))) for index in range(SIDE))
         at = ((starts + 0.5 + offset) / cell - 0.5).clip(0, SIDE - 1)
         low = np.minimum(at.astype(int), SIDE - 2)
         lengths = tuple(row[span] for row, span in zip(overlap, touched, strict=True))
-        return cls(cell, touched, lengths, own, first, last, low, at - low)
+        return cls(cell, touched, lengths, inside, first, last, low, at - low)
 
     def around(self, cells: np.ndarray) -> slice:
         """The pixels from the first to the last cell that is true."""

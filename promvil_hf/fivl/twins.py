@@ -212,9 +212,9 @@ class TwinSummary:
     def __str__(self) -> str:
         kept = self.rows - self.without_keys
         before, after = (_balance(labels) for labels in (self.labels, self.labels_kept))
-        told = f"{kept:,} of {self.rows:,} rows have something to hide; answers before: {before}; after: {after}"
+        text = f"{kept:,} of {self.rows:,} rows have something to hide; answers before: {before}; after: {after}"
         shares = ", ".join(f"{kind} {np.mean(values):.1%}" for kind, values in self.covered.items() if kind != "blind")
-        return told + (f"; hidden on average: {shares}" if shares else "")
+        return text + (f"; hidden on average: {shares}" if shares else "")
 
 
 def all_twins(

@@ -46,7 +46,7 @@ class Nesting:
     def levels(self) -> tuple[tuple[int, ...], ...]:
         """The indices of the phrases of level 1, of level 2, and so on."""
         numbers = range(1, self.top.level + 1)
-        return tuple(tuple(i for i, own in enumerate(self.phrases) if own.level == level) for level in numbers)
+        return tuple(tuple(i for i, phrase in enumerate(self.phrases) if phrase.level == level) for level in numbers)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,11 +90,11 @@ def build_nesting(text: str, tokens: Sequence[Token], root: Node) -> Nesting:
     for node in order:
         start, end = span[node]
         chars = (0, len(text)) if node is root else (tokens[start].start, tokens[end - 1].end)
-        own, head = text[chars[0] : chars[1]], written(node.head, node.head + 1)
+        phrase_text, head = text[chars[0] : chars[1]], written(node.head, node.head + 1)
         children = sorted(node.children, key=span.__getitem__)
         anchors = tuple(index[child] for child in children)
         relations = tuple(written(*child.relation) for child in children)
-        phrases.append(NestedPhrase(own, head, level[node], (start, end), chars, anchors, relations))
+        phrases.append(NestedPhrase(phrase_text, head, level[node], (start, end), chars, anchors, relations))
     return Nesting(text, tuple((token.start, token.end) for token in tokens), tuple(phrases))
 
 

@@ -86,7 +86,7 @@ def _read(words: list[str], i: int) -> tuple[int, int, str, str, int] | None:
         return i, i + 2, ORDER, _SIDES[following], 1
     if word in _NEAREST or word in _FARTHEST:
         side = next((k for k in range(i + 1, min(i + 4, len(words))) if words[k] in _SIDES), -1)
-        if side > 0 and all(own in _LEADS for own in words[i + 1 : side]):
+        if side > 0 and all(lead in _LEADS for lead in words[i + 1 : side]):
             return i, side + 1, ORDER, _SIDES[words[side]], 1  # "furthest to the right"
         return i, i + 1 + (following == "to"), NEAREST, "", 1 if word in _NEAREST else -1
     if word == "other" or (word == "another" and following not in lexicon.NUMBERS):
@@ -120,7 +120,7 @@ def _is_relation(nesting: Nesting, start: int, end: int) -> bool:
 
 def _placed(nesting: Nesting, start: int, end: int, kind: str, side: str, rank: int) -> Place:
     chars = nesting.tokens[start][0], nesting.tokens[end - 1][1]
-    holding = (i for i, own in enumerate(nesting.phrases) if own.span[0] <= start and end <= own.span[1])
+    holding = (i for i, nested in enumerate(nesting.phrases) if nested.span[0] <= start and end <= nested.span[1])
     phrase = min(holding, key=lambda i: nesting.phrases[i].span[1] - nesting.phrases[i].span[0])
     return Place(kind, phrase, nesting.text[chars[0] : chars[1]], chars, side, rank)
 
@@ -128,15 +128,15 @@ def _placed(nesting: Nesting, start: int, end: int, kind: str, side: str, rank: 
 def _joined(found: list[Place]) -> list[Place]:
     """ "the second man from the left": a rank, and the side that it is counted from, are one order."""
     joined: list[Place] = []
-    for own in found:
+    for place in found:
         before = joined[-1] if joined else None
-        if before is not None and before.phrase == own.phrase and before.kind == own.kind == ORDER:
-            if before.rank and not before.side and own.side and not own.rank:
-                joined[-1] = Place(ORDER, before.phrase, f"{before.text} {own.text}", before.chars, own.side, before.rank)
+        if before is not None and before.phrase == place.phrase and before.kind == place.kind == ORDER:
+            if before.rank and not before.side and place.side and not place.rank:
+                joined[-1] = Place(ORDER, before.phrase, f"{before.text} {place.text}", before.chars, place.side, before.rank)
                 continue
-            if before.side == own.side:
+            if before.side == place.side:
                 continue
-        if own.kind == ORDER and not own.rank:
-            own = Place(SIDE, own.phrase, own.text, own.chars, own.side)
-        joined.append(own)
+        if place.kind == ORDER and not place.rank:
+            place = Place(SIDE, place.phrase, place.text, place.chars, place.side)
+        joined.append(place)
     return joined

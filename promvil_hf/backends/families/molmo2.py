@@ -10,11 +10,11 @@ def _molmo2(shown: Shown) -> TokenBoxes:
     settings, block = shown.settings, shown.settings["pooling_size"]
     side = settings["size"]["height"] // settings["patch_size"]
     overlap = sum(settings["overlap_margins"])
-    own = side - overlap  # patches of a crop's side that are its own
+    stride = side - overlap  # patches from one crop's start to the next
 
     def patches(cells: int, pooled: int) -> int:
         """Of a side of the mosaic of crops, whose patches were pooled to so many cells."""
-        return (cells * pooled - overlap) // own * own + overlap
+        return (cells * pooled - overlap) // stride * stride + overlap
 
     _, _, *mosaic = shown.grid
     return token_boxes.pooled((side, side), block) + token_boxes.pooled(tuple(map(patches, mosaic, block)), block)
