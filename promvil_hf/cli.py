@@ -20,7 +20,7 @@ from promvil_hf.unread import ReaderLeft, going_on_unread
 def main(argv: list[str] | None = None) -> int:
     parser = command_parser(
         description="Vision-language models that point at what they talk about.",
-        epilog="`promvil COMMAND --help` tells more.",
+        epilog="`promvil COMMAND --help` shows more.",
     )
     parser.add_argument("--version", action="version", version=f"promvil_hf {__version__}")
     args = parser.parse_args(argv)

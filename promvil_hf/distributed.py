@@ -15,7 +15,7 @@ class Ranks:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "Ranks":
-        """As the launcher tells its processes."""
+        """From the variables that the launcher sets for its processes."""
         return cls(_number(environment, "RANK", 0), _number(environment, "WORLD_SIZE", 1))
 
 

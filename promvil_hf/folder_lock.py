@@ -97,7 +97,7 @@ def _refusal(folder: Path, holder: str) -> JobError:
 
 
 def _holder(file: IO) -> str:
-    """Which process has the lock, as far as the kernel tells. One on another machine may have another number there."""
+    """Which process has the lock, as far as the kernel knows. One on another machine may have another number there."""
     if sys.platform == "linux":
         form = "hhqqi4x"  # struct flock: kind, whence, start, length, process
         asked = struct.pack(form, fcntl.F_WRLCK, os.SEEK_SET, 0, SHARES, 0)

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from promvil_hf.files import atomic_write
+from promvil_hf.json_documents import json_document
 from promvil_hf.json_records import RecordError, shown
-from promvil_hf.own_documents import own_document
 
 
 class JobError(ValueError):
@@ -161,7 +161,7 @@ def reject_lines(paths: Iterable[Path]) -> Iterator[bytes]:
 def listed_parts(out: Path) -> list[dict[str, str]]:
     """Name and SHA-256 of each part of a finished job; FileNotFoundError where it is not finished."""
     try:
-        job = own_document(out / "job.json")
+        job = json_document(out / "job.json")
         parts, items = job.records("parts"), job.whole("items")
         found = [{"name": part.text("name"), "sha256": part.text("sha256")} for part in parts]
         names = [part["name"] for part in found] == [part_name(index) for index in range(len(found))]
@@ -174,7 +174,7 @@ def listed_parts(out: Path) -> list[dict[str, str]]:
 
 def results(out: Path) -> tuple[int, dict[str, int]]:
     """How many rows a finished job has, and how many rejects of each reason."""
-    job = own_document(out / "job.json")
+    job = json_document(out / "job.json")
     rejected = job.record("rejected")
     return job.whole("rows"), {reason: rejected.whole(reason) for reason in rejected.fields}
 

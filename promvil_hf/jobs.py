@@ -52,9 +52,9 @@ from promvil_hf.job_files import (
     row_of,
     survey,
 )
+from promvil_hf.json_documents import json_document
 from promvil_hf.json_records import RecordError
 from promvil_hf.kept_results import differences
-from promvil_hf.own_documents import own_document
 from promvil_hf.worker_processes import process_pool
 
 
@@ -311,7 +311,7 @@ def _agree(out: Path, plan: dict[str, Any]) -> None:
 
 def _described(path: Path) -> dict[str, Any]:
     try:
-        return {**own_document(path).fields, "describe": dict(own_document(path).record("describe").whole_fields())}
+        return {**json_document(path).fields, "describe": dict(json_document(path).record("describe").whole_fields())}
     except RecordError as error:
         raise JobError(f"{error} The job cannot go on there: use another folder, or delete this one.") from error
 

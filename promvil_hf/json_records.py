@@ -192,7 +192,7 @@ def _first_byte(file: IO[bytes]) -> bytes:
 
 
 def first_name(path: str | os.PathLike) -> str | None:
-    """The first name in a file that begins as a JSON object does, which tells files of one ending apart; else None."""
+    """The first name in a file that begins as a JSON object does, which distinguishes files with the same ending; else None."""
     with open(path, "rb") as file:
         found = _FIRST_NAME.match(file.read(1 << 16))
     return found and found[1].decode("utf-8", "replace")

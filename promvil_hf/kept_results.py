@@ -18,7 +18,7 @@ from typing import Any
 
 from promvil_hf.files import write_json
 from promvil_hf.folder_lock import held
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 
 
 def read_back(plan: Any) -> Any:
@@ -34,7 +34,7 @@ def key_of(plan: Any) -> str:
 def kept_result(path: Path, plan: Any) -> dict[str, Any] | None:
     """What the finished work left; None while it is not finished."""
     try:
-        found = dict(own_document(path).fields)
+        found = dict(json_document(path).fields)
     except FileNotFoundError:
         return None
     except ValueError as error:

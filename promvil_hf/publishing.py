@@ -17,7 +17,7 @@ import msgspec
 from promvil_hf.files import draft_folder, move
 from promvil_hf.folder_lock import held
 from promvil_hf.job_files import check_some, listed_parts, results
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 from promvil_hf.shown_text import in_markdown
 
 
@@ -210,6 +210,6 @@ def commit(repo_id: str, kind: str, files: Mapping[str, Path | bytes], message: 
 def read_report(out: Path, command: str) -> dict:
     """The report of a finished build; `command` is what finishes it."""
     try:
-        return dict(own_document(out / "report.json").fields)
+        return dict(json_document(out / "report.json").fields)
     except FileNotFoundError:
         raise ValueError(f"{out} is not a finished build: it has no report.json. Run `{command}` to its end.") from None

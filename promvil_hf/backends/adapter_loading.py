@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from promvil_hf.json_documents import json_document
 from promvil_hf.json_records import shown
-from promvil_hf.own_documents import own_document
 from promvil_hf.spelling import close_to
 
 
@@ -45,7 +45,7 @@ def _checked(adapter: str | os.PathLike) -> str | None:
     """Refuse damaged files before peft makes room for what they say; gives the base that the adapter was trained on."""
     from peft import PeftType
 
-    config = own_document(_file(adapter, CONFIG))
+    config = json_document(_file(adapter, CONFIG))
     kind = config.text("peft_type")
     if kind not in (known := [each.value for each in PeftType]):
         close = close_to(kind, known)

@@ -68,5 +68,5 @@ CAPABILITIES: dict[str, Capability] = {
     "attention rows": Capability("Attention heads are ranked, and shown as heat over the picture.", _attention_rows),
     "4-bit": Capability("Loads with four bits a weight (nf4).", _always),
     "adapters": Capability("LoRA in the language model comes back as it was saved.", _always),
-    "refusal": Capability("An answer that says there is no such thing is told from one that cannot be read.", _always),
+    "refusal": Capability("An answer that says there is no such thing is kept apart from one that cannot be read.", _always),
 }

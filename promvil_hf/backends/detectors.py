@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What every detector promises: pictures and nouns in; boxes with scores, and masks where it makes them, out.
 
-`Detector` is a plain callable, so any function is one. What models stand behind it is told by the modules beside this one;
+`Detector` is a plain callable, so any function is one. The modules beside this one make such callables of models;
 `remembered` keeps what a detector said, so that each noun is looked for once in each picture.
 """
 
@@ -27,11 +27,11 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a detector found for one noun in one picture, in its own order.
+    """What a detector found for one noun in one picture, in the detector's order.
 
     `known` is False where the detector has fixed classes and none fits the noun: it did not look, which is not the same as
-    finding nothing. `asked` is the class that it looked for, where that is another word ("person" for "man"); what the
-    noun said beyond the class is then not told by the score.
+    finding nothing. `asked` is the class that it looked for, where that is another word ("person" for "man"); the
+    score then says nothing about the rest of the noun.
     """
 
     detections: tuple[Detection, ...] = ()

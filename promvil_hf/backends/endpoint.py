@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EndpointBackend:
-    """A served model and the dialect it writes boxes in, which a server cannot tell.
+    """A served model and the dialect that it writes boxes in, which a server does not report.
 
-    Length, temperature, seed and top-p come with each `Decoding`; all else, such as the cache of paid answers and the
-    limits, are the endpoint's own.
+    Length, temperature, seed and top-p come with each `Decoding`; everything else, such as the cache of paid answers and the
+    limits, belongs to the endpoint.
     """
 
     endpoint: client.Endpoint

@@ -2,10 +2,10 @@
 """Detectors with fixed classes in a file of ONNX: `load_onnx_detector("FastestDet.onnx")`. Nouns become classes by
 `promvil_hf.backends.class_names`; a noun that fits no class is said to be unknown.
 
-A file says neither how its numbers are to be read nor what a picture must look like: an `OnnxLayout` does. Four are known, and
-the shape of the output tells them apart. The names of the classes are those in the file's own metadata, those in a file of the
-same name that ends in ".names", one a line, or COCO's where there are 80. onnxruntime (extra `onnx`) is imported when it
-is used.
+A file says neither how its numbers are to be read nor what a picture must look like: an `OnnxLayout` does. Four are known;
+the shape of the output decides between them. The names of the classes are those in the file's own metadata, those in a file
+of the same name that ends in ".names", one a line, or COCO's where there are 80. onnxruntime (extra `onnx`) is imported when
+it is used.
 """
 
 import ast

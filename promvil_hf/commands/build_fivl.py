@@ -105,7 +105,7 @@ def run(args):
 
 
 def _build(args, ranks: Ranks) -> None:
-    from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, tell
+    from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, report_text
 
     source = Source(args.source, tuple(args.files), args.limit)
     config = CONFIG_OF[args.source]
@@ -122,7 +122,7 @@ def _build(args, ranks: Ranks) -> None:
     if args.stage in ("expressions", "masks"):
         return
     embedded = args.images if args.embed_images else None
-    print(tell(publish(args.out, config, split=args.split, embed_images=embedded, processes=args.workers)))
+    print(report_text(publish(args.out, config, split=args.split, embed_images=embedded, processes=args.workers)))
     print(f"\nWritten to {args.out}: load_dataset({str(args.out)!r}, {config!r})")
     if args.export:
         from promvil_hf.fivl.release import export

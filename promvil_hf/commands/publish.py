@@ -6,7 +6,7 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.fetching.sources import size_text
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 from promvil_hf.publishing import commit, matching
 from promvil_hf.shown_text import printable
 
@@ -79,7 +79,7 @@ def _adapter(folder: Path) -> dict[str, Path]:
     needed = ("adapter_config.json", "adapter_model.safetensors", "README.md")
     if missing := [name for name in needed if not (folder / name).is_file()]:
         raise ValueError(f"{folder} is no finished adapter: it lacks {', '.join(missing)}. Run its training to the end.")
-    base = own_document(folder / "adapter_config.json").text("base_model_name_or_path")
+    base = json_document(folder / "adapter_config.json").text("base_model_name_or_path")
     if Path(base).exists() or base.startswith(("/", ".", "~")):
         raise ValueError(
             f"{folder}/adapter_config.json names the base {base}, a folder of this machine: nobody else could load the adapter. "

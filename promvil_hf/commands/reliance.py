@@ -22,7 +22,7 @@ from promvil_hf.evaluation.twin_folder import TwinFolder
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
 from promvil_hf.folder_lock import held
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 from promvil_hf.pages import write
 
 
@@ -168,7 +168,7 @@ def _only(rows, path: Path):
 def _types(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
-    found = own_document(path)
+    found = json_document(path)
     if not found.fields:
         raise ValueError(f"{path} is no object of question types by id, nor GQA's questions.")
     return {

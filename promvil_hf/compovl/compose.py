@@ -138,7 +138,7 @@ class _Composer:
         self.kind = [0 if noun is None else self.kinds[kind_key(noun)] for noun in self.nouns]
 
     def _edges(self) -> list[Edge]:
-        """Each relation once; a region's own words win over the predicate's."""
+        """Each relation once; the words of a region win over the predicate."""
         found: dict[tuple[int, int, str], Edge] = {}
         if self.how.sources != "graph":
             for region in self.graph.regions:
@@ -167,16 +167,16 @@ class _Composer:
         if not fits_subject(key, self.nouns[subject]):
             self.left_out["clothes that wear or carry"] += 1
             return
-        link = self._told(relation, region) if region is not None else None
+        link = self._link_in_phrase(relation, region) if region is not None else None
         known = found.get((subject, thing, key))
         if known is None:
             found[subject, thing, key] = Edge(subject, thing, key, link or key, relation.relation_id, region)
         else:
             if known.region is None or (link and known.link == known.key):
                 known.region, known.link = region or known.region, link or known.link
-            self.left_out["relation told before"] += 1
+            self.left_out["relation stated before"] += 1
 
-    def _told(self, relation: Relation, region: Region) -> str | None:
+    def _link_in_phrase(self, relation: Relation, region: Region) -> str | None:
         """The joining words of a region's phrase, where it names subject and object in this order."""
         subject = self.things[self.place[relation.subject]].names[0]
         thing = self.things[self.place[relation.object]].names[0]
@@ -189,7 +189,7 @@ class _Composer:
         return link_between(phrase[start:end], relation.predicate) if end >= start else None
 
     def simple(self, position: int) -> tuple[str, int]:
-        """A simple noun phrase for a thing, and what it fits. One adjective where it tells some of its kind apart."""
+        """A simple noun phrase for a thing, and what it fits. One adjective where it excludes some things of the same kind."""
         if position not in self.simple_nouns:
             noun, adjective = self.nouns[position], ""
             fits = self.fits[noun]
@@ -248,17 +248,17 @@ class _Composer:
     def _clause(self, edge: Edge, anchor: Node | None, level: int) -> Node | None:
         """head + link + anchor, with a bare head if that picks out the subject, else with an adjective that helps."""
         bit = 1 << edge.subject
-        own_kind = self.kind[edge.subject]
+        subject_kind = self.kind[edge.subject]
         if anchor is None:
             fits = self.simple(edge.object)[1]
             used = bit | 1 << edge.object
         else:
             fits, used = anchor.fits, bit | anchor.used
-        if own_kind & (fits | used & ~bit):  # "the man next to the man": the noun would point at its own head
+        if subject_kind & (fits | used & ~bit):  # "the man next to the man": the noun could mean the head itself
             return None
         subjects = self._subjects(edge.key, fits)
-        subjects &= own_kind
-        if subjects == bit and self._has_rival(edge, own_kind):
+        subjects &= subject_kind
+        if subjects == bit and self._has_rival(edge, subject_kind):
             self.left_out["another of its kind may fit"] += 1
             return None
         adjective = ""
@@ -320,7 +320,7 @@ class _Composer:
         if node.used & used or node.fits & self._subjects(edge.key, fits) != bit:
             return
         used |= node.used
-        if node.fits == bit:  # the opening is a step of its own
+        if node.fits == bit:  # the opening is a separate step
             whole = Node(level, node.target, bit, used, node.adjective, (edge,), (anchor,), node)
         else:
             edges, anchors = (first, edge), (None, anchor)

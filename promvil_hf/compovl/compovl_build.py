@@ -22,7 +22,7 @@ from pathlib import Path
 
 from promvil_hf import __version__
 from promvil_hf.compovl.compose_images import KeptImages, compose_images, describe, hash_of
-from promvil_hf.compovl.compovl_report import tell
+from promvil_hf.compovl.compovl_report import report_text
 from promvil_hf.compovl.compovl_settings import USUAL, CompoVLSettings
 from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.visual_genome import VisualGenome
@@ -41,7 +41,7 @@ class Built:
     images_reused: int
 
     def __str__(self) -> str:
-        return tell(self.report)
+        return report_text(self.report)
 
 
 def build(

@@ -104,7 +104,7 @@ def _mean(found: Counter) -> float:
     return round(sum(value * times for value, times in found.items()) / max(found.total(), 1), 3)
 
 
-def tell(report: dict) -> str:
+def report_text(report: dict) -> str:
     """The report for people: rows per level, rejects, leakage."""
     levels = sorted({level for found in report["expressions_by_level"].values() for level in found})
     lines = [

@@ -206,6 +206,6 @@ def _changed(number: int, chain: Chain, exchange: _Exchange) -> Negative:
 
 
 def _head_of(step: Step, steps: Sequence[NegativeStep]) -> str:
-    """Its own head, or that of the step which opens it."""
+    """The head of the step, or of the step that it begins with."""
     is_opened = bool(step.anchors) and len(step.anchors) == len(step.relation_ids) + 1
     return steps[step.anchors[0]].head if is_opened else step.head

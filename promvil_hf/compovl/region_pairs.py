@@ -97,7 +97,7 @@ def lines_of_image(
     """The rows of one image as JSON lines. What the rows of a group share, and the template, are encoded once.
 
     Args:
-        rng: Draws the regions where there are more than 100; None: a generator of the image's own.
+        rng: Draws the regions where there are more than 100; None: a generator seeded by the image's id.
         every_pair: False keeps the last pair of a group only, as the reference does by accident.
         template: Put the template around each prompt, as the reference does, though it is the same in every row.
     """

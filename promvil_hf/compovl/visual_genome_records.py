@@ -174,12 +174,12 @@ class Reader(MappedFiles):
         broken: list[Broken] = []
         found = []
         for qa in self.records(image, "question_answers", broken):
-            own_id = qa.qa_id if qa.qa_id is not None else qa.id
+            question_id = qa.qa_id if qa.qa_id is not None else qa.id
             question, answer = _words(qa.question), _words(qa.answer)
-            if own_id is None or not question or not answer:
-                broken.append(Broken("question_answers", image.image_id, own_id, "blank question or answer"))
+            if question_id is None or not question or not answer:
+                broken.append(Broken("question_answers", image.image_id, question_id, "blank question or answer"))
             else:
-                found.append(Question(own_id, question, answer))
+                found.append(Question(question_id, question, answer))
         return tuple(found), tuple(broken)
 
     def graph(self, image: Image) -> SceneGraph:
@@ -289,10 +289,10 @@ class _Joined:
     def _attributes(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
         for record in self._read("attributes"):
-            own_id = self._end(record)
-            thing = self.alias.get(own_id)
+            object_id = self._end(record)
+            thing = self.alias.get(object_id)
             if thing is None:
-                self._reject("attributes", own_id, "dangling object")
+                self._reject("attributes", object_id, "dangling object")
                 continue
             if record.attributes:
                 mine = found.setdefault(thing, [])
@@ -304,39 +304,39 @@ class _Joined:
 
     def _relations(self) -> Iterator[Relation]:
         for record in self._read("relationships"):
-            own_id = record.relationship_id if record.relationship_id is not None else record.id
+            relation_id = record.relationship_id if record.relationship_id is not None else record.id
             ends = self._end(record.subject), self._end(record.object)
-            relation = self._relation("relationships", own_id, ends[0], record.predicate, ends[1])
+            relation = self._relation("relationships", relation_id, ends[0], record.predicate, ends[1])
             if relation is not None:
                 yield relation
 
     def _end(self, end: _End | _Attributed) -> int | None:
         """The id of an object where it is mentioned, if possible one that the image's objects know."""
-        own_id = end.object_id if end.object_id is not None else end.id
-        if own_id in self.alias:
-            return own_id
+        object_id = end.object_id if end.object_id is not None else end.id
+        if object_id in self.alias:
+            return object_id
         if self.places and end.name:
-            return self.places.get((_lower(end.name), end.x, end.y, end.w, end.h), own_id)
+            return self.places.get((_lower(end.name), end.x, end.y, end.w, end.h), object_id)
         for merged in getattr(end, "merged_object_ids", None) or ():
             if merged in self.alias:
                 return merged
-        return own_id
+        return object_id
 
-    def _relation(self, file, own_id, subject, predicate, thing) -> Relation | None:
+    def _relation(self, file, relation_id, subject, predicate, thing) -> Relation | None:
         alias = self.alias
         predicate = _lower(predicate)
-        if own_id is None:
+        if relation_id is None:
             self._reject(file, None, "no relationship id")
         elif subject not in alias:
-            self._reject(file, own_id, "dangling subject", f"object {subject}")
+            self._reject(file, relation_id, "dangling subject", f"object {subject}")
         elif thing not in alias:
-            self._reject(file, own_id, "dangling object", f"object {thing}")
+            self._reject(file, relation_id, "dangling object", f"object {thing}")
         elif not predicate:
-            self._reject(file, own_id, "blank predicate")
+            self._reject(file, relation_id, "blank predicate")
         elif alias[subject] == alias[thing]:
-            self._reject(file, own_id, "relates an object to itself", f"object {alias[subject]}")
+            self._reject(file, relation_id, "relates an object to itself", f"object {alias[subject]}")
         else:
-            return Relation(own_id, alias[subject], predicate, alias[thing])
+            return Relation(relation_id, alias[subject], predicate, alias[thing])
         return None
 
     def _regions(self) -> Iterator[Region]:

@@ -246,7 +246,7 @@ class Endpoint:
                 continue
             logger.debug("prompt %s, request %d: %s (%s)", key[:12], requests, outcome.reason, outcome.status)
             if outcome.status in (400, 422) and schema is not None and not in_words:
-                in_words = True  # perhaps the server takes no response_format; the next request tells
+                in_words = True  # perhaps the server takes no response_format; the next request shows it
                 continue
             tries += 1
             last = Unanswered(outcome.reason, f"{outcome.detail} (request {requests})", requests=requests)

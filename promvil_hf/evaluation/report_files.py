@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from promvil_hf.files import atomic_write
+from promvil_hf.json_documents import json_document, typed
 from promvil_hf.json_records import shown
-from promvil_hf.own_documents import own_document, typed
 
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def save(report: Any, path: str | os.PathLike, kind: str) -> Path:
 
 def load(report_type: type[T], path: str | os.PathLike, kind: str, parts: Mapping[str, Any]) -> T:
     """What `save` wrote. `parts` has the types of what pages and comparisons read, by field."""
-    found = own_document(path)
+    found = json_document(path)
     of = (found.get("kind", default=None), found.get("format", default=None))
     if of != (kind, FORMAT):
         raise ValueError(

@@ -21,7 +21,7 @@ from promvil_hf.evaluation.predictions import Answer, Predictions, match
 from promvil_hf.evaluation.report_files import plain
 from promvil_hf.evaluation.scores import Scores
 from promvil_hf.evaluation.scoring import ANSWER_RULES, YES_NO_RULES, Settings, headlined, scored_boxes, scored_texts
-from promvil_hf.own_documents import typed
+from promvil_hf.json_documents import typed
 
 
 __all__ = ["ANSWER_RULES", "YES_NO_RULES", "FaultyAnswers", "Report", "ScoredRows", "Settings", "evaluate"]

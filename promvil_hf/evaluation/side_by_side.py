@@ -15,10 +15,10 @@ from typing import Any
 from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.results import Report
 from promvil_hf.evaluation.scores import Resampling
+from promvil_hf.json_documents import json_document
 from promvil_hf.json_records import RecordError
 from promvil_hf.metrics.intervals import PairedTest
 from promvil_hf.metrics.significance import holm
-from promvil_hf.own_documents import own_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _by_questions(paths: Iterable[Path], name: str, left_out: list[str]) -> dict
     """Content hash -> the report and its title."""
     found: dict[str, tuple[Path, str]] = {}
     for path in paths:
-        kind = own_document(path).get("kind", default=None)
+        kind = json_document(path).get("kind", default=None)
         if kind != "evaluate":
             left_out.append(f"{path} is a report of another command ({kind}).")
             continue

@@ -30,8 +30,8 @@ from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import Twin, TwinSummary
 from promvil_hf.images import UnreadableImage
 from promvil_hf.job_terms import TERMS, Terms
+from promvil_hf.json_documents import json_document, typed
 from promvil_hf.json_records import Record, RecordError, records
-from promvil_hf.own_documents import own_document, typed
 
 
 FORMAT = 1
@@ -90,7 +90,7 @@ class TwinFolder:
         folder = Path(folder)
         if not (folder / "twins.json").is_file():
             raise ValueError(f"{folder} holds no twins.json: it is no folder that `promvil twins` finished.")
-        head = own_document(folder / "twins.json")
+        head = json_document(folder / "twins.json")
         of = (head.get("kind", default=None), head.get("format", default=None))
         if of != ("twins", FORMAT):
             raise ValueError(f"{folder / 'twins.json'} is of kind {of[0]!r} and format {of[1]!r}: 'twins' and {FORMAT} are read.")

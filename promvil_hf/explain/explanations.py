@@ -24,9 +24,9 @@ from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import KINDS, twins
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
+from promvil_hf.json_documents import typed
 from promvil_hf.json_records import records
 from promvil_hf.key_expressions import KeyExpression, Turn
-from promvil_hf.own_documents import typed
 
 
 if TYPE_CHECKING:

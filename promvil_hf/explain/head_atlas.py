@@ -14,8 +14,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from promvil_hf.explain.layer_names import Head, Layer
+from promvil_hf.json_documents import json_document, typed
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
-from promvil_hf.own_documents import own_document, typed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +113,7 @@ class HeadAtlas:
 
 def read_atlas(path: str | os.PathLike) -> HeadAtlas:
     """The atlas in a file."""
-    return HeadAtlas.from_dict(own_document(path).fields, path)
+    return HeadAtlas.from_dict(json_document(path).fields, path)
 
 
 _Grid = list[list[float | None]]

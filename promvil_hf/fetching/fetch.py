@@ -20,7 +20,7 @@ from promvil_hf.fetching.transfer import Expected, Patience, download
 from promvil_hf.fetching.unpacking import Refused, unpack
 from promvil_hf.files import write_json
 from promvil_hf.folder_lock import held
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 
 
 HUB = "https://huggingface.co/"
@@ -75,7 +75,7 @@ class Step:
 
     def is_done(self) -> bool:
         try:
-            found = own_document(self.record).fields
+            found = json_document(self.record).fields
         except (FileNotFoundError, ValueError):
             return False
         if found.get("plan") != self.plan:
@@ -156,7 +156,7 @@ def _expected(step: Step, how: Fetching) -> Expected:
     """What the table knows; of a file that came before and lies here still, what came then."""
     if step.place.is_file() and step.record.is_file() and not step.file.unpack:
         with suppress(ValueError, KeyError, TypeError):
-            before = own_document(step.record).fields["received"]
+            before = json_document(step.record).fields["received"]
             return Expected(before["size"], f"sha256:{before['sha256']}")
     return Expected() if how.accept_changed else Expected(step.file.size if step.file.exact else None, step.file.checksum)
 

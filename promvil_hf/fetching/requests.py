@@ -44,7 +44,7 @@ class Answer:
     Args:
         start: Place in the file of the first byte that follows.
         total: Bytes of the whole file, None where the server does not say.
-        version: What tells this file from another one under the same address: its strong ETag, or when it was changed.
+        version: What distinguishes this file from another one under the same address: its strong ETag, or when it was changed.
     """
 
     start: int

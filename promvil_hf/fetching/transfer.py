@@ -19,7 +19,7 @@ from promvil_hf.fetching.contents import fault
 from promvil_hf.fetching.requests import Answer, Final, Passing, get
 from promvil_hf.fetching.sources import size_text
 from promvil_hf.files import move, write_json
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 
 
 OVERLAP = 4_096  # bytes that are asked for again and compared
@@ -174,7 +174,7 @@ def _append(answer: Answer, partial: Path, expected: Expected, bar: tqdm) -> Non
 def _begun(url: str, partial: Path) -> dict:
     """What an earlier run knew of the part that lies here; a part of another address is thrown away."""
     with suppress(ValueError, FileNotFoundError):
-        known = dict(own_document(_record(partial)).fields)
+        known = dict(json_document(_record(partial)).fields)
         if known.get("url") == url and known.keys() >= {"total", "version"}:
             return known
     return _anew(partial)

@@ -29,7 +29,7 @@ def card(reports: Mapping[str, Mapping]) -> str:
 
 
 def _info(config: str, report: Mapping):
-    """What `datasets` knows of a configuration, as its report tells it."""
+    """What `datasets` knows of a configuration, from its report."""
     from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
     name, split = "fivl_instruct", report["split"]

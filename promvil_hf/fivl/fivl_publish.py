@@ -250,7 +250,7 @@ def pushed(out: str | os.PathLike) -> list[str]:
     return [f"{name}/{kind}" for name in configs for kind in ("*.parquet", "*.json", "*.jsonl")]
 
 
-def tell(report: Mapping) -> str:
+def report_text(report: Mapping) -> str:
     """A report for people: what came in, what each step dropped, what is there."""
     lines = []
 

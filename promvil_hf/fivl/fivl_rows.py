@@ -27,9 +27,9 @@ from promvil_hf.boxes import Box
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import UnreadableImage
 from promvil_hf.jobs import Rejected
+from promvil_hf.json_documents import typed
 from promvil_hf.json_records import is_number, shown
 from promvil_hf.key_expressions import KeyExpression, Turn
-from promvil_hf.own_documents import typed
 
 
 @dataclass(frozen=True, slots=True)

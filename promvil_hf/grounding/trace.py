@@ -16,9 +16,9 @@ from PIL import Image
 from promvil_hf.boxes import Box, Point
 from promvil_hf.dialects.base import REFUSED
 from promvil_hf.frames import ImageSize
+from promvil_hf.json_documents import typed
 from promvil_hf.key_expressions import Rle
 from promvil_hf.nesting import Nesting
-from promvil_hf.own_documents import typed
 from promvil_hf.phrases import GroundedPhrase, PhraseChain, PhraseStep
 
 

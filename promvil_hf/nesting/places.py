@@ -55,7 +55,7 @@ def places(nesting: Nesting) -> tuple[Place, ...]:
     """The positions and orders that stand in an expression, in the order of the text.
 
     >>> from promvil_hf.nesting import decompose
-    >>> [(own.kind, own.side, own.rank) for own in places(decompose("the second man from the left"))]
+    >>> [(place.kind, place.side, place.rank) for place in places(decompose("the second man from the left"))]
     [('order', 'left', 2)]
     """
     words = [nesting.text[start:end].lower() for start, end in nesting.tokens]

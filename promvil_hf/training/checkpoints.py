@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from promvil_hf.files import remove_folder, write_json
-from promvil_hf.own_documents import own_document
+from promvil_hf.json_documents import json_document
 
 
 MARK = "whole.json"
@@ -30,7 +30,7 @@ def what_is_missing(folder: str | os.PathLike) -> str | None:
     if not folder.is_dir():
         return "there is no such folder"
     try:
-        mark = own_document(folder / MARK)
+        mark = json_document(folder / MARK)
         listed = {name: mark.whole(name) for name in mark.fields}
     except (FileNotFoundError, ValueError):
         return f"it has no {MARK}, which is written last: saving it was cut short"

@@ -10,7 +10,7 @@ from promvil_hf.dialects import GroundingDialect, LlavaBrackets
 from promvil_hf.frames import Fractions, ImageSize
 
 
-# For families that were never taught a way of their own to write boxes.
+# For families that were never trained to write boxes in a form of their own.
 FRACTIONS = LlavaBrackets(frame=Fractions(decimals=2))
 
 

@@ -12,7 +12,7 @@ from promvil_hf.commands.demo.chapters import Sizes
 from promvil_hf.commands.demo.training import CurvePoint, curve, on_a_terminal, quiet, settings
 from promvil_hf.commands.demo.world import without_short_answers
 from promvil_hf.evaluation.picture_folder import Pictures
-from promvil_hf.fivl.fivl_publish import publish, read_rows, tell
+from promvil_hf.fivl.fivl_publish import publish, read_rows, report_text
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval, paired_test
 from promvil_hf.toy.adapters import folder
@@ -69,7 +69,7 @@ def _build(kind: str, file: Path, world: Path, out: Path) -> str:
     annotate_expressions(source, pictures, rules, work, describe={"annotator": "rules"}, terms=terms)
     masks = given(world / "key_expressions.jsonl", images)
     annotate_masks(source, pictures, masks, work, describe={"annotator": "given"}, terms=terms)
-    return tell(publish(out, config))
+    return report_text(publish(out, config))
 
 
 def _known_questions(questions: Path, out: Path) -> Path:

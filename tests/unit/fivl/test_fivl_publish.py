@@ -10,7 +10,7 @@ import yaml
 
 from promvil_hf import jobs
 from promvil_hf.fivl.fivl_card import card
-from promvil_hf.fivl.fivl_publish import CONFIGS, FEATURES, FivlInstruct, publish, push, read_rows, tell
+from promvil_hf.fivl.fivl_publish import CONFIGS, FEATURES, FivlInstruct, publish, push, read_rows, report_text
 from promvil_hf.fivl.fivl_rows import FivlRow
 from promvil_hf.jobs import Rejected
 from promvil_hf.publishing import parts_of
@@ -134,7 +134,7 @@ def test_images_are_embedded_only_where_asked_and_a_broken_one_is_named(built, t
 
 
 def test_the_report_for_people_names_every_count(built):
-    told = tell(publish(built, "instruct"))
+    told = report_text(publish(built, "instruct"))
     assert "20 rows in, 16 with key expressions" in told
     assert "nothing detected                           4" in told
     assert "32 key expressions in 10 images, 32 masks" in told

@@ -12,7 +12,7 @@ import msgspec
 from promvil_hf.json_records import Record, RecordError, decoded, read_bytes, shown
 
 
-def own_document(path: str | os.PathLike) -> Record:
+def json_document(path: str | os.PathLike) -> Record:
     """A file that is one JSON object."""
     try:
         value = decoded(read_bytes(path))
