@@ -161,14 +161,14 @@ def to_row(
         boxes.append([list(box.xyxy) for phrase in phrases for box in phrase.boxes])
         matches.append([position for position, phrase in enumerate(phrases) for _ in phrase.boxes])
 
-    leaned_on = {anchor for step in chain.steps for anchor in step.anchors}
+    anchors = {anchor for step in chain.steps for anchor in step.anchors}
     for index, (step, level) in enumerate(zip(chain.steps, chain.levels, strict=True)):
         target = step.target
         if step.anchors:
             evidence = chain.evidence(index)
             prompt = wording.with_evidence([_tagged(phrase.text) for phrase in evidence], _tagged(target.text))
             add(prompt, [*evidence, target])
-        if not step.anchors or index in leaned_on:
+        if not step.anchors or index in anchors:
             add(_tagged(wording.alone(target.text, level)), [target])
     return {
         "dataset": dataset,

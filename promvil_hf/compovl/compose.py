@@ -331,7 +331,8 @@ class _Composer:
         """Deep and hard ones first, levels and targets taking turns; nothing that is already a step of another."""
         queues = []
         for level in range(self.how.levels, 1, -1):
-            nodes = [node for found in (by_target[level], joined[level]) for mine in found.values() for node in mine]
+            kinds = (by_target[level], joined[level])
+            nodes = [node for found in kinds for target_nodes in found.values() for node in target_nodes]
             if self.ambiguous:
                 nodes += [node for node in self.ambiguous if node.level == level]
             turns: dict[int, int] = {}
@@ -367,6 +368,6 @@ class _Composer:
 
 
 def _keep(found: dict[int, list[Node]], node: Node):
-    mine = found.setdefault(node.target, [])
-    if len(mine) < _WIDTH:
-        mine.append(node)
+    target_nodes = found.setdefault(node.target, [])
+    if len(target_nodes) < _WIDTH:
+        target_nodes.append(node)

@@ -295,11 +295,11 @@ class _Joined:
                 self._reject("attributes", object_id, "dangling object")
                 continue
             if record.attributes:
-                mine = found.setdefault(thing, [])
+                attributes = found.setdefault(thing, [])
                 for attribute in record.attributes:
                     clean = _lower(attribute)
-                    if clean and clean not in mine:
-                        mine.append(clean)
+                    if clean and clean not in attributes:
+                        attributes.append(clean)
         return found
 
     def _relations(self) -> Iterator[Relation]:
