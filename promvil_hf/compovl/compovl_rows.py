@@ -103,9 +103,9 @@ def negative_rows(image: ImageRow) -> Iterator[tuple[int, dict]]:
     made: dict[int, int] = {}
     for negative in image.negatives:
         made[negative.chain] = made.get(negative.chain, -1) + 1
-        name, said = chain_id(image, negative.chain), msgspec.to_builtins(negative)
-        del said["chain"]
-        yield negative.chain, {"negative_id": f"{name}-n{made[negative.chain]}", "chain_id": name, **shared, **said}
+        name, negative_fields = chain_id(image, negative.chain), msgspec.to_builtins(negative)
+        del negative_fields["chain"]
+        yield negative.chain, {"negative_id": f"{name}-n{made[negative.chain]}", "chain_id": name, **shared, **negative_fields}
 
 
 def step_rows(row: Mapping) -> Iterator[dict]:

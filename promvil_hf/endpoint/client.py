@@ -321,16 +321,16 @@ class Endpoint:
         except (Unreadable, ValueError) as error:
             return Failure("bad response", self.api_key.hide(f"no chat completion: {error}"))
 
-    def _to_store(self, said: Completion) -> dict:
+    def _to_store(self, completion: Completion) -> dict:
         hide = self.api_key.hide
-        text = hide(said.text, limit=None)
+        text = hide(completion.text, limit=None)
         return {
             "text": text[: self.max_chars],
             "chars": len(text),
-            "finish_reason": said.finish_reason and hide(said.finish_reason),
-            "refusal": said.refusal and hide(said.refusal),
-            "prompt_tokens": said.prompt_tokens,
-            "completion_tokens": said.completion_tokens,
+            "finish_reason": completion.finish_reason and hide(completion.finish_reason),
+            "refusal": completion.refusal and hide(completion.refusal),
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
             "bought": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": urlsplit(self.base_url).netloc,
         }
