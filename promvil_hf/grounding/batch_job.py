@@ -69,8 +69,8 @@ def _lines(path: Path) -> Iterator[_Line]:
         for number, record in numbered(file, path):
             key, asked = _asked(record, path.parent)
             if key in taken:
-                told = f"{record.where}: `id` is {shown(key)}, and line {taken[key]} has it already."
-                key, asked = None, jobs.Rejected("id is not unique", told)
+                message = f"{record.where}: `id` is {shown(key)}, and line {taken[key]} has it already."
+                key, asked = None, jobs.Rejected("id is not unique", message)
             if key is None:
                 key = f"line {number}"
                 while key in taken:
@@ -88,8 +88,8 @@ def _asked(record: Record, folder: Path) -> tuple[str | None, Query | jobs.Rejec
         key = record.identifier("id", default=None) or None
         tasks = [name for name in ("expression", "question") if record.has(name)]
         if len(tasks) != 1:
-            told = f'{record.where}: give "image" and one of "expression" and "question".'
-            return key, jobs.Rejected("line has not the keys", told)
+            message = f'{record.where}: give "image" and one of "expression" and "question".'
+            return key, jobs.Rejected("line has not the keys", message)
         task = "ground" if tasks == ["expression"] else "answer"
         return key, Query(folder / record.text("image"), record.text(tasks[0]), task)
     except RecordError as error:

@@ -121,11 +121,12 @@ class ComposedGrounder:
         if job.reason is not None:
             return GroundingTrace(job.text, self.options.mode, job.query.task, job.query.id, size, (), job.reason)
         started = time.perf_counter()
-        own = [found.get((id(job.picture), self.options.asked(part)), Found(known=False)) for part in job.parts]
-        composed = compose(job.parts, own, job.picture, self.options)
+        detected = [found.get((id(job.picture), self.options.asked(part)), Found(known=False)) for part in job.parts]
+        composed = compose(job.parts, detected, job.picture, self.options)
         seconds = (time.perf_counter() - started) / len(job.nesting.phrases)
-        told = (job.nesting, job.parts, composed, self.options, seconds)
-        steps = tuple(_step(index, *told) for index in range(len(job.nesting.phrases)))
+        steps = tuple(
+            _step(index, job.nesting, job.parts, composed, self.options, seconds) for index in range(len(job.nesting.phrases))
+        )
         return GroundingTrace(job.text, self.options.mode, job.query.task, job.query.id, size, steps, steps[-1].reason)
 
 
@@ -144,14 +145,14 @@ def _step(
     settings: ComposerSettings,
     seconds: float,
 ) -> Step:
-    phrase, part, own = nesting.phrases[index], parts[index], composed[index]
-    chosen = own.chosen(part)
+    phrase, part, result = nesting.phrases[index], parts[index], composed[index]
+    chosen = result.chosen(part)
     reason = None
-    if not own.found.known:
+    if not result.found.known:
         reason = f"{UNKNOWN_NOUN}: {part.noun!r}" if part.noun else "names no thing"
-    elif not chosen or (settings.refuse_above is not None and own.none > settings.refuse_above):
+    elif not chosen or (settings.refuse_above is not None and result.none > settings.refuse_above):
         reason, chosen = REFUSED, ()
-    masks = tuple(own.found.detections[i].mask for i in chosen)
+    masks = tuple(result.found.detections[i].mask for i in chosen)
     return Step(
         phrase.text,
         phrase.level,
@@ -159,12 +160,12 @@ def _step(
         tuple(nesting.phrases[anchor].text for anchor in phrase.anchors),
         fed=tuple(anchor for anchor in phrase.anchors if len(composed[anchor].weights)),
         prompt=settings.asked(part),
-        answer=own.told,
+        answer=result.summary,
         ended="stop",
-        boxes=tuple(own.found.detections[i].box for i in chosen),
+        boxes=tuple(result.found.detections[i].box for i in chosen),
         masks=masks if any(masks) else (),
         reason=reason,
-        problems=own.problems,
-        score=float(np.log(own.weights[chosen[0]])) if chosen else None,
+        problems=result.problems,
+        score=float(np.log(result.weights[chosen[0]])) if chosen else None,
         seconds=seconds,
     )

@@ -69,7 +69,7 @@ class Composed:
     weights: np.ndarray
     none: float
     kind: str = ""  # what the detector looked for
-    told: str = ""
+    summary: str = ""  # of the chances, and what was weighed
     problems: tuple[str, ...] = ()
 
     def chosen(self, part: Reading) -> tuple[int, ...]:
@@ -115,11 +115,12 @@ class _Composing:
         detections = found.detections
         self.kind = found.asked or part.noun
         self.size: ImageSize = picture.size
-        self.things = Things.of([own.box for own in detections], self.size, [own.mask for own in detections])
-        self.exists = settings.exists(np.array([own.score for own in detections], float))
+        boxes, box_masks = [detection.box for detection in detections], [detection.mask for detection in detections]
+        self.things = Things.of(boxes, self.size, box_masks)
+        self.exists = settings.exists(np.array([detection.score for detection in detections], float))
         self.logs = np.zeros(len(detections))  # of the fits so far
         self.against = 0.0  # the same of "none of these"
-        self.told: list[str] = []
+        self.terms: list[str] = []  # names of the fits
         self.problems: list[str] = []
 
     def done(self) -> Composed:
@@ -132,7 +133,7 @@ class _Composing:
         for link in part.links:
             if link.relation.name != NEAREST:
                 self._linked(link)
-        is_read = self.settings.described and not self.found.asked  # the detector was told the qualities and looked for them
+        is_read = self.settings.described and not self.found.asked  # the detector was asked with the qualities
         if part.qualities and not is_read:
             self.problems.append(f"not used: {' '.join(part.qualities)!r}, which no box tells")
         for colour in () if is_read else part.colours:
@@ -147,23 +148,23 @@ class _Composing:
         shares /= shares.sum()
         if part.unread:
             self.problems.append(f"not used: {' '.join(part.unread)!r}")
-        told = f"{shares[:-1].max():.2f} of {len(self.things)}, none of these {shares[-1]:.2f}"
-        told = "; ".join([told, *self.told])
+        summary = f"{shares[:-1].max():.2f} of {len(self.things)}, none of these {shares[-1]:.2f}"
+        summary = "; ".join([summary, *self.terms])
         problems = tuple(self.problems)
-        return Composed(self.found, self.things, shares[:-1], float(shares[-1]), self.kind, told, problems)
+        return Composed(self.found, self.things, shares[:-1], float(shares[-1]), self.kind, summary, problems)
 
-    def _add(self, fit: np.ndarray, told: str) -> None:
+    def _add(self, fit: np.ndarray, term: str) -> None:
         self.logs = self.logs + np.log(fit)
         self.against += float(np.log(self.settings.none_fit))
-        self.told.append(told)
+        self.terms.append(term)
 
     def _linked(self, link: Link) -> None:
         evidence = [self.made[to] for to in link.to]
         if not link.relation.known:
             self.problems.append(f"unknown relation {link.words!r}: taken as nearness")
-        missing = [own for own in evidence if not len(own.weights)]
+        missing = [referent for referent in evidence if not len(referent.weights)]
         if missing:
-            known = all(own.found.known for own in missing)
+            known = all(referent.found.known for referent in missing)
             if not known:
                 self.problems.append(f"{link.words!r} left out: the detector does not know the noun it refers to")
             elif not link.denied:  # that there is no hat is what "without a hat" says

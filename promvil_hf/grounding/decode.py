@@ -91,7 +91,7 @@ def write(
     by_picture: dict[int, tuple[OpenPicture, list[_Branch]]] = {}
     for (picture, _), branch in zip(prompts, branches, strict=True):
         by_picture.setdefault(id(picture), (picture, []))[1].append(branch)
-    rows = [row for picture, own in by_picture.values() for row in _rows(picture, own, max_new_tokens, budget)]
+    rows = [row for picture, its_branches in by_picture.values() for row in _rows(picture, its_branches, max_new_tokens, budget)]
     most = 0
     # Below so many tokens a pass is bound by its launches or by reading the weights, and padding costs nothing.
     enough = 256 if decoder.device.type == "cpu" else 4096
@@ -154,12 +154,12 @@ def _write_batch(decoder: Decoder, rows: list[_Row], choice: Any, max_new_tokens
     for number, row in enumerate(rows):
         owner[number, : row.picture.slots] = 0
         at = 0
-        for own, branch in enumerate(row.branches, 1):
+        for branch_number, branch in enumerate(row.branches, 1):
             place = slice(at, at + len(branch.prompt))
-            branch.row, branch.number, branch.position = number, own, row.picture.position + len(branch.prompt)
+            branch.row, branch.number, branch.position = number, branch_number, row.picture.position + len(branch.prompt)
             ids[number, place] = torch.tensor(branch.prompt)
             positions[number, place] = torch.arange(row.picture.position, branch.position)
-            owner[number, prefix + at : prefix + place.stop] = own
+            owner[number, prefix + at : prefix + place.stop] = branch_number
             live.append(branch)
             ends.append(place.stop - 1)
             at = place.stop
@@ -269,9 +269,9 @@ def _reserve(pictures: Sequence[OpenPicture], prefix: int, room: int, most: int)
     for number in range(len(pictures[0].layers)):
         buffers = []
         for half in (0, 1):
-            heads, _, width = pictures[0].layers[number][half].shape
-            own = pictures[0].layers[number][half]
-            buffer = own.new_empty(len(pictures), heads, prefix + room, width)
+            first = pictures[0].layers[number][half]
+            heads, _, width = first.shape
+            buffer = first.new_empty(len(pictures), heads, prefix + room, width)
             for start, end, picture in runs:
                 buffer[start:end, :, : picture.slots] = picture.layers[number][half]
                 buffer[start:end, :, picture.slots : prefix] = 0  # masked, but masking does not remove NaN: 0 * NaN is NaN

@@ -32,16 +32,16 @@ def draw(trace: GroundingTrace, image: Image.Image, side: int = 360) -> Image.Im
     levels = sorted({step.level for step in trace.steps})
     panels = []
     for level in levels:
-        own = [(number, step) for number, step in enumerate(trace.steps) if step.level == level]
+        level_steps = [(number, step) for number, step in enumerate(trace.steps) if step.level == level]
         picture = shown
-        for number, step in own:
+        for number, step in level_steps:
             picture = _with_boxes(picture, step.boxes, MARKS[number % len(MARKS)])
         lines: list[tuple[str, str | None, bool]] = [(f"Level {level}", None, False)]  # words, colour, has a swatch
-        for number, step in own:
+        for number, step in level_steps:
             is_question = trace.task == "answer" and number == len(trace.steps) - 1
-            told = "" if step.boxes or is_question else f" ({step.reason})"
+            reason = "" if step.boxes or is_question else f" ({step.reason})"
             colour = None if is_question else MARKS[number % len(MARKS)]
-            for row, part in enumerate(textwrap.wrap(step.phrase + told, max(8, panel_width // 7 - 3)) or [""]):
+            for row, part in enumerate(textwrap.wrap(step.phrase + reason, max(8, panel_width // 7 - 3)) or [""]):
                 lines.append((part, colour, row == 0 and colour is not None))
         if level == levels[-1] and trace.answer is not None:
             lines += [(part, None, False) for part in textwrap.wrap(f"=> {trace.answer}", max(8, panel_width // 7))]

@@ -194,7 +194,7 @@ class ProgressiveGrounder:
         left = [picture is not None and picture.is_unread for picture in shown]
         for content in [content for content, picture in pictures.items() if picture.is_unread]:
             del pictures[content]
-        jobs = [job for own, is_left in zip(begun, left, strict=True) if not is_left for job in own]
+        jobs = [job for source_jobs, is_left in zip(begun, left, strict=True) if not is_left for job in source_jobs]
         return jobs, [queries for queries, is_left in zip(group, left, strict=True) if is_left]
 
     def _open(self, pictures: Sequence[tuple[_Picture, Image.Image]], held: int) -> None:
@@ -213,8 +213,8 @@ class ProgressiveGrounder:
                     return
                 held += _slots([one[0]])
             return
-        for (picture, _), own in zip(pictures, opened, strict=False):
-            picture.opened = own
+        for (picture, _), open_picture in zip(pictures, opened, strict=False):
+            picture.opened = open_picture
 
     def _sitting(self, jobs: list[_Job], held: int) -> Iterator[tuple[int, GroundingTrace]]:
         """All levels of the queries about the pictures that are open, which hold so many slots."""
@@ -258,12 +258,12 @@ class ProgressiveGrounder:
                 if (prompt, part.is_question) not in job.picture.asked:
                     new[job.picture, prompt, part.is_question] = None
         seconds = self._ask(list(new), held)
-        told: set[tuple[_Picture, str, bool]] = set()
+        timed: set[tuple[_Picture, str, bool]] = set()
         for job, index, prompt, fed in asked:
             part = job.parts[index]
             key = job.picture, prompt, part.is_question
-            is_first = key in new and key not in told
-            told.add(key)
+            is_first = key in new and key not in timed
+            timed.add(key)
             generated = job.picture.asked[prompt, part.is_question]
             job.steps[index] = self._step(
                 part, prompt, fed, generated, job.picture.size, seconds if is_first else None
@@ -273,7 +273,7 @@ class ProgressiveGrounder:
         """Fills the memory of the pictures; the seconds that one prompt took."""
         started = time.perf_counter()
         for is_question in (False, True):
-            rows = [(picture, prompt) for picture, prompt, own in new if own is is_question]
+            rows = [(picture, prompt) for picture, prompt, for_answer in new if for_answer is is_question]
             if not rows:
                 continue
             decoding, boxes = self._for_boxes, None
@@ -367,9 +367,9 @@ def _read(
 
 
 def _level_of(parts: Sequence[Planned], index: int) -> int:
-    """The round in which a step is asked: a question after all of its phrases, which it may tell about."""
+    """The round in which a step is asked: a question after all of its phrases, whose boxes its prompt may give."""
     part = parts[index]
-    return part.level if not part.is_question else max([own.level for own in parts[:index]], default=0) + 1
+    return part.level if not part.is_question else max([earlier.level for earlier in parts[:index]], default=0) + 1
 
 
 def _given(part: Planned) -> Step:

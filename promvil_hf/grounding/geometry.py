@@ -31,10 +31,10 @@ class Things:
     step: float = 1.0
 
     @classmethod
-    def of(cls, boxes: Sequence[Box], size: ImageSize, own: Sequence[Rle | None] = ()) -> "Things":
+    def of(cls, boxes: Sequence[Box], size: ImageSize, box_masks: Sequence[Rle | None] = ()) -> "Things":
         corners = np.array([box.xyxy for box in boxes], float).reshape(-1, 4) * ([*size] * 2)
         step = max(max(size) / _GRID, 1.0)
-        return cls(corners, tuple(mask and _coarse(masks.decode(mask), step) for mask in own), step)
+        return cls(corners, tuple(mask and _coarse(masks.decode(mask), step) for mask in box_masks), step)
 
     def __len__(self) -> int:
         return len(self.boxes)

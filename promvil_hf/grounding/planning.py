@@ -27,7 +27,7 @@ class Planned:
     level: int
     anchors: tuple[int, ...] = ()
     mentions: tuple[str, ...] = ()
-    told: tuple[int, ...] = ()  # the steps whose boxes go into the prompt, if they have any
+    evidence: tuple[int, ...] = ()  # the steps whose boxes go into the prompt, if they have any
     given: tuple[Box, ...] | None = None
     chars: tuple[int, int] | None = None
     is_question: bool = False
@@ -48,7 +48,7 @@ def plan(query: Query, options: GroundingOptions, decompose: Decomposer) -> tupl
     return tuple(
         dataclasses.replace(
             part,
-            told=_told(parts, index, options.mode),
+            evidence=_evidence(parts, index, options.mode),
             given=part.given if options.mode == "oracle" and index < top else None,
         )
         for index, part in enumerate(parts)
@@ -81,14 +81,14 @@ def prompt_of(
     options: GroundingOptions,
     size: ImageSize,
 ) -> tuple[str, tuple[int, ...]]:
-    """The prompt of step `index`, and which steps it tells about; `found` holds the boxes of all steps before it."""
+    """The prompt of step `index`, and the steps whose boxes it gives; `found` holds the boxes of all steps before it."""
     part = parts[index]
     known = [tuple(box for box in boxes if _small_enough(box, options.largest_evidence)) for boxes in found]
     if part.is_question:
         return _question(parts, index, known, dialect, options, size)
-    fed = tuple(told for told in part.told if known[told])
+    fed = tuple(step for step in part.evidence if known[step])
     words = dict(zip(part.anchors, part.mentions, strict=True))
-    evidence = [GroundedPhrase(words.get(told, parts[told].phrase), known[told]) for told in fed]
+    evidence = [GroundedPhrase(words.get(step, parts[step].phrase), known[step]) for step in fed]
     if options.second_level_joint is not None and part.level == 2:
         wording = dataclasses.replace(dialect.wording, evidence_joint=options.second_level_joint)
         dialect = dataclasses.replace(dialect, wording=wording)
@@ -132,10 +132,10 @@ def _parts(query: Query, decompose: Decomposer) -> list[Planned]:
     ]
 
 
-def _told(parts: Sequence[Planned], index: int, mode: str) -> tuple[int, ...]:
-    own = parts[index]
+def _evidence(parts: Sequence[Planned], index: int, mode: str) -> tuple[int, ...]:
+    part = parts[index]
     if mode == "all":
-        inside, stack = set(), list(own.anchors)
+        inside, stack = set(), list(part.anchors)
         while stack:
             anchor = stack.pop()
             if anchor not in inside:
@@ -143,8 +143,8 @@ def _told(parts: Sequence[Planned], index: int, mode: str) -> tuple[int, ...]:
                 stack += parts[anchor].anchors
         return tuple(sorted(inside))
     if mode == "progressive":
-        return tuple(anchor for anchor in own.anchors if parts[anchor].level == own.level - 1)
-    return own.anchors
+        return tuple(anchor for anchor in part.anchors if parts[anchor].level == part.level - 1)
+    return part.anchors
 
 
 def _small_enough(box: Box, largest: float | None) -> bool:
@@ -169,9 +169,9 @@ def _question(
         moved = [GroundedSpan(len(lead) + span.start, len(lead) + span.end, span.boxes) for span in grounded.spans]
         return dialect.annotate(GroundedText(lead + question + tail, moved)), fed
     wording = getattr(dialect, "wording", PROMVIL)
-    told = [
+    phrases_with_boxes = [
         f"{escape(phrase.text)}: {' '.join(dialect.target(phrase, image_size=size).split())}"
         for phrase in grounded.phrases
     ]
-    evidence = f"{wording.evidence_lead}{wording.evidence_joint.join(told)}. " if told else ""
+    evidence = f"{wording.evidence_lead}{wording.evidence_joint.join(phrases_with_boxes)}. " if phrases_with_boxes else ""
     return evidence + lead + escape(question) + tail, fed

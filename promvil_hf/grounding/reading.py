@@ -112,34 +112,34 @@ class _Reader:
     def _tokens(self, chars: tuple[int, int]) -> set[int]:
         return {i for i, (start, end) in enumerate(self.nesting.tokens) if chars[0] <= start and end <= chars[1]}
 
-    def _phrase(self, index: int, own_places: list[Place]) -> Reading:
+    def _phrase(self, index: int, phrase_places: list[Place]) -> Reading:
         phrase = self.nesting.phrases[index]
         inner = {i for anchor in phrase.anchors for i in range(*self.nesting.phrases[anchor].span)}
-        own = [i for i in range(*phrase.span) if i not in inner]
-        head = self._head(phrase.head, own)
+        outer = [i for i in range(*phrase.span) if i not in inner]
+        head = self._head(phrase.head, outer)
         start = head
-        while start - 1 in own and (self.tags[start - 1] == NOUN or self._is_name(start - 1, head)):
+        while start - 1 in outer and (self.tags[start - 1] == NOUN or self._is_name(start - 1, head)):
             start -= 1
         noun = " ".join([*self.words[start:head], _one(self.words[head])]) if head >= 0 else ""
         if head >= 0 and (self.tags[head] == PRON or noun in _SAID_OF_PERSONS):
             noun = "person" if self.words[head] in _SAID_OF_PERSONS else ""
         first = start
-        while first - 1 in own and (self.tags[first - 1] in _BEFORE_NOUN or self._joins_qualities(first - 1)):
+        while first - 1 in outer and (self.tags[first - 1] in _BEFORE_NOUN or self._joins_qualities(first - 1)):
             first -= 1
         read = set(range(start, head + 1)) if head >= 0 else set()
-        denials = [] if self.is_denied else [i for i in own if self.words[i] in lexicon.DENIES or self.words[i] == "no"]
-        of_places = {i: place for place in own_places for i in self._tokens(place.chars)}
+        denials = [] if self.is_denied else [i for i in outer if self.words[i] in lexicon.DENIES or self.words[i] == "no"]
+        of_places = {i: place for place in phrase_places for i in self._tokens(place.chars)}
         qualities = [i for i in range(first, start) if i not in of_places]
-        among, links, used = self._links(index, own, noun or phrase.head, of_places, head)
+        among, links, used = self._links(index, outer, noun or phrase.head, of_places, head)
         read |= used | set(of_places) | set(qualities)
         if among is not None:
             noun = self.found[among].noun
             qualities.append(head)
         is_before = bool(denials) and denials[0] < first
         colours = tuple(self.words[i] for i in qualities if self.words[i] in COLOURS)
-        behind = [] if is_before or not denials else self._denied(denials, own, read, noun or phrase.head, phrase.span[1])
+        behind = [] if is_before or not denials else self._denied(denials, outer, read, noun or phrase.head, phrase.span[1])
         read |= set(denials) | {i for _, taken in behind for i in taken}
-        trailing = tuple(self.words[i] for i in own if i not in read and self.words[i] in COLOURS)
+        trailing = tuple(self.words[i] for i in outer if i not in read and self.words[i] in COLOURS)
         said = [self.words[i] for i in qualities if self.tags[i] == ADJ and self.words[i] not in SIZES and i != head]
         return Reading(
             phrase=phrase.text,
@@ -148,15 +148,15 @@ class _Reader:
             head=self.words[head] if head >= 0 else phrase.head,
             colours=() if is_before else colours + trailing,
             denied_colours=colours if is_before else (),
-            sizes=tuple(self.words[i] for i in sorted({*qualities, *own}) if self.words[i] in SIZES),
+            sizes=tuple(self.words[i] for i in sorted({*qualities, *outer}) if self.words[i] in SIZES),
             qualities=tuple(word for word in said if word not in COLOURS),
-            places=tuple(place for place in own_places if not self._denies(denials, place)),
-            denied_places=tuple(place for place in own_places if self._denies(denials, place)),
+            places=tuple(place for place in phrase_places if not self._denies(denials, place)),
+            denied_places=tuple(place for place in phrase_places if self._denies(denials, place)),
             links=tuple(links) + tuple(link for link, _ in behind),
             count=next((_NUMBERS[self.words[i]] for i in qualities if self.words[i] in _NUMBERS), 0),
             is_plural=head >= 0 and _one(self.words[head]) != self.words[head],
             among=among,
-            unread=self._unread(own, read),
+            unread=self._unread(outer, read),
         )
 
     def _is_name(self, i: int, head: int) -> bool:
@@ -168,20 +168,20 @@ class _Reader:
         """ "black and white cat"."""
         return self.words[i] == "and" and self.tags[i - 1 : i] == [ADJ]
 
-    def _head(self, head: str, own: list[int]) -> int:
+    def _head(self, head: str, outer: list[int]) -> int:
         """Its place among the words of the phrase that belong to no inner one."""
         last = head.lower().split()[-1] if head else ""
-        found = [i for i in own if self.words[i] == last or self.words[i] == head.lower()]
+        found = [i for i in outer if self.words[i] == last or self.words[i] == head.lower()]
         return found[0] if found else -1
 
-    def _links(self, index: int, own: list[int], noun: str, of_places: dict[int, Place], head: int):
+    def _links(self, index: int, outer: list[int], noun: str, of_places: dict[int, Place], head: int):
         """What the phrase may be chosen from, its relations, and the words they took."""
         phrase, links, used, among = self.nesting.phrases[index], [], set(), None
         between: list[int] = []
         is_choice = head >= 0 and (self.tags[head] in (ADJ, NUM) or self.words[head] in ("one", "ones"))
         for anchor, words in zip(phrase.anchors, phrase.relations):
             target = self.nesting.phrases[anchor]
-            tied = self._relation_tokens(words, target.span, own)
+            tied = self._relation_tokens(words, target.span, outer)
             used |= tied
             is_many = self.found[anchor].is_plural and words.lower() in ("in", "from", "between")
             from_many = is_many or words.lower().split()[-1:] == ["of"]
@@ -191,7 +191,7 @@ class _Reader:
             if any(self.words[i] in _TO_NEAREST for i in tied):
                 links.append(Link(NEAREST_TO, (anchor,), words))
                 continue
-            relation, behind = self._clause(words, target.span[1], own, noun, self.found[anchor], of_places)
+            relation, behind = self._clause(words, target.span[1], outer, noun, self.found[anchor], of_places)
             used |= behind
             denied = any(word in lexicon.DENIES or word == "no" for word in words.lower().split())
             is_second = len(between) == 1 and words.lower() in ("and", "&", ",")  # "between the car" and here "and the dog"
@@ -206,11 +206,11 @@ class _Reader:
             links.append(Link(RELATIONS["near"], (between[0],), "between"))
         return among, links, used
 
-    def _clause(self, words: str, end: int, own: list[int], noun: str, anchor: Reading, of_places) -> tuple[Relation, set[int]]:
+    def _clause(self, words: str, end: int, outer: list[int], noun: str, anchor: Reading, of_places) -> tuple[Relation, set[int]]:
         """The relation of an anchor; of a clause about it ("that the man is holding") the other way round."""
         behind: list[int] = []
         i = end
-        while i in own and i not in of_places:
+        while i in outer and i not in of_places:
             behind.append(i)
             i += 1
         if words.lower() in _CLAUSES and any(self.tags[i] in (VERB, PARTICIPLE) for i in behind):
@@ -218,25 +218,25 @@ class _Reader:
             return said.inverse, set(behind)
         return relation_of(words, noun.split()[-1] if noun else "", anchor.head), set()
 
-    def _relation_tokens(self, words: str, span: tuple[int, int], own: list[int]) -> set[int]:
+    def _relation_tokens(self, words: str, span: tuple[int, int], outer: list[int]) -> set[int]:
         """Where the words that tie an anchor stand: before it, or for an owner behind it."""
         if words.startswith(("'", "’")):
-            return {span[1]} & set(own)
+            return {span[1]} & set(outer)
         count = len(re.findall(r"[\w'’/-]+", words))
-        return {i for i in range(span[0] - count, span[0]) if i in own} if count else set()
+        return {i for i in range(span[0] - count, span[0]) if i in outer} if count else set()
 
     def _denies(self, denials: list[int], place: Place) -> bool:
         """ "Not on the right", but of "not wearing a hat on the right" only the hat."""
         first = min(self._tokens(place.chars), default=0)
         return any(i < first and NOUN not in self.tags[i:first] for i in denials)
 
-    def _denied(self, denials: list[int], own: list[int], read: set[int], noun: str, end: int) -> list[tuple[Link, set[int]]]:
+    def _denied(self, denials: list[int], outer: list[int], read: set[int], noun: str, end: int) -> list[tuple[Link, set[int]]]:
         """ "without a hat", "not on the bench": what is said not to hold, read as if it was said to."""
         links = []
         for first in denials:
             rest = []
             i = first + 1
-            while i in own and i < end and i not in read and i not in denials:
+            while i in outer and i < end and i not in read and i not in denials:
                 rest.append(i)
                 i += 1
             if not rest:
@@ -254,8 +254,8 @@ class _Reader:
                 links.append((Link(link.relation, to, f"{self.words[first]} {link.words}", not link.denied), {first, *rest}))
         return links
 
-    def _unread(self, own: list[int], read: set[int]) -> tuple[str, ...]:
-        left = [i for i in own if i not in read and self.words[i] not in _SPOKEN and self.tags[i] != DIR]
+    def _unread(self, outer: list[int], read: set[int]) -> tuple[str, ...]:
+        left = [i for i in outer if i not in read and self.words[i] not in _SPOKEN and self.tags[i] != DIR]
         used = {i for i in left if self.words[i] in SIZES or self.words[i] in COLOURS or self.words[i] in lexicon.IMAGE_WORDS}
         used |= {i for i in left if self.words[i] in lexicon.PREPOSITIONS or self.words[i] in ("side", "hand", "far")}
         return tuple(self.words[i] for i in left if i not in used)

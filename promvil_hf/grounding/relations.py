@@ -149,11 +149,11 @@ def riding(pairs: Pairs) -> np.ndarray:
 def between(pairs: Pairs) -> np.ndarray:
     """(candidates, evidence, evidence): in the middle of two things. The same thing twice is none."""
     first, second = pairs.b.middles[None, :, None], pairs.b.middles[None, None]
-    own = pairs.a.middles[:, None, None]
+    middle = pairs.a.middles[:, None, None]
     way = second - first
     length = np.maximum(np.linalg.norm(way, axis=-1), 1e-6)
-    along = ((own - first) * way).sum(-1) / length**2
-    beside_way = np.abs((own[..., 0] - first[..., 0]) * way[..., 1] - (own[..., 1] - first[..., 1]) * way[..., 0]) / length
+    along = ((middle - first) * way).sum(-1) / length**2
+    beside_way = np.abs((middle[..., 0] - first[..., 0]) * way[..., 1] - (middle[..., 1] - first[..., 1]) * way[..., 0]) / length
     found = np.exp(-3 * np.abs(along - 0.5)) * np.exp(-beside_way / np.maximum(0.5 * length, pairs.reach[:, :, None] * 0.5))
     found *= _more(0.45 - np.abs(along - 0.5), 12.0)
     found[:, range(len(pairs.b)), range(len(pairs.b))] = 0.0

@@ -174,12 +174,12 @@ class SharedPatchTokens(_Shared):
         the same shapes go through the model together."""
         inputs, opened = [], []
         for image in images:
-            own = self.backend.inputs([Request("?", image)])
-            room -= self._end(own)
+            picture_inputs = self.backend.inputs([Request("?", image)])
+            room -= self._end(picture_inputs)
             if room < 0 and len(inputs) >= least:
                 break
-            inputs.append(own)
-        for _, alike in groupby(inputs, lambda own: {name: value.shape for name, value in own.items()}):
+            inputs.append(picture_inputs)
+        for _, alike in groupby(inputs, lambda picture_inputs: {name: value.shape for name, value in picture_inputs.items()}):
             opened += self._read(list(alike))
         self.pictures_read += len(opened)
         return opened
@@ -190,7 +190,7 @@ class SharedPatchTokens(_Shared):
 
     @torch.inference_mode()
     def _read(self, inputs: Sequence[Mapping[str, torch.Tensor]]) -> list[OpenPicture]:
-        inputs = {name: torch.cat([own[name] for own in inputs]) for name in inputs[0]}
+        inputs = {name: torch.cat([picture_inputs[name] for picture_inputs in inputs]) for name in inputs[0]}
         ids = inputs["input_ids"]
         end = self._end(inputs)
         # Only what has an entry for each token is cut; pixels and sizes stay whole.
@@ -297,6 +297,6 @@ def _reader(model, placed: Callable[[torch.Tensor], torch.Tensor]):
 
 def _opened(cache: DynamicCache, tokens: Sequence[tuple[int, ...]], positions: Sequence[int]) -> list[OpenPicture]:
     return [
-        OpenPicture(own, tuple((layer.keys[row], layer.values[row]) for layer in cache.layers), position)
-        for row, (own, position) in enumerate(zip(tokens, positions, strict=True))
+        OpenPicture(picture_tokens, tuple((layer.keys[row], layer.values[row]) for layer in cache.layers), position)
+        for row, (picture_tokens, position) in enumerate(zip(tokens, positions, strict=True))
     ]

@@ -125,20 +125,20 @@ class GroundingTrace:
         return tuple(GroundedPhrase(step.phrase, step.boxes) for step in self.steps if step.boxes)
 
     def chain(self) -> PhraseChain:
-        """The steps as a chain, for pages and training rows: each refers to the steps it was told about."""
+        """The steps as a chain, for pages and training rows: each refers to the steps whose boxes were in its prompt."""
         if not self.steps:
             raise ValueError(f"The query {self.text!r} has no steps to draw: {self.reason}.")
-        told = [[*zip(step.anchors, step.mentions, strict=True)] for step in self.steps]
+        mentions = [dict(zip(step.anchors, step.mentions, strict=True)) for step in self.steps]
         return PhraseChain(
             self.id,
             [
                 PhraseStep(
                     GroundedPhrase(step.phrase, step.boxes),
                     step.fed,
-                    [dict(anchors).get(fed, self.steps[fed].phrase) for fed in step.fed],
+                    [wordings.get(fed, self.steps[fed].phrase) for fed in step.fed],
                     step.level,
                 )
-                for step, anchors in zip(self.steps, told, strict=True)
+                for step, wordings in zip(self.steps, mentions, strict=True)
             ],
         )
 
@@ -149,10 +149,10 @@ class GroundingTrace:
             found += " ".join(f"({point.x:.3f}, {point.y:.3f})" for point in step.points[:4])
             if len(step.boxes) > 4:
                 found += f" and {len(step.boxes) - 4} more"
-            told = ", ".join(self.steps[fed].phrase for fed in step.fed)
+            evidence = ", ".join(self.steps[fed].phrase for fed in step.fed)
             score = "" if step.score is None or not step.boxes else f"  score {step.score:.2f}"
             lines.append(
-                f"{step.level}  {step.phrase}  {found or step.reason or ''}{score}" + (f"   <- {told}" if told else "")
+                f"{step.level}  {step.phrase}  {found or step.reason or ''}{score}" + (f"   <- {evidence}" if evidence else "")
             )
         if self.answer is not None:
             lines.append(f"=> {self.answer}")
@@ -175,16 +175,16 @@ class GroundingTrace:
             steps = [
                 {
                     **step,
-                    "boxes": [Box(*own) for own in step["boxes"]],
-                    "points": [Point(*own) for own in step.get("points", ())],
-                    "masks": [own and Rle(tuple(own["size"]), own["counts"]) for own in step.get("masks", ())],
+                    "boxes": [Box(*edges) for edges in step["boxes"]],
+                    "points": [Point(*xy) for xy in step.get("points", ())],
+                    "masks": [mask and Rle(tuple(mask["size"]), mask["counts"]) for mask in step.get("masks", ())],
                 }
                 for step in row["steps"]
             ]
             values = {name: row[name] for name in ("id", "text", "task", "mode", "answer", "reason", "image_size")}
         except (KeyError, TypeError, AttributeError) as error:
-            told = f"it lacks {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"This is not a trace, or it is damaged: {told}.") from error
+            fault = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"This is not a trace, or it is damaged: {fault}.") from error
         trace = typed({**values, "steps": steps}, cls, "This", "a trace")
         if any(not 0 <= place < number for number, step in enumerate(trace.steps) for place in (*step.fed, *step.anchors)):
             raise ValueError("This is not a trace, or it is damaged: a step names evidence that does not come before it.")
@@ -195,7 +195,7 @@ _UNWRITTEN = ("tokens",)  # ids mean nothing without their tokenizer; the answer
 
 
 def _step_to_dict(step: Step, times: bool) -> dict:
-    row = {own.name: getattr(step, own.name) for own in fields(step) if own.name not in _UNWRITTEN}
+    row = {entry.name: getattr(step, entry.name) for entry in fields(step) if entry.name not in _UNWRITTEN}
     row |= {name: list(value) for name, value in row.items() if isinstance(value, tuple)}
     row["boxes"] = [list(box.xyxy) for box in step.boxes]
     if step.masks:

@@ -91,27 +91,27 @@ _PAST_ENDS = ("ed", "en", "n", "ld")
 @lru_cache(maxsize=65536)
 def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
     """The relation that words between two nouns name ("is sitting to the left of"), said of `subject`."""
-    told = _plain(words)
+    plain = _plain(words)
     if words.strip().lower() == "whose":
         return _small_word("has", [], subject, evidence)
-    if not told:
+    if not plain:
         return UNKNOWN if words.strip() else _by_kind(evidence, subject)
-    inverse = _passive(told, subject, evidence)
+    inverse = _passive(plain, subject, evidence)
     if inverse is not None:
         return inverse
-    base = base_of(told[0])
-    if told[0] == "worn":
+    base = base_of(plain[0])
+    if plain[0] == "worn":
         return _worn(subject).inverse
-    if base_of(told[-1]) in _WORN:  # "sitting wearing"
+    if base_of(plain[-1]) in _WORN:  # "sitting wearing"
         return _worn(evidence)
-    if base in _WORN or (told[0] in ("in", "with", "has", "have", "having", "w/") and kind_of(evidence) == CLOTHES):
+    if base in _WORN or (plain[0] in ("in", "with", "has", "have", "having", "w/") and kind_of(evidence) == CLOTHES):
         if kind_of(subject) in ANIMATE or base in _WORN:
             return _worn(evidence)
-    wording, start = _wording(told)
+    wording, start = _wording(plain)
     if wording is None:
-        is_by_hand = base_of(told[-1]) in _BY_HAND and told[-1].endswith(("ing", "s"))
-        return RELATIONS["touching"] if is_by_hand and len(told) <= 2 else UNKNOWN
-    name, before_it = WORDINGS[wording], told[:start]
+        is_by_hand = base_of(plain[-1]) in _BY_HAND and plain[-1].endswith(("ing", "s"))
+        return RELATIONS["touching"] if is_by_hand and len(plain) <= 2 else UNKNOWN
+    name, before_it = WORDINGS[wording], plain[:start]
     if before_it and not _is_posture(before_it, wording):
         return UNKNOWN
     if wording in _BY_KIND:
@@ -122,12 +122,12 @@ def relation_of(words: str, subject: str = "", evidence: str = "") -> Relation:
 def _plain(words: str) -> list[str]:
     """Without articles, forms of "be" and adverbs: "that is sitting right next to the" gives "sitting next to"."""
     spelled = words.lower().replace("’", "'").replace("' s", "'s").strip(" ,;-")
-    told = [word for word in map(repaired, spelled.split()) if word not in _DROPPED or word == "'s" == spelled]
-    if len(told) > 1:  # ", and holding": a list of relations names its last one here
-        told = [word for word in told if word not in ("and", "or", "&", ",", ";", "-")]
+    tokens = [word for word in map(repaired, spelled.split()) if word not in _DROPPED or word == "'s" == spelled]
+    if len(tokens) > 1:  # ", and holding": a list of relations names its last one here
+        tokens = [word for word in tokens if word not in ("and", "or", "&", ",", ";", "-")]
     kept = []
-    for place, word in enumerate(told):
-        following = told[place + 1] if place + 1 < len(told) else ""
+    for place, word in enumerate(tokens):
+        following = tokens[place + 1] if place + 1 < len(tokens) else ""
         if word in _ADVERBS or (word.endswith("ly") and word not in lexicon.NOT_ADVERBS):
             continue
         if word == "right" and following not in ("of", "side", "from", "to", "hand"):
@@ -140,13 +140,13 @@ def _plain(words: str) -> list[str]:
     return kept
 
 
-def _wording(told: list[str]) -> tuple[str | None, int]:
+def _wording(words: list[str]) -> tuple[str | None, int]:
     """The longest wording that the words end in, and where it begins; a verb with one, where nothing ends so."""
-    for start in range(max(len(told) - _LONGEST, 0), len(told)):
-        wording = " ".join(told[start:])
+    for start in range(max(len(words) - _LONGEST, 0), len(words)):
+        wording = " ".join(words[start:])
         if wording in WORDINGS:
             return wording, start
-    verb = " ".join((f"{base_of(told[0])}", *told[1:])) if told else ""
+    verb = " ".join((f"{base_of(words[0])}", *words[1:])) if words else ""
     for wording in WORDINGS:
         first, *others = wording.split()
         if base_of(first) and " ".join((base_of(first), *others)) == verb:
@@ -166,11 +166,11 @@ def _is_posture(words: list[str], wording: str) -> bool:
     return all(base_of(word) or word in known for word in words) and not (wording == "with" and bases & lexicon.AGENT_VERBS)
 
 
-def _passive(told: list[str], subject: str, evidence: str) -> Relation | None:
+def _passive(words: list[str], subject: str, evidence: str) -> Relation | None:
     """ "held by", "worn on", "surrounded by": the other thing does it."""
-    if len(told) < 2 or told[-1] != "by" or not (told[-2].endswith(_PAST_ENDS) and base_of(told[-2])):
+    if len(words) < 2 or words[-1] != "by" or not (words[-2].endswith(_PAST_ENDS) and base_of(words[-2])):
         return None
-    base = base_of(told[-2])
+    base = base_of(words[-2])
     if base in _WORN:
         return _worn(subject).inverse
     for wording, name in WORDINGS.items():
@@ -187,22 +187,22 @@ def _worn(evidence: str) -> Relation:
 
 def _small_word(wording: str, before_it: list[str], subject: str, evidence: str) -> Relation:
     """Words that mean other places for other things: a man with a hat, with a racket, with a woman."""
-    own, other = kind_of(subject), kind_of(evidence)
+    subject_kind, evidence_kind = kind_of(subject), kind_of(evidence)
     if wording in ("with", "w/", "has", "have", "having", "had"):
-        if other in (CLOTHES, BODY):
+        if evidence_kind in (CLOTHES, BODY):
             return _worn(evidence)
-        if own in ANIMATE and other == HELD:
+        if subject_kind in ANIMATE and evidence_kind == HELD:
             return RELATIONS["holding"]
-        if other in ANIMATE or (own in ANIMATE and wording in ("with", "w/")):
-            return RELATIONS["near"] if own in ANIMATE or wording in ("with", "w/") else RELATIONS["has"]
+        if evidence_kind in ANIMATE or (subject_kind in ANIMATE and wording in ("with", "w/")):
+            return RELATIONS["near"] if subject_kind in ANIMATE or wording in ("with", "w/") else RELATIONS["has"]
         return RELATIONS["has"]
-    if wording == "on" and own in ANIMATE and other == VEHICLE and not before_it:
+    if wording == "on" and subject_kind in ANIMATE and evidence_kind == VEHICLE and not before_it:
         return RELATIONS["riding"]
-    on_somebody = wording in ("on", "in") and own == CLOTHES and other in ANIMATE | {BODY}
-    if on_somebody or (own == BODY and wording in ("on", "of", "'s", "from", "in")):
-        return _worn(subject).inverse if other in ANIMATE else RELATIONS["part of"]
-    if wording in ("of", "'s") and other in ANIMATE and own in (CLOTHES, HELD):
-        return (_worn(subject) if own == CLOTHES else RELATIONS["holding"]).inverse
+    on_somebody = wording in ("on", "in") and subject_kind == CLOTHES and evidence_kind in ANIMATE | {BODY}
+    if on_somebody or (subject_kind == BODY and wording in ("on", "of", "'s", "from", "in")):
+        return _worn(subject).inverse if evidence_kind in ANIMATE else RELATIONS["part of"]
+    if wording in ("of", "'s") and evidence_kind in ANIMATE and subject_kind in (CLOTHES, HELD):
+        return (_worn(subject) if subject_kind == CLOTHES else RELATIONS["holding"]).inverse
     if wording == "of" and subject in _CONTAINERS:
         return RELATIONS["has"]
     if wording == "at":
@@ -212,9 +212,9 @@ def _small_word(wording: str, before_it: list[str], subject: str, evidence: str)
 
 def _by_kind(evidence: str, subject: str) -> Relation:
     """Two nouns side by side without a word: "man hand", "woman red shirt"."""
-    own, other = kind_of(subject), kind_of(evidence)
-    if own == BODY and other in ANIMATE:
+    subject_kind, evidence_kind = kind_of(subject), kind_of(evidence)
+    if subject_kind == BODY and evidence_kind in ANIMATE:
         return _worn(subject).inverse
-    if other == CLOTHES and own in ANIMATE:
+    if evidence_kind == CLOTHES and subject_kind in ANIMATE:
         return _worn(evidence)
     return UNKNOWN

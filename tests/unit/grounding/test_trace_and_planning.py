@@ -42,7 +42,7 @@ def phrases(parts, told):
 def test_each_mode_tells_the_whole_expression_about_its_own_choice_of_phrases(mode, told):
     parts = parts_of(NESTED, GroundingOptions(mode))
     assert parts[-1].phrase == NESTED
-    assert phrases(parts, parts[-1].told) == told
+    assert phrases(parts, parts[-1].evidence) == told
     assert len(parts) == (1 if mode == "one_shot" else 4)
 
 
@@ -74,7 +74,7 @@ def test_simple_parts_are_asked_in_the_plural_and_a_lone_simple_phrase_only_as_t
 def test_the_reference_leaves_out_evidence_above_80_percent_and_joins_level_2_with_semicolons():
     text, large = "the man between a tree and a car", Box(0.0, 0.0, 0.95, 0.95)
     parts = parts_of(text)
-    assert phrases(parts, parts[2].told) == ["a tree", "a car"]
+    assert phrases(parts, parts[2].evidence) == ["a tree", "a car"]
     reference, ours = GroundingOptions.reference(), GroundingOptions()
     assert prompt_of(parts, 2, [(large,), (BOX,)], Kosmos2(), reference, PICTURE.size)[1] == (1,)
     assert prompt_of(parts, 2, [(large,), (BOX,)], Kosmos2(), ours, PICTURE.size)[1] == (0, 1)
