@@ -83,9 +83,9 @@ def row_f1(answers: Answers, gold: Answers, *, overlap: str = "giou", threshold:
     f1[(wanted == 0) & (answers.outcomes == OUTCOMES.index(REFUSED))] = 1
     first, begin = np.cumsum(said) - said, np.cumsum(wanted) - wanted
     for row in np.flatnonzero((said > 0) & (wanted > 0)).tolist():
-        own = answers.xyxy[first[row] : first[row] + said[row]]
+        boxes = answers.xyxy[first[row] : first[row] + said[row]]
         truth = gold.xyxy[begin[row] : begin[row] + wanted[row]]
-        f1[row] = 2 * matches(OVERLAPS[overlap](own, truth), threshold) / (said[row] + wanted[row])
+        f1[row] = 2 * matches(OVERLAPS[overlap](boxes, truth), threshold) / (said[row] + wanted[row])
     return f1
 
 

@@ -49,9 +49,9 @@ def separation(scores: Sequence[float], positive: Sequence[bool]) -> Separation:
 def precision_at_k(right: Sequence[np.ndarray], scores: Sequence[np.ndarray], k: int) -> np.ndarray:
     """Whether one of the k best boxes of each row is right, (rows,). `right` and `scores` hold the boxes of each row."""
     hits = np.zeros(len(right))
-    for row, (own, by) in enumerate(zip(right, scores, strict=True)):
+    for row, (is_right, by) in enumerate(zip(right, scores, strict=True)):
         best = np.argsort(-np.asarray(by, float), kind="stable")[:k]
-        hits[row] = bool(np.asarray(own, bool)[best].any())
+        hits[row] = bool(np.asarray(is_right, bool)[best].any())
     return hits
 
 
@@ -79,10 +79,10 @@ def recall_at_k(
     for row, (name, of) in enumerate(zip(positive, negative_of, strict=True)):
         if of is not None or name not in negatives:
             continue
-        own = np.asarray(scores[row], float)
-        pool = np.sort(np.concatenate([own, *(np.asarray(scores[other], float) for other in negatives[name])]))[::-1]
-        inside = int((own >= pool[:k][-1]).sum()) if len(pool) else 0
-        best = np.argsort(-own, kind="stable")[:inside]
+        positive_scores = np.asarray(scores[row], float)
+        pool = np.sort(np.concatenate([positive_scores, *(np.asarray(scores[other], float) for other in negatives[name])]))[::-1]
+        inside = int((positive_scores >= pool[:k][-1]).sum()) if len(pool) else 0
+        best = np.argsort(-positive_scores, kind="stable")[:inside]
         names.append(name)
         hits.append(bool(np.asarray(right[row], bool)[best].any()))
     return names, np.array(hits, float)

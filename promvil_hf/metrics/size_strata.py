@@ -42,7 +42,7 @@ def aspect_labels(sizes: Sequence[ImageSize]) -> list[str]:
     ratios = np.array([width / height for width, height in sizes])
     bounds = [bound for _, bound in ASPECTS[:-1]]
     place = np.where(ratios < bounds[0], 0, 1 + np.searchsorted(bounds[1:], ratios, side="left"))
-    return [ASPECTS[own][0] for own in place]
+    return [ASPECTS[index][0] for index in place]
 
 
 _ORDER = ("small", "medium", "large", *(name for name, _ in ASPECTS))

@@ -36,9 +36,9 @@ def linked(*labels: Sequence[Hashable | None]) -> np.ndarray:
     [0, 0, 1]
     """
     rows, edges, nodes = len(labels[0]), [], len(labels[0])
-    for own in labels:
+    for column in labels:
         known: dict[Hashable, int] = {}
-        for row, label in enumerate(own):
+        for row, label in enumerate(column):
             if label is not None:
                 node = known.setdefault(label, nodes + len(known))
                 edges.append((row, node))
