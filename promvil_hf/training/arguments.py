@@ -115,8 +115,8 @@ def parse(
             )
     parser = TrlParser(kinds, description=description, allow_abbrev=False)
     parser.set_defaults(**defaults or {})
-    if told := unknown_option(argv, {*parser._option_string_actions, "--config"}, f"{parser.prog} --help"):
-        raise ValueError(told)
+    if message := unknown_option(argv, {*parser._option_string_actions, "--config"}, f"{parser.prog} --help"):
+        raise ValueError(message)
     try:
         settings = parser.parse_args_and_config(argv)
     except ValueError as error:
@@ -135,7 +135,7 @@ def _check_trackers(settings: Sequence) -> None:
     """transformers says it when the trainer is built, after the model is loaded."""
     from transformers import integrations
 
-    asked = [name for own in settings for name in getattr(own, "report_to", None) or ()]
+    asked = [name for part in settings for name in getattr(part, "report_to", None) or ()]
     there = integrations.get_available_reporting_integrations()
     missing = [name for name in asked if name in TRACKERS and name not in there]
     if missing:

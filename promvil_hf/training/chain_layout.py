@@ -76,15 +76,15 @@ def lay_out(rows: Sequence[Row], padding: int, closing: Sequence[int] = ()) -> d
         places[number, :start] = torch.arange(start)
         branches[number, :start] = 0
         at = start
-        for branch, own in enumerate(row.branches, 1):
-            tokens = own.tokens[skip:]
+        for branch, text in enumerate(row.branches, 1):
+            tokens = text.tokens[skip:]
             end = at + len(tokens)
             ids[number, at:end] = torch.tensor(tokens)
             places[number, at:end] = torch.arange(len(tokens)) + start
             branches[number, at:end] = branch
-            for k, (token, trained) in enumerate(zip(tokens, own.trained[skip:], strict=True)):
+            for k, (token, trained) in enumerate(zip(tokens, text.trained[skip:], strict=True)):
                 if trained:
-                    targets.append((number, at + k - 1 if k else start - 1, token, branch, own.level))
+                    targets.append((number, at + k - 1 if k else start - 1, token, branch, text.level))
             at = end
     return {"input_ids": ids, "place": places, "branch": branches, **as_targets(targets)}
 

@@ -28,7 +28,7 @@ class ChainLosses:
 def chain_losses(model, batch: Mapping[str, torch.Tensor]) -> ChainLosses:
     """Of a batch; `model` may be wrapped."""
     base = unwrapped(model)
-    inputs = {name: own for name, own in batch.items() if not name.startswith(NOT_FOR_THE_MODEL)}
+    inputs = {name: value for name, value in batch.items() if not name.startswith(NOT_FOR_THE_MODEL)}
     if "branch" in batch:
         inputs["attention_mask"] = tree_mask(batch["branch"], batch["branch"], base.dtype)
     of_row = batch["image_of_row"]
@@ -53,7 +53,7 @@ def _pictures_read_once(base, batch: Mapping[str, torch.Tensor]) -> Iterator[Non
     inner, of_row = base.model, batch["image_of_row"].tolist()
     tokens = (batch["input_ids"] == base.config.image_token_id).sum(1).tolist()
     of_picture = dict(zip(of_row, tokens, strict=True))
-    read, own = inner.get_image_features, inner.__dict__.get("get_image_features")
+    read, override = inner.get_image_features, inner.__dict__.get("get_image_features")
 
     def of_rows(*args: Any, **kwargs: Any):
         found = read(*args, **kwargs)
@@ -66,10 +66,10 @@ def _pictures_read_once(base, batch: Mapping[str, torch.Tensor]) -> Iterator[Non
     try:
         yield
     finally:
-        if own is None:
+        if override is None:
             del inner.get_image_features
         else:
-            inner.get_image_features = own
+            inner.get_image_features = override
 
 
 def _chosen(features, of_row: list[int], tokens: Mapping[int, int]):

@@ -115,7 +115,9 @@ class ChatFormat:
         )
         offsets = batch.pop("offset_mapping").tolist()
         grown = batch.pop("text_replacement_offsets")
-        shifts = [[(own["span"][1], own["new_span"][1] - own["span"][1]) for own in row] for row in grown]
+        shifts = [
+            [(change["span"][1], change["new_span"][1] - change["span"][1]) for change in changes] for changes in grown
+        ]
         return batch, offsets, shifts
 
     def _encoded_prefix(self, talks: Sequence[Conversation], images: Sequence[list]) -> tuple[dict, list, list]:
@@ -123,8 +125,8 @@ class ChatFormat:
         processor, tokenizer = self.backend.processor, self.backend.processor.tokenizer
         places = processor.image_token * processor.image_seq_length
         texts = [
-            f"{places if own else ''}{tokenizer.bos_token}{talk.text}"
-            for talk, own in zip(talks, images, strict=True)
+            f"{places if talk_images else ''}{tokenizer.bos_token}{talk.text}"
+            for talk, talk_images in zip(talks, images, strict=True)
         ]
         encoded = tokenizer(
             texts,
@@ -136,7 +138,7 @@ class ChatFormat:
         )
         offsets = encoded.pop("offset_mapping")
         shifts = [[(0, len(text) - len(talk.text))] for text, talk in zip(texts, talks, strict=True)]
-        suffix = torch.tensor([talk.spans[0][0] + own[0][1] for talk, own in zip(talks, shifts, strict=True)])
+        suffix = torch.tensor([talk.spans[0][0] + shift[0][1] for talk, shift in zip(talks, shifts, strict=True)])
         batch = {**encoded, "token_type_ids": (offsets[..., 0] >= suffix[:, None]).long()}
         if any(images):
             pictures = [picture for row in images for picture in row]

@@ -63,7 +63,7 @@ def last_whole(output_dir: str | os.PathLike) -> tuple[str | None, dict[str, str
 def rotate(output_dir: str | os.PathLike, keep: int | None, needed: Collection[str | None]) -> None:
     """Delete the checkpoints of the fewest steps until `keep` are left, but none that is needed. Clocks do not count."""
     found = _by_steps(output_dir)
-    others = [path for path in found if path not in {Path(own) for own in needed if own}]
+    others = [path for path in found if path not in {Path(name) for name in needed if name}]
     for path in others[: max(0, len(found) - keep)] if keep else ():
         remove_folder(path)
 
@@ -83,7 +83,7 @@ def check_adapter(model, folder: str | os.PathLike, same_values: bool = False) -
     except Exception as error:  # safetensors has its own error type, and torch.load several
         raise ValueError(f"The adapter in {folder} cannot be read: {error}. It may have been cut short.") from error
     expected = get_peft_model_state_dict(model)
-    differing = _told(
+    differing = _faults(
         {
             "missing": expected.keys() - found.keys(),
             "unexpected": found.keys() - expected.keys(),
@@ -110,11 +110,13 @@ def load_weights(model, folder: str | os.PathLike) -> int:
             f"You asked to train all weights on from {folder}, which holds an adapter alone. Go on with the adapter, as that "
             "run did, or start anew."
         )
-    saved, told = type(model).from_pretrained(
+    saved, info = type(model).from_pretrained(
         str(folder), dtype=model.dtype, output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True
     )
-    shapes = [key if isinstance(key, str) else key[0] for key in told["mismatched_keys"]]
-    differing = _told({"missing": told["missing_keys"], "unexpected": told["unexpected_keys"], "of another shape": shapes})
+    shapes = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+    differing = _faults(
+        {"missing": info["missing_keys"], "unexpected": info["unexpected_keys"], "of another shape": shapes}
+    )
     if differing:
         raise ValueError(
             f"The weights in {folder} do not fit this model: {differing}. Go on with the model that was trained, or start anew."
@@ -124,7 +126,7 @@ def load_weights(model, folder: str | os.PathLike) -> int:
     return len(weights)
 
 
-def _told(names_by_fault: Mapping[str, Collection[str]]) -> str:
+def _faults(names_by_fault: Mapping[str, Collection[str]]) -> str:
     """How many names have each fault, and the first of them; nothing if there are none."""
     return "; ".join(
         f"{len(names)} {fault} ({', '.join(sorted(names)[:3])})" for fault, names in names_by_fault.items() if names

@@ -76,8 +76,8 @@ class FiVLCollator:
         trained = [row.get("cut") is None or row["cut"].trains(row_level(row)) for row in rows]
         labels = self._labels(batch["input_ids"], offsets, shifts, talks)
         vision_labels = self._vision_labels(rows, pictures, batch, image)
-        for number, own in enumerate(trained):
-            if not own:
+        for number, is_trained in enumerate(trained):
+            if not is_trained:
                 labels[number] = vision_labels[number] = UNLABELLED
         batch = {**batch, "labels": labels, "vision_labels": vision_labels}
         batch = self._cut(batch, image, rows)
@@ -85,8 +85,8 @@ class FiVLCollator:
 
     def conversation(self, turns: Sequence[Turn], with_picture: bool = True) -> Conversation:
         """The model's own chat format filled with these turns. Whatever looks like a tag in them is escaped."""
-        told = [(escape(turn.question.strip()), escape(turn.answer.strip())) for turn in turns]
-        return self.chat.filled(told, with_picture)
+        escaped_turns = [(escape(turn.question.strip()), escape(turn.answer.strip())) for turn in turns]
+        return self.chat.filled(escaped_turns, with_picture)
 
     # Tokens
 
@@ -111,18 +111,18 @@ class FiVLCollator:
                 f"Raise max_length to at least {last:,}, pass None, or give the image processor smaller pictures."
             )
         return {
-            name: own[:, : self.max_length] if own.dim() > 1 and own.shape[:2] == image.shape else own
-            for name, own in batch.items()
+            name: value[:, : self.max_length] if value.dim() > 1 and value.shape[:2] == image.shape else value
+            for name, value in batch.items()
         }
 
     def _padded_left(self, batch: dict) -> dict:
         shape = batch["input_ids"].shape
         pads = (batch["attention_mask"] == 0).sum(1).tolist()
         return {
-            name: torch.stack([row.roll(pad, 0) for row, pad in zip(own, pads, strict=True)])
-            if own.dim() > 1 and own.shape[:2] == shape
-            else own
-            for name, own in batch.items()
+            name: torch.stack([row.roll(pad, 0) for row, pad in zip(value, pads, strict=True)])
+            if value.dim() > 1 and value.shape[:2] == shape
+            else value
+            for name, value in batch.items()
         }
 
     # Patches
@@ -133,18 +133,18 @@ class FiVLCollator:
         for number, (row, size, boxes) in enumerate(
             zip(rows, sizes, self.backend.token_boxes(batch, sizes), strict=True)
         ):
-            expressions = [_expression(own) for own in row.get("key_expressions") or ()]
+            expressions = [_expression(key) for key in row.get("key_expressions") or ()]
             if expressions and size is None:
                 raise ValueError(
                     f"Row {_name(row, number)} has key expressions but no picture: give it `image` or `image_path`."
                 )
-            own = self._labeller(_name(row, number), expressions, boxes, size or (1, 1), turns_of(row))
-            self.unused.update(own.unused)
-            found.append(torch.from_numpy(own.labels))
-        several = max(own.shape[1] for own in found)
+            patch_labels = self._labeller(_name(row, number), expressions, boxes, size or (1, 1), turns_of(row))
+            self.unused.update(patch_labels.unused)
+            found.append(torch.from_numpy(patch_labels.labels))
+        several = max(row_labels.shape[1] for row_labels in found)
         labels = torch.full((*image.shape, several), UNLABELLED)
-        for number, own in enumerate(found):
-            labels[number, image[number], : own.shape[1]] = own
+        for number, row_labels in enumerate(found):
+            labels[number, image[number], : row_labels.shape[1]] = row_labels
         return labels.squeeze(-1) if several == 1 else labels
 
     def picture(self, row: Mapping) -> Image.Image | None:
@@ -166,7 +166,7 @@ def check_family(config) -> None:
     if family is not None and family.encoder_decoder:
         raise ValueError(f"The vision-modeling loss needs patches that can predict words. {family.encoder_decoder}")
     if family is None:
-        known = ", ".join(sorted(name for name, own in PATCH_FAMILIES.items() if not own.encoder_decoder))
+        known = ", ".join(sorted(name for name, patch_family in PATCH_FAMILIES.items() if not patch_family.encoder_decoder))
         raise ValueError(
             f"You passed a model of type {config.model_type!r}: the vision-modeling loss needs to know which part of the "
             f"picture each image token sees, and that is known for {known}. Models that see a "
@@ -194,7 +194,7 @@ def row_levels(row: Mapping) -> tuple[int]:
 
 def row_level(row: Mapping) -> int:
     """How deeply the key expressions of a row nest, for a curriculum: 1 for plain phrases, 0 without any."""
-    texts = [_expression(own).text for own in row.get("key_expressions") or ()]
+    texts = [_expression(key).text for key in row.get("key_expressions") or ()]
     return max((phrase.level for text in texts for phrase in decompose(text).phrases), default=0)
 
 

@@ -49,8 +49,8 @@ def patch_ious(predicted: torch.Tensor, labels: torch.Tensor, row: torch.Tensor)
     """
     ious = []
     for number in row.unique():
-        own = row == number
-        guesses, wanted = predicted[own], labels[own]
+        in_row = row == number
+        guesses, wanted = predicted[in_row], labels[in_row]
         for word in wanted[wanted[:, 0] != UNLABELLED].unique(dim=0):
             said = torch.isin(guesses, word)
             meant = (wanted == word).all(1)

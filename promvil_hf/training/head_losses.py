@@ -67,7 +67,7 @@ class _Noted(nn.Module):
 def _head_answers(model, answer) -> Iterator[list[torch.Tensor]]:
     """For one forward the LM head gives `answer(hidden, head, forward)` in place of logits, which are also noted."""
     head = model.get_output_embeddings()
-    forward, own = head.forward, head.__dict__.get("forward")
+    forward, override = head.forward, head.__dict__.get("forward")
     head.forward = lambda hidden: answer(hidden, head, forward)
     noted = _Noted(head)
     model.set_output_embeddings(noted)
@@ -75,7 +75,7 @@ def _head_answers(model, answer) -> Iterator[list[torch.Tensor]]:
         yield noted.found
     finally:
         model.set_output_embeddings(head)
-        if own is None:
+        if override is None:
             del head.forward
         else:
-            head.forward = own
+            head.forward = override

@@ -76,15 +76,15 @@ class ChainCollator:
             nonlocal refused
             cut = row.get("cut", whole(0))
             branches = self.branches([text for text in self.texts.of_row(row) if cut.trains(text.level)])
-            found = [own for own in branches if len(self._opening) + len(own.tokens) <= self.max_tokens]
+            found = [branch for branch in branches if len(self._opening) + len(branch.tokens) <= self.max_tokens]
             refused += len(branches) - len(found)
             return found
 
         groups = by_picture(rows, fitting, self.image_root)
         packed = [
-            (number, Row(self._opening, own))
+            (number, Row(self._opening, group))
             for number, (_, branches) in enumerate(groups)
-            for own in in_rows(
+            for group in in_rows(
                 len(self._opening), branches, lambda branch: len(branch.tokens), self.max_row_tokens, self.pack
             )
         ]

@@ -74,8 +74,8 @@ def vision_modeling_loss(
     """
     sums = loss_sums(hidden, head, labels, vision_labels, bias=bias, softcap=softcap)
     tokens, patches = (
-        torch.as_tensor(own if given is None else given, device=hidden.device)
-        for given, own in ((tokens, sums.tokens), (patches, sums.patches))
+        torch.as_tensor(counted if given is None else given, device=hidden.device)
+        for given, counted in ((tokens, sums.tokens), (patches, sums.patches))
     )
     lm, vm = sums.lm / tokens.clamp(min=1), sums.vm / patches.clamp(min=1)
     lm_share, vm_share = shares(vision_loss_weight, bool(patches > 0), scale_lm_when_empty)
@@ -188,17 +188,17 @@ class _TokenLosses(torch.autograd.Function):
         with torch.autocast(rows.device.type, enabled=False):
             slices = _slices(len(rows), chunk_rows)
             chunk = _Chunk(head, bias, softcap, slices)
-            for own in slices:
-                logits, slope = chunk.logits(rows[own])
-                wanted = targets[own, None]
+            for part in slices:
+                logits, slope = chunk.logits(rows[part])
+                wanted = targets[part, None]
                 best = logits.max(-1, keepdim=True)
-                hits[own] = (best.indices == wanted).squeeze(1)
+                hits[part] = (best.indices == wanted).squeeze(1)
                 at_target = logits.gather(1, wanted)
                 total = logits.sub_(best.values).exp_().sum(-1, keepdim=True)
-                losses[own] = (total.log() + best.values - at_target).squeeze(1)
+                losses[part] = (total.log() + best.values - at_target).squeeze(1)
                 if d_rows is not None:
                     gradient = _gradient(logits.div_(total), wanted, slope)
-                    torch.mm(chunk.rounded(gradient), head, out=d_rows[own])
+                    torch.mm(chunk.rounded(gradient), head, out=d_rows[part])
         ctx.softcap, ctx.chunk_rows, ctx.trained = softcap, chunk_rows, trained
         ctx.mark_non_differentiable(hits)
         ctx.save_for_backward(*((rows, head, bias, targets) if trained else (d_rows,)))
@@ -216,19 +216,19 @@ class _TokenLosses(torch.autograd.Function):
         d_bias = torch.zeros_like(bias, dtype=_exact(bias)) if ctx.needs_input_grad[2] else None
         slices = _slices(len(rows), ctx.chunk_rows)
         chunk = _Chunk(head, bias, ctx.softcap, slices)
-        for own in slices:
-            logits, slope = chunk.logits(rows[own])
+        for part in slices:
+            logits, slope = chunk.logits(rows[part])
             best = logits.max(-1, keepdim=True).values
             total = logits.sub_(best).exp_().sum(-1, keepdim=True)
-            gradient = _gradient(logits.div_(total), targets[own, None], slope).mul_(d_losses[own, None])
+            gradient = _gradient(logits.div_(total), targets[part, None], slope).mul_(d_losses[part, None])
             if d_bias is not None:
                 d_bias += gradient.sum(0)
             rounded = chunk.rounded(gradient)
-            torch.mm(rounded, head, out=d_rows[own])
+            torch.mm(rounded, head, out=d_rows[part])
             if d_head is not None and d_head.dtype == rows.dtype:
-                d_head.addmm_(rounded.T, rows[own])
+                d_head.addmm_(rounded.T, rows[part])
             elif d_head is not None:
-                d_head += rounded.T @ rows[own]
+                d_head += rounded.T @ rows[part]
         d_head = None if d_head is None else d_head.to(head.dtype)
         d_bias = None if d_bias is None else d_bias.to(bias.dtype)
         return d_rows, d_head, d_bias, None, None, None

@@ -14,4 +14,4 @@ def option(default: Any, help: str, choices: Iterable[str] | None = None) -> Any
 def one_of(name: str, value: Any, known: Sequence) -> None:
     """Refuse a value that is not among the known ones."""
     if value not in known:
-        raise ValueError(f"You passed {name}={value!r}: it is one of {', '.join(own for own in known if own)}.")
+        raise ValueError(f"You passed {name}={value!r}: it is one of {', '.join(choice for choice in known if choice)}.")

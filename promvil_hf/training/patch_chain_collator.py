@@ -106,15 +106,15 @@ class PatchChainCollator:
         """All texts about a picture behind it."""
         shown, *_ = self.chat.encoded([self._nothing_asked()] * len(pictures), pictures)
         places = [row.nonzero()[:, 0] for row in self.backend.image_positions(shown)]
-        ends = [int(own[-1]) + 1 for own in places]
+        ends = [int(positions[-1]) + 1 for positions in places]
         rows: list[tuple[int, Row]] = []
         patches: list[tuple[int, torch.Tensor, int, _Text]] = []
         refused = 0
         for number, (ids, end) in enumerate(zip(shown["input_ids"], ends, strict=True)):
-            told = list(zip(self._branches(texts[number]), texts[number], strict=True))
-            fitting = [own for own in told if end + len(own[0].tokens) <= self.max_tokens]
-            refused += len(told) - len(fitting)
-            for group in in_rows(end, fitting, lambda own: len(own[0].tokens), self.max_tokens, self.pack):
+            pairs = list(zip(self._branches(texts[number]), texts[number], strict=True))
+            fitting = [pair for pair in pairs if end + len(pair[0].tokens) <= self.max_tokens]
+            refused += len(pairs) - len(fitting)
+            for group in in_rows(end, fitting, lambda pair: len(pair[0].tokens), self.max_tokens, self.pack):
                 patches += [(len(rows), places[number], number, text) for _, text in group]
                 rows.append((number, Row(ids[:end].tolist(), [branch for branch, _ in group])))
         batch = lay_out([row for _, row in rows], self.backend.processor.tokenizer.pad_token_id or 0)
@@ -136,12 +136,12 @@ class PatchChainCollator:
         tokenizer = self.backend.processor.tokenizer
         mark = self.backend.model.config.image_token_id
         behind = tokenizer.convert_tokens_to_ids(list(self.backend.family.behind_picture))
-        encoded = tokenizer([own.talk.text for own in texts], add_special_tokens=False, return_offsets_mapping=True)
+        encoded = tokenizer([text.talk.text for text in texts], add_special_tokens=False, return_offsets_mapping=True)
         found = []
-        for own, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
+        for text, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
             start = len(tokens) - tokens[::-1].index(mark)
-            trained = [False] * len(behind) + self.chat.trained(own.talk, offsets)[start:]
-            found.append(Branch((*behind, *tokens[start:]), tuple(trained), own.text.level))
+            trained = [False] * len(behind) + self.chat.trained(text.talk, offsets)[start:]
+            found.append(Branch((*behind, *tokens[start:]), tuple(trained), text.text.level))
         return found
 
     def _positions(self, shown: Mapping, ends: Sequence[int], of_row: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
@@ -153,9 +153,9 @@ class PatchChainCollator:
         of_picture = self._on_axes(shown)
         found = found.repeat(axes, 1, 1)
         for row, number in enumerate(of_row.tolist()):
-            own = of_picture[:, number, : ends[number]]
-            found[:, row, ends[number] :] += own.max() + 1 - ends[number]
-            found[:, row, : ends[number]] = own
+            picture_positions = of_picture[:, number, : ends[number]]
+            found[:, row, ends[number] :] += picture_positions.max() + 1 - ends[number]
+            found[:, row, : ends[number]] = picture_positions
         return found.masked_fill(place < 0, 0)
 
     def _on_axes(self, shown: Mapping) -> torch.Tensor:
@@ -166,41 +166,41 @@ class PatchChainCollator:
 
     def _each_alone(self, pictures: list[Image.Image], texts: list[list[_Text]]) -> dict[str, torch.Tensor]:
         """One row a text, for families whose prompt looks forward, or whose layers keep a state."""
-        told = [(number, own) for number, found in enumerate(texts) for own in found]
-        fitting = told
+        numbered = [(number, text) for number, found in enumerate(texts) for text in found]
+        fitting = numbered
         batch, offsets, shifts = self._encoded(fitting, pictures)
         if batch["input_ids"].shape[1] > self.max_tokens:
             lengths = batch["attention_mask"].sum(1).tolist()
-            fitting = [own for own, length in zip(told, lengths, strict=False) if length <= self.max_tokens]
+            fitting = [pair for pair, length in zip(numbered, lengths, strict=False) if length <= self.max_tokens]
             batch, offsets, shifts = self._encoded(fitting, pictures)
         of_row = [number for number, _ in fitting] or [0]
         targets, patches = [], []
-        for row, (_, own) in enumerate(fitting):
+        for row, (_, text) in enumerate(fitting):
             places = self.backend.image_positions(batch)[row].nonzero()[:, 0]
-            patches.append((row, places, row, own))
-            for place, trained in enumerate(self.chat.trained(own.talk, offsets[row], shifts[row])):
+            patches.append((row, places, row, text))
+            for place, trained in enumerate(self.chat.trained(text.talk, offsets[row], shifts[row])):
                 if trained:
-                    targets.append((row, place - 1, int(batch["input_ids"][row, place]), 1, own.text.level))
+                    targets.append((row, place - 1, int(batch["input_ids"][row, place]), 1, text.text.level))
         used = sorted(set(of_row))
         shown, *_ = self.chat.encoded([self._nothing_asked()] * len(used), [pictures[number] for number in used])
         # Where positions need the size of each row's picture, they are counted here: the model gets each picture once.
         positions = {"position_ids": self._on_axes(batch)} if self.backend.family.rotary_axes > 1 else {}
         found = as_targets(targets)
         return {
-            **{name: own for name, own in batch.items() if name in PER_TOKEN},
-            **{name: own for name, own in shown.items() if name not in PER_TOKEN},
+            **{name: value for name, value in batch.items() if name in PER_TOKEN},
+            **{name: value for name, value in shown.items() if name not in PER_TOKEN},
             **positions,
             **found,
             "image_of_row": torch.tensor([used.index(number) for number in of_row]),
             "target_weight": weights_of(found["target_level"].tolist(), self.level_weights),
             **self._patch_targets(batch, [pictures[number] for number in of_row], patches),
-            "refused": torch.tensor(len(told) - len(fitting)),
+            "refused": torch.tensor(len(numbered) - len(fitting)),
         }
 
-    def _encoded(self, told: Sequence[tuple[int, _Text]], pictures: Sequence[Image.Image]):
+    def _encoded(self, numbered: Sequence[tuple[int, _Text]], pictures: Sequence[Image.Image]):
         """The padded batch of these texts; of the first picture alone where there are none."""
-        talks = [own.talk for _, own in told] or [self._nothing_asked()]
-        return self.chat.encoded(talks, [pictures[number] for number, _ in told] or pictures[:1])
+        talks = [text.talk for _, text in numbered] or [self._nothing_asked()]
+        return self.chat.encoded(talks, [pictures[number] for number, _ in numbered] or pictures[:1])
 
     def _nothing_asked(self) -> Conversation:
         return self.chat.filled([("?", "!")])
@@ -214,13 +214,13 @@ class PatchChainCollator:
         if self.rules is not None:
             sizes = [picture.size for picture in pictures]
             boxes = self.backend.token_boxes(shown, sizes)
-            for row, places, number, own in texts:
-                if own.text.step is None:
+            for row, places, number, text in texts:
+                if text.text.step is None:
                     continue
-                key = self._key(own, sizes[number])
-                told = self._labeller(key.text, [key], boxes[number], sizes[number])
-                self.unused.update(told.unused)
-                for place, tokens in zip(places.tolist(), told.labels.tolist(), strict=True):
+                key = self._key(text, sizes[number])
+                patch_labels = self._labeller(key.text, [key], boxes[number], sizes[number])
+                self.unused.update(patch_labels.unused)
+                for place, tokens in zip(places.tolist(), patch_labels.labels.tolist(), strict=True):
                     tokens = [token for token in tokens if token != UNLABELLED]
                     found += [(row, place, token) for token in tokens]
                     weights += [1 / max(1, len(tokens))] * len(tokens)
@@ -230,10 +230,10 @@ class PatchChainCollator:
             "patch_weight": torch.tensor(weights),
         }
 
-    def _key(self, own: _Text, image_size: ImageSize) -> KeyExpression:
+    def _key(self, text: _Text, image_size: ImageSize) -> KeyExpression:
         """The phrase that a text grounds, with its mask, or its boxes for one."""
-        target = own.text.step.target
-        known = own.masks.get(target.text)
+        target = text.text.step.target
+        known = text.masks.get(target.text)
         mask = masks.from_boxes(target.boxes, image_size) if known is None else Rle.from_dict(known)
         return KeyExpression(target.text, 0, target.boxes, mask)
 

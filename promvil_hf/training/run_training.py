@@ -220,7 +220,7 @@ def padded(processor):
             "crops. Leave it out."
         )
     left_out = ("image_processor_type", "do_pad")
-    settings = {name: own for name, own in processor.image_processor.to_dict().items() if name not in left_out}
+    settings = {name: value for name, value in processor.image_processor.to_dict().items() if name not in left_out}
     return transformers.LlavaImageProcessor(**settings, do_pad=True)
 
 
@@ -282,8 +282,8 @@ def card_facts(objective: Objective, settings: Settings, rows: int) -> CardFacts
     """What the adapter's card says."""
     model, adapter, data, run, config = settings
     on_the_hub = data.rows.count("/") == 1 and not Path(data.rows).exists()
-    parents = {own.name for own in fields(TrainingArguments)}
-    names = [own.name for own in fields(config) if own.name not in parents] + list(CARD_SETTINGS)
+    parents = {option.name for option in fields(TrainingArguments)}
+    names = [option.name for option in fields(config) if option.name not in parents] + list(CARD_SETTINGS)
     return CardFacts(
         base_model=model.model,
         title=f"{objective.method} on {in_markdown(model.model)} ({how(settings)})",
@@ -309,8 +309,8 @@ def sweep(objective: Objective, settings: Settings) -> list[dict]:
         values = dict(chosen)
         name = "-".join(f"{key}={value}" for key, value in values.items())
         say(f"\n{name}")
-        own = values | {"sweep": None, "output_dir": str(Path(settings.config.output_dir, name))}
-        trainer = train_once(objective, Settings(*(changed(part, own) for part in settings)))
+        changes = values | {"sweep": None, "output_dir": str(Path(settings.config.output_dir, name))}
+        trainer = train_once(objective, Settings(*(changed(part, changes) for part in settings)))
         last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
         terms = {key: last[key] for key in trainer.mixture if key in last}
         table.append(values | terms | trainer.last_scores())
@@ -328,7 +328,7 @@ def sweep(objective: Objective, settings: Settings) -> list[dict]:
 def swept(entry: str, settings: Settings) -> tuple[str, list]:
     """`name=a,b` -> the option's name and its values, of the option's type."""
     name, equals, values = entry.partition("=")
-    owner = next((part for part in settings if name in {own.name for own in fields(part) if own.init}), None)
+    owner = next((part for part in settings if name in {option.name for option in fields(part) if option.init}), None)
     if not equals or owner is None or name in ("sweep", "script", "output_dir"):
         raise ValueError(
             f"You passed the sweep {entry!r}: write an option and its values, such as vision_loss_weight=0,0.1,0.3. Options "
@@ -348,5 +348,5 @@ def swept(entry: str, settings: Settings) -> tuple[str, list]:
 
 def changed(part, values: Mapping[str, Any]):
     """The same arguments with some values changed. Built anew from the fields, because building derives others."""
-    own = {own.name: getattr(part, own.name) for own in fields(part) if own.init}
-    return type(part)(**own | {name: value for name, value in values.items() if name in own})
+    arguments = {option.name: getattr(part, option.name) for option in fields(part) if option.init}
+    return type(part)(**arguments | {name: value for name, value in values.items() if name in arguments})

@@ -95,14 +95,14 @@ def shown_conversations(batch: Mapping[str, torch.Tensor], rows: Sequence[Mappin
     images = [collator.picture(row) for row in rows]
     image_tokens = backend.image_positions(batch)
     places = backend.token_boxes(batch, [None if image is None else image.size for image in images])
-    for number, (row, image, own_places) in enumerate(zip(rows, images, places, strict=True)):
+    for number, (row, image, token_boxes) in enumerate(zip(rows, images, places, strict=True)):
         ids, labels = batch["input_ids"][number], batch["labels"][number]
         words = batch["attention_mask"][number].bool() & ~image_tokens[number]
         tokens = list(zip(ids[words].tolist(), (labels[words] != UNLABELLED).tolist(), strict=True))
-        targets = batch["vision_labels"][number][image_tokens[number]].reshape(len(own_places), -1)
+        targets = batch["vision_labels"][number][image_tokens[number]].reshape(len(token_boxes), -1)
         boxes = [
             (tokenizer.decode(target[target != UNLABELLED]).strip(), box)
-            for target, box in zip(targets, own_places, strict=True)
+            for target, box in zip(targets, token_boxes, strict=True)
             if (target != UNLABELLED).any()
         ]
         head = f"row {row.get('row_id', number)}: {len(ids)} tokens"
@@ -125,18 +125,18 @@ def texts_of_row(batch: Mapping[str, torch.Tensor], row: int, tokenizer) -> Iter
     shared = [token for token, slot in zip(ids[branch == 0].tolist(), batch["image_slots"][row].tolist()) if not slot]
     for number in range(1, int(branch.max()) + 1):
         places = (branch == number).nonzero()[:, 0].tolist()
-        own = (batch["target_row"] == row) & (batch["target_branch"] == number)
+        of_text = (batch["target_row"] == row) & (batch["target_branch"] == number)
         # A target is the token after its place; after the last shared place comes the first token of the text.
-        trained = {place + 1 if branch[place] else places[0] for place in batch["target_place"][own].tolist()}
+        trained = {place + 1 if branch[place] else places[0] for place in batch["target_place"][of_text].tolist()}
         tokens = [(token, False) for token in shared] + [(int(ids[place]), place in trained) for place in places]
-        yield int(batch["target_level"][own][0]), _pieces(tokens, tokenizer)
+        yield int(batch["target_level"][of_text][0]), _pieces(tokens, tokenizer)
 
 
 def _pieces(tokens: list[tuple[int, bool]], tokenizer) -> list[tuple[str, bool]]:
     """Runs of tokens that are trained alike, decoded."""
     pieces: list[tuple[list[int], bool]] = []
-    for token, own in tokens:
-        if not pieces or pieces[-1][1] != own:
-            pieces.append(([], own))
+    for token, trained in tokens:
+        if not pieces or pieces[-1][1] != trained:
+            pieces.append(([], trained))
         pieces[-1][0].append(token)
-    return [(tokenizer.decode(run), own) for run, own in pieces]
+    return [(tokenizer.decode(run), trained) for run, trained in pieces]

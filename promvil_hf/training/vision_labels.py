@@ -38,13 +38,13 @@ def nouns(expression: str) -> list[str]:
     """
     tokens = tokenize(expression)
     tags = tag([token.word for token in tokens])
-    for i, own in enumerate(tags):
-        if own == ADJ and i and tags[i - 1] in _OPENS_PHRASE and tags[i + 1 : i + 2] not in ([ADJ], [NOUN]):
+    for i, word_tag in enumerate(tags):
+        if word_tag == ADJ and i and tags[i - 1] in _OPENS_PHRASE and tags[i + 1 : i + 2] not in ([ADJ], [NOUN]):
             tags[i] = NOUN
     return [
         expression[token.start : token.end]
-        for token, own in zip(tokens, tags, strict=True)
-        if own == NOUN and token.word not in _NAMES_NOTHING
+        for token, word_tag in zip(tokens, tags, strict=True)
+        if word_tag == NOUN and token.word not in _NAMES_NOTHING
     ]
 
 
@@ -178,7 +178,7 @@ class PatchLabeller:
         unused: Counter = Counter()
         cells = masks.Cells.of(boxes, image_size)
         coverages, tokens = [], []
-        for expression in sorted(expressions, key=lambda own: own.turn):
+        for expression in sorted(expressions, key=lambda key: key.turn):
             if turns is not None:
                 check_said(expression, turns, row_id)
             if expression.mask is None:

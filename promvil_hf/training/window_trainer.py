@@ -122,8 +122,8 @@ class WindowTrainer(Trainer):
     def remarks(self) -> Iterator[str]:
         """What the user should know of the rows that were trained."""
         if unused := getattr(self.data_collator, "unused", None):
-            told = ", ".join(f"{why} {count:,}" for why, count in unused.most_common())
-            yield f"phrases whose region taught no patch: {told}"
+            reasons = ", ".join(f"{why} {count:,}" for why, count in unused.most_common())
+            yield f"phrases whose region taught no patch: {reasons}"
 
     def shares(self, any_patch: bool) -> dict[str, float]:
         """The weight of each term in a window that has labelled patches, or has none."""
@@ -168,11 +168,11 @@ class WindowTrainer(Trainer):
         optimizer = super().create_optimizer(*args, **kwargs)
         rate = self.args.projector_learning_rate
         if rate is not None and len(optimizer.param_groups) <= 2:  # called once or more
-            own = {id(p) for name, p in self.model.named_parameters() if any(part in name for part in PROJECTORS)}
+            projector_ids = {id(p) for name, p in self.model.named_parameters() if any(part in name for part in PROJECTORS)}
             for group in list(optimizer.param_groups):
-                apart = [parameter for parameter in group["params"] if id(parameter) in own]
+                apart = [parameter for parameter in group["params"] if id(parameter) in projector_ids]
                 if apart:
-                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
+                    group["params"] = [parameter for parameter in group["params"] if id(parameter) not in projector_ids]
                     rest = {name: value for name, value in group.items() if name != "params"}
                     optimizer.add_param_group(rest | {"params": apart, "lr": rate})
         return optimizer
@@ -182,7 +182,7 @@ class WindowTrainer(Trainer):
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         counts = [self.count(batch) for batch in batches]
-        totals = torch.tensor([float(sum(own[name] for own in counts)) for name in self.mixture], device=device)
+        totals = torch.tensor([float(sum(count[name] for count in counts)) for name in self.mixture], device=device)
         totals = self.accelerator.reduce(totals, "sum")
         self._window = dict(zip(self.mixture, totals, strict=True))
         if "vm_loss" in self._window:
@@ -191,15 +191,15 @@ class WindowTrainer(Trainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         training = self.model.training
-        own = self.count(inputs)
-        counts = self._window if training else own
+        counted = self.count(inputs)
+        counts = self._window if training else counted
         sums = self.terms(model, inputs)
         loss = sum(
             share * sums[name] / torch.as_tensor(counts[name], device=sums[name].device).clamp(min=1e-9)
             for name, share in self.mixture.items()
         )
         for name in self.mixture:
-            self.note(name, sums[name], own[name])
+            self.note(name, sums[name], counted[name])
         if training:
             loss = loss * self.accelerator.num_processes  # ranks average their gradients
         return (loss, {"loss": loss}) if return_outputs else loss
@@ -231,9 +231,9 @@ class WindowTrainer(Trainer):
         self._noted[mode] = {}
         return {name: total / count for name, (total, count) in totals.items() if count}
 
-    def _sums(self, own: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    def _sums(self, numbers: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Numbers or pairs of numbers, added up over all ranks."""
-        ranks = gather_object([{name: value.reshape(-1).tolist() for name, value in own.items()}])
+        ranks = gather_object([{name: value.reshape(-1).tolist() for name, value in numbers.items()}])
         names = sorted({name for rank in ranks for name in rank})
         return {name: [sum(some) for some in zip(*(rank[name] for rank in ranks if name in rank))] for name in names}
 
