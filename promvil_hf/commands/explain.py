@@ -12,7 +12,7 @@ from promvil_hf.commands import options
 from promvil_hf.evaluation.answering import SHORT_ANSWER
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.explain.explanation_pages import atlas_page, explanation_page
-from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_told, write_explanations
+from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain, explain_turns, write_explanations
 from promvil_hf.explain.head_atlas import HeadAtlas, read_atlas
 from promvil_hf.explain.layer_names import Head
 from promvil_hf.files import write_text
@@ -113,7 +113,7 @@ def _draw_atlas(args):
     with held(args.out):
         write_text(args.out / "atlas.json", json.dumps(atlas.to_dict()))
         told = _spread(answered, args.examples)
-        examples = explain_told(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
+        examples = explain_turns(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
         write_explanations(args.out / "explanations.jsonl", examples)
         page = atlas_page(
             atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,

@@ -117,8 +117,8 @@ def attention_rows(
     found: list[dict[Layer, torch.Tensor]] = [{} for _ in wanted]
 
     def take(layer: Layer, rows: list[torch.Tensor]) -> None:
-        for own, attention in zip(found, rows, strict=True):
-            own[layer] = attention
+        for by_layer, attention in zip(found, rows, strict=True):
+            by_layer[layer] = attention
 
     stream_attention_rows(model, inputs, wanted, take, stack)
     return found

@@ -295,5 +295,5 @@ def _segmentation_part(
 def _skipped(atlas: HeadAtlas) -> pages.Html | None:
     if not atlas.skipped:
         return None
-    told = "; ".join(f"{count:,} × {reason}" for reason, count in atlas.skipped.items())
-    return pages.paragraph(f"Left out: {told}.")
+    reasons = "; ".join(f"{count:,} × {reason}" for reason, count in atlas.skipped.items())
+    return pages.paragraph(f"Left out: {reasons}.")

@@ -30,7 +30,7 @@ from promvil_hf.key_expressions import KeyExpression, Turn
 
 
 if TYPE_CHECKING:
-    from promvil_hf.explain.heads import Told
+    from promvil_hf.explain.heads import KeyTurn
 
 
 REGIONS = {
@@ -105,7 +105,7 @@ class ToExplain:
     """A question about a picture, and what is known of it beforehand.
 
     `keys` are phrases that may stand in the answer, with what is known of their place; `region` is what shall be hidden.
-    With `answer` the model is told its answer instead of asked; `truth` is only shown beside it.
+    With `answer` the model reads this answer instead of writing one; `truth` is only shown beside it.
     """
 
     image: Image.Image
@@ -173,8 +173,8 @@ def explain(backend, asked: ToExplain, settings: ExplainSettings = ExplainSettin
     )
 
 
-def explain_told(backend, told: Iterable["Told"], settings: ExplainSettings, own_answers: bool) -> list[Explanation]:
-    """The turns that `heads.tell` found, each with the key expression it was looked at for."""
+def explain_turns(backend, turns: Iterable["KeyTurn"], settings: ExplainSettings, own_answers: bool) -> list[Explanation]:
+    """The turns that `heads.tell` gives, each explained for its key expression."""
     return [
         explain(
             backend,
@@ -189,7 +189,7 @@ def explain_told(backend, told: Iterable["Told"], settings: ExplainSettings, own
             ),
             settings,
         )
-        for one in told
+        for one in turns
     ]
 
 

@@ -75,7 +75,7 @@ class AskedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KeyTurn:
     """A turn with its answer's tokens, and the key expression that is looked for: the smallest one the answer has."""
 
     turn: AskedTurn
@@ -112,7 +112,7 @@ def tell(
     decoding: Decoding = Decoding(max_new_tokens=200),  # noqa: B008
     batch_size: int = 8,
     progress: bool = False,
-) -> tuple[list[Told], Counter]:
+) -> tuple[list[KeyTurn], Counter]:
     """Answers, and where in them the key expressions stand. What cannot be used is counted by reason."""
     require_places(backend)
     tokenizer = backend.processor.tokenizer
@@ -130,7 +130,7 @@ def tell(
                 )
             written = [answer_tokens(backend, r, turn.answer) for r, turn in zip(requests, batch, strict=True)]
         for turn, tokens in zip(batch, written, strict=True):
-            made = _told(tokenizer, turn, tokens)
+            made = _key_turn(tokenizer, turn, tokens)
             if isinstance(made, str):
                 skipped[made] += 1
             else:
@@ -140,7 +140,7 @@ def tell(
 
 def head_atlas(
     backend,
-    told: Sequence[Told],
+    turns: Sequence[KeyTurn],
     null: Null = Null(),  # noqa: B008
     *,
     skipped: Mapping[str, int] | None = None,
@@ -150,59 +150,59 @@ def head_atlas(
 ) -> HeadAtlas:
     """The atlas of what `tell` found. Memory does not grow with the number of turns but for one small map each."""
     require_places(backend)
-    if not told:
+    if not turns:
         raise ValueError(
             "No turn is left to look at. "
             + ("; ".join(f"{count} × {reason}" for reason, count in (skipped or {}).items()) or "You passed none.")
         )
     if null.kind == "auto":
-        null = replace(null, kind="images" if len(told) >= LEAST_TURNS else "cells")
-    if null.kind == "images" and len(told) < LEAST_TURNS:
+        null = replace(null, kind="images" if len(turns) >= LEAST_TURNS else "cells")
+    if null.kind == "images" and len(turns) < LEAST_TURNS:
         raise ValueError(
-            f"You passed {len(told)} turns and the null 'images', which exchanges masks between turns: at least "
+            f"You passed {len(turns)} turns and the null 'images', which exchanges masks between turns: at least "
             f"{LEAST_TURNS} are needed. Give more turns, or take the null 'cells', which is easier to pass."
         )
-    shuffled, tally = _Shuffles(told, null), _Tally(Counter(skipped or {}))
-    for batch in _batches(_shown(range(len(told)), progress, "looking"), batch_size):
-        _look(backend, {index: told[index] for index in batch}, shuffled, tally)
+    shuffled, tally = _Shuffles(turns, null), _Tally(Counter(skipped or {}))
+    for batch in _batches(_shown(range(len(turns)), progress, "looking"), batch_size):
+        _look(backend, {index: turns[index] for index in batch}, shuffled, tally)
     if not tally.image_ids:
         raise ValueError(
-            f"None of the {len(told)} masks lies in what the model sees: its processor cuts them all away."
+            f"None of the {len(turns)} masks lies in what the model sees: its processor cuts them all away."
         )
     without = tuple(layer for layer in language_layers(backend.model) if layer not in tally.layers)
     settings = {"null": null.kind, "shuffles": null.shuffles, "seed": null.seed, **(settings or {})}
     return tally.finished(settings, without)
 
 
-def _look(backend, batch: Mapping[int, Told], shuffled: "_Shuffles", tally: "_Tally") -> None:
+def _look(backend, batch: Mapping[int, KeyTurn], shuffled: "_Shuffles", tally: "_Tally") -> None:
     """One forward pass: the scores of each turn of the batch, by its index, into the tally."""
     row = answered(backend, [one.turn.request() for one in batch.values()], [one.tokens for one in batch.values()])
     boxes = backend.token_boxes(row.inputs, [one.turn.image_size for one in batch.values()])
     positions = backend.image_positions(row.inputs)
     wanted: list[Wanted] = []
-    targets: list[tuple[Ranked, np.ndarray, Ranked] | None] = []  # own mask, cells inside it, wrong masks
-    for own_boxes, own_positions, (index, one) in zip(boxes, positions, batch.items(), strict=True):
-        grid = _Grid.of(own_boxes, one)
-        own = grid.ranked(one.mask)
-        if not own.norms[0] > 0:
+    targets: list[tuple[Ranked, np.ndarray, Ranked] | None] = []  # the right mask, cells inside it, wrong masks
+    for turn_boxes, turn_positions, (index, one) in zip(boxes, positions, batch.items(), strict=True):
+        grid = _Grid.of(turn_boxes, one.turn.name)
+        ranked = grid.ranked(one.mask)
+        if not ranked.norms[0] > 0:
             tally.skipped["mask outside what the model sees"] += 1
             wanted.append(Wanted((), ()))
             targets.append(None)
         else:
-            keys = own_positions.nonzero()[:, 0].cpu().numpy()[grid.places]
+            keys = turn_positions.nonzero()[:, 0].cpu().numpy()[grid.places]
             wanted.append(Wanted([row.query_of(token) for token in one.key_tokens], keys.tolist()))
-            targets.append((own, grid.inside(one.mask), shuffled.ranked(index, grid)))
+            targets.append((ranked, grid.inside(one.mask), shuffled.ranked(index, grid)))
     scores: list[dict[Layer, _Scores]] = [{} for _ in targets]
 
     def take(layer: Layer, rows) -> None:
-        for own_scores, attention, target in zip(scores, rows, targets, strict=True):
+        for turn_scores, attention, target in zip(scores, rows, targets, strict=True):
             if target is not None:
-                own_scores[layer] = _Scores.of(attention.cpu().numpy(), *target)
+                turn_scores[layer] = _Scores.of(attention.cpu().numpy(), *target)
 
     stream_attention_rows(backend.model, row.inputs, wanted, take)
-    for one, own_scores, target in zip(batch.values(), scores, targets, strict=True):
+    for one, turn_scores, target in zip(batch.values(), scores, targets, strict=True):
         if target is not None:
-            tally.add(one, own_scores, ceiling=float(target[0].ceiling[0]))
+            tally.add(one, turn_scores, ceiling=float(target[0].ceiling[0]))
 
 
 def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Sequence[Head] | None):
@@ -212,8 +212,8 @@ def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Se
     row = answered(backend, [request for request, _ in turns], [tokens for _, tokens in turns])
     positions = backend.image_positions(row.inputs)
     wanted = [
-        Wanted([row.query_of(token) for token in range(len(tokens))], own.nonzero()[:, 0].tolist())
-        for tokens, own in zip(row.tokens, positions, strict=True)
+        Wanted([row.query_of(token) for token in range(len(tokens))], is_image.nonzero()[:, 0].tolist())
+        for tokens, is_image in zip(row.tokens, positions, strict=True)
     ]
     sums: list[np.ndarray | None] = [None] * len(turns)
     chosen: dict[Layer, list[int]] = {}
@@ -223,7 +223,7 @@ def head_rows(backend, turns: Sequence[tuple[Request, Sequence[int]]], heads: Se
 
     def take(layer: Layer, rows) -> None:
         several = seen[layer] = rows[0].shape[0]
-        picked = list(range(several)) if heads is None else [own for own in chosen.get(layer, ()) if own < several]
+        picked = list(range(several)) if heads is None else [index for index in chosen.get(layer, ()) if index < several]
         if picked:
             for place, attention in enumerate(rows):
                 part = attention[picked].sum(0).cpu().numpy()
@@ -248,7 +248,7 @@ def _check_head(head: Head, seen: Mapping[Layer, int], layers: Sequence[Layer]) 
     raise ValueError(f"You asked for head {head.number} of layer {head.layer}, {why}. Layers and heads count from 0.")
 
 
-def _told(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> Told | str:
+def _key_turn(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> KeyTurn | str:
     text, spans = token_spans(tokenizer, tokens)
     choices = []
     for key in turn.keys:
@@ -258,7 +258,7 @@ def _told(tokenizer, turn: AskedTurn, tokens: Sequence[int]) -> Told | str:
     if not choices:
         return "key expression not in the answer" if turn.keys else "no key expression"
     _, _, key, mask, places = min(choices)
-    return Told(turn, tuple(tokens), text, key, mask, tuple(places))
+    return KeyTurn(turn, tuple(tokens), text, key, mask, tuple(places))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,11 +269,11 @@ class _Grid:
     places: np.ndarray
 
     @classmethod
-    def of(cls, boxes: Sequence[Box | None], told: Told) -> "_Grid":
+    def of(cls, boxes: Sequence[Box | None], name: str) -> "_Grid":
         places = np.array([index for index, box in enumerate(boxes) if box is not None], int)
         if len(places) < 2:
             raise ValueError(
-                f"{told.turn.name} has {len(places)} image tokens with a place: a correlation needs at least two."
+                f"{name} has {len(places)} image tokens with a place: a correlation needs at least two."
             )
         return cls(tuple(boxes[index] for index in places), places)
 
@@ -292,22 +292,22 @@ class _Grid:
 class _Shuffles:
     """Which wrong masks each turn gets. Masks on the same cells are ranked once."""
 
-    def __init__(self, told: Sequence[Told], null: Null):
-        self.masks = [one.mask for one in told]
+    def __init__(self, turns: Sequence[KeyTurn], null: Null):
+        self.masks = [one.mask for one in turns]
         self.null = null
         rng = np.random.default_rng(null.seed)
         images = null.kind == "images"
-        self.orders = np.stack([rng.permutation(len(told)) for _ in range(null.shuffles)]) if images else None
+        self.orders = np.stack([rng.permutation(len(turns)) for _ in range(null.shuffles)]) if images else None
         self._known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
         self._cells: dict[tuple, masks.Cells] = {}
 
     def ranked(self, index: int, grid: _Grid) -> Ranked:
         """The wrong masks of one turn, (shuffles, cells)."""
         if self.orders is None:
-            own = grid.ranked(self.masks[index])
+            ranked = grid.ranked(self.masks[index])
             rng = np.random.default_rng([self.null.seed, index])
-            mixed = rng.permuted(np.repeat(own.centred, self.null.shuffles, axis=0), axis=1)
-            return Ranked(mixed, np.repeat(own.norms, self.null.shuffles))
+            mixed = rng.permuted(np.repeat(ranked.centred, self.null.shuffles, axis=0), axis=1)
+            return Ranked(mixed, np.repeat(ranked.norms, self.null.shuffles))
         found = [self._of(other, grid) for other in self.orders[:, index]]
         return Ranked(np.stack([centred for centred, _ in found]), np.array([norm for _, norm in found]))
 
@@ -335,7 +335,7 @@ class _Scores:
     null_tokens: np.ndarray
 
     @classmethod
-    def of(cls, attention: np.ndarray, own: Ranked, inside: np.ndarray, wrong: Ranked) -> "_Scores":
+    def of(cls, attention: np.ndarray, mask: Ranked, inside: np.ndarray, wrong: Ranked) -> "_Scores":
         heads, tokens, cells = attention.shape
         ranked = Ranked.of(attention.reshape(-1, cells))
 
@@ -343,7 +343,7 @@ class _Scores:
             values = values.reshape(heads, tokens, -1)
             return np.nansum(values, 1).T, np.isfinite(values).sum(1).T
 
-        rho, rho_tokens = summed(ranked.spearman(own))
+        rho, rho_tokens = summed(ranked.spearman(mask))
         auroc, auroc_tokens = summed(ranked.auroc(inside))
         return cls(rho[0], rho_tokens[0], auroc[0], auroc_tokens[0], *summed(ranked.spearman(wrong)))
 
@@ -360,10 +360,10 @@ class _Tally:
         self.ceilings: list[float] = []  # one for each token
         self.image_ids: list[str] = []
 
-    def add(self, told: Told, by_layer: Mapping[Layer, _Scores], ceiling: float) -> None:
+    def add(self, key_turn: KeyTurn, by_layer: Mapping[Layer, _Scores], ceiling: float) -> None:
         self.layers, scores = tuple(by_layer), list(by_layer.values())
-        self.ceilings += [ceiling] * len(told.key_tokens)
-        self.image_ids.append(told.turn.image_id or told.turn.name)
+        self.ceilings += [ceiling] * len(key_turn.key_tokens)
+        self.image_ids.append(key_turn.turn.image_id or key_turn.turn.name)
         self.rho.append(np.stack([layer.rho for layer in scores]))
         self.rho_tokens.append(np.stack([layer.rho_tokens for layer in scores]))
         for name in ("auroc", "auroc_tokens", "null", "null_tokens"):

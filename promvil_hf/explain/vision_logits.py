@@ -74,7 +74,7 @@ def say(backend, requests: Sequence[Request], image_sizes: Sequence[ImageSize]) 
     with in_evaluation_mode(plain):
         hidden = trunk(**inputs, use_cache=False).last_hidden_state
     said = []
-    for row, (own, size) in enumerate(zip(boxes, image_sizes, strict=True)):
+    for row, (token_boxes, size) in enumerate(zip(boxes, image_sizes, strict=True)):
         best, sure = [], []
         for part in hidden[row][positions[row]].split(_ROWS_AT_ONCE):
             logits = head(part).float()
@@ -86,7 +86,7 @@ def say(backend, requests: Sequence[Request], image_sizes: Sequence[ImageSize]) 
         tokens = torch.cat(best).cpu().numpy() if best else np.empty(0, int)
         likely = torch.cat(sure).cpu().numpy() if sure else np.empty(0)
         words = {int(t): backend.processor.tokenizer.decode([int(t)]) for t in np.unique(tokens)}
-        said.append(Said(tokens, likely, tuple(own), tuple(size), words))
+        said.append(Said(tokens, likely, tuple(token_boxes), tuple(size), words))
     return said
 
 
@@ -135,13 +135,13 @@ def segmentation_table(
         overlaps, with_any = [], 0
         for found, item, words, drawn in zip(annotate(items), items, words_of, maps, strict=True):
             places = {} if isinstance(found, Rejected) else dict(zip(item.phrases, found, strict=True))
-            own = [
+            picture_overlaps = [
                 float(mask_iou(drawn == token, masks.decode(places[word.strip()].mask)))
                 for token, word in words.items()
                 if not isinstance(places.get(word.strip(), Rejected("")), Rejected)
             ]
-            overlaps += own
-            with_any += bool(own)
+            overlaps += picture_overlaps
+            with_any += bool(picture_overlaps)
         rows.append(
             {
                 "threshold": threshold,

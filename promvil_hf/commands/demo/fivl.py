@@ -239,7 +239,7 @@ def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed:
     """Which heads look at what the words name; what the image tokens would say; three answers explained."""
     from promvil_hf.backends.loading import load
     from promvil_hf.explain.explanation_pages import atlas_page
-    from promvil_hf.explain.explanations import ExplainSettings, explain_told, write_explanations
+    from promvil_hf.explain.explanations import ExplainSettings, explain_turns, write_explanations
     from promvil_hf.explain.heads import Null, head_atlas, tell, turns_of
     from promvil_hf.pages import write
 
@@ -257,7 +257,7 @@ def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed:
         (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
         heads = [head for head in atlas.best(3) if atlas.passing()[atlas.place(head)]] or atlas.best(1)
         settings = ExplainSettings(heads, max_new_tokens=24, seed=seed, model=name)
-        examples = explain_told(backend, told[:: max(1, len(told) // 3)][:3], settings, own_answers=False)
+        examples = explain_turns(backend, told[:: max(1, len(told) // 3)][:3], settings, own_answers=False)
         explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))
         write(folder / "atlas.html", atlas_page(atlas, examples, pictures.open, model=name))
         atlases[name] = str(folder / "atlas.json")
