@@ -16,7 +16,7 @@ def chain_of(scene: Scene, expression) -> PhraseChain:
         part = expression.parts[index]
         steps.append(
             PhraseStep(
-                GroundedPhrase(part.text, [scene.box(scene.position_of(own)) for own in part.object_ids]),
+                GroundedPhrase(part.text, [scene.box(scene.position_of(object_id)) for object_id in part.object_ids]),
                 anchors=[place[anchor] for anchor in part.anchors],
                 mentions=[expression.parts[anchor].text for anchor in part.anchors],
             )
@@ -29,10 +29,10 @@ def scene_chain(drawn: Scene, per_level: int) -> PhraseChain:
     steps: list[PhraseStep] = []
     places: dict[str, int] = {}
     for expression in drawn.expressions(per_level):
-        own = chain_of(drawn, expression)
-        for step in own.steps:
+        chain = chain_of(drawn, expression)
+        for step in chain.steps:
             if step.target.text not in places:
-                anchors = [places[own.steps[anchor].target.text] for anchor in step.anchors]
+                anchors = [places[chain.steps[anchor].target.text] for anchor in step.anchors]
                 places[step.target.text] = len(steps)
                 steps.append(PhraseStep(step.target, anchors, step.mentions))
     return PhraseChain(str(drawn.image_id), steps)

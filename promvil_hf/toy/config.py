@@ -26,7 +26,8 @@ DIRECTIONS = ("left of", "right of", "above", "below")
 NEARNESS = ("inside", "around", "on", "touching", "holding", "held by", "next to")
 PREDICATES = (*DIRECTIONS, *NEARNESS)
 _PAIRS = {"left of": "right of", "above": "below", "inside": "around", "holding": "held by"}
-INVERSES = _PAIRS | {inverse: own for own, inverse in _PAIRS.items()} | {own: own for own in ("touching", "next to")}
+_SYMMETRIC = {"touching": "touching", "next to": "next to"}
+INVERSES = _PAIRS | {inverse: predicate for predicate, inverse in _PAIRS.items()} | _SYMMETRIC
 # How a predicate may be worded in a phrase; the first wording is the predicate itself.
 WORDINGS_OF = {predicate: (predicate,) for predicate in PREDICATES} | {
     "left of": ("left of", "to the left of"),

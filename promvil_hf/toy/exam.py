@@ -50,11 +50,11 @@ def write_exam(folder: Path, scenes: int = 100, seed: int = 0) -> dict[str, int]
     questions: dict[str, dict] = {}
     present: list[dict] = []
     for scene, name in drawn(ASKED_ABOUT, "asked"):
-        for kind, own in asked(scene):
+        for kind, question in asked(scene):
             if kind == "pope":
-                present.append(own.to_pope() | {"image": name})
+                present.append(question.to_pope() | {"image": name})
             else:
-                questions[own.question_id] = own.to_gqa() | {"imageId": name.removesuffix(".png")}
+                questions[question.question_id] = question.to_gqa() | {"imageId": name.removesuffix(".png")}
     _lines(folder / "simple.jsonl", simple)
     _lines(folder / "nested.jsonl", nested)
     (folder / "questions.json").write_text(json.dumps(questions), encoding="utf-8")

@@ -243,13 +243,13 @@ def expressions(
     chosen: dict[str, Noun] = {}
     for phrases in levels:
         open_phrases = rng.sample(phrases, len(phrases))
-        told: dict[object, int] = {}
+        uses: dict[object, int] = {}
         for _ in range(min(per_level, len(open_phrases))):
-            best = min(open_phrases, key=lambda phrase: told.get(phrase.target, 0) + told.get(phrase.predicate, 0))
+            best = min(open_phrases, key=lambda phrase: uses.get(phrase.target, 0) + uses.get(phrase.predicate, 0))
             open_phrases.remove(best)
             chosen.setdefault(best.text, best)
             for trait in (best.target, best.predicate) if best.predicate else (best.target,):
-                told[trait] = told.get(trait, 0) + 1
+                uses[trait] = uses.get(trait, 0) + 1
     return tuple(lay_out(phrase, first_id) for phrase in chosen.values())
 
 

@@ -73,8 +73,8 @@ class Muon(torch.optim.Optimizer):
             moments.append(parameter.grad.lerp(state["momentum"], group["momentum"]))
         rows, columns = parameters[0].shape
         steps = orthogonal(torch.stack(moments)) * max(1.0, rows / columns) ** 0.5
-        for parameter, own in zip(parameters, steps, strict=True):
-            parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(own, alpha=group["lr"])
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
 
     def _adam(self, parameters: list[torch.Tensor], group: dict) -> None:
         first, second = group["betas"]

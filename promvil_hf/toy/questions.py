@@ -119,19 +119,19 @@ def conversation(scene: Scene, turns: int = 4) -> Conversation:
     rng = scene.random("conversation")
     makers = [_look, _look, _neighbour, _neighbour, _where, _count, _count, _held, _describe]
     rng.shuffle(makers)
-    told: list[tuple[str, str]] = []
+    exchanges: list[tuple[str, str]] = []
     keys: list[KeyRegion] = []
     for maker in makers:
-        made = maker(scene, rng) if len(told) < turns else None
-        if made is None or any(made[0] == question for question, _ in told):
+        made = maker(scene, rng) if len(exchanges) < turns else None
+        if made is None or any(made[0] == question for question, _ in exchanges):
             continue
         question, answer, regions = made
         merged: dict[str, tuple[int, ...]] = {}
         for text, ids in regions:
             merged[text] = merged.get(text, ()) + ids
-        keys += [KeyRegion(text, len(told), ids) for text, ids in merged.items()]
-        told.append((question, answer))
-    return Conversation(scene.image_id, tuple(told), tuple(keys))
+        keys += [KeyRegion(text, len(exchanges), ids) for text, ids in merged.items()]
+        exchanges.append((question, answer))
+    return Conversation(scene.image_id, tuple(exchanges), tuple(keys))
 
 
 Made = tuple[str, str, list[tuple[str, tuple[int, ...]]]] | None  # question, answer, what in it needs the image

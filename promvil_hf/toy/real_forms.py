@@ -41,7 +41,7 @@ class Amounts:
     graphs: int = 160
     referred: int = 40
     asked: int = 40
-    told: int = 20
+    described: int = 20
 
 
 def write_real_forms(folder: Path, amounts: Amounts = Amounts(), seed: int = 0) -> dict[str, int]:  # noqa: B008
@@ -53,9 +53,9 @@ def write_real_forms(folder: Path, amounts: Amounts = Amounts(), seed: int = 0) 
     asked = _scenes(ASKED_ABOUT, amounts.asked, seed, 20_000)
     _gqa(folder / "gqa", asked)
     _pope(folder, asked)
-    told = _scenes(ASKED_ABOUT, amounts.told, seed, 30_000)
-    _llava_and_vsr(folder, told)
-    return {"vg": len(graphs), "refcoco": len(referred), "gqa and pope": len(asked), "llava and vsr": len(told)}
+    described = _scenes(ASKED_ABOUT, amounts.described, seed, 30_000)
+    _llava_and_vsr(folder, described)
+    return {"vg": len(graphs), "refcoco": len(referred), "gqa and pope": len(asked), "llava and vsr": len(described)}
 
 
 def _scenes(config, count: int, seed: int, first: int) -> list[Scene]:
@@ -74,30 +74,30 @@ def _coco_id(drawn: Scene) -> int:
 # --- RefCOCO, RefCOCO+, RefCOCOg ------------------------------------------------------------------
 
 
-def _refcoco(folder: Path, drawn: list[Scene]) -> None:
-    for own in drawn:
-        _photo(own, folder / "coco" / "train2014" / _train2014(own))
-    instances = _instances(drawn, _train2014)
+def _refcoco(folder: Path, scenes: list[Scene]) -> None:
+    for drawn in scenes:
+        _photo(drawn, folder / "coco" / "train2014" / _train2014(drawn))
+    instances = _instances(scenes, _train2014)
     for name, partition, splits in (
         ("refcoco", "unc", ("train", "val", "testA", "testB")), ("refcoco+", "unc", ("train", "val", "testA", "testB")),
         ("refcocog", "umd", ("train", "val", "test")),
     ):  # fmt: skip
         write_json(folder / name / "instances.json", instances)
         with atomic_write(folder / name / f"refs({partition}).p", "wb") as file:
-            pickle.dump(list(_refs(drawn, splits)), file, protocol=2)
+            pickle.dump(list(_refs(scenes, splits)), file, protocol=2)
 
 
 def _train2014(drawn: Scene) -> str:
     return f"COCO_train2014_{_coco_id(drawn):012d}.jpg"
 
 
-def _refs(drawn: list[Scene], splits: tuple[str, ...]) -> Iterator[dict]:
+def _refs(scenes: list[Scene], splits: tuple[str, ...]) -> Iterator[dict]:
     """One reference an object that an unambiguous phrase picks out; half of the pictures are of the last split."""
     number = sentence = 0
-    for place, own in enumerate(drawn):
+    for place, drawn in enumerate(scenes):
         split = splits[-1] if place % 2 == 0 else splits[place // 2 % (len(splits) - 1)]
         phrases: dict[int, list[str]] = {}
-        for level in own.phrases:
+        for level in drawn.phrases:
             for phrase in level[:6]:
                 phrases.setdefault(phrase.target, []).append(phrase.text)
         for target, texts in sorted(phrases.items()):
@@ -105,22 +105,22 @@ def _refs(drawn: list[Scene], splits: tuple[str, ...]) -> Iterator[dict]:
                 {"sent_id": sentence + k, "sent": text, "raw": text, "tokens": text.split()} for k, text in enumerate(texts[:2])
             ]
             yield {
-                "ref_id": number, "ann_id": own.objects[target].object_id, "image_id": _coco_id(own), "split": split,
-                "file_name": _train2014(own).replace(".jpg", f"_{own.objects[target].object_id}.jpg"), "category_id": 1,
+                "ref_id": number, "ann_id": drawn.objects[target].object_id, "image_id": _coco_id(drawn), "split": split,
+                "file_name": _train2014(drawn).replace(".jpg", f"_{drawn.objects[target].object_id}.jpg"), "category_id": 1,
                 "sent_ids": [row["sent_id"] for row in said], "sentences": said,
             }  # fmt: skip
             number, sentence = number + 1, sentence + len(said)
 
 
-def _instances(drawn: Iterable[Scene], name) -> dict:
+def _instances(scenes: Iterable[Scene], name) -> dict:
     names: dict[str, int] = {}
     images, annotations = [], []
-    for own in drawn:
-        width, height = own.size
-        images.append({"id": _coco_id(own), "file_name": name(own), "width": width, "height": height})
-        for thing in own.objects:
+    for drawn in scenes:
+        width, height = drawn.size
+        images.append({"id": _coco_id(drawn), "file_name": name(drawn), "width": width, "height": height})
+        for thing in drawn.objects:
             annotations.append(
-                {"id": thing.object_id, "image_id": _coco_id(own), "bbox": [thing.x, thing.y, thing.w, thing.h], "iscrowd": 0,
+                {"id": thing.object_id, "image_id": _coco_id(drawn), "bbox": [thing.x, thing.y, thing.w, thing.h], "iscrowd": 0,
                  "area": thing.w * thing.h, "category_id": names.setdefault(thing.name, len(names) + 1)}
             )  # fmt: skip
     categories = [{"id": number, "name": noun, "supercategory": "thing"} for noun, number in names.items()]
@@ -130,34 +130,37 @@ def _instances(drawn: Iterable[Scene], name) -> dict:
 # --- GQA and POPE ---------------------------------------------------------------------------------
 
 
-def _gqa(folder: Path, drawn: list[Scene]) -> None:
-    for own in drawn:
-        _photo(own, folder / "images" / f"{own.image_id}.jpg")
+def _gqa(folder: Path, scenes: list[Scene]) -> None:
+    for drawn in scenes:
+        _photo(drawn, folder / "images" / f"{drawn.image_id}.jpg")
     keys = [
-        {"image": f"{own.image_id}.jpg", **key.located(own).to_dict()} for own in drawn for question in gqa_questions(own, 9)
+        {"image": f"{drawn.image_id}.jpg", **key.located(drawn).to_dict()}
+        for drawn in scenes
+        for question in gqa_questions(drawn, 9)
         for key in question.keys
-    ]  # fmt: skip
+    ]
     write_json_lines(folder / "key_expressions.jsonl", {json.dumps(row): row for row in keys}.values())
-    halves = {"val": drawn[::2], "testdev": drawn[1::2]}
-    for split, scenes in halves.items():
-        questions = {own.question_id: own.to_gqa() for drawn in scenes for own in gqa_questions(drawn, 9)}
+    halves = {"val": scenes[::2], "testdev": scenes[1::2]}
+    for split, half in halves.items():
+        questions = {question.question_id: question.to_gqa() for drawn in half for question in gqa_questions(drawn, 9)}
         write_json(folder / f"{split}_balanced_questions.json", questions)
-    answers = sorted({own.answer for drawn in halves["val"] for own in gqa_questions(drawn, 9)})
-    asked = (own for drawn in halves["val"] for own in gqa_questions(drawn, 9))
-    write_json(folder / "val_choices.json", {own.question_id: {"valid": answers, "plausible": [own.answer]} for own in asked})
+    asked = [question for drawn in halves["val"] for question in gqa_questions(drawn, 9)]
+    answers = sorted({question.answer for question in asked})
+    choices = {question.question_id: {"valid": answers, "plausible": [question.answer]} for question in asked}
+    write_json(folder / "val_choices.json", choices)
 
 
-def _pope(folder: Path, drawn: list[Scene]) -> None:
+def _pope(folder: Path, scenes: list[Scene]) -> None:
     keys = []
-    for own in drawn:
-        _photo(own, folder / "coco" / "val2014" / _val2014(own))
+    for drawn in scenes:
+        _photo(drawn, folder / "coco" / "val2014" / _val2014(drawn))
     for name, kind in POPE.items():
         rows = []
-        for own in drawn:
-            for question in pope_questions(own, kind):
-                rows.append(question.to_pope() | {"question_id": len(rows) + 1, "image": _val2014(own)})
-                located = [key.located(own).to_dict() for key in question.keys]
-                keys += [{"image": _val2014(own), **key} for key in located]
+        for drawn in scenes:
+            for question in pope_questions(drawn, kind):
+                rows.append(question.to_pope() | {"question_id": len(rows) + 1, "image": _val2014(drawn)})
+                located = [key.located(drawn).to_dict() for key in question.keys]
+                keys += [{"image": _val2014(drawn), **key} for key in located]
         write_json_lines(folder / "pope" / f"coco_pope_{name}.json", rows)
     write_json_lines(folder / "pope" / "key_expressions.jsonl", {json.dumps(row): row for row in keys}.values())
 
@@ -169,16 +172,16 @@ def _val2014(drawn: Scene) -> str:
 # --- LLaVA and VSR --------------------------------------------------------------------------------
 
 
-def _llava_and_vsr(folder: Path, drawn: list[Scene]) -> None:
-    for own in drawn:
-        _photo(own, folder / "coco" / "train2017" / _plain(own))
-    write_json(folder / "coco" / "annotations" / "instances_train2017.json", _instances(drawn, _plain))
-    talks = [conversation(own).to_llava() | {"image": _plain(own)} for own in drawn]
+def _llava_and_vsr(folder: Path, scenes: list[Scene]) -> None:
+    for drawn in scenes:
+        _photo(drawn, folder / "coco" / "train2017" / _plain(drawn))
+    write_json(folder / "coco" / "annotations" / "instances_train2017.json", _instances(scenes, _plain))
+    talks = [conversation(drawn).to_llava() | {"image": _plain(drawn)} for drawn in scenes]
     write_json(folder / "llava" / "detail_23k.json", [talk for talk in talks if talk["conversations"]])
-    statements = [row for own in drawn for row in _statements(own)]
+    statements = [row for drawn in scenes for row in _statements(drawn)]
     for split, places in {"train": (0, 2), "dev": (1,), "test": (3,)}.items():  # of four pairs, a true and a false one each
-        told = [row for number, row in enumerate(statements) if number // 2 % 4 in places]
-        write_json_lines(folder / "vsr" / f"{split}.jsonl", told)
+        chosen = [row for number, row in enumerate(statements) if number // 2 % 4 in places]
+        write_json_lines(folder / "vsr" / f"{split}.jsonl", chosen)
 
 
 def _plain(drawn: Scene) -> str:

@@ -48,11 +48,11 @@ def held_out(config: WorldConfig, count: int, seed: int = 0) -> list[Scene]:
 
 def asked(drawn: Scene) -> list[tuple[str, GqaQuestion | PopeQuestion]]:
     """Questions of the kinds in `QUESTIONS`, each with its kind: what a scene offers, in the scene's own order."""
-    found = [(own.types["detailed"], own) for own in gqa_questions(drawn, 9)]
-    found += [("pope", own) for own in pope_questions(drawn, per_scene=4)]
-    return [(kind, own) for kind, own in found if kind in QUESTIONS]
+    found = [(question.types["detailed"], question) for question in gqa_questions(drawn, 9)]
+    found += [("pope", question) for question in pope_questions(drawn, per_scene=4)]
+    return [(kind, question) for kind, question in found if kind in QUESTIONS]
 
 
 def questions(drawn: Scene) -> list[tuple[str, str, str]]:
     """(kind, question, answer) of what `asked` gives."""
-    return [(kind, own.question, own.answer) for kind, own in asked(drawn)]
+    return [(kind, question.question, question.answer) for kind, question in asked(drawn)]

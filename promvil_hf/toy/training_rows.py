@@ -99,16 +99,16 @@ def question_row(drawn: Scene, rng: Random, turns: int = 7) -> dict:
 
 
 def place_talk_row(drawn: Scene, rng: Random, turns: int = 12) -> dict:
-    """A picture and a conversation about where things stand: more to learn of a picture than "yes" or "red" tells.
+    """A picture and a conversation about where things stand: more to learn from a picture than "yes" or "red".
 
-    Three pictures in ten are told thing by thing, with the square each stands on; half are asked for the square of each thing;
-    the others are asked what is there.
+    Three pictures in ten are described thing by thing, with the square each stands on; half are asked for the square of
+    each thing; the others are asked what is there.
     """
-    kind = rng.choices(("told", "squares", "there"), (3, 5, 2))[0]
-    if kind == "told":
-        told = [f"the {described(drawn.objects[k])} {_square(drawn, k)}" for k in range(len(drawn.objects))]
-        rng.shuffle(told)
-        return _talk(drawn, [("What is in the image?", ", ".join(told))], turns, rng)
+    kind = rng.choices(("described", "squares", "there"), (3, 5, 2))[0]
+    if kind == "described":
+        descriptions = [f"the {described(drawn.objects[k])} {_square(drawn, k)}" for k in range(len(drawn.objects))]
+        rng.shuffle(descriptions)
+        return _talk(drawn, [("What is in the image?", ", ".join(descriptions))], turns, rng)
     return _talk(drawn, asked_for_squares(drawn) if kind == "squares" else asked_what_is_there(drawn, rng), turns, rng)
 
 

@@ -109,16 +109,16 @@ def regions(scene: Scene) -> tuple[Region, ...]:
     rng = scene.random("regions")
     first_id = scene.objects[0].object_id
     found = [_alone(scene, position, rng) for position in range(len(scene.objects)) if rng.random() < 0.8]
-    told = [
+    triples_of_each = [
         tuple((s - first_id, predicate, o - first_id) for s, predicate, o in expression.triples)
         for expression in scene.expressions()
     ]
-    pairs = list(dict.fromkeys(triple for triples in told for triple in triples))
+    pairs = list(dict.fromkeys(triple for triples in triples_of_each for triple in triples))
     usable = [triple for triple in scene.geometry.triples() if triple[1] in scene.config.predicates]
     others = [triple for triple in usable if triple not in pairs]
     pairs += rng.sample(others, min(len(others), len(scene.objects) // 2))
     found += [_related(scene, (pair,), rng) for pair in pairs]
-    chains = list(dict.fromkeys(triples[::-1] for triples in told if len(triples) == 2))
+    chains = list(dict.fromkeys(triples[::-1] for triples in triples_of_each if len(triples) == 2))
     found += [_related(scene, chain, rng) for chain in chains[:2]]
     rng.shuffle(found)
     return tuple(found)
@@ -244,8 +244,8 @@ class _Records:
                     "height": max(bottoms) - min(tops),
                     "phrase": self.rough_phrase(region.phrase),
                     "objects": [
-                        {"name": own.name, "object_id": ids[position], "synsets": _synsets(own.name), **_box(own)}
-                        for position, own in things.items()
+                        {"name": thing.name, "object_id": ids[position], "synsets": _synsets(thing.name), **_box(thing)}
+                        for position, thing in things.items()
                     ],
                     "relationships": [
                         {

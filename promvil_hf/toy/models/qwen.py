@@ -94,9 +94,9 @@ def _sizes(
 ) -> tuple[TinySizes, dict[str, Any]]:
     """The sizes, with one token as the picture's, and the settings of the image processor."""
     token_side = 2 * patch_size
-    own = TinySizes(**{"context": 1024, **sizes}, patch_size=patch_size, image_size=token_side)
+    tiny_sizes = TinySizes(**{"context": 1024, **sizes}, patch_size=patch_size, image_size=token_side)
     size = {"shortest_edge": min_pixels or 4 * token_side**2, "longest_edge": max_pixels or 32 * token_side**2}
-    return own, {"size": size, "patch_size": patch_size, "merge_size": 2, "temporal_patch_size": 2}
+    return tiny_sizes, {"size": size, "patch_size": patch_size, "merge_size": 2, "temporal_patch_size": 2}
 
 
 def _qwen(

@@ -67,7 +67,7 @@ def test_what_steps_read_is_what_their_sources_give():
 def test_the_small_data_has_every_file_that_steps_read(tmp_path):
     from promvil_hf.toy.real_forms import Amounts, write_real_forms
 
-    write_real_forms(tmp_path, Amounts(graphs=10, referred=4, asked=4, told=4))
+    write_real_forms(tmp_path, Amounts(graphs=10, referred=4, asked=4, described=4))
     for own in EXPERIMENTS.values():
         if own.name not in WITHOUT_SMALL:
             for step in own.steps:
@@ -79,7 +79,7 @@ def test_the_small_data_is_read_as_the_real_ones_are(tmp_path):
     from promvil_hf.evaluation.benchmarks import read
     from promvil_hf.toy.real_forms import Amounts, write_real_forms
 
-    write_real_forms(tmp_path, Amounts(graphs=10, referred=8, asked=6, told=4))
+    write_real_forms(tmp_path, Amounts(graphs=10, referred=8, asked=6, described=4))
     assert len(read("refcocog", tmp_path / "refcocog", "test").rows) > 20
     assert len(read("refcoco+", tmp_path / "refcoco+", "testA").rows) > 0
     assert len(read("pope", tmp_path / "pope" / "coco_pope_popular.json").rows) > 20
