@@ -82,7 +82,7 @@ def slides(figures: Sequence[Content]) -> Html:
     """Two to four figures in one place, shown in turn; side by side on paper and for readers who asked for less motion."""
     if not 2 <= len(figures) <= 4:
         raise ValueError(f"You passed {len(figures)} figures as slides: two to four are shown in turn.")
-    return tag("div", [tag("div", own, class_="slide") for own in figures], class_=f"slides of{len(figures)}")
+    return tag("div", [tag("div", figure, class_="slide") for figure in figures], class_=f"slides of{len(figures)}")
 
 
 def table(

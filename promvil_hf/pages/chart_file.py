@@ -16,7 +16,7 @@ from promvil_hf.pages.theme import chart_style_sheet
 _WIDTH, _HEIGHT = 440, 260  # of the curves
 _MARGIN, _LINE = 16, 20
 _FONT = 'svg{font-family:-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",Arial,sans-serif}'
-_OWN = (
+_FILE_STYLE = (
     ".sheet{fill:var(--paper)}.chart text.name{fill:var(--ink)}"
     ".chart text.title{font-size:14px;font-weight:600;fill:var(--ink)}"
 )
@@ -50,7 +50,7 @@ def chart_file(panels: Sequence[Panel], *, alt: str, columns: int = 2) -> str:
     made = tag(
         "svg",
         tag("title", described(alt)),
-        Html(f"<style>{_FONT}{chart_style_sheet()}{_OWN}</style>"),
+        Html(f"<style>{_FONT}{chart_style_sheet()}{_FILE_STYLE}</style>"),
         tag("rect", class_="sheet", width=width, height=height),
         drawn,
         xmlns="http://www.w3.org/2000/svg",
@@ -65,14 +65,14 @@ def chart_file(panels: Sequence[Panel], *, alt: str, columns: int = 2) -> str:
 
 def _panel(panel: Panel, left: int, top: int) -> list[Html]:
     below = top + 2 * _LINE
-    curves, own, _ = plotted(panel.series, panel.title, panel.y_range, x=left, y=below, width=_WIDTH, height=_HEIGHT)
+    plot, curves, _ = plotted(panel.series, panel.title, panel.y_range, x=left, y=below, width=_WIDTH, height=_HEIGHT)
     drawn = [
         tag("text", panel.title, class_="title", x=left, y=top + 14),
         tag("text", panel.y_label, x=left, y=top + 14 + _LINE),
-        curves,
+        plot,
         tag("text", panel.x_label, x=left + _WIDTH / 2, y=below + _HEIGHT + 12, text_anchor="middle"),
     ]
-    for number, curve in enumerate(own):
+    for number, curve in enumerate(curves):
         line = below + _HEIGHT + _LINE + 4 + number * _LINE
         drawn += [
             key_line(curve, x=left + 8, y=line),

@@ -186,6 +186,10 @@ def _item(number: int, item: JudgementItem, questions: tuple[Question, ...], rem
     )
 
 
+def _options_by_key(questions: Sequence[Question]) -> dict[str, Sequence[str]]:
+    return {question.key: question.options for question in questions}
+
+
 def read_verdicts(path: str | os.PathLike, form: str | None = None, questions: Sequence[Question] | None = None) -> Verdicts:
     """The verdicts a page saved, of the form and the questions that are given, or of any. A file that was cut or edited into
     something else is refused with the reason."""
@@ -207,7 +211,7 @@ def read_verdicts(path: str | os.PathLike, form: str | None = None, questions: S
             item = verdict["item"]
             if item not in items or item in answers:
                 raise ValueError(f"item {item!r} was not on the page, or is judged twice")
-            options = {question.key: question.options for question in questions}
+            options = _options_by_key(questions)
             for key, option in verdict["answers"].items():
                 if option not in options.get(key, ()):
                     raise ValueError(f"item {item!r} answers {key!r} with {option!r}, which was not offered")
@@ -216,11 +220,11 @@ def read_verdicts(path: str | os.PathLike, form: str | None = None, questions: S
                 remarks[item] = _text(verdict["remark"])
         form, judge = _text(saved["form"]), _text(saved.get("judge", ""))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        told = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"You passed {path}, a verdict file that does not hold together: {told}.") from None
+        fault = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"You passed {path}, a verdict file that does not hold together: {fault}.") from None
     if wanted not in (None, form):
         raise ValueError(f"{path} holds verdicts of the form {form!r}, not of {wanted!r}: pass the file of this page.")
-    if asked is not None and {own.key: own.options for own in asked} != {own.key: own.options for own in questions}:
+    if asked is not None and _options_by_key(asked) != _options_by_key(questions):
         raise ValueError(f"{path} holds verdicts on other questions than this page asks: pass one that was saved from it.")
     return Verdicts(form, judge, questions, items, MappingProxyType(answers), MappingProxyType(remarks))
 
