@@ -37,8 +37,8 @@ def compovl_documents(dataset):
     def documents(record: Mapping[str, Any]) -> Iterator[tuple]:
         size = [record["width"], record["height"]]
         for step in step_rows(record):
-            own = [step[name] for name in ("text", "level", "boxes", "evidence")]
-            yield step["step_id"], record["image"], *own, size
+            values = [step[name] for name in ("text", "level", "boxes", "evidence")]
+            yield step["step_id"], record["image"], *values, size
 
     return flattened(dataset, documents)
 
@@ -61,11 +61,11 @@ def picture(document: Mapping[str, Any]) -> list[Image.Image]:
 
 
 def prompt(document: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
-    """The question in the model's dialect. `evidence: gold` in the task's options tells the true boxes of earlier steps."""
-    told = (lmms_eval_specific_kwargs or {}).get("evidence", "none") == "gold"
+    """The question in the model's dialect. `evidence: gold` in the task's options gives the true boxes of earlier steps."""
+    with_evidence = (lmms_eval_specific_kwargs or {}).get("evidence", "none") == "gold"
     evidence = [
         GroundedPhrase(known["text"], [Box(*corners) for corners in known["boxes"]])
-        for known in (document["evidence"] or () if told else ())
+        for known in (document["evidence"] or () if with_evidence else ())
     ]
     return spoken().prompt(
         document["text"], evidence, level=document["level"], image_size=_tuple(document["image_size"])

@@ -100,7 +100,7 @@ def score(results: Sequence[Mapping[str, Any]], iou_rule: str = "at_least") -> H
     absent = np.array([result["absent"] for result in results], bool)
     rules = BoxRules(iou_rule=iou_rule)
     iou = answer_iou(said.part(~absent), gold.part(~absent))
-    found, told = none_or_many(said, gold), rejection(said, absent)
+    found, refusals = none_or_many(said, gold), rejection(said, absent)
 
     def share(threshold: float) -> float:
         return float(np.mean(iou >= rules.least(threshold))) if len(iou) else np.nan
@@ -112,9 +112,9 @@ def score(results: Sequence[Mapping[str, Any]], iou_rule: str = "at_least") -> H
         mean_accuracy=float(np.mean([share(threshold) for threshold in MEAN_THRESHOLDS])),
         mean_iou=float(iou.mean()) if len(iou) else np.nan,
         parse_rate=float(np.mean(said.outcomes == OUTCOMES.index("box"))),
-        refused=told.refused,
-        unreadable=told.unreadable,
-        false_refusals=told.falsely_refused,
+        refused=refusals.refused,
+        unreadable=refusals.unreadable,
+        false_refusals=refusals.falsely_refused,
         perfect=found.perfect,
         n_acc=found.n_acc,
         t_acc=found.t_acc,

@@ -11,9 +11,9 @@ VARIABLE, FRAME = "PROMVIL_DIALECT", "PROMVIL_FRAME"
 _spoken: list[GroundingDialect] = []
 
 
-def speak(own: GroundingDialect) -> None:
+def speak(model_dialect: GroundingDialect) -> None:
     """Called by a model that knows its dialect."""
-    _spoken[:] = [own]
+    _spoken[:] = [model_dialect]
 
 
 def spoken() -> GroundingDialect:
