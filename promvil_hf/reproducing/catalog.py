@@ -7,7 +7,7 @@ from promvil_hf.reproducing.promvil_experiments import PROMVIL_EXPERIMENTS
 from promvil_hf.spelling import close_to
 
 
-EXPERIMENTS: dict[str, Experiment] = {own.name: own for own in (*PROMVIL_EXPERIMENTS, *FIVL_EXPERIMENTS)}
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (*PROMVIL_EXPERIMENTS, *FIVL_EXPERIMENTS)}
 WITHOUT_SMALL = ("fivl-training",)  # what it needs cannot be drawn
 
 

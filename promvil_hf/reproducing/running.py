@@ -50,7 +50,7 @@ def is_done(step: Step, size: str, out: Path, data: Path) -> bool:
 
 def missing_sources(experiment: Experiment, data: Path) -> list[str]:
     """Sources whose files `promvil fetch` did not finish bringing below this folder."""
-    return [own.name for own in chosen(experiment.sources) if not all(step.is_done() for step in files_of([own], data))]
+    return [source.name for source in chosen(experiment.sources) if not all(step.is_done() for step in files_of([source], data))]
 
 
 def _check(experiment: Experiment, size: str, data: Path, have_data: bool) -> None:
@@ -73,16 +73,16 @@ def _draw(data: Path) -> None:
 def _once(out: Path, name: str, plan: dict, work: Callable[[], object], made: Path | None, say: Callable[[str], object]) -> None:
     record = _record(out, name)
     if record.exists() and made is not None and not made.exists():
-        record.unlink()  # what it tells of was removed
+        record.unlink()  # what it describes was removed
     found = kept_result(record, plan)
     if found is not None:
         say(f"{name}: done before")
         return
-    done = do_once(record, plan, lambda: _told(work, name, made))
+    done = do_once(record, plan, lambda: _finished(work, name, made))
     say(f"{name}: done in {done['seconds']:,.0f} seconds")
 
 
-def _told(work: Callable[[], object], name: str, made: Path | None) -> dict:
+def _finished(work: Callable[[], object], name: str, made: Path | None) -> dict:
     work()
     if made is not None and not made.exists():
         raise ValueError(f"The step {name} ended without {made}: run its command by hand to see why (--dry-run prints it).")
