@@ -42,7 +42,7 @@ def require_places(backend) -> None:
 
 
 def answered(backend, requests: Sequence[Request], tokens: Sequence[Sequence[int]]) -> Answered:
-    """The batch a model reads when it is told its answers (teacher forcing)."""
+    """The batch that holds requests and given answers (teacher forcing)."""
     if len(requests) != len(tokens):
         raise ValueError(f"You passed {len(requests)} requests and {len(tokens)} answers: pass one answer for each.")
     for request, answer in zip(requests, tokens, strict=True):

@@ -148,7 +148,7 @@ def head_atlas(
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> HeadAtlas:
-    """The atlas of what `tell` found. Memory does not grow with the number of turns but for one small map each."""
+    """The atlas of the turns that `tell` gives. Memory does not grow with the number of turns but for one small map each."""
     require_places(backend)
     if not turns:
         raise ValueError(

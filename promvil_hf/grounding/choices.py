@@ -99,7 +99,7 @@ def sized(things: Things, measure: str, end: int, strictness: int, exists: np.nd
 
 
 def other(things: Things, exists: np.ndarray) -> np.ndarray:
-    """ "The other one", which nothing in the expression tells apart: not the one that shows most."""
+    """ "The other one", which nothing in the expression describes further: not the one that shows most."""
     width, height = things.sizes.T
     return _bounded(1 - 0.7 * exists * ranked(beaten(np.log(width * height), exists, 6.0), 1))
 

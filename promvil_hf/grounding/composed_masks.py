@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""FiVL's masks of phrases that tell relations: of what a detector finds only what the composed grounder chooses."""
+"""FiVL's masks of phrases with relations: of what a detector finds only what the composed grounder chooses."""
 
 from promvil_hf.backends.detector_loading import load_detector
 from promvil_hf.backends.segmenters import load_sam, masked

@@ -5,7 +5,7 @@
                       x fit of each choice (position, order, size, colour)
 
 against the odds of "none of these", for which every relation and choice has the same middling fit. A relation that must not
-hold counts 1 - its fit. Evidence that was not found, or is unknown to the detector, tells nothing. numpy only.
+hold counts 1 - its fit. Evidence that was not found, or is unknown to the detector, changes nothing. numpy only.
 """
 
 from collections.abc import Sequence

@@ -122,7 +122,7 @@ class ProgressiveGrounder:
         return self.ground_all([Query(image, expression, **query)], progress=False)[0]
 
     def answer(self, image: ImageSource, question: str, **query: Any) -> GroundingTrace:
-        """Ground the phrases of a question, tell the model where they are, and ask it."""
+        """Ground the phrases of a question, put their boxes into it, and ask it."""
         return self.ground_all([Query(image, question, "answer", **query)], progress=False)[0]
 
     def ground_all(self, queries: Iterable[Question], progress: bool | None = None) -> list[GroundingTrace]:

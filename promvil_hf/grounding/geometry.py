@@ -2,7 +2,7 @@
 """How things lie to each other: measures between every candidate and every piece of evidence, as arrays.
 
 All measures count in the sizes of the two things, so a larger picture changes nothing, and each looks at two things only,
-so a third one changes nothing. Masks, where both things have one, tell where a thing's middle is, how far two things are
+so a third one changes nothing. Masks, where both things have one, show where a thing's middle is, how far two things are
 apart and how much they share. numpy and scipy only.
 """
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""How an expression is grounded: which lower phrases a prompt is told about, and what the published code does besides.
+"""How an expression is grounded: which lower phrases go into which prompt, and what the published code does besides.
 
 The defaults mend what is known to be wrong in the published code; `GroundingOptions.reference()` brings all of
 it back by name. No torch.
@@ -16,10 +16,10 @@ Mode = Literal["progressive", "all", "direct", "one_shot", "oracle"]
 class GroundingOptions:
     """The defaults, and beside each what `reference()` says.
 
-    `mode`: "progressive" tells a phrase about the phrases of the level below that lie in it, as the published code does;
-    "all" about every phrase that lies in it; "direct" about the phrases that lie directly in it, of whatever level, as
-    models are trained on chains; "one_shot" asks for the whole expression and nothing else, the plain base
-    model; "oracle" tells it the boxes that the query brings.
+    `mode` says which found boxes go into the prompt of a phrase. "progressive": those of the phrases in it that are one
+    level below, as the published code does. "all": those of every phrase in it. "direct": those of the phrases directly
+    in it, of whatever level, as models are trained on chains. "one_shot": none; only the whole expression is asked for,
+    as the base model is used. "oracle": the boxes that the query brings, in place of found ones.
 
     `constrained` lets Kosmos-2 write only well-formed boxes: two cells that span a rectangle, then another box or the
     end. It is faster, and changes answers wherever the model would have said something else; a share of well-formed

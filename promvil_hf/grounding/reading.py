@@ -63,7 +63,7 @@ class Reading:
     colours: tuple[str, ...] = ()
     denied_colours: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
-    qualities: tuple[str, ...] = ()  # that no box tells: for detectors that read them
+    qualities: tuple[str, ...] = ()  # that no box shows: for detectors that read them
     places: tuple[Place, ...] = ()
     denied_places: tuple[Place, ...] = ()
     links: tuple[Link, ...] = ()

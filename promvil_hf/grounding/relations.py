@@ -3,7 +3,7 @@
 
     RELATIONS["left of"].fit(Pairs(candidates, evidence))  # (candidates, evidence), in (0, 1]
 
-A fit is no probability of its own: only how one candidate's compares with another's counts. The numbers in the functions
+A fit is not a probability: it only counts compared with the fits of other candidates. The numbers in the functions
 are reasoned, from what the words mean, and not fitted. Which words name which relation stands in `wordings`. numpy only.
 """
 

@@ -153,7 +153,7 @@ class SharedKosmos2(_Shared):
 
 
 class SharedPatchTokens(_Shared):
-    """Everything up to the picture's last token is read once; what stands behind it in the prompt is each row's own."""
+    """Everything up to the picture's last token is read once; what follows it in the prompt is read for each row."""
 
     slots = 0  # of a picture: not known before one is read
 
@@ -265,7 +265,7 @@ class Asked:
 
 
 def box_stop(backend: GroundingBackend) -> StopRule | None:
-    """When an answer with boxes is complete, in the backend's dialect; None where only the end token tells."""
+    """When an answer with boxes is complete, in the backend's dialect; None where only the end token shows it."""
     tokenizer = tokenizer_of(backend)
     if tokenizer is None:
         return None

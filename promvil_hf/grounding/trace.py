@@ -48,7 +48,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One phrase of the expression: what was asked, what came back, and what it was told.
+    """One phrase of the expression: what was asked, with which evidence, and what came back.
 
     `reason` says why there is no box: "refused" where the model says that there is no such thing, "no box" where it says
     neither, else what made the answer unreadable. `points` are what a dialect that points writes instead of boxes.

@@ -160,7 +160,7 @@ def _is_posture(words: list[str], wording: str) -> bool:
     if bases & _ATTENTION:
         return False
     known = lexicon.PREPOSITIONS | lexicon.DIRECTIONS
-    if wording in ("to", "for", "about", "of"):  # "similar to" and "pinned to" tell no place
+    if wording in ("to", "for", "about", "of"):  # "similar to" and "pinned to" name no place
         return all(word in known for word in words)
     known |= lexicon.ADJECTIVES
     return all(base_of(word) or word in known for word in words) and not (wording == "with" and bases & lexicon.AGENT_VERBS)

@@ -189,7 +189,7 @@ def paired_test(
             f"You passed scores of shapes {a.shape} and {b.shape}: a paired test needs one score per row of each "
             "system, for the same rows in the same order."
         )
-    with np.errstate(invalid="ignore"):  # infinite less infinite is NaN, which the interval tells
+    with np.errstate(invalid="ignore"):  # infinite less infinite is NaN, which the interval shows
         change = a - b
     interval = bootstrap_interval(
         change, clusters=clusters, confidence=confidence, resamples=resamples, method=method, seed=seed

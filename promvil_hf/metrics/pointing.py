@@ -5,7 +5,7 @@
     mean    the share of the answer's points that lie inside (RefSpatial-Bench's and PointBench's way)
     all     every point must lie inside
 
-An answer without a point scores 0 and counts. Which way answers without a point went is told as for boxes.
+An answer without a point scores 0 and counts. Why an answer has no point is counted as for boxes.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What the scores of boxes are worth: whether the best ones lie right, and whether they tell what is there from what is not.
+"""What the scores of boxes are worth: whether the best ones lie right, and whether they are higher where the thing is there.
 
 FineCops-Ref scores detectors so. An answer holds boxes with a score each; a row without any has none. All functions take
 plain arrays, one entry a row; a box is right if its IoU with the truth reaches the threshold.
@@ -15,7 +15,7 @@ from promvil_hf.metrics.rank_correlation import Ranked
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How well one score tells two kinds of rows apart."""
+    """How well one score separates two kinds of rows."""
 
     auroc: float  # the chance that a row in which the thing is there scores higher, ties half; 0.5 is chance
     fpr95: float  # the share of rows without the thing that pass where 95 % of those with it do; 0.95 is chance
@@ -65,7 +65,7 @@ def recall_at_k(
     """FineCops-Ref's recall: the boxes of a positive compete with those of its negatives. The positives, and their hits.
 
     `positive` names each row, `negative_of` the positive that a negative row belongs to (None for a positive). Of the pooled
-    scores the k best count, with all that equal the last of them. If n > 0 of them are the positive's own, one of its n best
+    scores the k best count, with all that equal the last of them. If n > 0 of them belong to the positive, one of its n best
     boxes must be right. Positives without negatives are left out.
 
     >>> recall_at_k([[True], [False]], [[0.9], [0.8]], ["a", "b"], [None, "a"], 1)

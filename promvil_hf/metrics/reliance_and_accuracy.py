@@ -2,7 +2,7 @@
 """Does the Visual Reliance Score follow accuracy over models, beyond what its definition brings about?
 
 The score is 1 - A_masked / A. So it rises with A by construction: where masking leaves every model the same accuracy (chance,
-say), the better model has the higher score, and a correlation with A is no finding. Three things tell more:
+say), the better model has the higher score, and a correlation with A is no finding. Three things say more:
 
 - *a permutation null*: the masked accuracies are dealt to other models, and the scores are computed again. What remains of the
   correlation is the definition's. Observed correlations count where they lie outside.
@@ -65,12 +65,12 @@ class Correlation:
 
     @classmethod
     def unknown(cls, models: int, units: int, note: str) -> "Correlation":
-        """Nothing can be told, and why."""
+        """No figure can be computed; `note` says why."""
         return cls(*[math.nan] * 8, models, units, note)
 
     @property
     def is_beyond_the_definition(self) -> bool | None:
-        """Whether it lies outside what the definition alone brings about; None where nothing can be told."""
+        """Whether it lies outside what the definition alone brings about; None where there is no figure."""
         if math.isnan(self.over_units) or math.isnan(self.null_low):
             return None
         return not self.null_low <= self.over_units <= self.null_high

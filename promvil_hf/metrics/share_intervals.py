@@ -6,7 +6,7 @@ claims that no later answer can be right. Wilson's score interval solves for the
 likely, so it has a width at 0 and at 1. Rows of one image are no independent draws, so it is given the effective number of
 rows instead of their number: as many independent rows as would vary like these images do, lowered by Student's t because
 that variation is itself estimated from few images (Korn and Graubard, Survey Methodology 24, 1998). Where the images
-do not vary at all, nothing tells how much the rows of one image depend on each other: each image then counts as one row.
+do not vary at all, nothing shows how much the rows of one image depend on each other: each image then counts as one row.
 
 `python -m benchmarks.interval_coverage` simulates how often these intervals hold the truth.
 """

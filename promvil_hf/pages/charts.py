@@ -182,7 +182,7 @@ def heat_map(
     """A table of numbers as coloured cells, such as layer x head. `rings` circles cells (row, column); rows are numbered
     from 0 unless they have names.
 
-    Each cell tells its value when pointed at. For dense maps over an image use `figure(heat=...)`.
+    Each cell shows its value when pointed at. For dense maps over an image use `figure(heat=...)`.
     """
     heat = heat if isinstance(heat, Heat) else Heat(heat)
     lowest, highest, indices = heat_indices(heat)

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 
-# blue, red, green, purple, ochre, grey: told apart under protanopia and deuteranopia (a test simulates both)
+# blue, red, green, purple, ochre, grey: different under protanopia and deuteranopia (a test simulates both)
 SERIES_LIGHT = ("#1a70e0", "#a83210", "#0a9b73", "#8f2a7a", "#96840f", "#2c3036")
 SERIES_DARK = ("#5eb1f5", "#ff8a4c", "#2fd0a2", "#e58ac8", "#e6cf4a", "#c3c8d0")
 MARKS = SERIES_DARK

@@ -94,8 +94,8 @@ def judgement_form(
 ) -> Html:
     """The items with radio buttons for every question, and a bar that shows progress and saves the verdicts.
 
-    `form` names the form in the verdict file and, with items and questions, tells the browser which stored verdicts
-    are its own. `items` may be a generator. `wide` puts the questions below an item instead of beside it.
+    `form` names the form in the verdict file and, with items and questions, makes the key under which the browser keeps the
+    verdicts. `items` may be a generator. `wide` puts the questions below an item instead of beside it.
     """
     questions = tuple(questions)
     keys = [question.key for question in questions]

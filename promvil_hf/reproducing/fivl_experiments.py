@@ -4,7 +4,7 @@
 from promvil_hf.reproducing.experiments import Experiment, Step, Work
 
 
-_QUICK = "--resamples 999 --batch-size 16 --prompt {{text}}"  # the toy base never read how real ones are told to be short
+_QUICK = "--resamples 999 --batch-size 16 --prompt {{text}}"  # the toy base was not trained on the request for a short answer
 _LLAVA = "the published LLaVA-1.5-7B"
 _TABLE_3 = "table 3 of the first version: {} (percentage of drop, read off its picture)"
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Hard grounding sets for harnesses: Ref-Adv, Ref-L4, FineCops-Ref and gRefCOCO, with things that are absent or many.
 
-Only Ref-Adv-s is published with its pictures. For the others `promvil_hf.tasks.copies` writes a copy of one's own files, in the
+Only Ref-Adv-s is published with its pictures. For the others `promvil_hf.tasks.copies` writes a copy from your files, in the
 form that `copied_documents` takes. Answers are scored by the functions that `promvil evaluate` uses.
 """
 

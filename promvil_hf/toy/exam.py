@@ -10,7 +10,8 @@
         --prompt "{text}"
 
 The files have the forms of the real benchmarks (CompoVL's rows of steps, GQA's and POPE's questions), and no scene of
-them is ever drawn in training. `--prompt "{text}"`: the toy LLaVA never read how real ones are told to be short. No torch.
+them is ever drawn in training. `--prompt "{text}"`: the toy LLaVA was not trained on the sentence that asks real ones for a short
+answer. No torch.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from promvil_hf.toy.scenery import Scene
 
 @dataclass(frozen=True, slots=True)
 class GqaQuestion:
-    """One question with everything GQA tells about it.
+    """One question with everything GQA records about it.
 
     Args:
         question_id: Unique over a world.

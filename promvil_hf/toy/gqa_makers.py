@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The question types of GQA's kind: each maker drafts one question about a scene, or nothing when the scene offers none.
 
-Those with yes or no are told which answer to reach. Both answers are built from the same relation or description, so that the
-words of a question do not give its answer away. No torch.
+Makers of yes-or-no questions are called with the answer to reach. Both answers are built from the same relation or
+description, so that the words of a question do not give its answer away. No torch.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What a training command is told about model, rows and run, beside the options of its trainer; and the parser.
+"""The options of a training command for model, rows and run, beside those of its trainer; and the parser.
 
-What it is told about the adapter stands in `promvil_hf.training.adapters`.
+The options of the adapter are in `promvil_hf.training.adapters`.
 
 Defaults of a method are given to `parse`. trl is used for its parser alone.
 """

@@ -126,8 +126,8 @@ class ChatTexts:
 def steps_to_train(
     chain: PhraseChain, evidence: bool = True
 ) -> Iterator[tuple[PhraseStep, Sequence[GroundedPhrase], int]]:
-    """(step, what it is told, level): each step with its evidence, if it has any. A step is also trained alone where it has
-    none, or where it is itself evidence of a higher step."""
+    """(step, evidence in its prompt, level): each step with its evidence, if it has any. A step is also trained alone where it
+    has none, or where it is itself evidence of a higher step."""
     leaned_on = {anchor for step in chain.steps for anchor in step.anchors}
     for index, (step, level) in enumerate(zip(chain.steps, chain.levels, strict=True)):
         known = chain.evidence(index) if evidence else ()

@@ -29,7 +29,7 @@ def losses_at(model, inputs: Mapping[str, torch.Tensor], pick: Pick) -> tuple[to
         rows, targets = pick(hidden, forward)
         if type(head) is nn.Linear:
             losses, hits = token_losses(rows, head.weight, targets, bias=head.bias, softcap=softcap)
-        else:  # an adapter or a quantised layer: it knows its own product
+        else:  # an adapter or a quantised layer computes its logits itself
             logits = forward(rows).float()
             logits = logits if softcap is None else softcap * torch.tanh(logits / softcap)
             losses = F.cross_entropy(logits, targets, reduction="none")

@@ -22,7 +22,7 @@ class PromViLConfig(WindowConfig):
     warmup_steps: float = option(0.1, "Warm-up: below 1 a share of all steps (the paper: 0.1).")
     seed: int = option(5020, "Seed of order, dropout and LoRA's first weights.")
 
-    # Our own.
+    # Options that the parent has not.
     supervise: str = option("phrase", "Kosmos-2: train from the last <phrase> on, or the boxes only.", SPANS)
     supervise_close: bool = option(True, "Kosmos-2: also train </object> and what ends the text.")
     supervise_end: bool = option(False, "Kosmos-2: also train </s>. The reference never does; other families always do.")

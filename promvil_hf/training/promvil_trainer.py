@@ -75,8 +75,8 @@ def ground(
 ) -> list[tuple]:
     """(answered boxes, gold boxes, level) of each step with gold boxes.
 
-    A step is told, as in training, what the model answered for the phrases directly in it, or nothing if the collator
-    writes no evidence.
+    As in training, the prompt of a step holds what the model answered for the phrases directly in it, or nothing if the
+    collator writes no evidence.
     """
     grounder = ProgressiveGrounder(backend, GroundingOptions("direct", plural_top=True))
     chains = [chain_in(row) for row in rows]

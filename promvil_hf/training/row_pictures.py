@@ -70,7 +70,7 @@ def by_picture(
     pictures, texts = {}, {}
     for row in rows:
         image = needed_picture(row, image_root)
-        key = id(image) if isinstance(image, Image.Image) else image  # equal as far as can be told without decoding
+        key = id(image) if isinstance(image, Image.Image) else image  # as equal as can be known without decoding
         if key not in pictures:
             pictures[key] = opened(image, image_root)
         if found := texts_of(row, pictures[key]):

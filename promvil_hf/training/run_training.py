@@ -36,7 +36,7 @@ from promvil_hf.unread import going_on_unread
 TOY = "toy"
 SHOWN_BATCHES = 3
 LOCK_OF_TRAINING = "_lock"  # uploads of a trainer leave out what begins so
-# Of `TrainingArguments`, what stands in the card; of our own configurations everything does.
+# Of `TrainingArguments`, what stands in the card; of our configurations everything does.
 CARD_SETTINGS = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
                  "warmup_steps", "seed", "bf16", "world_size")  # fmt: skip
 

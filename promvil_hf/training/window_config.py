@@ -19,7 +19,7 @@ class WindowConfig(TrainingArguments):
     logging_steps: float = option(10, "Optimiser steps between logs.")
     remove_unused_columns: bool = option(False, "Must stay False: rows hold pictures, boxes and masks.")
 
-    # Our own.
+    # Options that the parent has not.
     max_length: int | None = option(
         None,
         "Longest row in tokens (default: what the model can read). Chains: a longer text is refused and counted. "

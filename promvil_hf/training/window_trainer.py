@@ -240,7 +240,7 @@ class WindowTrainer(Trainer):
     def log(self, logs, start_time=None):
         if "loss" in logs:  # a training log
             noted = self.averages("train")
-            noted.pop("loss", None)  # the trainer's own is of the same steps
+            noted.pop("loss", None)  # the trainer's own loss is of the same steps
             logs.update(noted)
             logs.update({name: count for name, [count] in self._sums(self._tallies).items() if count})
         elif "train_loss" in logs:  # the end of a run: the parent leaves out the steps before it was resumed

@@ -48,7 +48,7 @@ def piece_tokenizer(sentences: Iterable[str] = DEFAULT_SENTENCES, vocabulary_siz
     """The tokenizer of Kosmos-2 before its processor adds the tags: words of the sentences, and single characters.
 
     Ids 0 to 3 are `<s> <pad> </s> <unk>` and id 4 is the full stop, as in the real checkpoint: there the ids of
-    ordinary pieces, from 4 on, also stand for image slots, and code that tells the two apart by id must fail here as
+    ordinary pieces, from 4 on, also stand for image slots, and code that separates the two by id must fail here as
     well.
     """
     sentences = _checked(sentences)
