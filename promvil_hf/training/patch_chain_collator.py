@@ -45,7 +45,7 @@ from promvil_hf.training.vision_labels import LabelRules, PatchLabeller, nouns
 class _Text:
     """A text, its conversation, and the masks that its row knows."""
 
-    text: ChatText
+    chat_text: ChatText
     talk: Conversation
     masks: Mapping[str, Mapping]
 
@@ -141,7 +141,7 @@ class PatchChainCollator:
         for text, tokens, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
             start = len(tokens) - tokens[::-1].index(mark)
             trained = [False] * len(behind) + self.chat.trained(text.talk, offsets)[start:]
-            found.append(Branch((*behind, *tokens[start:]), tuple(trained), text.text.level))
+            found.append(Branch((*behind, *tokens[start:]), tuple(trained), text.chat_text.level))
         return found
 
     def _positions(self, shown: Mapping, ends: Sequence[int], of_row: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
@@ -180,7 +180,7 @@ class PatchChainCollator:
             patches.append((row, places, row, text))
             for place, trained in enumerate(self.chat.trained(text.talk, offsets[row], shifts[row])):
                 if trained:
-                    targets.append((row, place - 1, int(batch["input_ids"][row, place]), 1, text.text.level))
+                    targets.append((row, place - 1, int(batch["input_ids"][row, place]), 1, text.chat_text.level))
         used = sorted(set(of_row))
         shown, *_ = self.chat.encoded([self._nothing_asked()] * len(used), [pictures[number] for number in used])
         # Where positions need the size of each row's picture, they are counted here: the model gets each picture once.
@@ -215,7 +215,7 @@ class PatchChainCollator:
             sizes = [picture.size for picture in pictures]
             boxes = self.backend.token_boxes(shown, sizes)
             for row, places, number, text in texts:
-                if text.text.step is None:
+                if text.chat_text.step is None:
                     continue
                 key = self._key(text, sizes[number])
                 patch_labels = self._labeller(key.text, [key], boxes[number], sizes[number])
@@ -232,7 +232,7 @@ class PatchChainCollator:
 
     def _key(self, text: _Text, image_size: ImageSize) -> KeyExpression:
         """The phrase that a text grounds, with its mask, or its boxes for one."""
-        target = text.text.step.target
+        target = text.chat_text.step.target
         known = text.masks.get(target.text)
         mask = masks.from_boxes(target.boxes, image_size) if known is None else Rle.from_dict(known)
         return KeyExpression(target.text, 0, target.boxes, mask)
