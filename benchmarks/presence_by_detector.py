@@ -74,12 +74,12 @@ def main() -> None:
     rows = set(found.needed)
     part = replace(benchmark, rows=tuple(row for row in benchmark.rows if row.id in rows))
     needed = evaluate(part, replace(seen, answers={row_id: seen.answers[row_id] for row_id in rows})) if rows else None
-    print(picture_needed_page.told(found, needed))
+    print(picture_needed_page.summary(found, needed))
     with TemporaryDirectory() as folder:
         for fill in args.fills:
             settings = TwinSettings(fill=fill)
             report = twins_answered(detect, benchmark, places, pictures, Path(folder) / fill, settings)
-            print("", reliance_page.told(report), sep="\n")
+            print("", reliance_page.summary(report), sep="\n")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.twin_answers import TwinSettings
 from promvil_hf.evaluation.twin_folder import TwinFolder, write_folder
 from promvil_hf.evaluation.twin_page import write_page
-from promvil_hf.evaluation.twin_regions import by_places, find_regions, given_phrases, own_places
+from promvil_hf.evaluation.twin_regions import by_places, find_regions, given_phrases, places_of_row
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.fivl.twins import key_boxes
 from promvil_hf.images import image_size
@@ -174,7 +174,7 @@ def ferret(data: Path, coco: Coco) -> list[FivlRow]:
 
 
 def made(benchmark: Benchmark, places, pictures: Pictures, out: Path, settings: TwinSettings) -> TwinFolder:
-    of_row = own_places if places is None else lambda row: places.get(row.id, {})
+    of_row = places_of_row if places is None else lambda row: places.get(row.id, {})
     told = {"places": "the rows' own" if places is None else "COCO's annotations"}
     quiet = Terms(progress=False, restart=True)
     find_regions(

@@ -181,8 +181,8 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
         describe = {"annotator": "given", "file": sha256_of(path)}
 
     def run_rank(ranks: Ranks) -> JobReport:
-        own = replace(terms, ranks=ranks, restart=terms.restart and ranks.world_size == 1)
-        return annotate_masks(source, args.images, OnFirstUse(make), work, describe=describe, terms=own)
+        rank_terms = replace(terms, ranks=ranks, restart=terms.restart and ranks.world_size == 1)
+        return annotate_masks(source, args.images, OnFirstUse(make), work, describe=describe, terms=rank_terms)
 
     if args.ray:
         return with_ray(run_rank, args.ray, num_gpus=args.gpus_per_task)

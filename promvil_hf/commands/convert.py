@@ -79,12 +79,12 @@ def run(args):
         images = _by_image(images)
     done = _converted(images, target, sizes)
     rejects += done.rejects
-    told = [f"{count:,} × {reason}" for reason, count in Counter(one.reason for one in rejects).most_common()]
+    reasons = [f"{count:,} × {reason}" for reason, count in Counter(one.reason for one in rejects).most_common()]
     if not done.rows:
         why = f"; such as {(done.rejects or rejects)[0].detail}" if rejects else ""
         raise ValueError(
             f"No row of {args.source} could be read as {args.from_format} and written as {args.to_format} "
-            f"({', '.join(told) or 'it is empty'}{why}). Formats in pixels need --images where the file tells no sizes."
+            f"({', '.join(reasons) or 'it is empty'}{why}). Formats in pixels need --images where the file tells no sizes."
         )
     if args.to_format == COCO:
         write_json(args.target, box_formats.to_coco(done.images))
@@ -96,7 +96,7 @@ def run(args):
     if rejects:
         beside = args.target.with_name(f"{args.target.name}.rejects.jsonl")
         write_json_lines(beside, ({"reason": one.reason, "detail": one.detail} for one in rejects))
-        print("\n".join(f"left out: {line}" for line in told) + f"\nreasons: {beside}")
+        print("\n".join(f"left out: {line}" for line in reasons) + f"\nreasons: {beside}")
     if args.html:
         chosen = sorted(random.Random(args.seed).sample(range(len(done.read)), min(args.sample, len(done.read))))
         page = _page(args, [(done.read[place], done.rows[place]) for place in chosen], sizes, len(done.rows))
@@ -143,7 +143,7 @@ def _format(name: str, frame: str | None, option: str, sizes: Sizes, cut_outside
             return box_formats.from_conversation(row, spoken, None if is_sized else sizes.of(row.get("image")))
 
         numbers = getattr(spoken, "frame", None) or spoken.grid
-        return Format(read, lambda own, _: box_formats.to_conversation(own, spoken), numbers.resolution)
+        return Format(read, lambda grounded, _: box_formats.to_conversation(grounded, spoken), numbers.resolution)
     if name == "swift":
         kinds = {None: "real", Pixels(): "real", Fractions(): "norm1"}
         counted = None if frame is None else named_frame(frame)
@@ -155,13 +155,13 @@ def _format(name: str, frame: str | None, option: str, sizes: Sizes, cut_outside
             found = [sizes.of(name) for name in (names if isinstance(names, list) else [names])]
             return box_formats.from_swift(row, found if found and all(found) else None, cut_outside)
 
-        return Format(read_swift, lambda own, _: box_formats.to_swift(own, kinds[counted]))
+        return Format(read_swift, lambda grounded, _: box_formats.to_swift(grounded, kinds[counted]))
     if frame is not None:
         raise ValueError(f"You passed {option} {frame} for {name}, which has a frame of its own: leave it out.")
     return {
-        COCO: Format(lambda row: box_formats.from_coco(row, cut_outside), lambda own, _: box_formats.to_coco([own])),
-        "promvil": Format(box_formats.from_promvil, lambda own, _: box_formats.to_promvil(own)),
-        "fivl": Format(_from_fivl, lambda own, place: to_fivl(own, f"boxes-{place:08d}").to_dict()),
+        COCO: Format(lambda row: box_formats.from_coco(row, cut_outside), lambda grounded, _: box_formats.to_coco([grounded])),
+        "promvil": Format(box_formats.from_promvil, lambda grounded, _: box_formats.to_promvil(grounded)),
+        "fivl": Format(_from_fivl, lambda grounded, place: to_fivl(grounded, f"boxes-{place:08d}").to_dict()),
     }[name]
 
 
@@ -246,9 +246,10 @@ def _by_image(images: Sequence[GroundedImage]) -> list[GroundedImage]:
     together: dict[str, list[GroundedImage]] = {}
     for grounded in images:
         together.setdefault(grounded.image, []).append(grounded)
-    merged = (replace(own[0], phrases=tuple(p for one in own for p in one.phrases)) for own in together.values())
+    merged = (replace(of_image[0], phrases=tuple(p for one in of_image for p in one.phrases)) for of_image in together.values())
     return [
-        replace(own, phrases=tuple(GroundedPhrase(p.text, dict.fromkeys(p.boxes)) for p in own.phrases)) for own in merged
+        replace(grounded, phrases=tuple(GroundedPhrase(p.text, dict.fromkeys(p.boxes)) for p in grounded.phrases))
+        for grounded in merged
     ]
 
 

@@ -39,15 +39,18 @@ def run(args):
         nesting = decompose(expression)
         if args.json:
             phrases = [
-                {"text": own.text, "level": own.level, "span": list(own.span), "head": own.head, "anchors": list(own.anchors)}
-                for own in nesting.phrases
+                {
+                    "text": phrase.text, "level": phrase.level, "span": list(phrase.span), "head": phrase.head,
+                    "anchors": list(phrase.anchors),
+                }
+                for phrase in nesting.phrases
             ]
-            told = {"expression": expression, "phrases": phrases, "places": [asdict(own) for own in places(nesting)]}
-            print(encode(told))
+            row = {"expression": expression, "phrases": phrases, "places": [asdict(place) for place in places(nesting)]}
+            print(encode(row))
             continue
-        for own in nesting.phrases:
-            leans_on = ", ".join(nesting.phrases[anchor].text for anchor in own.anchors)
-            print(f"{own.level}  {own.text}" + (f"   <- {leans_on}" if leans_on else ""))
+        for phrase in nesting.phrases:
+            leans_on = ", ".join(nesting.phrases[anchor].text for anchor in phrase.anchors)
+            print(f"{phrase.level}  {phrase.text}" + (f"   <- {leans_on}" if leans_on else ""))
         print()
 
 

@@ -142,7 +142,7 @@ def _compare_sets(args, resampling):
     if args.json:
         print(json.dumps(plain(asdict(found)), indent=2))
     else:
-        print(side_by_side_page.told(found))
+        print(side_by_side_page.summary(found))
     print(f"page: {page}", file=sys.stderr)
 
 
@@ -160,8 +160,8 @@ def _given_answers(args, benchmark, whole) -> tuple[Predictions | None, dict[str
     paths = [*([args.predictions] if args.predictions is not None else []), *args.blind_predictions]
     found = {path: only_answers(read_predictions(path), benchmark, whole) for path in paths}
     by_content: dict[str, Path] = {}
-    for path, own in found.items():
-        same = by_content.setdefault(own.source["sha256"], path)
+    for path, predictions in found.items():
+        same = by_content.setdefault(predictions.source["sha256"], path)
         if same != path or paths.count(path) > 1:
             raise ValueError(f"You passed {same} and {path}, which hold the same: each run needs answers of its own.")
     stems = [path.stem for path in args.blind_predictions]
@@ -178,8 +178,7 @@ def _write(args, benchmark, pictures, settings, before, predictions, blind):
             print(f"This rank is done; another one writes {args.out / 'report.json'}.")
             return
         if benchmark.kind == "unlabelled":
-            told = f"{len(predictions.answers):,} answers in {args.out / 'predictions.jsonl'}"
-            print(f"{told}; there is no truth to score by.")
+            print(f"{len(predictions.answers):,} answers in {args.out / 'predictions.jsonl'}; there is no truth to score by.")
             return
     report = evaluate(benchmark, predictions, settings, strict=args.strict)
     report.save(args.out / "report.json")
@@ -194,7 +193,7 @@ def _write(args, benchmark, pictures, settings, before, predictions, blind):
 def _show_needed(args, benchmark, predictions, report, settings, blind):
     """Was the picture needed? The rows that no blind run answers, and the score on them."""
     few = replace(settings, resampling=replace(settings.resampling, resamples=1))  # of these only rows are read
-    reports = {name: evaluate(benchmark, own, few) for name, own in blind.items()}
+    reports = {name: evaluate(benchmark, answers, few) for name, answers in blind.items()}
     found = picture_needed(benchmark, report, reports, settings.resampling)
     found.save(args.out / "picture_needed.json")
     write_ids(args.out / "needed_ids.jsonl", found.needed)
@@ -204,7 +203,7 @@ def _show_needed(args, benchmark, predictions, report, settings, blind):
         part = replace(benchmark, rows=tuple(row for row in benchmark.rows if row.id in rows))
         needed = evaluate(part, only_answers(predictions, part, benchmark), settings)
     page = picture_needed_page.write_page(args.out / "picture_needed.html", found, needed)
-    print("", picture_needed_page.told(found, needed), sep="\n", file=sys.stderr if args.json else sys.stdout)
+    print("", picture_needed_page.summary(found, needed), sep="\n", file=sys.stderr if args.json else sys.stdout)
     print(f"page: {page}", file=sys.stderr)
 
 
@@ -220,8 +219,8 @@ def _benchmark(args, pictures):
     else:
         benchmark = read(args.benchmark, args.files, args.split, args.choices)
     if args.limit is not None and args.limit < len(benchmark.rows):
-        told = f"Only the first {args.limit:,} of {len(benchmark.rows):,} rows."
-        benchmark = replace(benchmark, rows=benchmark.rows[: args.limit], warnings=(*benchmark.warnings, told))
+        warning = f"Only the first {args.limit:,} of {len(benchmark.rows):,} rows."
+        benchmark = replace(benchmark, rows=benchmark.rows[: args.limit], warnings=(*benchmark.warnings, warning))
     if pictures is not None and benchmark.kind in ("grounding", "unlabelled"):
         benchmark = replace(benchmark, rows=pictures.with_sizes(benchmark.rows))
     return benchmark

@@ -112,8 +112,8 @@ def _draw_atlas(args):
     atlas, answered = _atlas(args, backend, rows, pictures)
     with held(args.out):
         write_text(args.out / "atlas.json", json.dumps(atlas.to_dict()))
-        told = _spread(answered, args.examples)
-        examples = explain_turns(backend, told, _settings(args, atlas), own_answers=not args.given_answers)
+        chosen = _spread(answered, args.examples)
+        examples = explain_turns(backend, chosen, _settings(args, atlas), own_answers=not args.given_answers)
         write_explanations(args.out / "explanations.jsonl", examples)
         page = atlas_page(
             atlas, examples, lambda name: pictures.open(name) if pictures.path(name) else None, model=args.model,
@@ -162,7 +162,7 @@ def _print_atlas(args, atlas: HeadAtlas) -> None:
         print(f"  left out: {count:,} × {reason}")
 
 
-def _segmentation(args, backend, told) -> list[dict]:
+def _segmentation(args, backend, answered) -> list[dict]:
     """FiVL's table, where a detector and segmenter were asked for."""
     if args.segment_with is None:
         return []
@@ -170,7 +170,7 @@ def _segmentation(args, backend, told) -> list[dict]:
     from promvil_hf.fivl.mask_making import load_grounded_sam
 
     samples = []
-    for one in _spread(told, SEGMENTED):
+    for one in _spread(answered, SEGMENTED):
         request = one.turn.request()
         samples.append((request.image, say(backend, [request], [one.turn.image_size])[0]))
     maskers = {

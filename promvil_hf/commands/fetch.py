@@ -60,26 +60,31 @@ def run(args):
 
 def _list(args):
     if args.json:
-        shown = {name: {"size": own.size, "size_is_known": own.size_is_known, "licence": own.licence, "page": own.page,
-                        "gives": own.gives} for name, own in SOURCES.items()}  # fmt: skip
+        shown = {
+            name: {
+                "size": source.size, "size_is_known": source.size_is_known, "licence": source.licence, "page": source.page,
+                "gives": source.gives,
+            }
+            for name, source in SOURCES.items()
+        }  # fmt: skip
         print(json.dumps(shown, indent=2))
         return
     for name, source in SOURCES.items():
         more = "" if source.size_is_known else " and more"
         print(f"{name:<22}{size_text(source.size) + more:<18}{source.about}\n{'':<40}licence: {source.licence}")
     for name, members in SETS.items():
-        print(f"{name:<22}{size_text(sum(SOURCES[own].size for own in members)):<18}the set {', '.join(members)}")
+        print(f"{name:<22}{size_text(sum(SOURCES[member].size for member in members)):<18}the set {', '.join(members)}")
 
 
 def _plan(args, sources, how):
     undone = [step for step in steps(sources, args.out) if not step.is_done()]
     if args.json:
-        told = [
+        shown = [
             {"source": step.source.name, "name": step.file.name, "urls": addresses(step, how), "size": step.file.size,
              "arrived": step.arrived, "place": str(step.place)}
             for step in undone
         ]  # fmt: skip
-        print(json.dumps(told, indent=2))
+        print(json.dumps(shown, indent=2))
         return
     for step in undone:
         part = f", {size_text(step.arrived)} of it here" if step.arrived else ""
@@ -97,6 +102,6 @@ def _plan(args, sources, how):
 
 def _other_sources(sources):
     names = {source.name for source in sources}
-    missing = sorted({own for source in sources for own in source.needs} - names)
+    missing = sorted({name for source in sources for name in source.needs} - names)
     if missing:
         print(f"Used together with: {', '.join(missing)}.")

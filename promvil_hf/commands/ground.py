@@ -170,7 +170,7 @@ def _page(path: Path, image, name: str, traces):
                     pages.paragraph(f"Answer: {trace.answer}") if trace.answer is not None else None,
                     pages.table(
                         [
-                            [step.level, step.phrase, _told(step, trace.mode), step.reason or "", step.score]
+                            [step.level, step.phrase, _step_answer(step, trace.mode), step.reason or "", step.score]
                             for step in trace.steps
                         ],
                         ["level", "phrase", _SAID.get(trace.mode, "what the model wrote"), "why no box", "score"],
@@ -186,7 +186,7 @@ def _page(path: Path, image, name: str, traces):
 _SAID = {"composed": "what decided"}
 
 
-def _told(step, mode: str) -> str:
+def _step_answer(step, mode: str) -> str:
     """What a step answered; where it was composed also what could not be used."""
     return "; ".join([step.answer or step.source, *(step.problems if mode == "composed" else ())])
 
@@ -195,8 +195,8 @@ def _masks(image, trace):
     """The last step's masks, where it has any."""
     from promvil_hf import masks, pages
 
-    own = [masks.decode(mask) for mask in trace.steps[-1].masks if mask is not None]
-    return pages.figure(image, alt=f"Mask of {trace.text}", masks=own) if own else None
+    decoded = [masks.decode(mask) for mask in trace.steps[-1].masks if mask is not None]
+    return pages.figure(image, alt=f"Mask of {trace.text}", masks=decoded) if decoded else None
 
 
 def _file(grounder, args):

@@ -36,7 +36,7 @@ def add_arguments(parser):
 
 def run(args):
     if args.verdicts:
-        print("\n".join(tell(args.verdicts)))
+        print("\n".join(summary(args.verdicts)))
         return
     if not args.rows:
         raise ValueError(
@@ -106,7 +106,7 @@ def _picture(row: dict, images: Path | None):
         ) from None
 
 
-def tell(files: list[Path]) -> list[str]:
+def summary(files: list[Path]) -> list[str]:
     """The share judged good in each verdict file, with a 95 % interval (Wilson), and how far judges agree."""
     from scipy.stats import binomtest
 

@@ -36,7 +36,7 @@ def add_arguments(parser):
 
 def run(args):
     if args.verdicts:
-        print("\n".join(told(pages.read_verdicts(path, FORM, QUESTIONS)) for path in args.verdicts))
+        print("\n".join(summary(pages.read_verdicts(path, FORM, QUESTIONS)) for path in args.verdicts))
         return
     sampled = sampled_keys(args)
     form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
@@ -91,7 +91,7 @@ def yes_answers(verdicts: pages.Verdicts, question: str) -> dict[str, bool]:
     return {item: answer == "yes" for item, answer in given.items() if answer in ("yes", "no")}
 
 
-def told(verdicts: pages.Verdicts) -> str:
+def summary(verdicts: pages.Verdicts) -> str:
     """The shares of yes with their intervals over rows."""
     lines = [
         f"judged by {verdicts.judge or 'somebody'}: {len(verdicts.answers)} of {len(verdicts.items)} key expressions"

@@ -52,15 +52,15 @@ def run(args):
         progress=not args.quiet,
     )
     judged = dict(jobs.rows(args.out / "judgements"))
-    print(told(judged, dict(jobs.rejects(args.out / "judgements"))))
-    for number, own in enumerate(verdicts):
-        print(compared(judged, own))
+    print(summary(judged, dict(jobs.rejects(args.out / "judgements"))))
+    for number, person_verdicts in enumerate(verdicts):
+        print(compared(judged, person_verdicts))
         for other in verdicts[:number]:
-            print(compared_people(own, other))
+            print(compared_people(person_verdicts, other))
     print(f"asked {args.served_model}: {endpoint.spent()}")
 
 
-def told(judged: dict[str, dict], rejects: dict) -> str:
+def summary(judged: dict[str, dict], rejects: dict) -> str:
     """What the three tests say, with intervals over images."""
     lines = [f"{len(judged) + len(rejects)} key expressions, {len(judged)} judged, {len(rejects)} rejected"]
     for name, rejected in rejects.items():
@@ -91,9 +91,9 @@ PAIRS = (("important", "key"), ("crop", "mask"), ("inverse crop", "mask"), ("bot
 
 def compared(judged: dict[str, dict], verdicts: pages.Verdicts) -> str:
     """Precision, recall and agreement of the model, with the person's verdicts on the same key expressions as the truth."""
-    own = tests(judged)
+    answers = tests(judged)
     lines = [f"against the verdicts of {verdicts.judge or 'somebody'}"]
-    lines += [_agreed(f"{test} ~ {question}", own[test], yes_answers(verdicts, question)) for test, question in PAIRS]
+    lines += [_agreed(f"{test} ~ {question}", answers[test], yes_answers(verdicts, question)) for test, question in PAIRS]
     return "\n".join(lines)
 
 
@@ -109,9 +109,9 @@ def _agreed(name: str, first: dict[str, bool], second: dict[str, bool]) -> str:
     found = agreement(first, second, row_of)
     if found is None:
         return f"{name}: nothing that both judged"
-    told = [f"{name} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
-    told += [f"{what} {_share(own)}" for what, own in (("precision", found.precision), ("recall", found.recall)) if own]
-    return ", ".join(told)
+    parts = [f"{name} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
+    parts += [f"{what} {_share(rate)}" for what, rate in (("precision", found.precision), ("recall", found.recall)) if rate]
+    return ", ".join(parts)
 
 
 def _share(found: Interval) -> str:

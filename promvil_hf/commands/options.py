@@ -171,8 +171,8 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
             "You passed --frame with --model, whose family says what its numbers count. Leave it out, or name the --dialect "
             "as well."
         )
-    own = {name: getattr(args, name) for name in ("dtype", "device", "quantize", "revision")}
-    return load(args.model, args.adapter, dialect=chosen and dialect(chosen, frame), **own)
+    load_options = {name: getattr(args, name) for name in ("dtype", "device", "quantize", "revision")}
+    return load(args.model, args.adapter, dialect=chosen and dialect(chosen, frame), **load_options)
 
 
 def load_composer(args: argparse.Namespace) -> "ComposedGrounder":

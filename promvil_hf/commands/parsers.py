@@ -56,10 +56,10 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         self._action_max_length = 13  # argparse leaves two columns too few for the names of commands
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        return told(action).replace("%", "%%")
+        return help_with_default(action).replace("%", "%%")
 
 
-def told(action: argparse.Action) -> str:
+def help_with_default(action: argparse.Action) -> str:
     """The help text of an option or argument with its default."""
     text, default = (action.help or "") % {"default": action.default}, action.default
     if "default:" in text or default is None or default is False or default in ([], argparse.SUPPRESS):
@@ -111,8 +111,8 @@ def _add_commands(parser: argparse.ArgumentParser, commands: dict, title: str, *
         if isinstance(inside, str):
             parsers.add_parser(name, help=about, module=inside)
         else:
-            own = parsers.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
-            _add_commands(own, inside, "datasets", dest="dataset", metavar="DATASET", required=True)
+            group = parsers.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+            _add_commands(group, inside, "datasets", dest="dataset", metavar="DATASET", required=True)
 
 
 def loaded_parsers(commands: dict = COMMANDS, before: str = "promvil") -> Iterator[CommandParser]:

@@ -43,8 +43,8 @@ def run(args):
     kind, files = contents(args.what, args.folder, args.pages)
     if args.dry_run:
         print(f"{kind} {args.to}{' (private)' if args.private else ''}: {len(files)} files\n")
-        for name, own in files.items():
-            print(f"{size_text(len(own) if isinstance(own, bytes) else own.stat().st_size):>10}  {name}")
+        for name, content in files.items():
+            print(f"{size_text(len(content) if isinstance(content, bytes) else content.stat().st_size):>10}  {name}")
         card = files["README.md"]
         print("\n" + printable((card if isinstance(card, bytes) else card.read_bytes()).decode("utf-8", "replace")))
         return
@@ -85,9 +85,11 @@ def _adapter(folder: Path) -> dict[str, Path]:
             f"{folder}/adapter_config.json names the base {base}, a folder of this machine: nobody else could load the adapter. "
             "Publish the base first, write its name on the Hub there and into README.md, and run this again."
         )
-    own = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-    own |= {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(".eval_results/*.yaml"))}
-    return {name: path for name, path in own.items() if name not in _OF_A_RUN and not Path(name).name.startswith(("_", ".lock"))}
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    files |= {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob(".eval_results/*.yaml"))}
+    return {
+        name: path for name, path in files.items() if name not in _OF_A_RUN and not Path(name).name.startswith(("_", ".lock"))
+    }
 
 
 def _with_card(folder: Path, names, page: str, pages: bool, card, made_by: str) -> Mapping[str, Path | bytes]:

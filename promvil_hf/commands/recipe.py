@@ -62,7 +62,7 @@ def script_of(path: Path) -> str:
     """The training script that the recipe names under `script`."""
     recipe = read_yaml(path)
     script = recipe.get("script") if isinstance(recipe, dict) else None
-    scripts = sorted(own.stem for own in folder().glob("train_*.py"))
+    scripts = sorted(path.stem for path in folder().glob("train_*.py"))
     if script not in scripts:
         raise ValueError(
             f"{path} does not say what runs it: give it a line `script: NAME`, where NAME is one of {', '.join(scripts)}."

@@ -4,7 +4,7 @@
 import argparse
 from collections.abc import Iterator
 
-from promvil_hf.commands.parsers import CommandParser, loaded_parsers, told
+from promvil_hf.commands.parsers import CommandParser, help_with_default, loaded_parsers
 
 
 START = """# Commands
@@ -40,7 +40,7 @@ def _rows(action: argparse.Action) -> Iterator[str]:
     elif action.dest not in ("help", "debug"):
         names = ", ".join(action.option_strings)
         value = "" if action.nargs == 0 else _value(action)
-        yield f"| `{_cell(f'{names} {value}'.strip())}` | {_cell(told(action))} |"
+        yield f"| `{_cell(f'{names} {value}'.strip())}` | {_cell(help_with_default(action))} |"
 
 
 def _value(action: argparse.Action) -> str:

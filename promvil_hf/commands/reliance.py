@@ -13,7 +13,7 @@ from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
 from promvil_hf.evaluation.reliance import RelianceReport, follows_accuracy, points, reliance
-from promvil_hf.evaluation.reliance_page import points_page, points_told, told, write_page
+from promvil_hf.evaluation.reliance_page import points_page, points_summary, summary, write_page
 from promvil_hf.evaluation.results import Settings
 from promvil_hf.evaluation.row_ids import read_ids
 from promvil_hf.evaluation.scores import Resampling
@@ -144,7 +144,7 @@ def _write(args, made: TwinFolder, pictures, resampling):
     )  # fmt: skip
     report.save(args.out / "reliance.json")
     page = write_page(args.out / "reliance.html", report, made.rows, pictures)
-    print(json.dumps(report.scores, indent=2) if args.json else told(report))
+    print(json.dumps(report.scores, indent=2) if args.json else summary(report))
     print(f"page: {page}", file=sys.stderr)
     return None
 
@@ -186,5 +186,5 @@ def _compare(args, resampling: Resampling):
     found = follows_accuracy(pairs, resampling)
     with held(args.out):
         page = write(args.out / "models.html", points_page(models, found))
-    print(points_told(models, found))
+    print(points_summary(models, found))
     print(f"page: {page}", file=sys.stderr)

@@ -79,10 +79,10 @@ def plan(chosen_one: Experiment, size: str, out: Path, data: Path) -> list[str]:
         sources = chosen(chosen_one.sources)
         missing = missing_sources(chosen_one, data)
         needed = room_needed([step for step in files_of(sources, data) if not step.is_done()], False)
-        told = f"missing: {', '.join(missing)}" if missing else "all here"
+        state = f"missing: {', '.join(missing)}" if missing else "all here"
         lines += [
-            f"\ndata: {size_text(sum(own.size for own in sources))} to download in all, {size_text(needed)} of disk for what is "
-            f"missing, as far as sizes are known; {told}",
+            f"\ndata: {size_text(sum(source.size for source in sources))} to download in all, {size_text(needed)} of disk for "
+            f"what is missing, as far as sizes are known; {state}",
             f"    promvil fetch {' '.join(chosen_one.sources)} --out {data}",
         ]
     for step in chosen_one.steps:
@@ -93,18 +93,18 @@ def plan(chosen_one: Experiment, size: str, out: Path, data: Path) -> list[str]:
 
 def needs(step: Step) -> str:
     """What a step takes at full size, as far as it is counted."""
-    told = []
+    parts = []
     if step.work:
         found = [(gpu, estimate(step.work, gpu)) for gpu in GPUS]
-        told.append("estimated " + ", ".join(f"{own.on(gpu)} on {gpu.name}" for gpu, own in found))
-        told.append(f"{found[0][1].memory / 1e9:.0f} GB of GPU memory")
+        parts.append("estimated " + ", ".join(f"{cost.on(gpu)} on {gpu.name}" for gpu, cost in found))
+        parts.append(f"{found[0][1].memory / 1e9:.0f} GB of GPU memory")
     if step.minutes:
-        told.append(f"{hours_text(step.minutes / 60)} of one CPU core")
+        parts.append(f"{hours_text(step.minutes / 60)} of one CPU core")
     if step.disk:
-        told.append(f"{size_text(step.disk)} of disk")
-    return f"; {', '.join(told)}" if told else ""
+        parts.append(f"{size_text(step.disk)} of disk")
+    return f"; {', '.join(parts)}" if parts else ""
 
 
 def _list():
-    for name, own in EXPERIMENTS.items():
-        print(f"{name:<20}{own.paper}: {own.what}\n{'':<20}the paper: {own.published}")
+    for name, entry in EXPERIMENTS.items():
+        print(f"{name:<20}{entry.paper}: {entry.what}\n{'':<20}the paper: {entry.published}")

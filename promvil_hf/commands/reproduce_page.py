@@ -94,43 +94,47 @@ adapter, an atlas or a report before anything is uploaded (`--dry-run`).
 
 def page() -> str:
     """The page, the same on every machine."""
-    return "\n".join([START, *_overview(), *(line for own in EXPERIMENTS.values() for line in _experiment(own))])
+    return "\n".join([START, *_overview(), *(line for experiment in EXPERIMENTS.values() for line in _experiment(experiment))])
 
 
 def _overview() -> Iterator[str]:
     yield "## Tables\n"
     names = " | ".join(gpu.name for gpu in GPUS)
     yield f"| name | to download; disk at most | GPU memory | {names} |\n| --- | --- | --- | {'--- | ' * len(GPUS)}"
-    for own in EXPERIMENTS.values():
-        works = [step.work for step in own.steps if step.work]
+    for experiment in EXPERIMENTS.values():
+        works = [step.work for step in experiment.steps if step.work]
         memory = max(estimate(work, GPUS[0]).memory for work in works)
         hours = [
             hours_text(sum(estimate(work, gpu).hours for work in works)) if memory < 0.92 * gpu.memory else "does not fit"
             for gpu in GPUS
         ]
-        yield f"| [`{own.name}`](#{own.name}) | {_room(own)} | {memory / 1e9:.0f} GB | {' | '.join(hours)} |"
+        yield f"| [`{experiment.name}`](#{experiment.name}) | {_room(experiment)} | {memory / 1e9:.0f} GB | {' | '.join(hours)} |"
     yield "\nDisk at most is with an archive beside what it unpacks to; sizes that nobody publishes are not in it.\n"
 
 
-def _room(own: Experiment) -> str:
-    sources = chosen(own.sources)
+def _room(experiment: Experiment) -> str:
+    sources = chosen(experiment.sources)
     files = files_of(sources, Path("/nonexistent"))
-    most = room_needed(files, False) + sum(step.disk for step in own.steps)
+    most = room_needed(files, False) + sum(step.disk for step in experiment.steps)
     return f"{size_text(sum(source.size for source in sources))}; {size_text(most)}"
 
 
-def _experiment(own: Experiment) -> Iterator[str]:
-    yield f"## {own.name}\n"
-    yield f"{own.paper}: {own.what}. **The paper has**: {own.published}. **Differs here**: {own.differs}\n"
-    if own.name in WITHOUT_SMALL:
+def _experiment(experiment: Experiment) -> Iterator[str]:
+    yield f"## {experiment.name}\n"
+    yield (
+        f"{experiment.paper}: {experiment.what}. **The paper has**: {experiment.published}. "
+        f"**Differs here**: {experiment.differs}\n"
+    )
+    if experiment.name in WITHOUT_SMALL:
         yield "It has no small form.\n"
-    yield f"    promvil fetch {' '.join(own.sources)} --out data\n    promvil reproduce {own.name} --fetched data --out {OUT}\n"
+    yield f"    promvil fetch {' '.join(experiment.sources)} --out data"
+    yield f"    promvil reproduce {experiment.name} --fetched data --out {OUT}\n"
     yield "which is, step by step:\n"
-    for step in own.steps:
+    for step in experiment.steps:
         known = f" Counted with {step.work.known}." if step.work and step.work.known else ""
         measured = f" (`{step.measured}`)" if step.measured else ""
         yield f"- **{step.name}**: {step.why}{needs(step)}{measured}.{known}\n\n      {step.shown(FULL, OUT, DATA)}\n"
-    yield f"The answer is `{OUT / own.result}`.\n"
+    yield f"The answer is `{OUT / experiment.result}`.\n"
 
 
 if __name__ == "__main__":

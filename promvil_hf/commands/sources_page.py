@@ -32,8 +32,9 @@ def _overview() -> Iterator[str]:
         yield f"| [`{source.name}`](#{_anchor(source)}) | {source.about} | {_size(source)} | {source.licence} |"
     yield ""
     for name, members in SETS.items():
-        size = size_text(sum(SOURCES[own].size for own in members))
-        yield f"`promvil fetch {name}` gets {', '.join(f'`{own}`' for own in members)}: {size}, as far as sizes are known.\n"
+        size = size_text(sum(SOURCES[member].size for member in members))
+        listed = ", ".join(f"`{member}`" for member in members)
+        yield f"`promvil fetch {name}` gets {listed}: {size}, as far as sizes are known.\n"
 
 
 def _source(source: Source) -> Iterator[str]:
@@ -42,7 +43,7 @@ def _source(source: Source) -> Iterator[str]:
     yield f"Gives {source.gives}."
     yield f"Known from: {source.facts}."
     if source.needs:
-        yield f"Used together with {', '.join(f'`{own}`' for own in source.needs)}."
+        yield f"Used together with {', '.join(f'`{name}`' for name in source.needs)}."
     yield "\n| file | size | checksum | addresses, in the order they are tried | doubtful |\n| --- | --- | --- | --- | --- |"
     listed = source.files if len(source.files) <= MOST_LISTED else source.files[:2]
     yield from map(_file, listed)

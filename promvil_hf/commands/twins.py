@@ -25,9 +25,9 @@ from promvil_hf.evaluation.twin_regions import (
     by_places,
     find_regions,
     given_phrases,
-    own_places,
     phrases_of,
     places_of_file,
+    places_of_row,
 )
 from promvil_hf.files import sha256_of
 from promvil_hf.fivl import mask_making as masks
@@ -96,7 +96,7 @@ def add_arguments(parser):
 def run(args):
     if args.verdicts:
         forms = [read_verdicts(path, twin_page.FORM, twin_page.QUESTIONS) for path in args.verdicts]
-        print("\n".join(map(twin_page.told, forms)))
+        print("\n".join(map(twin_page.summary, forms)))
         return
     if (args.benchmark is None) == (args.rows is None):
         raise ValueError(
@@ -167,8 +167,8 @@ def _finding(args, benchmark: Benchmark) -> tuple[Callable, Callable, dict]:
     if args.regions == "given" or args.regions not in (*masks.NAMES, "ground"):
         lost = ""
         if args.regions == "given":
-            places, describe = own_places, {"places": "of the rows"}
-            if not any(map(own_places, benchmark.rows)):
+            places, describe = places_of_row, {"places": "of the rows"}
+            if not any(map(places_of_row, benchmark.rows)):
                 raise ValueError(
                     f"The rows of {benchmark.name} have no boxes or masks of their own: say with --regions who finds them "
                     f"({', '.join(masks.NAMES)} or ground), or name a file of places."
@@ -196,8 +196,8 @@ def _finding(args, benchmark: Benchmark) -> tuple[Callable, Callable, dict]:
     if args.box_threshold is not None:
         settings = replace(settings, box_threshold=args.box_threshold)
     detector = args.detector or masks.GROUNDING_DINO
-    make, told = masks.by_name(args.regions, detector, args.segmenter, settings, **where)
-    return phrases, lambda: by_annotator(make()), describe | told
+    make, annotated_by = masks.by_name(args.regions, detector, args.segmenter, settings, **where)
+    return phrases, lambda: by_annotator(make()), describe | annotated_by
 
 
 def _grounder(args):

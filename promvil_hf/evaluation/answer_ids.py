@@ -18,17 +18,17 @@ _LLAVA = 10_000_000  # LLaVA asks POPE's groups as one file, and adds a multiple
 _LLAVA_GROUPS = {"random": 1, "popular": 2}
 
 
-def under_own_ids(predictions: Predictions, benchmark: Benchmark) -> tuple[Predictions, str | None]:
+def under_benchmark_ids(predictions: Predictions, benchmark: Benchmark) -> tuple[Predictions, str | None]:
     """The same answers under the benchmark's ids, and the scheme that theirs follow; None where they are the benchmark's."""
     given = predictions.answers.keys() | predictions.contested
     if not given.isdisjoint(row.id for row in benchmark.rows):
         return predictions, None
     for scheme in (_of_llava, _of_images):
-        own, told = scheme(given, benchmark)
-        if own:
-            answers = {own.get(row_id, row_id): answer for row_id, answer in predictions.answers.items()}
-            contested = frozenset(own.get(row_id, row_id) for row_id in predictions.contested)
-            return replace(predictions, answers=answers, contested=contested), told
+        benchmark_ids, scheme_name = scheme(given, benchmark)
+        if benchmark_ids:
+            answers = {benchmark_ids.get(row_id, row_id): answer for row_id, answer in predictions.answers.items()}
+            contested = frozenset(benchmark_ids.get(row_id, row_id) for row_id in predictions.contested)
+            return replace(predictions, answers=answers, contested=contested), scheme_name
     return predictions, None
 
 
@@ -45,9 +45,9 @@ def _of_llava(given: set[str], benchmark: Benchmark) -> tuple[Mapping[str, str],
         return {}, ""
     [group] = added
     known = {row.id for row in benchmark.rows}
-    own = {str(number): str(number % _LLAVA) for number in numbers if number // _LLAVA == group}
-    own = {theirs: ours for theirs, ours in own.items() if ours in known}
-    return own, f"LLaVA's: {group * _LLAVA:,} + the id of POPE"
+    benchmark_ids = {str(number): str(number % _LLAVA) for number in numbers if number // _LLAVA == group}
+    benchmark_ids = {theirs: ours for theirs, ours in benchmark_ids.items() if ours in known}
+    return benchmark_ids, f"LLaVA's: {group * _LLAVA:,} + the id of POPE"
 
 
 def _of_images(given: set[str], benchmark: Benchmark) -> tuple[Mapping[str, str], str]:

@@ -109,7 +109,7 @@ def answer(
         raise ValueError("You passed no folder of pictures: name it, or ask blind.")
     ask = (_one_by_one if asking.mode == "one_shot" else _level_by_level)(backend, benchmark.kind, asking)
     work = with_pictures(ask, None if asking.blind else pictures)
-    told = {
+    describe = {
         "model": dict(model),
         "benchmark": name_of(benchmark),
         "dialect": repr(backend.dialect),
@@ -118,7 +118,7 @@ def answer(
             "blind": asking.blind, "mode": asking.mode,
         },
     }  # fmt: skip
-    job = {"key": lambda row: row.id, "describe": told, "shard_size": max(SHARD, asking.batch_size), "progress": progress}
+    job = {"key": lambda row: row.id, "describe": describe, "shard_size": max(SHARD, asking.batch_size), "progress": progress}
     return run_answers(
         benchmark.rows, work, Path(out), lambda row_id, row: [(row_id, Answer(text=row["text"]))], **job
     )
@@ -173,9 +173,9 @@ def run_answers(
     answers = dict(found for row_id, row in jobs.rows(folder) for found in answers_of(row_id, row))
     jobs.check_some(len(answers), {"no request was answered": len(items)}, str(folder))
     write_predictions(out / "predictions.jsonl", answers.items())
-    told = {"answered": len(answers), "without_picture": report.rejected.get(NO_PICTURE, 0)}
+    counts = {"answered": len(answers), "without_picture": report.rejected.get(NO_PICTURE, 0)}
     others = {reason: count for reason, count in report.rejected.items() if reason != NO_PICTURE}
-    return Predictions(answers, {}, {**job["describe"], **told, **({"rejected": others} if others else {})})
+    return Predictions(answers, {}, {**job["describe"], **counts, **({"rejected": others} if others else {})})
 
 
 def _given(answers: Sequence[dict | jobs.Rejected]) -> list[dict | jobs.Rejected]:

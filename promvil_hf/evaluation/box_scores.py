@@ -83,9 +83,9 @@ def grounding_scores(
         bands: Sequence = size_labels(of_gold)
         if some:
             named = iter(bands)
-            bands = [next(named) if own else None for own in there.tolist()]
+            bands = [next(named) if present else None for present in there.tolist()]
         labels = {"level": labels.pop("level")} | {"size": bands} | labels if "level" in labels else {"size": bands} | labels
-    tables = {title: grouping.table(own, hits, columns) for title, own in labels.items()}
+    tables = {title: grouping.table(of_rows, hits, columns) for title, of_rows in labels.items()}
     if "size" in tables:
         tables["size"] = dict(sorted(tables["size"].items()))
     numbers = {f"accuracy@{threshold:g}": _mean(iou >= least) for threshold, least in limits.items()}
@@ -138,8 +138,8 @@ def _of_absent(answers: Answers, absent: np.ndarray, iou: np.ndarray, least: flo
 def _outcomes(answers: Answers) -> dict[str, float]:
     kinds = np.bincount(answers.outcomes, minlength=len(OUTCOMES)) / max(answers.rows, 1)
     names = ("parse_rate", "refused_rate", "no_box_rate", "missing_rate", "unreadable_rate")  # in the order of OUTCOMES
-    told = dict(zip(names, kinds.tolist(), strict=True)) if answers.rows else dict.fromkeys(names, np.nan)
-    return {name: told[name] for name in ("parse_rate", "refused_rate", "no_box_rate", "unreadable_rate", "missing_rate")}
+    shares = dict(zip(names, kinds.tolist(), strict=True)) if answers.rows else dict.fromkeys(names, np.nan)
+    return {name: shares[name] for name in ("parse_rate", "refused_rate", "no_box_rate", "unreadable_rate", "missing_rate")}
 
 
 def _notes_on_many_boxes(answers: Answers, gold: Answers, rules: BoxRules, whole: GroundingScore) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def box_set_scores(
     boxes = detection_score(answers, gold, box_scores)
     perfect = (found.f1 == 1).astype(float)
     absent = gold.counts == 0
-    told = rejection(answers, absent)
+    rejected = rejection(answers, absent)
     rates = outcome_rates(answers)
     return Scores(
         metric=PERFECT,
@@ -52,9 +52,9 @@ def box_set_scores(
             "parse_rate": rates["box"], "refused_rate": rates[REFUSED], "no_box_rate": rates[NO_BOX],
             "unreadable_rate": rates["unreadable"], "missing_rate": rates[NO_ANSWER],
             "boxes_per_answer": float(answers.counts.mean()) if answers.rows else np.nan,
-            "absent_rows": told.rows, "absent_refused_rate": told.refused, "absent_wrong_box_rate": told.wrong_box,
-            "absent_no_box_rate": told.no_box, "absent_unreadable_rate": told.unreadable,
-            "absent_missing_rate": told.missing, "false_refusal_rate": told.falsely_refused,
+            "absent_rows": rejected.rows, "absent_refused_rate": rejected.refused, "absent_wrong_box_rate": rejected.wrong_box,
+            "absent_no_box_rate": rejected.no_box, "absent_unreadable_rate": rejected.unreadable,
+            "absent_missing_rate": rejected.missing, "false_refusal_rate": rejected.falsely_refused,
         },
         settings={
             "overlap": {"giou": "generalised IoU (as gRefCOCO's code)", "iou": "IoU (as its paper)"}[overlap],
@@ -107,10 +107,10 @@ def with_ranks(
     first = np.cumsum(answers.counts) - answers.counts
     boxes, by = [], []
     for row, count in enumerate(answers.counts.tolist()):
-        own = slice(first[row], first[row] + count)
+        of_row = slice(first[row], first[row] + count)
         truth = gold.xyxy[gold.row == row] if count and not absent[row] else np.empty((0, 4))
-        boxes.append(iou_matrix(answers.xyxy[own], truth).max(1, initial=0) >= least)
-        by.append(box_scores[own])
+        boxes.append(iou_matrix(answers.xyxy[of_row], truth).max(1, initial=0) >= least)
+        by.append(box_scores[of_row])
     there = np.flatnonzero(~absent)
     numbers: dict[str, float] = {
         f"precision@{k}": float(precision_at_k([boxes[row] for row in there], [by[row] for row in there], k).mean())
@@ -120,8 +120,8 @@ def with_ranks(
     numbers |= {"auroc": whole.auroc, "fpr95": whole.fpr95, "aupr": whole.aupr}
     place = {positive[row]: row for row in there.tolist()}
     table: Table = {}
-    for kind in dict.fromkeys(own for own in kinds if own is not None):
-        negatives = [row for row, own in enumerate(kinds) if own == kind and positive[row] in place]
+    for kind in dict.fromkeys(row_kind for row_kind in kinds if row_kind is not None):
+        negatives = [row for row, row_kind in enumerate(kinds) if row_kind == kind and positive[row] in place]
         ask = [*dict.fromkeys(place[positive[row]] for row in negatives), *negatives]
         if not negatives:
             continue
@@ -132,7 +132,8 @@ def with_ranks(
             hits = recall_at_k([boxes[row] for row in ask], [by[row] for row in ask], names, of, k)[1]
             line[f"recall@{k}"] = float(hits.mean())
         pairs = [place[positive[row]] for row in negatives]
-        told = separation(best[[*pairs, *negatives]], [True] * len(pairs) + [False] * len(negatives))
-        table[str(kind)] = line | {"auroc": told.auroc, "fpr95": told.fpr95, "aupr": told.aupr, "rows": len(negatives)}
+        separated = separation(best[[*pairs, *negatives]], [True] * len(pairs) + [False] * len(negatives))
+        line |= {"auroc": separated.auroc, "fpr95": separated.fpr95, "aupr": separated.aupr, "rows": len(negatives)}
+        table[str(kind)] = line
     tables = {**scores.tables, **({"kind of negative": table} if table else {})}
     return replace(scores, numbers={**scores.numbers, **numbers}, tables=tables)

@@ -104,14 +104,14 @@ def _constant_answers(rows: Sequence[BenchmarkRow], kind: str) -> tuple[list[tup
     right = [row.answers[0] for row in rows]
     if kind == "choice":
         most = max((len(row.choices) for row in rows), default=0)
-        constants = [(chr(ord("A") + place), np.array([int(own) == place for own in right], float)) for place in range(most)]
+        constants = [(chr(ord("A") + place), np.array([int(truth) == place for truth in right], float)) for place in range(most)]
         return constants, np.array([1 / max(len(row.choices), 1) for row in rows])
     if kind == "one_word":
         words = dict.fromkeys(word for row in rows for word in row.choices)
-        constants = [(word, np.array([own == word for own in right], float)) for word in words]
+        constants = [(word, np.array([truth == word for truth in right], float)) for word in words]
         return constants, np.array([1 / len(row.choices) for row in rows])
     common = [answer for answer, _ in Counter(right).most_common(1)]
-    constants = [(answer, np.array([own == answer for own in right], float)) for answer in common]
+    constants = [(answer, np.array([truth == answer for truth in right], float)) for answer in common]
     return constants, np.full(len(rows), 0.5) if kind == "true_false" else None
 
 
@@ -122,9 +122,9 @@ def _mean(right: np.ndarray, units: Sequence[str | None] | None) -> float:
 
 def _products(guess: np.ndarray, units: Sequence[str | None]) -> np.ndarray:
     together: dict[str, float] = {}
-    for own, unit in zip(guess.tolist(), units, strict=True):
+    for value, unit in zip(guess.tolist(), units, strict=True):
         if unit is not None:
-            together[unit] = together.get(unit, 1.0) * own
+            together[unit] = together.get(unit, 1.0) * value
     return np.array(list(together.values()))
 
 
@@ -142,10 +142,10 @@ def _hits(boxes: np.ndarray, gold: Answers, rows: np.ndarray, least: float, over
     """In how many rows each box is right, (boxes,)."""
     keep = np.zeros(gold.rows, bool)
     keep[rows] = True
-    own = gold.part(keep)
-    begin = np.flatnonzero(np.diff(own.row, prepend=-1))
+    part = gold.part(keep)
+    begin = np.flatnonzero(np.diff(part.row, prepend=-1))
     found = [
-        (np.maximum.reduceat(overlap(boxes[place : place + _BLOCK], own.xyxy), begin, axis=1) >= least).sum(1)
+        (np.maximum.reduceat(overlap(boxes[place : place + _BLOCK], part.xyxy), begin, axis=1) >= least).sum(1)
         for place in range(0, len(boxes), _BLOCK)
     ]
     return np.concatenate(found)

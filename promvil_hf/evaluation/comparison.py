@@ -62,8 +62,8 @@ def compare(before: Report, after: Report, resampling: Resampling = Resampling()
     if before.scores["metric"] != after.scores["metric"]:
         differ["metric"] = (before.scores["metric"], after.scores["metric"])
     if differ:
-        told = ", ".join(f"{name} {was!r} and {now!r}" for name, (was, now) in sorted(differ.items()))
-        raise ValueError(f"The reports were scored by different rules ({told}): score both answers by the same ones.")
+        listed = ", ".join(f"{name} {was!r} and {now!r}" for name, (was, now) in sorted(differ.items()))
+        raise ValueError(f"The reports were scored by different rules ({listed}): score both answers by the same ones.")
     first, second = ({row["id"]: row for row in report.rows} for report in (before, after))
     if first.keys() != second.keys():
         raise ValueError(f"The two reports of {after.title} hold other rows than their content hash says: one is damaged.")
@@ -83,8 +83,8 @@ def compare(before: Report, after: Report, resampling: Resampling = Resampling()
         )  # fmt: skip
 
     def of_level(level: int) -> PairedTest:
-        own = np.array([name == level for name in level_of])
-        return tested(now[own], was[own], clusters[own])
+        at_level = np.array([name == level for name in level_of])
+        return tested(now[at_level], was[at_level], clusters[at_level])
 
     by_level = {level: of_level(level) for level in levels}
     gain = {

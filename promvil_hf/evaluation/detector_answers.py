@@ -53,14 +53,14 @@ def detector_answers(
             answers.append({"boxes": row["boxes"], "reason": row["reason"], "steps": row["steps"]})
         return answers
 
-    told = {"model": dict(model), "benchmark": name_of(benchmark), "settings": asdict(grounder.options)}
+    describe = {"model": dict(model), "benchmark": name_of(benchmark), "settings": asdict(grounder.options)}
     return run_answers(
         benchmark.rows,
         with_pictures(ask, pictures),
         Path(out),
         lambda row_id, row: [(row_id, Answer(boxes=row["boxes"]))],
         key=lambda row: row.id,
-        describe=told,
+        describe=describe,
         shard_size=SHARD,
         progress=progress,
     )

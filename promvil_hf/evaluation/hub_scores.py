@@ -56,10 +56,10 @@ def write_eval_results(folder: str | os.PathLike, entries: list[dict[str, Any]],
 
 def _notes(report: Report, metric: str) -> str:
     spread, settings = report.scores["interval"], report.scores["settings"]
-    told = [metric]
+    notes = [metric]
     if metric == report.scores["metric"] and spread["low"] is not None:
-        told.append(f"{spread['confidence']:.0%} interval {spread['low']:.4f} to {spread['high']:.4f}")
-    told.append(f"{report.benchmark['rows']} rows of {report.benchmark['name']} {report.benchmark['split']}")
-    told += [f"{name} {value}" for name, value in settings.items() if value is not None]
-    told.append(f"content hash {report.benchmark['content_hash'][:16]}")
-    return "; ".join(told)
+        notes.append(f"{spread['confidence']:.0%} interval {spread['low']:.4f} to {spread['high']:.4f}")
+    notes.append(f"{report.benchmark['rows']} rows of {report.benchmark['name']} {report.benchmark['split']}")
+    notes += [f"{name} {value}" for name, value in settings.items() if value is not None]
+    notes.append(f"content hash {report.benchmark['content_hash'][:16]}")
+    return "; ".join(notes)

@@ -40,11 +40,11 @@ def nested_negative_scores(
     if answers.xyxy.shape[1] == 2:
         policy = rules.policy if rules.policy in POINT_POLICIES else POINT_POLICIES[0]
         hits = answer_hits(answers, points_inside(answers, gold), policy) > 0
-        told = {"point_policy": policy}
+        policies = {"point_policy": policy}
     else:
         iou = answer_iou(answers, gold, policy=rules.policy, gold_policy=rules.gold_policy)
         hits = iou >= rules.least(rules.thresholds[0])
-        told = {"box_policy": rules.policy, "gold_policy": rules.gold_policy, "iou_thresholds": list(rules.thresholds)}
+        policies = {"box_policy": rules.policy, "gold_policy": rules.gold_policy, "iou_thresholds": list(rules.thresholds)}
     kind = np.array(OUTCOMES)[answers.outcomes]
     right = np.where(absent, kind == REFUSED, hits)
     names, levels = [row.units[NEGATIVE] for row in rows], [row.level for row in rows]
@@ -80,7 +80,7 @@ def nested_negative_scores(
             "unreadable_where_absent": share(kind == "unreadable", absent),
             "chains_all_right": float(np.mean(found.first == NOWHERE)),
         },
-        settings=told | dict(settings or {}),
+        settings=policies | dict(settings or {}),
         tables={
             "level": grouping.table(levels, right.astype(float), columns),
             "place of the step": grouping.table(place.tolist(), right.astype(float), columns),

@@ -38,7 +38,7 @@ class Pictures:
                 return self.folder / candidate
         found = self._like(relative)
         if len(found) > 1:
-            found = [own for own in found if f"/{own.as_posix()}".endswith(f"/{relative}")]
+            found = [path for path in found if f"/{path.as_posix()}".endswith(f"/{relative}")]
         return found[0] if len(found) == 1 else None
 
     def open(self, name: str) -> Image.Image:

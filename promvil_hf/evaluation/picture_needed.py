@@ -133,7 +133,7 @@ def judged(
         return resampling.interval(scores[rows], np.array(images)[rows].tolist())
 
     def held_out(name: str) -> HeldOut | None:
-        others = [own for other, own in right.items() if other != name]
+        others = [hits for other, hits in right.items() if other != name]
         if not others:
             return None
         left = ~np.any(others, axis=0)
@@ -153,7 +153,7 @@ def judged(
         answered_blind=mean((~needed).astype(float)),
         left_by_guessing=float(np.sum((1 - np.array(chances)) ** len(blind))) if known else None,
         seen_on_needed=mean(seen, needed) if needed.any() else None,
-        needed=tuple(row_id for row_id, own in zip(ids, needed.tolist(), strict=True) if own),
+        needed=tuple(row_id for row_id, is_needed in zip(ids, needed.tolist(), strict=True) if is_needed),
     )
 
 

@@ -19,7 +19,7 @@ _HEADER = (
 )  # fmt: skip
 
 
-def told(found: PictureNeeded, needed: Report | None = None) -> str:
+def summary(found: PictureNeeded, needed: Report | None = None) -> str:
     """The lines for a terminal; `needed` is the report of the answers with the picture, on the needed rows alone."""
     lines = [
         f"Was the picture needed? {found.title}, {found.rows:,} rows, by {found.row_metric} of a row",
@@ -34,8 +34,8 @@ def told(found: PictureNeeded, needed: Report | None = None) -> str:
     ]  # fmt: skip
     if needed is not None and in_words(needed.scores["metric"]) != found.row_metric:
         spread, scores = needed.scores["interval"], needed.scores
-        told = pages.estimate(scores["value"], spread["low"], spread["high"])
-        lines.append(f"{in_words(scores['metric'])} on these rows {told}")
+        estimate = pages.estimate(scores["value"], spread["low"], spread["high"])
+        lines.append(f"{in_words(scores['metric'])} on these rows {estimate}")
     lines += [f"fault of {run.name}: {line}" for run in found.runs for line in fault_lines(run.faults)]
     return "\n".join([*lines, *(f"note: {sentence}" for sentence in notes(found))])
 
@@ -63,9 +63,9 @@ def notes(found: PictureNeeded) -> list[str]:
                 "wherever another wrongly said no."
             )
     if len(found.needed_answers) == 1 or max(found.needed_answers.values(), default=0) > 0.8 * len(found.needed):
-        told = ", ".join(f"{count:,} × {answer}" for answer, count in sorted(found.needed_answers.items()))
+        listed = ", ".join(f"{count:,} × {answer}" for answer, count in sorted(found.needed_answers.items()))
         said.append(
-            f"The right answers on the remaining rows are one-sided ({told}): a run that always says this is right on them. "
+            f"The right answers on the remaining rows are one-sided ({listed}): a run that always says this is right on them. "
             "Use blind runs that prefer either answer, or do not use these rows as a benchmark."
         )
     if found.left_by_guessing is not None:
@@ -142,11 +142,11 @@ def picture_needed_page(found: PictureNeeded, needed: Report | None = None) -> p
 
 
 def _cells(run: BlindRun) -> list[str]:
-    own = [run.name, _shown(run.accuracy), _shown(run.share)]
+    cells = [run.name, _shown(run.accuracy), _shown(run.share)]
     if run.held_out is None:
-        return [*own, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER]
+        return [*cells, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER, pages.blocks.NO_NUMBER]
     bounds = pages.known_interval(run.held_out.guess_low, run.held_out.guess_high)
-    return [*own, pages.number(run.held_out.rows), _shown(run.held_out.accuracy), bounds or pages.blocks.NO_NUMBER]
+    return [*cells, pages.number(run.held_out.rows), _shown(run.held_out.accuracy), bounds or pages.blocks.NO_NUMBER]
 
 
 def _of_guessing(found: PictureNeeded) -> float | None:

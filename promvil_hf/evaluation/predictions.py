@@ -108,9 +108,9 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
             faults.add(TWICE_DIFFERENT, row_id)
             contested.add(row_id)
     if not given:
-        told = "; ".join(f"{fault.count} × {name}" for name, fault in faults.found().items()) or "it is empty"
+        reasons = "; ".join(f"{fault.count} × {name}" for name, fault in faults.found().items()) or "it is empty"
         raise ValueError(
-            f"{path} holds no answer ({told}). Each line must be a JSON object with an id ({', '.join(ID_FIELDS)}) and "
+            f"{path} holds no answer ({reasons}). Each line must be a JSON object with an id ({', '.join(ID_FIELDS)}) and "
             f"an answer ({', '.join(TEXT_FIELDS)}, or {', '.join(BOX_FIELDS)})."
         )
     answers = {row_id: answer for row_id, answer in given.items() if row_id not in contested}
@@ -159,11 +159,11 @@ def _of_kind(answers: Sequence[Answer | None], ids: Sequence[str], kind: str, fa
 def write_predictions(path: str | os.PathLike, answers: Iterable[tuple[str, Answer]]) -> Path:
     """JSON Lines that `read_predictions` reads back."""
 
-    def told(answer: Answer) -> dict[str, Any]:
+    def fields_of(answer: Answer) -> dict[str, Any]:
         said = {"text": answer.text} if answer.text is not None else {"boxes": answer.boxes}
         return said if answer.scores is None else said | {"scores": answer.scores}
 
-    return write_json_lines(path, ({"id": row_id, **told(answer)} for row_id, answer in answers))
+    return write_json_lines(path, ({"id": row_id, **fields_of(answer)} for row_id, answer in answers))
 
 
 def _answer(record: Mapping[str, Any]) -> Answer | None:

@@ -21,22 +21,22 @@ def read_answers(
     answers: Sequence[Answer | None],
     faults: Faults,
     spoken: GroundingDialect | None,
-    told_frame: str | Frame | None,
+    given_frame: str | Frame | None,
 ) -> Answers:
     """The answers as boxes in fractions: texts by their dialect, boxes by their frame."""
     ids = [row.id for row in rows]
     sizes = [row.image_size for row in rows]
     known_sizes = sizes if all(sizes) else None
     if spoken is not None:
-        told = texts_of(answers, ids, faults)
+        texts = texts_of(answers, ids, faults)
         need_sizes(getattr(spoken, "frame", None), f"dialect {name_of(spoken)}", known_sizes)
-        return read_texts(told, spoken, sizes)
+        return read_texts(texts, spoken, sizes)
     if all(answer is None or answer.boxes is None for answer in answers):
         raise ValueError(
             "The answers are texts and no dialect was named: say how they write boxes, e.g. --dialect kosmos2 or "
             "qwen_json, or give boxes."
         )
-    counted = told_frame or DEFAULT_FRAME
+    counted = given_frame or DEFAULT_FRAME
     need_sizes(frame(counted), f"frame {name_of(counted)}", known_sizes)
     given = boxes_of(answers, ids, faults)
     read = boxes_in_fractions([_numbers(boxes) for boxes in given], counted, known_sizes, "answers")
@@ -68,7 +68,7 @@ def scores_of(answers: Sequence[Answer | None], read: Answers, ids: Sequence[str
 def best_scores(answers: Sequence[Answer | None]) -> np.ndarray:
     """The best score that each answer gives, also where its box is none, as detectors write "nothing": 0 without any."""
     given = (answer and _floats(answer.scores) for answer in answers)
-    return np.array([0.0 if own is None or not len(own) else own.max() for own in given])
+    return np.array([0.0 if scores is None or not len(scores) else scores.max() for scores in given])
 
 
 def _floats(scores: Any) -> np.ndarray | None:

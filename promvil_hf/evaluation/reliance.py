@@ -100,8 +100,8 @@ class RelianceReport:
     @classmethod
     def load(cls, path: str | os.PathLike) -> "RelianceReport":
         found = report_files.load(cls, path, "reliance", _PARTS)
-        scores = [found.scores, *(own for table in found.tables.values() for own in table.values())]
-        if found.metric not in SCORED_BY or any(own["controls"].keys() != own["beyond"].keys() for own in scores):
+        scores = [found.scores, *(line for table in found.tables.values() for line in table.values())]
+        if found.metric not in SCORED_BY or any(line["controls"].keys() != line["beyond"].keys() for line in scores):
             raise ValueError(
                 f"{path} is a damaged report of `promvil reliance`: its metric must be one of {', '.join(SCORED_BY)}, and each "
                 "control must stand in `controls` and in `beyond`."
@@ -131,14 +131,14 @@ def reliance(
     if not kept:
         raise ValueError(f"None of the {len(rows):,} rows has key boxes or masks: there is nothing to hide.")
     answers, faults = _matched(kept, predictions, metric == "grounding")
-    said = {kind: [_said(one) for one in own] for kind, own in answers.items()}
+    said = {kind: [_said(one) for one in of_kind] for kind, of_kind in answers.items()}
     if strict and faults:
-        told = "; ".join(f"{fault['count']} × {fault_name}" for fault_name, fault in faults.items())
-        raise ValueError(f"The answers have faults, which strict mode does not accept: {told}.")
+        listed = "; ".join(f"{fault['count']} × {fault_name}" for fault_name, fault in faults.items())
+        raise ValueError(f"The answers have faults, which strict mode does not accept: {listed}.")
     if benchmark is None:
         scores = {kind: row_scores(kept, texts, metric) for kind, texts in said.items()}
     else:
-        scores = {kind: benchmark_scores(benchmark, kept, own, scoring) for kind, own in answers.items()}
+        scores = {kind: benchmark_scores(benchmark, kept, of_kind, scoring) for kind, of_kind in answers.items()}
     whole, tables = _scored(kept, scores, _labels(kept, types), resampling)
     images = [row.image_path for row in kept]
     return RelianceReport(
@@ -188,12 +188,12 @@ def _matched(
             f"kind, such as {twin_id(rows[0].row_id, missing[0])!r}; those of the answers read like {given!r}."
         )
     said: dict[str, list[Answer | None]] = {kind: [] for kind in answered}
-    for kind, own in said.items():
+    for kind, of_kind in said.items():
         for row in rows:
             name = twin_id(row.row_id, kind)
             found = predictions.answers.get(name)
-            own.append(found if found is not None and (found.text is not None or of_boxes) else None)
-            if own[-1] is None and name not in predictions.contested:
+            of_kind.append(found if found is not None and (found.text is not None or of_boxes) else None)
+            if of_kind[-1] is None and name not in predictions.contested:
                 faults.add(MISSING, name)
     return said, {name: asdict(fault) for name, fault in faults.found().items()}
 
@@ -238,20 +238,20 @@ def points(reports: Sequence[tuple[str, RelianceReport]]) -> list[ReliancePoint]
     by_model: dict[str, list[RelianceReport]] = {}
     for model, report in reports:
         by_model.setdefault(model, []).append(report)
-    asked = {model: tuple(sorted(report.name for report in own)) for model, own in by_model.items()}
+    asked = {model: tuple(sorted(report.name for report in of_model)) for model, of_model in by_model.items()}
     if len(set(asked.values())) > 1:
-        told = "; ".join(f"{model}: {', '.join(names)}" for model, names in asked.items())
-        raise ValueError(f"The models were asked different benchmarks, so their means do not compare ({told}).")
+        listed = "; ".join(f"{model}: {', '.join(names)}" for model, names in asked.items())
+        raise ValueError(f"The models were asked different benchmarks, so their means do not compare ({listed}).")
     return [
         ReliancePoint(
             name=model,
-            accuracy=math.fsum(report.scores["original_accuracy"] for report in own) / len(own),
-            reliance=average_reliance([_number(report.scores["score"]) for report in own]),
-            low=_number(own[0].scores["masked"]["relative"]["low"]) if len(own) == 1 else math.nan,
-            high=_number(own[0].scores["masked"]["relative"]["high"]) if len(own) == 1 else math.nan,
+            accuracy=math.fsum(report.scores["original_accuracy"] for report in of_model) / len(of_model),
+            reliance=average_reliance([_number(report.scores["score"]) for report in of_model]),
+            low=_number(of_model[0].scores["masked"]["relative"]["low"]) if len(of_model) == 1 else math.nan,
+            high=_number(of_model[0].scores["masked"]["relative"]["high"]) if len(of_model) == 1 else math.nan,
             benchmarks=asked[model],
         )
-        for model, own in by_model.items()
+        for model, of_model in by_model.items()
     ]
 
 
@@ -266,9 +266,9 @@ def follows_accuracy(reports: Sequence[tuple[str, RelianceReport]], resampling: 
     how = {"confidence": resampling.confidence, "resamples": min(resampling.resamples, MOST_ORDERS), "seed": resampling.seed}
     by_set: dict[str, list[RelianceReport]] = {}
     for model in models:
-        for report in sorted((own for name, own in reports if name == model.name), key=lambda own: own.name):
+        for report in sorted((report for name, report in reports if name == model.name), key=lambda report: report.name):
             by_set.setdefault(report.name, []).append(report)
-    if all(len({tuple(row["id"] for row in own.row_scores) for own in same}) == 1 for same in by_set.values()):
+    if all(len({tuple(row["id"] for row in report.row_scores) for report in same}) == 1 for same in by_set.values()):
         return reliance_and_accuracy([_asked(same) for same in by_set.values()], units, **how)
     accuracies, scores = [model.accuracy for model in models], [model.reliance for model in models]
     pearson, spearman = of_table(accuracies, scores, units, **how)
@@ -282,7 +282,9 @@ def base_of(name: str) -> str:
 
 
 def _asked(reports: Sequence[RelianceReport]) -> Asked:
-    original, masked = ([[row["scores"].get(kind) for row in own.row_scores] for own in reports] for kind in (ORIGINAL, MASKED))
+    original, masked = (
+        [[row["scores"].get(kind) for row in report.row_scores] for report in reports] for kind in (ORIGINAL, MASKED)
+    )
     return Asked.of(original, masked, [row["image"] for row in reports[0].row_scores])
 
 

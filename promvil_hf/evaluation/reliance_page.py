@@ -21,7 +21,7 @@ _LEAD = "How much of the accuracy is lost when what the answer names is hidden."
 _NEAR = "random boxes"  # the control that stands in every table
 
 
-def told(report: RelianceReport) -> str:
+def summary(report: RelianceReport) -> str:
     """The report for a terminal."""
     scores, rows = report.scores, report.rows
     lines = [
@@ -100,7 +100,7 @@ def reliance_page(
     )
 
 
-def points_told(models: Sequence[ReliancePoint], found: Follows) -> str:
+def points_summary(models: Sequence[ReliancePoint], found: Follows) -> str:
     rows = [[one.name, pages.number(one.accuracy), pages.estimate(one.reliance, one.low, one.high)] for one in models]
     lines = [*text_table(["model", "accuracy", "score"], rows), "", *text_table(_CORRELATION, _correlations(found))]
     return "\n".join([*lines, "", f"note: {BY_CONSTRUCTION}", f"note: {verdict(found)}"])
@@ -124,9 +124,9 @@ def verdict(found: Follows) -> str:
     if beyond is None:
         return f"Whether the score follows accuracy cannot be told: {one.note}."
     counted = f"{one.models} models" + (f" of {one.units} bases" if one.units < one.models else "")
-    told = "lies outside" if beyond else "lies inside"
+    where = "lies outside" if beyond else "lies inside"
     return (
-        f"Over {counted} the correlation {pages.number(one.over_units)} {told} what its definition alone brings about "
+        f"Over {counted} the correlation {pages.number(one.over_units)} {where} what its definition alone brings about "
         f"({pages.number(one.null_mean)} on average, {pages.interval(one.null_low, one.null_high)})"
         + (": more than it must." if beyond else ": it is no evidence that the score follows accuracy.")
     )
@@ -138,7 +138,7 @@ def _correlations(found: Follows) -> list[list[str]]:
             name, pages.estimate(one.estimate, one.low, one.high) + (f" ({one.note})" if one.note else ""),
             pages.number(one.over_units), pages.estimate(one.null_mean, one.null_low, one.null_high), pages.number(one.p_value),
         ]
-        for name, one in ((told, getattr(found, field)) for field, told in _NAMES.items())
+        for name, one in ((name, getattr(found, field)) for field, name in _NAMES.items())
     ]  # fmt: skip
 
 

@@ -39,11 +39,11 @@ _GOLD, _SAID, _BEFORE = 0, 1, 2  # mark colours
 def table_text(report: Report) -> str:
     """The report for a terminal."""
     scores, spread = report.scores, report.scores["interval"]
-    told = _spread(spread["low"], spread["high"], spread["confidence"])
+    interval = _spread(spread["low"], spread["high"], spread["confidence"])
     head = [
         ("benchmark", f"{report.title}, {report.benchmark['rows']:,} rows of {report.benchmark['images']:,} images"),
         ("content hash", report.benchmark["content_hash"][:16]),
-        (in_words(scores["metric"]), f"{shown(scores['value'])} {told or ''}".rstrip()),
+        (in_words(scores["metric"]), f"{shown(scores['value'])} {interval or ''}".rstrip()),
         *([("chance", chance)] if (chance := chance_text(scores)) else []),
     ]
     if report.answers.get("ids"):
@@ -58,8 +58,8 @@ def table_text(report: Report) -> str:
         lines += [f"... and {len(body) - MOST_LINES:,} more, on the page"] if len(body) > MOST_LINES else []
     lines += [f"answers with the problem {name!r}: {count:,}" for name, count in scores["problems"].items()]
     lines += [f"fault: {line}" for line in fault_lines(report.faults)]
-    lines += [f"warning: {told}" for told in report.benchmark["warnings"]]
-    lines += [f"note: {told}" for told in _notes(scores)]
+    lines += [f"warning: {warning}" for warning in report.benchmark["warnings"]]
+    lines += [f"note: {note}" for note in _notes(scores)]
     return "\n".join(lines)
 
 
@@ -74,7 +74,7 @@ def report_page(report: Report, pictures: Pictures | None = None, comparison: Co
     scores = report.scores
     parts: list[pages.Html] = [_headline(report)]
     parts += [
-        pages.note("Read this first", told, warn=True) for told in (*report.benchmark["warnings"], *_notes(scores))
+        pages.note("Read this first", warning, warn=True) for warning in (*report.benchmark["warnings"], *_notes(scores))
     ]
     if comparison is not None:
         parts.append(_changes(comparison, pictures))
@@ -165,14 +165,14 @@ def _header_and_rows(title: str, rows: dict[str, dict]) -> tuple[list[str], list
 
 
 def _faults(report: Report) -> pages.Html:
-    told = [f"{count:,} answers: {name}" for name, count in report.scores["problems"].items()]
-    told += fault_lines(report.faults)
+    lines = [f"{count:,} answers: {name}" for name, count in report.scores["problems"].items()]
+    lines += fault_lines(report.faults)
     return pages.section(
         "What was wrong with the answers",
         pages.paragraph(
             "Answers are matched by id. Whatever could not be read or matched is counted here and scores 0."
         ),
-        pages.bullets(told),
+        pages.bullets(lines),
     )
 
 

@@ -18,7 +18,7 @@ def report_card(path: str | os.PathLike) -> str:
     named = model.get("model") or model.get("served_model") or report.answers.get("file") or "not named"
     adapter = f" with the adapter {in_markdown(model['adapter'])}" if model.get("adapter") else ""
     limits = "" if spread["low"] is None else f", {spread['confidence']:.0%} interval {spread['low']:.4f} to {spread['high']:.4f}"
-    warnings = "\n".join(f"- {in_markdown(told)}" for told in benchmark["warnings"] if told) or "- none"
+    warnings = "\n".join(f"- {in_markdown(warning)}" for warning in benchmark["warnings"] if warning) or "- none"
     rules = "\n".join(f"| {name} | {in_markdown(value)} |" for name, value in scores["settings"].items() if value is not None)
     body = f"""# {in_markdown(report.title)}: {in_markdown(named)}
 

@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict
 
 from promvil_hf.environment import environment
 from promvil_hf.evaluation import report_files
-from promvil_hf.evaluation.answer_ids import under_own_ids
+from promvil_hf.evaluation.answer_ids import under_benchmark_ids
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.headlines import Headline
 from promvil_hf.evaluation.predictions import Answer, Predictions, match
@@ -135,7 +135,7 @@ def evaluate(
             f"{benchmark.name} {benchmark.split} holds prompts without truth, so nothing can be scored. Read it with the "
             "benchmark it was made from (`--labelled`)."
         )
-    predictions, ids = under_own_ids(predictions, benchmark)
+    predictions, ids = under_benchmark_ids(predictions, benchmark)
     answers, faults = match(predictions, benchmark)
     score = scored_boxes if benchmark.kind == "grounding" else scored_texts
     scores, headline, said = score(benchmark, answers, faults, settings)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from promvil_hf.evaluation.answer_ids import under_own_ids
+from promvil_hf.evaluation.answer_ids import under_benchmark_ids
 from promvil_hf.evaluation.benchmarks import Benchmark
 from promvil_hf.evaluation.predictions import ID_FIELDS, Predictions
 from promvil_hf.files import write_json_lines
@@ -34,14 +34,14 @@ def only_rows(benchmark: Benchmark, path: str | os.PathLike) -> Benchmark:
             f"{path} names {len(strange):,} rows that {benchmark.name} {benchmark.split} does not have, such as "
             f"{strange[0]!r}; its own ids read like {benchmark.rows[0].id!r}. Pass the file that was written for this benchmark."
         )
-    told = f"Only the {len(wanted):,} of {len(known):,} rows that {path} names."
+    warning = f"Only the {len(wanted):,} of {len(known):,} rows that {path} names."
     rows = tuple(row for row in benchmark.rows if row.id in wanted)
-    return replace(benchmark, rows=rows, warnings=(*benchmark.warnings, told))
+    return replace(benchmark, rows=rows, warnings=(*benchmark.warnings, warning))
 
 
 def only_answers(predictions: Predictions, part: Benchmark, whole: Benchmark) -> Predictions:
     """Answers without those to rows of `whole` that `part` lacks: they are no fault of their file."""
-    predictions, _ = under_own_ids(predictions, whole)
+    predictions, _ = under_benchmark_ids(predictions, whole)
     gone = {row.id for row in whole.rows} - {row.id for row in part.rows}
     answers = {row_id: answer for row_id, answer in predictions.answers.items() if row_id not in gone}
     return replace(predictions, answers=answers, contested=predictions.contested - gone)

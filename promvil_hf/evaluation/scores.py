@@ -116,5 +116,6 @@ def in_order(labels: Sequence[Hashable]) -> list[Hashable]:
     """The labels of a table: numbers, ranges ("2-3", "7+") and sizes from small to large, others as they came."""
     first = [_NUMBER.match(str(name)) for name in labels]
     if all(first):
-        return [name for _, name in sorted(zip((int(found[0]) for found in first), labels, strict=True), key=lambda own: own[0])]
+        numbers = (int(found[0]) for found in first)
+        return [name for _, name in sorted(zip(numbers, labels, strict=True), key=lambda pair: pair[0])]
     return ordered(labels) if is_ordered(labels) else list(labels)

@@ -67,13 +67,13 @@ def scored_boxes(
     ids = [row.id for row in rows]
     spoken = None if settings.dialect is None else dialect(settings.dialect, settings.frame)
     read = read_answers(rows, answers, faults, spoken, settings.frame)
-    told = {
+    read_by = {
         "dialect": name_of(settings.dialect),
         "frame": name_of(settings.frame or (DEFAULT_FRAME if settings.dialect is None else None)),
     }
     if are_negatives(rows):
         rules = _box_rules(benchmark, settings)
-        scores = nested_negative_scores(read, rows, rules, replace(_grouping(benchmark, settings), strata={}), told)
+        scores = nested_negative_scores(read, rows, rules, replace(_grouping(benchmark, settings), strata={}), read_by)
         how = "refusing always, or always giving a box"
         return _beside(scores, Chance(0.0, how)), Headline(scores.metric, unit="pair"), by_row(read)
     gold = read_boxes([row.boxes for row in rows])
@@ -82,15 +82,15 @@ def scored_boxes(
     if any(row.level for row in rows):
         grouping = replace(grouping, levels=[row.level for row in rows])
     if isinstance(spoken, PointDialect):
-        return *_scored_points(rows, read, gold, absent, settings, grouping, told), by_row(read)
+        return *_scored_points(rows, read, gold, absent, settings, grouping, read_by), by_row(read)
     box_scores = scores_of(answers, read, ids, faults)
     if box_scores is not None:
         read, box_scores = by_score(read, box_scores)
     if any(row.wanted == "all" for row in rows):
-        return *_scored_sets(benchmark, read, gold, box_scores, settings, grouping, told), by_row(read)
+        return *_scored_sets(benchmark, read, gold, box_scores, settings, grouping, read_by), by_row(read)
     rules = _box_rules(benchmark, settings)
     least = rules.least(rules.thresholds[0])
-    scores = grounding_scores(read, gold, rules, grouping, absent=absent, settings=told)
+    scores = grounding_scores(read, gold, rules, grouping, absent=absent, settings=read_by)
     headline = Headline(scores.metric, least, part="present" if benchmark.name in ONLY_PRESENT and not absent.all() else "all")
     if box_scores is not None and absent.any() and not absent.all():
         positive = [row.units.get("positive") for row in rows]
@@ -114,10 +114,10 @@ def scored_boxes(
     return _beside(scores, guess), headline, by_row(read)
 
 
-def _scored_points(rows, read, gold, absent, settings, grouping, told) -> tuple[Scores, Headline]:
+def _scored_points(rows, read, gold, absent, settings, grouping, read_by) -> tuple[Scores, Headline]:
     masks = _Masks(rows) if any(row.masks for row in rows) else None
     policy = settings.box_policy if settings.box_policy in POINT_POLICIES else POINT_POLICIES[0]
-    scores = pointing_scores(read, gold, policy, grouping, masks=masks, absent=absent, settings=told)
+    scores = pointing_scores(read, gold, policy, grouping, masks=masks, absent=absent, settings=read_by)
 
     def inside(x: float, y: float) -> np.ndarray:
         return points_inside(Answers(len(rows), np.arange(len(rows)), np.tile([x, y], (len(rows), 1)), {}), gold)
@@ -128,14 +128,14 @@ def _scored_points(rows, read, gold, absent, settings, grouping, told) -> tuple[
     return _beside(scores, guess), Headline(scores.metric)
 
 
-def _scored_sets(benchmark, read, gold, box_scores, settings, grouping, told) -> tuple[Scores, Headline]:
+def _scored_sets(benchmark, read, gold, box_scores, settings, grouping, read_by) -> tuple[Scores, Headline]:
     least = settings.min_score if settings.min_score is not None else MIN_SCORE if benchmark.name == "grefcoco" else None
     if box_scores is not None and least is not None:
         read, box_scores = kept_boxes(read, box_scores, least)
-        told = told | {"min_score": least}
+        read_by = read_by | {"min_score": least}
     threshold = settings.iou_thresholds[0]
     scores = box_set_scores(
-        read, gold, grouping, overlap=settings.overlap, threshold=threshold, box_scores=box_scores, settings=told
+        read, gold, grouping, overlap=settings.overlap, threshold=threshold, box_scores=box_scores, settings=read_by
     )
     headline = Headline(scores.metric, hit=1.0)
     guess = of_boxes(gold, benchmark.rows, headline, least=threshold, overlap=OVERLAPS[settings.overlap])
@@ -195,8 +195,11 @@ def headlined(
         return scores, headline
     found = zip(benchmark.rows, scores.row_scores.tolist(), strict=True)
     rows = [
-        {"id": row.id, "image": row.image_id, "units": row.units, "absent": row.absent, "score": own if own == own else None}
-        for row, own in found
+        {
+            "id": row.id, "image": row.image_id, "units": row.units, "absent": row.absent,
+            "score": score if score == score else None,
+        }
+        for row, score in found
     ]
     numbers = {scores.metric: scores.value, **scores.numbers}
     for name in names:

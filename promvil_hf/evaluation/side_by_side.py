@@ -85,12 +85,12 @@ def side_by_side(
             left_out.append(f"{title}: {error}")
             continue
         scores = after.scores
-        told = {
+        set_fields = {
             "title": title, "rows": after.benchmark["rows"], "metric": scores["metric"], "chance": scores.get("chance"),
             "chance_by": scores["settings"].get("chance"), "first": _quoted(before), "second": _quoted(after),
             "tested": compared.row_metric,
         }  # fmt: skip
-        found.append((told, compared.test))
+        found.append((set_fields, compared.test))
     titles = {title for _, title in sides[0].values()}
     left_out += [
         f"{title}: {names[0]} was not asked it ({path})."
@@ -102,7 +102,9 @@ def side_by_side(
             f"{names[0]} and {names[1]} have no set in common that can be compared. " + " ".join(left_out)
         )
     corrected = holm([test.p_value for _, test in found]).tolist()
-    sets = tuple(SetCompared(**told, test=test, corrected=p) for (told, test), p in zip(found, corrected, strict=True))
+    sets = tuple(
+        SetCompared(**set_fields, test=test, corrected=p) for (set_fields, test), p in zip(found, corrected, strict=True)
+    )
     return SideBySide(names, sets, tuple(left_out), resampling.confidence)
 
 

@@ -10,7 +10,7 @@ from promvil_hf.evaluation.report_text import text_table
 from promvil_hf.evaluation.side_by_side import Quoted, SetCompared, SideBySide
 
 
-def told(found: SideBySide) -> str:
+def summary(found: SideBySide) -> str:
     """The lines for a terminal."""
     return "\n".join(
         [

@@ -87,9 +87,11 @@ def pope_scores(
     columns = np.stack([both, both + (yes ^ truth)], 1)  # F1 is a share: twice the hits, of these and all that is missed or wrong
     table: Table = {}
     for group in dict.fromkeys(grouping.labels().get("group", ())):
-        part = [place for place, own in enumerate(grouping.groups) if own == group]
-        own = pope.pope_score([said[place] for place in part], [labels[place] for place in part], _as_it_is)
-        table[str(group)] = {"f1": own.f1, "accuracy": own.accuracy, "yes_rate": own.yes_rate, "rows": own.rows}
+        part = [place for place, row_group in enumerate(grouping.groups) if row_group == group]
+        of_group = pope.pope_score([said[place] for place in part], [labels[place] for place in part], _as_it_is)
+        table[str(group)] = {
+            "f1": of_group.f1, "accuracy": of_group.accuracy, "yes_rate": of_group.yes_rate, "rows": of_group.rows
+        }
     numbers = dataclasses.asdict(score) | {"rule": getattr(rule, "__name__", str(rule))}
     scores = Scores(
         metric="f1",
@@ -133,7 +135,7 @@ def picked_scores(
     """
     pick = choice.first_named if words else choice.picked
     picks = [None if a is None else pick(a, c) for a, c in zip(answers, choices, strict=True)]
-    right = np.array([pick == own for pick, own in zip(picks, gold, strict=True)], float)
+    right = np.array([pick == truth for pick, truth in zip(picks, gold, strict=True)], float)
     chance = float(np.mean([1 / len(c) for c in choices])) if choices else math.nan
     settings = {"answer_rule": "the first of its words" if words else "letter, else the words of one choice"}
     numbers = {"unknown_rate": _share(len(_unknown(answers, picks)), len(picks)), "chance": chance}

@@ -129,13 +129,13 @@ def answer_twins(
         requests.send()
         return results
 
-    told = {
+    describe = {
         "model": dict(model),
         "rows": content_hash(rows),
         "twins": {"kinds": settings.kinds, "fill": settings.fill, "seed": settings.seed},
         "asking": {"prompt": asking.prompt, "max_new_tokens": asking.max_new_tokens},
     }
-    job = {"key": lambda row: row.row_id, "describe": told, "shard_size": SHARD, "progress": progress}
+    job = {"key": lambda row: row.row_id, "describe": describe, "shard_size": SHARD, "progress": progress}
     covered: dict[str, list[float]] = {}
 
     def answers_of(row_id: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:

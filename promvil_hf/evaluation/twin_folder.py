@@ -96,12 +96,12 @@ class TwinFolder:
             raise ValueError(f"{folder / 'twins.json'} is of kind {of[0]!r} and format {of[1]!r}: 'twins' and {FORMAT} are read.")
         where = f"{folder / 'twins.json'},"
         settings = typed(head.get("settings"), _Settings, f"{where} `settings`,", "as `promvil twins` writes them")
-        told = head.get("benchmark", default=None)
+        asked = head.get("benchmark", default=None)
         benchmark = None
-        if told is not None:
-            told = typed(told, _Asked, f"{where} `benchmark`,", "as `promvil twins` writes it")
-            rows = tuple(_question(record, told["kind"]) for record in records(folder / "questions.jsonl"))
-            benchmark = Benchmark(told["name"], told["split"], told["kind"], rows, told["files"], told["warnings"])
+        if asked is not None:
+            asked = typed(asked, _Asked, f"{where} `benchmark`,", "as `promvil twins` writes it")
+            rows = tuple(_question(record, asked["kind"]) for record in records(folder / "questions.jsonl"))
+            benchmark = Benchmark(asked["name"], asked["split"], asked["kind"], rows, asked["files"], asked["warnings"])
         found = tuple(read_fivl_rows(folder / "rows.jsonl"))
         if benchmark is not None and {row.row_id for row in found} != {row.id for row in benchmark.rows}:
             raise ValueError(f"{folder} is damaged: rows.jsonl and questions.jsonl hold other questions. Make it anew.")
@@ -155,12 +155,12 @@ def write_folder(
     for _, why in left_out:
         reasons[why.reason] = reasons.get(why.reason, 0) + 1
     about = {"regions": dict(regions), "counts": summary.to_dict(), "left_out": dict(sorted(reasons.items()))}
-    told = benchmark and {name: benchmark.describe()[name] for name in _Asked.__annotations__}
+    about_benchmark = benchmark and {name: benchmark.describe()[name] for name in _Asked.__annotations__}
     write_json(
         out / "twins.json",
         {
             "format": FORMAT, "kind": "twins", "images": str(pictures.folder.resolve()), "settings": asdict(settings),
-            "benchmark": told, **about,
+            "benchmark": about_benchmark, **about,
         },
     )  # fmt: skip
     return TwinFolder(tuple(kept), settings, pictures.folder, benchmark, about)

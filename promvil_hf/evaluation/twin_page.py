@@ -57,7 +57,7 @@ def twin_page(made: TwinFolder, pictures: Pictures, shown: int = SHOWN) -> pages
             pages.table(hidden, ["hidden", "share of the picture, mean", "quartiles"], numeric=(1, 2)),
             pages.bullets(f"left out: {count:,} × {reason}" for reason, count in made.about["left_out"].items())
             if made.about["left_out"] else None,
-            *(pages.note("Read this first", told, warn=True) for told in notes(made)),
+            *(pages.note("Read this first", note, warn=True) for note in notes(made)),
         ),
         pages.section(
             "Which twin hides the wrong thing?",
@@ -75,11 +75,11 @@ def notes(made: TwinFolder) -> list[str]:
     found = []
     yes, no = after.get("yes", 0), after.get("no", 0)
     if yes + no and (not yes or not no):
-        told = f"All yes-or-no questions with twins are answered {'yes' if yes else 'no'}"
+        one_sided = f"All yes-or-no questions with twins are answered {'yes' if yes else 'no'}"
         found.append(
-            f"{told}: where a thing is absent there is nothing to hide, so these questions are left out. A model that always "
-            f"says {'yes' if yes else 'no'} is right on all of them and loses nothing. Look at its accuracy on the questions "
-            "that were left out as well."
+            f"{one_sided}: where a thing is absent there is nothing to hide, so these questions are left out. A model that "
+            f"always says {'yes' if yes else 'no'} is right on all of them and loses nothing. Look at its accuracy on the "
+            "questions that were left out as well."
         )
     if made.benchmark is not None and made.benchmark.kind == "grounding" and made.settings.fill in ("black", "mean"):
         found.append(
@@ -95,11 +95,11 @@ def drawn(rows: Sequence[FivlRow], count: int, seed: int) -> list[FivlRow]:
     return [rows[place] for place in sorted(places)]
 
 
-def told(verdicts: pages.Verdicts) -> str:
+def summary(verdicts: pages.Verdicts) -> str:
     """The shares of yes with their intervals over questions."""
     lines = [f"judged by {verdicts.judge or 'somebody'}: {len(verdicts.answers)} of {len(verdicts.items)} questions"]
     for question in QUESTIONS:
-        given = {item: own[question.key] for item, own in verdicts.answers.items() if question.key in own}
+        given = {item: answers[question.key] for item, answers in verdicts.answers.items() if question.key in answers}
         known = {item: said == "yes" for item, said in given.items() if said in ("yes", "no")}
         if not known:
             lines.append(f"{question.key:<7} no verdict yet")

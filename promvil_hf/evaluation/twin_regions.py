@@ -59,10 +59,10 @@ def find_regions(
 
     `phrases` gives pairs of a text to show and a phrase to look for; `describe` says how all this is done.
     """
-    told = {"name": benchmark.name, "split": benchmark.split, "content_hash": benchmark.content_hash}
+    asked = {"name": benchmark.name, "split": benchmark.split, "content_hash": benchmark.content_hash}
     return terms.run(
         question_items(benchmark, pictures, phrases), work, Path(out), key=lambda item: item.row.row_id,
-        describe={"stage": "regions", "benchmark": told, **describe}, shard_size=SHARD,
+        describe={"stage": "regions", "benchmark": asked, **describe}, shard_size=SHARD,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def by_grounding(grounder: "ProgressiveGrounder") -> MaskAnnotator:
 # --- places that are given ------------------------------------------------------------------------
 
 
-def own_places(row: BenchmarkRow) -> Mapping[str, list]:
+def places_of_row(row: BenchmarkRow) -> Mapping[str, list]:
     """The boxes and masks that are the truth of an expression."""
     if not row.boxes and not row.masks:
         return {}
@@ -189,7 +189,7 @@ def by_places(benchmark: Benchmark, places: Places) -> Work:
                 results.append(rejected_image(item.path, error))
                 continue
             given = places(by_id[item.row.row_id])
-            results.append(located_row(item, {text: joined(own, size) for text, own in given.items()}))
+            results.append(located_row(item, {text: joined(of_text, size) for text, of_text in given.items()}))
         return results
 
     return work

@@ -14,10 +14,10 @@ from promvil_hf import jobs
 from promvil_hf.backends.base import Generated
 from promvil_hf.boxes import Box
 from promvil_hf.commands.inspect_compovl import QUESTIONS as CHAIN_QUESTIONS
-from promvil_hf.commands.inspect_compovl import tell
+from promvil_hf.commands.inspect_compovl import summary as summary_of_chains
 from promvil_hf.commands.inspect_fivl import FORM
 from promvil_hf.commands.inspect_fivl import QUESTIONS as KEY_QUESTIONS
-from promvil_hf.commands.inspect_fivl import told as told_verdicts
+from promvil_hf.commands.inspect_fivl import summary as summary_of_keys
 from promvil_hf.commands.reliance import _types
 from promvil_hf.dialects import QwenJson
 from promvil_hf.endpoint.store import Store
@@ -193,11 +193,11 @@ def verdicts(form: str, asked, *items: str) -> bytes:
 
 
 def _verdicts(folder: Path) -> None:
-    told_verdicts(read_verdicts(folder / "verdicts.json", FORM, KEY_QUESTIONS))
+    summary_of_keys(read_verdicts(folder / "verdicts.json", FORM, KEY_QUESTIONS))
 
 
 def _verdicts_on_chains(folder: Path) -> None:
-    tell([folder / "verdicts.json"])
+    summary_of_chains([folder / "verdicts.json"])
 
 
 EXPLANATION = Explanation(

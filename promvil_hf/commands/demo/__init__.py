@@ -53,9 +53,9 @@ def run(args):
         print("Training four adapters first: about 10 minutes on two cores.")
     with held(args.out):
         folder = Folder(args.out, settings_of(sizes, args.seed, args.train, digests), args.restart)
-        page = tell_story(folder, sizes, args.seed, args.train, bases)
+        page = run_chapters(folder, sizes, args.seed, args.train, bases)
     seconds = time.perf_counter() - started
-    kept = [told.title for told in folder.told if not told.now]
+    kept = [chapter.title for chapter in folder.done if not chapter.now]
     trained = (
         (args.out / "adapters", "the LoRA adapters of PromViL, plain PEFT checkpoints"),
         (args.out / "joint", "those trained with and without vision modeling"),
@@ -84,7 +84,7 @@ def run(args):
     )
 
 
-def tell_story(folder, sizes, seed: int, train: bool, bases: dict[str, Path]) -> Path:
+def run_chapters(folder, sizes, seed: int, train: bool, bases: dict[str, Path]) -> Path:
     """All chapters in order; gives the page."""
     from promvil_hf.commands.demo import fivl, promvil, world
     from promvil_hf.commands.demo.page import write_page

@@ -47,7 +47,7 @@ QUICK = Sizes(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DoneChapter:
     """A chapter as the run remembers it: its title, how long its work took, and whether that was now."""
 
     title: str
@@ -63,11 +63,12 @@ class Folder:
 
     def __init__(self, out: Path, settings: dict, restart: bool = False):
         self.out = out
-        self.told: list[Told] = []
+        self.done: list[DoneChapter] = []
         self.settings = settings = read_back({"version": __version__, **settings})
         if restart and (out / SETTINGS).is_file():
             # the settings last: killed in between, it is a demo that lacks chapters
-            for path in sorted(set(out.iterdir()) - {out / LOCK}, key=lambda own: (own.name == SETTINGS, own.name != CHAPTERS)):
+            written = set(out.iterdir()) - {out / LOCK}
+            for path in sorted(written, key=lambda path: (path.name == SETTINGS, path.name != CHAPTERS)):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         if (out / SETTINGS).is_file():
             before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
@@ -95,7 +96,7 @@ class Folder:
         path = self.out / CHAPTERS / f"{name}.json"
         kept = path.is_file()
         record = do_once(path, self.settings, lambda: msgspec.to_builtins(work(self.place(name)), str_keys=True))
-        self.told.append(Told(title, record["seconds"], not kept))
+        self.done.append(DoneChapter(title, record["seconds"], not kept))
         print(f"  {record['seconds']:.1f} s" + (", kept from an earlier run" if kept else ""), flush=True)
         return msgspec.convert(record["result"], kind, str_keys=True)
 

@@ -36,7 +36,7 @@ IMAGES = "VG_100K"
 class Rows:
     """What the builds said, and how many rows there are to train on, to measure on, and to hide things in."""
 
-    told: str
+    summary: str
     train: int
     test: int
     questions: int
@@ -47,11 +47,11 @@ def build_rows(train: Path, test: Path, out: Path) -> Rows:
     talk, talk_test = (
         without_short_answers(world / "llava_conversations.json", world / "talk.json") for world in (train, test)
     )
-    told = _build("llava", talk, train, out / "train")
+    summary = _build("llava", talk, train, out / "train")
     _build("llava", talk_test, test, out / "test")
     _build("gqa", _known_questions(test / "gqa_questions.json", test / "known_questions.json"), test, out / "test")
     parts = ("train", "instruct"), ("test", "instruct"), ("test", "gqa")
-    return Rows(told, *(sum(1 for _ in read_rows(out / part, config)) for part, config in parts))
+    return Rows(summary, *(sum(1 for _ in read_rows(out / part, config)) for part, config in parts))
 
 
 def _build(kind: str, file: Path, world: Path, out: Path) -> str:
@@ -75,7 +75,7 @@ def _build(kind: str, file: Path, world: Path, out: Path) -> str:
 def _known_questions(questions: Path, out: Path) -> Path:
     """Of the questions only the kinds that the toy base was trained to answer."""
     asked = json.loads(questions.read_text(encoding="utf-8"))
-    known = {name: own for name, own in asked.items() if own["types"]["detailed"] in QUESTIONS}
+    known = {name: question for name, question in asked.items() if question["types"]["detailed"] in QUESTIONS}
     out.write_text(json.dumps(known) + "\n", encoding="utf-8")
     return out
 
@@ -153,12 +153,12 @@ def _held_out(base: Path, folders: dict[str, str], rows: Path, worlds: dict[str,
 
     from promvil_hf.backends.loading import load
 
-    told = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
+    held_out = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
     found = {}
     for name, adapter in {BASE: None, **folders}.items():
         with TemporaryDirectory() as nothing:
             config = {"vision_loss_weight": 0.1, "per_device_eval_batch_size": 16, **settings(0, 16)}
-            found[name] = _scores(_trainer(load(base, adapter), Path(nothing), config, name, eval_dataset=told).evaluate())
+            found[name] = _scores(_trainer(load(base, adapter), Path(nothing), config, name, eval_dataset=held_out).evaluate())
     return found
 
 
@@ -184,7 +184,7 @@ Models = dict[str, tuple[Path, str | None]]  # by name: base and adapter
 
 
 def models_of(base: Path, trained: Jointly) -> Models:
-    return {BASE: (base, None), **{name: (base, own) for name, own in trained.folders.items()}}
+    return {BASE: (base, None), **{name: (base, adapter) for name, adapter in trained.folders.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,22 +249,22 @@ def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed:
     for name, place in models.items():
         backend, folder = load(*place), out / file_name(name)
         folder.mkdir(parents=True, exist_ok=True)
-        told, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
+        answered, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
         atlas = head_atlas(
-            backend, told, Null("auto", sizes.shuffles, seed), skipped=skipped, batch_size=32, progress=True,
+            backend, answered, Null("auto", sizes.shuffles, seed), skipped=skipped, batch_size=32, progress=True,
             settings={"model": name, "answers": "given"},
         )  # fmt: skip
         (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
         heads = [head for head in atlas.best(3) if atlas.passing()[atlas.place(head)]] or atlas.best(1)
         settings = ExplainSettings(heads, max_new_tokens=24, seed=seed, model=name)
-        examples = explain_turns(backend, told[:: max(1, len(told) // 3)][:3], settings, own_answers=False)
+        examples = explain_turns(backend, answered[:: max(1, len(answered) // 3)][:3], settings, own_answers=False)
         explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))
         write(folder / "atlas.html", atlas_page(atlas, examples, pictures.open, model=name))
         atlases[name] = str(folder / "atlas.json")
         ious[name], counts[name], images = said_words(backend, asked, pictures)
     test = paired_test(ious[WITH], ious[WITHOUT], clusters=images)
     words = Words(
-        len(images), {name: bootstrap_interval(own, clusters=images) for name, own in ious.items()}, test.difference,
+        len(images), {name: bootstrap_interval(values, clusters=images) for name, values in ious.items()}, test.difference,
         test.p_value, counts,
     )  # fmt: skip
     return Looked(atlases, explanations, words)

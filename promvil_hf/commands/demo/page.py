@@ -61,17 +61,17 @@ def _the_world(worlds, tests):
         [
             pages.figure(large(drawn.image()), alt=f"A drawn scene: {text}", caption=text)
             for drawn in tests[:4]
-            if (text := max(drawn.expressions(), key=lambda own: own.level).text)
+            if (text := max(drawn.expressions(), key=lambda expression: expression.level).text)
         ],
         200,
     )
-    written = {name.replace("_", " "): told for name, told in worlds.written.items()}
+    written = {name.replace("_", " "): summary for name, summary in worlds.written.items()}
     yield pages.details("What was written", pages.facts(written))
 
 
 def _ending(folder: Folder, seed: int, sizes: Sizes):
     yield pages.table(
-        [[told.title, told.seconds, "this run" if told.now else "kept from an earlier run"] for told in folder.told],
+        [[chapter.title, chapter.seconds, "this run" if chapter.now else "kept from an earlier run"] for chapter in folder.done],
         ["chapter", "seconds", ""],
         caption="Each chapter's wall time when it was done.",
     )

@@ -71,17 +71,17 @@ def _moving(report: RelianceReport, asked, pictures):
         "key boxes": "What the answer speaks of is hidden",
         "random boxes": "As much is hidden elsewhere",
     }
-    for own in report.row_scores:
-        scores = [own["scores"].get(kind) for kind in kinds]
-        if scores != [1.0, 0.0, 1.0] or own["id"] not in rows:
+    for scored in report.row_scores:
+        scores = [scored["scores"].get(kind) for kind in kinds]
+        if scores != [1.0, 0.0, 1.0] or scored["id"] not in rows:
             continue
-        row = rows[own["id"]]
+        row = rows[scored["id"]]
         shown = {twin.kind: twin.image for twin in twins(row, pictures.open(row.image_path), tuple(kinds))}
         return pages.slides(
             [
                 pages.figure(
-                    large(shown[kind]), alt=f"{title}. Answer: {own['said'][kind].strip()}",
-                    caption=[f"{title}. {own['question']} ", pages.tag("strong", own["said"][kind].strip())],
+                    large(shown[kind]), alt=f"{title}. Answer: {scored['said'][kind].strip()}",
+                    caption=[f"{title}. {scored['question']} ", pages.tag("strong", scored["said"][kind].strip())],
                 )
                 for kind, title in kinds.items()
             ]
@@ -97,7 +97,7 @@ def rows_part(rows, worlds):
     )
     some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
     yield pages.gallery([_row_figure(row, worlds) for row in some], 240)
-    yield pages.details("What the build said", pages.code(rows.told))
+    yield pages.details("What the build said", pages.code(rows.summary))
 
 
 def _row_figure(row, worlds):
@@ -122,8 +122,8 @@ def joint(joint, looked, worlds):
             [
                 pages.line_chart(
                     [
-                        Series(name, [point.step for point in own], [point.values.get(term) for point in own])
-                        for name, own in joint.points.items()
+                        Series(name, [point.step for point in points], [point.values.get(term) for point in points])
+                        for name, points in joint.points.items()
                     ],
                     alt=f"{about} over the steps.", x_label="step", y_label=about,
                 )
@@ -133,9 +133,9 @@ def joint(joint, looked, worlds):
         )  # fmt: skip
     yield pages.table(
         [
-            [name, own["lm_loss"], own["vm_loss"], own["vm_accuracy"], own["patch_iou"], spread(looked.words.iou[name]),
-             looked.words.words_a_picture[name]]
-            for name, own in joint.held_out.items()
+            [name, metrics["lm_loss"], metrics["vm_loss"], metrics["vm_accuracy"], metrics["patch_iou"],
+             spread(looked.words.iou[name]), looked.words.words_a_picture[name]]
+            for name, metrics in joint.held_out.items()
         ],
         ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
         numeric=(1, 2, 3, 4, 5, 6),

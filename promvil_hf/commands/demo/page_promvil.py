@@ -28,7 +28,7 @@ OUTCOMES = {  # found (level by level, at once)
 def in_short(grounded, tests, sizes: Sizes):
     """What the method is, one chain being grounded, and whether it works."""
     deepest = grounded.levels[-1]
-    accuracy = {run: own.estimate for run, own in deepest.accuracy.items()}
+    accuracy = {run: interval.estimate for run, interval in deepest.accuracy.items()}
     yield pages.paragraph(
         "A long phrase is hard to find at once. PromViL finds its simple parts first and tells the model where they are, level "
         "by level."
@@ -37,9 +37,9 @@ def in_short(grounded, tests, sizes: Sizes):
     said = [
         pages.tiles(
             *(
-                pages.stat(name, pages.number(accuracy[run], 2), pages.interval(own.low, own.high, 2))
+                pages.stat(name, pages.number(accuracy[run], 2), pages.interval(interval.low, interval.high, 2))
                 for run, name in NAMES.items()
-                for own in [deepest.accuracy[run]]
+                for interval in [deepest.accuracy[run]]
             )
         ),
         pages.paragraph(
@@ -66,10 +66,10 @@ NAMES = {
 def _moving(grounded, tests, sizes: Sizes):
     """The first chain whose every step is right and that was missed at once by the model without chains."""
     flat, stepwise = _traces(grounded.traces[promvil.FLAT]), _traces(grounded.traces[promvil.STEPWISE])
-    for own in _deep(tests, sizes):
-        if _hit(flat, own) or not _all_right(stepwise[own.name], own):
+    for question in _deep(tests, sizes):
+        if _hit(flat, question) or not _all_right(stepwise[question.name], question):
             continue
-        return pages.slides(_steps(own, stepwise[own.name])[:4])
+        return pages.slides(_steps(question, stepwise[question.name])[:4])
     return None
 
 
@@ -79,7 +79,7 @@ def data(compovl, tests):
         "is grounded level by level; the boxes of one level (dashed) are the evidence of the next."
     )
     for drawn in tests[:2]:
-        expression = max(drawn.expressions(), key=lambda own: own.level)
+        expression = max(drawn.expressions(), key=lambda nested: nested.level)
         yield pages.paragraph(pages.tag("strong", expression.text))
         yield pages.chain_strip(
             large(drawn.image()), chain_of(drawn, expression), alt=f"A drawn scene: {expression.text}"
@@ -92,7 +92,7 @@ def data(compovl, tests):
         ["", "training chains", "held-out expressions", "all parts found exactly"],
         caption="CompoVL as built, and the rule grammar that takes held-out expressions apart before they are grounded.",
     )
-    yield pages.details("What the build said", pages.code(compovl.told))
+    yield pages.details("What the build said", pages.code(compovl.summary))
 
 
 def grounding(grounded, tuned, tests, sizes: Sizes):
@@ -102,9 +102,9 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
     )
     yield pages.table(
         [
-            [f"level {own.level}", own.expressions, *(spread(own.accuracy[run]) for run in promvil.RUNS),
-             *(spread(own.gain[run], signed) for run in promvil.COMPARED)]
-            for own in grounded.levels
+            [f"level {level.level}", level.expressions, *(spread(level.accuracy[run]) for run in promvil.RUNS),
+             *(spread(level.gain[run], signed) for run in promvil.COMPARED)]
+            for level in grounded.levels
         ],
         ["", "phrases", *promvil.RUNS, *(f"level by level minus {run}" for run in promvil.COMPARED)],
         numeric=range(1, 7),
@@ -131,7 +131,7 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
 
 
 def _ceiling(tests, sizes: Sizes) -> str:
-    gold = np.array([own.row.boxes[0].xyxy for own in promvil.asked(tests, sizes.expressions)])
+    gold = np.array([question.row.boxes[0].xyxy for question in promvil.asked(tests, sizes.expressions)])
     return f"at most {quantisation_ceiling(gold, kosmos2_round_trip)[0.5]:.3f}"
 
 
@@ -140,16 +140,16 @@ def _traces(path: str) -> dict[str, GroundingTrace]:
 
 
 def _deep(tests, sizes: Sizes):
-    return [own for own in promvil.asked(tests, sizes.expressions) if own.row.level == DEEPEST]
+    return [question for question in promvil.asked(tests, sizes.expressions) if question.row.level == DEEPEST]
 
 
-def _hit(traces, own) -> bool:
-    boxes = traces[own.name].boxes
-    return bool(boxes) and iou(boxes[0], own.row.boxes[0]) >= 0.5
+def _hit(traces, question) -> bool:
+    boxes = traces[question.name].boxes
+    return bool(boxes) and iou(boxes[0], question.row.boxes[0]) >= 0.5
 
 
-def _all_right(trace: GroundingTrace, own) -> bool:
-    truth = chain_of(own.scene, own.expression).steps
+def _all_right(trace: GroundingTrace, question) -> bool:
+    truth = chain_of(question.scene, question.expression).steps
     return len(truth) == len(trace.steps) and all(
         step.boxes and iou(step.boxes[0], right.target.boxes[0]) >= 0.5
         for step, right in zip(trace.steps, truth, strict=True)
@@ -160,7 +160,7 @@ def _examples(grounded, tests, sizes: Sizes):
     at_once, stepwise = _traces(grounded.traces[promvil.FLAT]), _traces(grounded.traces[promvil.STEPWISE])
     deep = _deep(tests, sizes)
     outcomes = {
-        title: [own for own in deep if (_hit(stepwise, own), _hit(at_once, own)) == wanted]
+        title: [question for question in deep if (_hit(stepwise, question), _hit(at_once, question)) == wanted]
         for wanted, title in OUTCOMES.items()
     }
     yield pages.paragraph(
@@ -170,27 +170,27 @@ def _examples(grounded, tests, sizes: Sizes):
         "the answer at once (dashed)."
     )
     for (found_stepwise, _), title in OUTCOMES.items():
-        some = [own for own in outcomes[title] if not found_stepwise or _all_right(stepwise[own.name], own)]
+        some = [question for question in outcomes[title] if not found_stepwise or _all_right(stepwise[question.name], question)]
         if some:
-            own = some[0]
-            figures = [*_steps(own, stepwise[own.name]), _truth(own, at_once[own.name])]
+            question = some[0]
+            figures = [*_steps(question, stepwise[question.name]), _truth(question, at_once[question.name])]
             yield pages.section(title, pages.gallery(figures, 200), level=3)
 
 
-def _steps(own, trace: GroundingTrace) -> list:
+def _steps(question, trace: GroundingTrace) -> list:
     """A figure of each step: its answer, and dashed what it was told."""
-    image, figures = large(own.scene.image()), []
+    image, figures = large(question.scene.image()), []
     for number, step in enumerate(trace.steps):
         marks = [BoxMark(box, "", number) for box in step.boxes]
         marks += [BoxMark(box, "", fed, dashed=True) for fed in step.fed for box in trace.steps[fed].boxes]
-        told = step.phrase if step.boxes else f"{step.phrase}: {step.reason}"
+        caption = step.phrase if step.boxes else f"{step.phrase}: {step.reason}"
         figures.append(
-            pages.figure(image, alt=f"Level {step.level}: {told}", boxes=marks, caption=f"Level {step.level}: {told}")
+            pages.figure(image, alt=f"Level {step.level}: {caption}", boxes=marks, caption=f"Level {step.level}: {caption}")
         )
     return figures
 
 
-def _truth(own, once: GroundingTrace):
-    marks = [BoxMark(box, "truth", 0) for box in own.row.boxes]
+def _truth(question, once: GroundingTrace):
+    marks = [BoxMark(box, "truth", 0) for box in question.row.boxes]
     marks += [BoxMark(box, "at once", 1, dashed=True) for box in once.boxes]
-    return pages.figure(large(own.scene.image()), alt="The truth, and the answer at once", boxes=marks, caption="The truth")
+    return pages.figure(large(question.scene.image()), alt="The truth, and the answer at once", boxes=marks, caption="The truth")

@@ -33,7 +33,7 @@ TRAININGS = {"flat": False, "chains": True}  # name: whether a phrase is trained
 class Compovl:
     """What the build said, its rows by level, and how often the rule grammar finds the parts of held-out expressions."""
 
-    told: str
+    summary: str
     rows: dict[int, int]
     decomposed: dict[int, tuple[int, int]]  # level: all parts found exactly, expressions
 
@@ -66,9 +66,9 @@ def compovl_rows(out: Path):
 def decomposed(tests: Sequence[Scene]) -> dict[int, tuple[int, int]]:
     """By level, how often the rule grammar finds exactly the parts that the world composed an expression from."""
     counts: dict[int, tuple[int, int]] = {}
-    for expression in (own for drawn in tests for own in drawn.expressions()):
+    for expression in (nested for drawn in tests for nested in drawn.expressions()):
         truth = {part.text for index, part in enumerate(expression.parts) if not is_bare_head(expression, index)}
-        found = {own.text for own in decompose(expression.text).phrases} == truth
+        found = {phrase.text for phrase in decompose(expression.text).phrases} == truth
         right, all_ = counts.get(expression.level, (0, 0))
         counts[expression.level] = (right + found, all_ + 1)
     return dict(sorted(counts.items()))
@@ -105,8 +105,8 @@ def train(base: Path, out: Path, sizes: Sizes, seed: int, evidence: bool) -> tup
     from promvil_hf.training.promvil_config import PromViLConfig
     from promvil_hf.training.promvil_trainer import PromViLTrainer
 
-    drawn = (scene(NEAR, seed, number) for number in range(sizes.chain_scenes))
-    rows = [{"image": own.image(), "chain": scene_chain(own, per_level=1)} for own in drawn]
+    scenes = (scene(NEAR, seed, number) for number in range(sizes.chain_scenes))
+    rows = [{"image": drawn.image(), "chain": scene_chain(drawn, per_level=1)} for drawn in scenes]
     backend = load(base)
     config = PromViLConfig(
         str(out),
@@ -207,18 +207,21 @@ def ground(
     for run, (adapter, mode) in runs.items():
         grounder = ProgressiveGrounder(backends[adapter], GroundingOptions(mode, max_new_tokens=16))
         # The parts of an expression are the world's own, so that a fault of the grammar is not taken for one of the model.
-        queries = [Query(images[own.scene.image_id], chain_of(own.scene, own.expression), id=own.name) for own in questions]
+        queries = [
+            Query(images[question.scene.image_id], chain_of(question.scene, question.expression), id=question.name)
+            for question in questions
+        ]
         found = grounder.ground_all(queries)
         path = out / f"{file_name(run)}.jsonl"
         path.write_text("".join(json.dumps(trace.to_dict(times=False)) + "\n" for trace in found), encoding="utf-8")
         traces[run] = str(path)
         said = Predictions({trace.id: Answer(boxes=[list(box.xyxy) for box in trace.boxes]) for trace in found})
         for level in LEVELS:
-            rows = tuple(own.row for own in questions if own.row.level == level)
+            rows = tuple(question.row for question in questions if question.row.level == level)
             if rows:
                 benchmark = Benchmark("toy", f"held out, level {level}", "grounding", rows)
-                own = Predictions({row.id: said.answers[row.id] for row in rows}, {}, {"adapter": adapter, "mode": mode})
-                reports[run, level] = evaluate(benchmark, own)
+                predictions = Predictions({row.id: said.answers[row.id] for row in rows}, {}, {"adapter": adapter, "mode": mode})
+                reports[run, level] = evaluate(benchmark, predictions)
                 reports[run, level].save(path.with_name(f"{path.stem}_level_{level}.json"))
     levels = sorted({level for _, level in reports})
     return Grounded(tuple(_level(level, runs, reports) for level in levels), traces)
@@ -229,10 +232,10 @@ def file_name(run: str) -> str:
 
 
 def _level(level: int, runs: Iterable[str], reports) -> Level:
-    own = {run: reports[run, level] for run in runs}
-    tests = {run: compare(own[run], own[STEPWISE]).test for run in COMPARED if {run, STEPWISE} <= own.keys()}
-    about = next(iter(own.values())).benchmark
-    accuracy = {run: interval_of(report.scores["interval"]) for run, report in own.items()}
+    by_run = {run: reports[run, level] for run in runs}
+    tests = {run: compare(by_run[run], by_run[STEPWISE]).test for run in COMPARED if {run, STEPWISE} <= by_run.keys()}
+    about = next(iter(by_run.values())).benchmark
+    accuracy = {run: interval_of(report.scores["interval"]) for run, report in by_run.items()}
     gain = {run: test.difference for run, test in tests.items()}
     p_value = {run: test.p_value for run, test in tests.items()}
     return Level(level, about["rows"], about["images"], accuracy, gain, p_value)

@@ -18,21 +18,21 @@ def verdict(gain: Interval, what: str) -> str:
     """A difference with its interval, and what may be said of it."""
     if math.isnan(gain.low):
         return f"{what}: {signed(gain.estimate)}, without an interval ({gain.note or 'undefined'})."
-    told = f"{what}: {signed(gain.estimate)} {pages.interval(gain.low, gain.high)}."
+    difference = f"{what}: {signed(gain.estimate)} {pages.interval(gain.low, gain.high)}."
     if gain.low > 0:
-        return f"{told} The 95 % interval lies above 0: better."
+        return f"{difference} The 95 % interval lies above 0: better."
     if gain.high < 0:
-        return f"{told} The 95 % interval lies below 0: worse, the claim does not hold in this run."
-    return f"{told} No clear difference: the 95 % interval includes 0."
+        return f"{difference} The 95 % interval lies below 0: worse, the claim does not hold in this run."
+    return f"{difference} No clear difference: the 95 % interval includes 0."
 
 
 def signed(value: float) -> str:
     return ("+" if value > 0 else "") + pages.number(value)
 
 
-def spread(own: Interval, write: Callable[[float], str] = pages.number) -> str:
+def spread(interval: Interval, write: Callable[[float], str] = pages.number) -> str:
     """An estimate with its interval; `signed` writes it as a difference."""
-    return f"{write(own.estimate)} {pages.interval(own.low, own.high)}"
+    return f"{write(interval.estimate)} {pages.interval(interval.low, interval.high)}"
 
 
 def interval(record: dict) -> str:

@@ -41,7 +41,7 @@ def draw_worlds(folder: Path, counts: dict[str, int], seed: int) -> Worlds:
     folders, written = {}, {}
     with tqdm(total=sum(counts.values()), desc="drawing", unit="scene", leave=False, disable=None) as bar:
         for name, count in counts.items():
-            drawn = _told(scenes_of(name, count, seed), bar)
+            drawn = _with_bar(scenes_of(name, count, seed), bar)
             noise = 0.0 if name.endswith("_test") else 0.05
             written[name] = str(write_world(drawn, folder / name, layout="1.4", noise=noise))
             folders[name] = str(folder / name)
@@ -69,7 +69,7 @@ def _plain(question: str) -> str:
     return question.removeprefix("<image>\n")
 
 
-def _told(drawn, bar):
-    for own in drawn:
-        yield own
+def _with_bar(scenes, bar):
+    for drawn in scenes:
+        yield drawn
         bar.update()

@@ -26,7 +26,7 @@ _CLASSES = """
 65 76 67 98 70 154 72 37 73 74 74 116 75 133 76 107 77 62 78 164 79 135 80 278 81 82 82 134 84 19 85 95 86 31 87 170 88 70
 89 328 90 227
 """.split()
-_OBJECTS365 = {f"refcoco_{coco}": f"o365_{own}" for coco, own in zip(_CLASSES[::2], _CLASSES[1::2], strict=True)}
+_OBJECTS365 = {f"refcoco_{coco}": f"o365_{objects365}" for coco, objects365 in zip(_CLASSES[::2], _CLASSES[1::2], strict=True)}
 
 
 def read_refadv(files: Files, split: str | None = None) -> Benchmark:
@@ -84,8 +84,8 @@ def read_ref_l4(files: Files, split: str | None = None) -> Benchmark:
     paths = unfolded(paths_of(files), "**/*.parquet")
     rows, lost = [], []
     for record in (record for path in paths for record in records(path)):
-        own_split = record.text("split", default=None)
-        if split not in (None, "all", own_split):
+        row_split = record.text("split", default=None)
+        if split not in (None, "all", row_split):
             continue
         size = (record.whole("width", least=1), record.whole("height", least=1))
         box = Box.clipped(*XYWH.corners(record.numbers("bbox", 4), size))

@@ -65,8 +65,8 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): get it again.") from error
     except (OSError, ValueError) as error:  # a name that no file can have
-        told = getattr(error, "strerror", error)
-        raise ValueError(f"{path} cannot be read ({told}), and the list of images names it.") from error
+        reason = getattr(error, "strerror", error)
+        raise ValueError(f"{path} cannot be read ({reason}), and the list of images names it.") from error
 
 
 def _annotations(path: Path) -> tuple[ImageSize, dict[str, list[Box]], set[str]]:

@@ -38,8 +38,8 @@ def read_rows(files: Files, split: str | None = None) -> Benchmark:
         kinds.setdefault(kind, record.where)
         rows.append(row)
     if len(kinds) > 1:
-        told = ", ".join(f"{kind} ({where})" for kind, where in kinds.items())
-        raise RecordError(f"The rows are of several kinds: {told}. Each kind is scored by itself: put each into its own file.")
+        listed = ", ".join(f"{kind} ({where})" for kind, where in kinds.items())
+        raise RecordError(f"The rows are of several kinds: {listed}. Each kind is scored by itself: put each into its own file.")
     name = split or paths[0].stem
     return Benchmark("rows", name, next(iter(kinds), "grounding"), rows, paths)
 

@@ -101,8 +101,8 @@ def _negative(record: Record) -> Iterator[BenchmarkRow]:
     for step, place in zip(steps, places, strict=True):
         absent = place in (CHANGED, ABOVE)
         row = _step_row(step, least=0 if absent else 1)
-        own = units | {"pair": units["negative"]} if place in (CHANGED, AS_IT_WAS) else units
-        yield replace(row, absent=absent, strata={"exchanged": exchanged, "place": place}, units=own)
+        row_units = units | {"pair": units["negative"]} if place in (CHANGED, AS_IT_WAS) else units
+        yield replace(row, absent=absent, strata={"exchanged": exchanged, "place": place}, units=row_units)
 
 
 def _steps_of(record: Record, steps_of: Callable[[Mapping], Iterable[Mapping]]) -> list[Record]:

@@ -45,7 +45,7 @@ def test_a_chapter_is_done_once_and_read_back_as_it_was(tmp_path):
     for one in (made, read):
         assert (one.number, one.by_level, one.gain.note) == (found.number, found.by_level, found.gain.note)
         assert math.isnan(one.gain.low)
-    assert [(told.title, told.now) for told in (*first.told, *again.told)] == [("Counting", True), ("Counting", False)]
+    assert [(chapter.title, chapter.now) for chapter in (*first.done, *again.done)] == [("Counting", True), ("Counting", False)]
 
 
 def test_a_chapter_that_fails_is_done_again(tmp_path):

@@ -9,7 +9,7 @@ from benchmarks.blind_share import guessed_sets
 from promvil_hf import cli
 from promvil_hf.evaluation.benchmarks import Benchmark, BenchmarkRow
 from promvil_hf.evaluation.picture_needed import picture_needed
-from promvil_hf.evaluation.picture_needed_page import told
+from promvil_hf.evaluation.picture_needed_page import summary
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.scores import Resampling
@@ -38,7 +38,7 @@ def test_the_rows_that_no_blind_run_answers_by_hand():
     assert found.chance == 0.5 and found.left_by_guessing == 8 / 4
     assert [(run.held_out.rows, run.held_out.accuracy.estimate) for run in found.runs] == [(6, 1 / 6), (6, 1 / 6)]
     assert found.runs[1].faults["row without an answer, scored 0"]["count"] == 1
-    text = told(found)
+    text = summary(found)
     assert "fault of second: 1 × row without an answer" in text and "That is how they were chosen" not in text
     assert "has no right answer on the rows that it helped to choose" in text
 
@@ -48,7 +48,7 @@ def test_any_credit_of_people_counts_as_answered():
     seen, blind = report(benchmark, ["red"] * 8), report(benchmark, ["crimson"] + ["blue"] * 7)
     found = picture_needed(benchmark, seen, {"blind": blind}, FEW)
     assert found.needed == tuple(f"r{n}" for n in range(1, 8)) and found.runs[0].accuracy.estimate == pytest.approx(0.3 / 8)
-    assert found.chance is None and found.runs[0].held_out is None and "is not known" in told(found)
+    assert found.chance is None and found.runs[0].held_out is None and "is not known" in summary(found)
 
 
 def test_one_who_knows_the_questions_is_beyond_guessing_and_one_who_guesses_is_not():
@@ -58,7 +58,7 @@ def test_one_who_knows_the_questions_is_beyond_guessing_and_one_who_guesses_is_n
     # The two others share their prior, so each removes what the other knows: this is what choosing by several runs is for.
     assert not any(run.held_out.beyond_guessing for run in others)
     alone = guessed_sets(choices=4, rows=400, runs=2, prior=0.4, seed=5)  # only one of the two has the prior
-    assert alone.runs[1].held_out.beyond_guessing and "blind 1 is right on" in told(alone)
+    assert alone.runs[1].held_out.beyond_guessing and "blind 1 is right on" in summary(alone)
     assert all(run.accuracy.estimate > found.runs[0].accuracy.estimate for run in others)
 
 
@@ -72,8 +72,8 @@ def test_runs_that_lean_to_one_answer_are_told_apart_from_knowledge():
     found = picture_needed(benchmark, seen, {"always": report(benchmark, ["yes"] * 40), "leaning": leaning}, FEW)
     always = found.runs[0]
     assert always.accuracy.estimate == 0.5 and always.held_out.beyond_guessing
-    assert "prefers other answers than they do" in told(found)
-    assert found.needed_answers == {"no": 5} and "one-sided (5 × no)" in told(found)
+    assert "prefers other answers than they do" in summary(found)
+    assert found.needed_answers == {"no": 5} and "one-sided (5 × no)" in summary(found)
 
 
 def test_a_run_has_nothing_on_rows_that_it_chose():

@@ -21,7 +21,7 @@ from promvil_hf.evaluation.reliance import (
     reliance,
     row_scores,
 )
-from promvil_hf.evaluation.reliance_page import notes, points_told, reliance_page, told
+from promvil_hf.evaluation.reliance_page import notes, points_summary, reliance_page, summary
 from promvil_hf.evaluation.scores import Resampling
 from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins, metric_of, twin_id
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
@@ -72,7 +72,7 @@ def test_the_score_is_the_relative_drop_with_the_absolute_one_and_every_control(
     }  # fmt: skip
     assert report.scores["beyond"]["random boxes"]["estimate"] == pytest.approx(0.5)
     assert report.faults == {} and report.rows["rows_with_twins"] == 20
-    assert "Visual Reliance Score 0.750" in told(report)
+    assert "Visual Reliance Score 0.750" in summary(report)
 
 
 def test_each_data_set_is_scored_by_its_own_rule():
@@ -190,7 +190,7 @@ def test_variants_of_one_base_are_one_unit_and_what_the_definition_brings_about_
         reports.append((f"base {number // 3}:seed {number % 3}", reliance(rows, predictions, resampling=QUICK)))
     found = follows_accuracy(reports, QUICK)
     assert (found.pearson.models, found.pearson.units) == (12, 4) and found.pearson.null_mean > 0.2
-    shown = points_told(points(reports), found)
+    shown = points_summary(points(reports), found)
     assert "Over 12 models of 4 bases the correlation" in shown and "Pearson, other rows" in shown
     other = reliance([row(n) for n in range(4)], said([row(n) for n in range(4)], {
         "original": lambda n: "red", "key boxes": lambda n: "x"}), resampling=QUICK)  # fmt: skip

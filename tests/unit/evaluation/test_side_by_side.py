@@ -11,7 +11,7 @@ from promvil_hf.evaluation.comparison import compare
 from promvil_hf.evaluation.predictions import Answer, Predictions
 from promvil_hf.evaluation.results import Settings, evaluate
 from promvil_hf.evaluation.side_by_side import side_by_side
-from promvil_hf.evaluation.side_by_side_page import told, write_page
+from promvil_hf.evaluation.side_by_side_page import summary, write_page
 from promvil_hf.metrics.significance import holm
 from tests.unit.evaluation.answer_files import FEW
 
@@ -87,7 +87,7 @@ def test_lists_of_reports_do_as_well_and_two_of_the_same_questions_are_refused(r
 
 def test_the_page_and_the_terminal_show_scores_chance_differences_and_what_is_left_out(runs):
     found = side_by_side(runs / "small", runs / "large", resampling=FEW)
-    html, lines = write_page(runs / "compared.html", found).read_text(), told(found)
+    html, lines = write_page(runs / "compared.html", found).read_text(), summary(found)
     for text in (html, lines):
         for said in ("share of pairs all right", "corrected by Holm", "not told apart", "set 7 test: large was not asked it"):
             assert said in text, said
