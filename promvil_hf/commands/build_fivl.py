@@ -63,7 +63,7 @@ def add_arguments(parser):
     group = parser.add_argument_group("masks")
     ways = (
         "grounded-sam, boxes (a detector only), sam3, composed (of what the detector finds only what stands in the relations "
-        "that the phrase tells; masks by --segmenter, if any), or a file of given ones"
+        "that the phrase names; masks by --segmenter, if any), or a file of given ones"
     )
     group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
     paper = "FiVL's own settings, defects and all, instead of the defaults"

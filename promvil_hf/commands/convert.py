@@ -182,7 +182,7 @@ def _rows(path: Path, name: str) -> Iterator[Mapping | Rejected]:
 
 
 def _read(rows: Iterable[Mapping | Rejected], form: Format, sizes: Sizes) -> tuple[list[GroundedImage], list[Rejected]]:
-    """All images that have phrases with boxes, their sizes looked up where the file does not tell them."""
+    """All images that have phrases with boxes, their sizes looked up where the file does not give them."""
     images, rejects = [], []
     for row in rows:
         found = Imported((), (row,)) if isinstance(row, Rejected) else form.read(row)

@@ -70,7 +70,7 @@ def add_arguments(parser):
 
     who = parser.add_argument_group("answers: a model, a server, a detector or a file")
     options.add(who, *options.MODEL, *options.SERVER, *options.DETECTOR, "--predictions", "--prompt")
-    who.add_argument("--evidence", choices=EVIDENCE, default="none", help="tell the true boxes of the parts of a phrase")
+    who.add_argument("--evidence", choices=EVIDENCE, default="none", help="gold: give the true boxes of a phrase's parts")
     options.add(who, "--mode", choices=MODES, default="one_shot")
     options.add(who, "--blind", "--max-new-tokens", "--batch-size", "--token-budget")
 

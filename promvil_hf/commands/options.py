@@ -69,8 +69,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--frame": {"type": frame_name, "metavar": "FRAME", "help": "what the numbers of a served model, or of boxes in a file, "
                 "count: thousandths, resized (Qwen2.5-VL's own pixels; with other limits of its processor "
                 "resized:MIN_PIXELS-MAX_PIXELS), pixels, pixels_xywh, fractions, padded_square or location_bins"},
-    "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and tell "
-                       "the model what was found one level below, or at all levels"},
+    "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and "
+                       "give the model the boxes that were found one level below, or at all levels"},
     "--tagger": {"choices": ("auto", "rules", "spacy", "nltk"), "default": "auto",
                  "help": "what says which words are nouns: spaCy (extra `nlp`), nltk (its data is yours to download), or rules; "
                          "auto is the first of these that is there"},
@@ -82,7 +82,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--rows": {"metavar": "ROWS", "help": "folder that `promvil build` wrote, a data set on the Hub, or (FiVL) a file with "
                                           "one row a line"},
     "--config": {"metavar": "NAME", "help": "which part of the rows: instruct, vqav2, gqa or pope (default: the only one)"},
-    "--benchmark": {"metavar": "NAME", "help": "which questions; docs/evaluation.md tells the files of each"},
+    "--benchmark": {"metavar": "NAME", "help": "which questions; docs/evaluation.md lists the files of each"},
     "--files": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "as their authors published them (VQAv2 has two: "
                                                                        "questions and annotations)"},
     "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
@@ -143,7 +143,7 @@ def add(parser, *names: str, **changes) -> None:
 def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBackend":
     """The model that answers: the one of --served-model where there is a --base-url, else the checkpoint of --model.
 
-    With `boxes` a served model is asked for boxes, whose frame a server cannot tell: it must be declared where the
+    With `boxes` a served model is asked for boxes, whose frame a server does not report: it must be declared where the
     dialect leaves it open.
     """
     from promvil_hf.conventions import DEFAULT_DIALECT, dialect, needs_frame

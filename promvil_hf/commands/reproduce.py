@@ -27,7 +27,7 @@ Run the commands that lead to a table or claim of the papers, each done once.
 
 Stopped at any moment, the same command goes on. Experiments in one --out share their steps. Nothing is uploaded; `promvil
 publish` does that. The small form shows that the way is whole: its numbers say nothing about the papers.
-docs/reproduce.md tells more.
+More in docs/reproduce.md.
 """
 
 

@@ -51,7 +51,7 @@ def _of_llava(given: set[str], benchmark: Benchmark) -> tuple[Mapping[str, str],
 
 
 def _of_images(given: set[str], benchmark: Benchmark) -> tuple[Mapping[str, str], str]:
-    """Ids of images: names with or without their ending, or COCO's numbers. They tell rows only where each has its image."""
+    """Ids of images: names with or without their ending, or COCO's numbers. Only where no two rows share an image."""
     by_image: dict[str, str] = {}
     for row in benchmark.rows:
         stem = PurePosixPath(row.image).stem

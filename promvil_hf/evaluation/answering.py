@@ -50,7 +50,7 @@ SHORT_ANSWER = {  # what is asked where an answer in words is wanted, by kind of
 class Asking:
     """How a benchmark is put to a model. `prompt` replaces the wording for answers in words; `{text}` stands for the
     question, `{choices}` for its choices, each on a line with its letter, `{words}` for "yes or no" and its like.
-    `evidence="gold"` tells the true boxes of the steps a phrase refers to.
+    `evidence="gold"` puts the true boxes of the steps a phrase refers to into the prompt.
 
     `mode` is "one_shot", each row by itself, or "progressive" and "all" of `promvil_hf.grounding`: the phrases in a row's
     text are grounded first, and the row is asked with the boxes the model itself found. What a benchmark calls simple

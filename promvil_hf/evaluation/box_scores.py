@@ -121,7 +121,7 @@ def grounding_scores(
 
 
 def _of_absent(answers: Answers, absent: np.ndarray, iou: np.ndarray, least: float) -> dict[str, float]:
-    """What is told where some things are absent: each outcome by itself, and the accuracy where there is something."""
+    """Numbers that are added where some things are absent: each outcome by itself, and the accuracy of the other rows."""
     found = rejection(answers, absent)
     return {
         "accuracy_where_present": _mean(iou[~absent] >= least),

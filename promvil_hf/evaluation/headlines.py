@@ -44,7 +44,7 @@ class Counted:
 
 
 UNITS = {"naturalbench": "group", "mmvp": "pair", "hallusionbench": "question"}  # of the sets that count so
-ONLY_PRESENT = ("finecops",)  # its negatives are told beside it
+ONLY_PRESENT = ("finecops",)  # its negatives are reported beside it
 
 
 def counted(headline: Headline, rows: Sequence[Mapping[str, Any]]) -> Counted:

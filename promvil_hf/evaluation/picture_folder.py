@@ -55,7 +55,7 @@ class Pictures:
         return None if path is None else image_size(path)
 
     def with_sizes(self, rows: Iterable[BenchmarkRow]) -> tuple[BenchmarkRow, ...]:
-        """Rows with the image sizes that their files did not tell."""
+        """Rows with the image sizes that their files did not give."""
         known: dict[str, ImageSize | None] = {}
         sized = []
         for row in rows:

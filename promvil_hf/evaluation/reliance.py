@@ -259,7 +259,7 @@ def follows_accuracy(reports: Sequence[tuple[str, RelianceReport]], resampling: 
     """Whether the score follows accuracy over models, beyond what its definition brings about; (model, report) pairs.
 
     A model called "BASE:NAME" is a variant of BASE: variants of one base are one unit. Other rows need reports on the same
-    rows; where rows differ, only the correlation on each model's own rows is told.
+    rows; where rows differ, only the correlation on each model's own rows is given.
     """
     models = points(reports)
     units = [base_of(model.name) for model in models]

@@ -178,7 +178,7 @@ def _faults(report: Report) -> pages.Html:
 
 def _best_and_worst(report: Report) -> tuple[list[dict], list[dict]]:
     best = _first(report.rows, lambda row: (-row["score"], row["id"]))
-    return best, _first(report.rows, lambda row: (row["score"], not row["said"], row["id"]))  # what was said tells more
+    return best, _first(report.rows, lambda row: (row["score"], not row["said"], row["id"]))  # answers before missing ones
 
 
 def _first(rows: Sequence[dict], order: Callable[[dict], tuple]) -> list[dict]:
@@ -193,7 +193,7 @@ def _first(rows: Sequence[dict], order: Callable[[dict], tuple]) -> list[dict]:
 
 
 def _spread_out(rows: Iterable[dict]) -> list[dict]:
-    """The first rows, one of each picture: two cases of one picture tell less."""
+    """The first rows, one of each picture, so that the cases differ."""
     seen, chosen = set(), []
     for row in rows:
         if row["image"] not in seen:

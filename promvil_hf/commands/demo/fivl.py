@@ -206,7 +206,7 @@ def measure_reliance(models: Models, rows: Path, world: Path, out: Path, sizes: 
     pictures, reports = Pictures(world / IMAGES), {}
     for name, place in models.items():
         folder = out / file_name(name)
-        asking = Asking(prompt="{text}", max_new_tokens=8, batch_size=64)  # the base was never told to be brief
+        asking = Asking(prompt="{text}", max_new_tokens=8, batch_size=64)  # the base never saw an instruction to be brief
         model, progress = {"name": name}, on_a_terminal()
         said = answer_twins(asked, pictures, load(*place), folder, asking=asking, model=model, progress=progress)
         report = reliance(asked, said, name=name)

@@ -207,7 +207,7 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
     first = next(iter(atlases.values()))
     yield pages.paragraph(
         "While a key expression is written, each head's attention to the image is ranked against the expression's mask "
-        f"(Spearman's ρ). {first.turns:,} held-out turns, all models told the same answers. A head passes if it does better "
+        f"(Spearman's ρ). {first.turns:,} held-out turns; all models read the same answers. A head passes if it does better "
         "than with the masks of other turns, the error of the whole family held at 0.05; rings mark those."
     )
     highest = max(float(np.nanmax(np.abs(atlas.rho))) for atlas in atlases.values())

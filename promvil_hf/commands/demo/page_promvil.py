@@ -178,7 +178,7 @@ def _examples(grounded, tests, sizes: Sizes):
 
 
 def _steps(question, trace: GroundingTrace) -> list:
-    """A figure of each step: its answer, and dashed what it was told."""
+    """A figure of each step: its answer, and dashed the boxes that its prompt gave."""
     image, figures = large(question.scene.image()), []
     for number, step in enumerate(trace.steps):
         marks = [BoxMark(box, "", number) for box in step.boxes]

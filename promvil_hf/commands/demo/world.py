@@ -51,8 +51,8 @@ def draw_worlds(folder: Path, counts: dict[str, int], seed: int) -> Worlds:
 def without_short_answers(conversations: Path, out: Path) -> Path:
     """LLaVA's file without the turns whose question the base knows to answer in one word ("What color is …?").
 
-    LLaVA's own mix tells the two apart by "Answer the question using a single word or phrase", which the toy base was
-    never told. Conversations that are left without a turn go.
+    LLaVA's own mix tells the two apart by "Answer the question using a single word or phrase", which the toy base never
+    saw. Conversations that are left without a turn are dropped.
     """
     kept = []
     for record in json.loads(conversations.read_text(encoding="utf-8")):

@@ -32,7 +32,7 @@ _OBJECTS365 = {f"refcoco_{coco}": f"o365_{objects365}" for coco, objects365 in z
 def read_refadv(files: Files, split: str | None = None) -> Benchmark:
     """Ref-Adv's rows: the data set (Parquet, its folder, or JSON), or the predictions of a model, which hold the truth as well.
 
-    Boxes count pixels, and rows of predictions do not tell the size of the picture: pass a COCO file whose `images` do, such
+    Boxes count pixels, and rows of predictions do not give the size of the picture: pass a COCO file whose `images` do, such
     as instances_val2017.json, beside them. A row's id is its `row_idx`, else its place in the file, from 0.
     """
     paths = unfolded(paths_of(files), "**/*.parquet")
@@ -113,7 +113,7 @@ def read_ref_l4(files: Files, split: str | None = None) -> Benchmark:
 
 
 def image_sizes(found: Record) -> dict[str, ImageSize]:
-    """The sizes that a COCO file tells, by file name."""
+    """The sizes that a COCO file gives, by file name."""
     return {
         image.text("file_name"): (image.whole("width", least=1), image.whole("height", least=1))
         for image in found.records("images")
