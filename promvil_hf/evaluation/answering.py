@@ -2,7 +2,7 @@
 """A model's answers to a benchmark, as a resumable job: killed and called again, it goes on where it stopped.
 
 Under `torchrun` (or any launcher that sets RANK and WORLD_SIZE) each process answers its own shards of the same folder;
-whoever ends last finds it complete. What is asked is decided here and told in the report. This module does not import
+whoever ends last finds it complete. What is asked is decided here and stated in the report. This module does not import
 torch by itself: it is handed a backend.
 """
 
