@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`python -m benchmarks.answers_without_looking`: what answerers that never look at a picture score on every benchmark.
 
-Each stands beside the chance that a report tells: nobody who does not look may score more. The rows are invented, in the
+Each stands beside the chance that a report states: an answerer that does not look must not score more. The rows are invented, in the
 structure of each benchmark, so that the table is the same everywhere; `--data DIR` takes rows of real files instead.
 """
 
@@ -56,7 +56,8 @@ def scores_of(benchmark: Benchmark) -> tuple[str, float, str, dict[str, float]]:
         said = Predictions({row.id: Answer(text=says(row)) for row in benchmark.rows})
         found[name] = evaluate(benchmark, said, settings).scores
     first = next(iter(found.values()))
-    return first["metric"], first["chance"], first["settings"]["chance"], {name: own["value"] for name, own in found.items()}
+    values = {name: scores["value"] for name, scores in found.items()}
+    return first["metric"], first["chance"], first["settings"]["chance"], values
 
 
 def measured(benchmarks: Mapping[str, Benchmark]) -> dict[str, tuple[str, float, str, dict[str, float]]]:
@@ -76,12 +77,12 @@ def table(found: Mapping[str, tuple[str, float, str, dict[str, float]]]) -> str:
 def invented() -> dict[str, Benchmark]:
     """Rows of every benchmark that has a truth; those whose rows and scores are made alike share them."""
     return {
-        _told(names): Benchmark(names[0], "invented", kind, list(make(Random(0))))
+        _as_code(names): Benchmark(names[0], "invented", kind, list(make(Random(0))))
         for names, (kind, make) in _STRUCTURES.items()
     }
 
 
-def _told(names: Sequence[str]) -> str:
+def _as_code(names: Sequence[str]) -> str:
     return ", ".join(name if " " in name else f"`{name}`" for name in names)
 
 
@@ -191,9 +192,9 @@ def _choices(random: Random) -> Iterator[BenchmarkRow]:
 def _people(random: Random) -> Iterator[BenchmarkRow]:
     """Ten people each: three questions in eight are of yes or no, and one person in five says something else."""
     for number in range(ROWS):
-        own, text = (("yes", "no"), "Is it clean?") if number % 8 < 3 else (_COLOURS, "Which colour is it?")
-        most = random.choice(own)
-        answers = tuple(most if random.random() < 0.8 else random.choice(own) for _ in range(10))
+        words, text = (("yes", "no"), "Is it clean?") if number % 8 < 3 else (_COLOURS, "Which colour is it?")
+        most = random.choice(words)
+        answers = tuple(most if random.random() < 0.8 else random.choice(words) for _ in range(10))
         yield BenchmarkRow(str(number), f"{number // 3}.jpg", text, answers=answers)
 
 

@@ -71,7 +71,7 @@ def guessed_sets(choices: int, rows: int, runs: int, prior: float, seed: int) ->
     truth, given = rng.integers(choices, size=rows), rng.random(rows) < prior
     said = {f"blind {run}": np.where(given & (run > 0), truth, rng.integers(choices, size=rows)) for run in range(runs)}
     names = [str(row) for row in range(rows)]
-    scores = {name: (own == truth).astype(float) for name, own in said.items()}
+    scores = {name: (answers == truth).astype(float) for name, answers in said.items()}
     return judged(names, names, np.ones(rows), scores, [1 / choices] * rows, Resampling(resamples=1))
 
 
@@ -79,8 +79,8 @@ def inside(choices: int, sets: int, rows: int = 120, runs: int = 3, prior: float
     """In how many of the sets the guesser stays inside the guessing interval on the rows that the others leave."""
     stayed = 0
     for seed in range(sets):
-        own = guessed_sets(choices, rows, runs, prior, seed).runs[0].held_out
-        stayed += own.guess_low <= own.accuracy.estimate <= own.guess_high
+        held_out = guessed_sets(choices, rows, runs, prior, seed).runs[0].held_out
+        stayed += held_out.guess_low <= held_out.accuracy.estimate <= held_out.guess_high
     return stayed
 
 

@@ -72,37 +72,38 @@ def _image(image_id: int, rng: random.Random):
         noun = rng.choice(NOUNS)
         box = {"h": h, "w": w, "y": rng.randrange(height - h), "x": rng.randrange(width - w)}
         things.append({"synsets": [f"{noun}.n.01"], **box, "object_id": image_id * 1000 + k, "names": [noun]})
-    attributes = [own | {"attributes": rng.sample(ATTRIBUTES, rng.randrange(3))} for own in things]
+    attributes = [thing | {"attributes": rng.sample(ATTRIBUTES, rng.randrange(3))} for thing in things]
     regions, relations = [], []
     for k in range(max(5, round(rng.gauss(50, 15)))):
         two = rng.random() < 2 / 3
-        own = rng.sample(range(len(things)), 2 if two or rng.random() < 0.2 else 1)
-        shown = [things[i] for i in own]
-        told = [f"the {rng.choice((*attributes[i]['attributes'], ''))} {things[i]['names'][0]}".split() for i in own]
+        chosen = rng.sample(range(len(things)), 2 if two or rng.random() < 0.2 else 1)
+        shown = [things[i] for i in chosen]
+        words = [f"the {rng.choice((*attributes[i]['attributes'], ''))} {things[i]['names'][0]}".split() for i in chosen]
         predicate, related = rng.choice(PREDICATES), []
-        phrase = " ".join(told[0]) + (f" {predicate.lower()} {' '.join(told[1])}" if two else "")
+        phrase = " ".join(words[0]) + (f" {predicate.lower()} {' '.join(words[1])}" if two else "")
         if two:
             relation = {"relationship_id": image_id * 1000 + k, "predicate": predicate, "synsets": ["along.r.01"]}
             related.append(relation | {"subject_id": shown[0]["object_id"], "object_id": shown[1]["object_id"]})
-            ends = [{("name" if key == "names" else key): value for key, value in own.items()} for own in shown]
-            ends = [own | {"name": own["name"][0]} for own in ends]
+            ends = [{("name" if key == "names" else key): value for key, value in thing.items()} for thing in shown]
+            ends = [end | {"name": end["name"][0]} for end in ends]
             relations.append(relation | {"subject": ends[0], "object": ends[1]})
-        left, top = min(own["x"] for own in shown), min(own["y"] for own in shown)
+        left, top = min(thing["x"] for thing in shown), min(thing["y"] for thing in shown)
         regions.append(
             {
                 "region_id": image_id * 1000 + k,
                 "image_id": image_id,
                 "x": left,
                 "y": top,
-                "width": max(own["x"] + own["w"] for own in shown) - left,
-                "height": max(own["y"] + own["h"] for own in shown) - top,
+                "width": max(thing["x"] + thing["w"] for thing in shown) - left,
+                "height": max(thing["y"] + thing["h"] for thing in shown) - top,
                 "phrase": phrase,
                 "objects": [
-                    {"name": own["names"][0], **{key: value for key, value in own.items() if key != "names"}} for own in shown
+                    {"name": thing["names"][0], **{key: value for key, value in thing.items() if key != "names"}}
+                    for thing in shown
                 ],
                 "relationships": related,
-                "synsets": [{"synset_name": own["synsets"][0], "entity_name": own["names"][0],
-                             "entity_idx_start": 4, "entity_idx_end": 9} for own in shown],  # fmt: skip
+                "synsets": [{"synset_name": thing["synsets"][0], "entity_name": thing["names"][0],
+                             "entity_idx_start": 4, "entity_idx_end": 9} for thing in shown],  # fmt: skip
             }
         )
     url = f"https://cs.stanford.edu/people/rak248/VG_100K/{image_id}.jpg"
@@ -117,12 +118,12 @@ def _image(image_id: int, rng: random.Random):
 def ours_preprocess(attributes, regions, out: Path, every_pair: bool) -> None:
     rng = random.Random(region_pairs.SEED)
     with open(out, "wb") as file:
-        for position, (own, graph) in enumerate(zip(attributes, regions, strict=True)):
-            file.writelines(region_pairs.lines_of_image(own, graph, position, rng, every_pair, template=True))
+        for position, (things, graph) in enumerate(zip(attributes, regions, strict=True)):
+            file.writelines(region_pairs.lines_of_image(things, graph, position, rng, every_pair, template=True))
 
 
 def preprocess(folder: Path, sizes: list[int]) -> dict:
-    told = {}
+    report = {}
     for images in sizes:
         data = folder / f"pairs-{images}"
         data.mkdir()
@@ -131,21 +132,21 @@ def preprocess(folder: Path, sizes: list[int]) -> dict:
             msgspec.json.decode((data / "attributes.json").read_bytes(), type=list[region_pairs.ImageAttributes]),
             msgspec.json.decode((data / "region_graphs.json").read_bytes(), type=list[region_pairs.ImageRegions]),
         ]
-        typed = [[own.attributes for own in typed[0]], [own.regions for own in typed[1]]]
+        typed = [[image.attributes for image in typed[0]], [image.regions for image in typed[1]]]
         for every_pair in (True, False):
             loose = [json.loads((data / f"{name}.json").read_bytes()) for name in ("attributes", "region_graphs")]
             expected, naive = once(lambda: reference(*loose, data / "reference.jsonl", every_pair))  # noqa: B023
             way = {"ours": lambda: ours_preprocess(*typed, data / "ours.jsonl", every_pair)}  # noqa: B023
             ours = cpu_seconds(way, 3, warm_up=False)["ours"]
             found = [json.loads(line) for line in (data / "ours.jsonl").read_text().splitlines()]
-            told[f"{images} images, {'every_pair' if every_pair else 'as_published'}"] = {
+            report[f"{images} images, {'every_pair' if every_pair else 'as_published'}"] = {
                 "naive": naive,
                 "ours": ours,
                 "ratio": naive / ours,
                 "rows": len(expected),
                 "equal": found == expected,
             }
-    return told
+    return report
 
 
 # --- chains ---
@@ -217,8 +218,8 @@ def timed_compose(folder: Path, out: Path, workers: int) -> dict:
     start, wall = os.times(), time.perf_counter()
     compose_only(folder, out, terms=Terms(progress=False, workers=workers))
     wall, end = time.perf_counter() - wall, os.times()
-    own = end.user + end.system - start.user - start.system
-    return {"wall": wall, "cpu": own, "cpu_of_workers": end.children_user + end.children_system}
+    cpu = end.user + end.system - start.user - start.system
+    return {"wall": wall, "cpu": cpu, "cpu_of_workers": end.children_user + end.children_system}
 
 
 def scaling(folder: Path, out: Path, repeats: int) -> dict:
@@ -228,7 +229,7 @@ def scaling(folder: Path, out: Path, repeats: int) -> dict:
         for turn in range(repeats)
         for workers in (1, 2)
     ]
-    best = {n: min((told for workers, told in turns if workers == n), key=lambda told: told["wall"]) for n in (1, 2)}
+    best = {n: min((timing for workers, timing in turns if workers == n), key=lambda timing: timing["wall"]) for n in (1, 2)}
     return {
         "wall_1": best[1]["wall"],
         "wall_2": best[2]["wall"],
@@ -286,8 +287,8 @@ def main(argv=None):
         growth = peaks[1]["peak"] / peaks[0]["peak"] - 1
         report["memory"] = {"at_1x": peaks[0], "at_4x": peaks[1], "growth": growth}
         report["scaling"] = scaling(whole, folder, args.repeats)
-    told = report["preprocess"].get(f"{max(args.reference_images, default=0)} images, every_pair", {})
-    result = {name: told.get(name) for name in ("naive", "ours", "ratio", "equal")}
+    largest = report["preprocess"].get(f"{max(args.reference_images, default=0)} images, every_pair", {})
+    result = {name: largest.get(name) for name in ("naive", "ours", "ratio", "equal")}
     result |= {"floor": report["chains"]["floor"], **report, "settings": vars(args)}
     return printed(result)
 

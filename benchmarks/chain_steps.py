@@ -29,7 +29,7 @@ class Counted:
         """The difference of the loss, and that of all gradients relative to their norm."""
         if self.gradients.keys() != reference.gradients.keys():
             raise ValueError("one way gives other parameters a gradient than the other does")
-        pairs = [(self.gradients[name].double(), own.double()) for name, own in reference.gradients.items()]
+        pairs = [(self.gradients[name].double(), gradient.double()) for name, gradient in reference.gradients.items()]
         apart = torch.stack([(mine - theirs).norm() for mine, theirs in pairs]).norm()
         norm = torch.stack([theirs.norm() for _, theirs in pairs]).norm()
         return {"loss": self.loss - reference.loss, "gradient": (apart / norm).item()}
@@ -67,8 +67,8 @@ def published_rows(path: Path, k: int, samples: int, chains: int = 1, seed: int 
         raise ValueError(f"{path} has no chain of {k / chains:g} texts: pass another --k or --chains.")
     draw = random.Random(seed)
     pictures = [noisy_picture(draw) for _ in range(samples)]
-    told = islice(cycle(found), samples * chains)
-    return [{"image": pictures[number // chains], "chain": chain} for number, chain in enumerate(told)]
+    in_turn = islice(cycle(found), samples * chains)
+    return [{"image": pictures[number // chains], "chain": chain} for number, chain in enumerate(in_turn)]
 
 
 def texts_of(chain: PhraseChain) -> int:

@@ -62,7 +62,7 @@ def asked_of(seed: int, scenes: int) -> list[Asked]:
     return rows
 
 
-def told(values: list[float], names: list[str]) -> str:
+def mean_with_interval(values: list[float], names: list[str]) -> str:
     found = bootstrap_interval(np.array(values, float), clusters=names)
     return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
@@ -94,19 +94,19 @@ def main(argv=None):
         for trace, row in zip(traces, rows, strict=True)
     ]
     for level in LEVELS:
-        own = [place for place, row in enumerate(rows) if row.level == level]
-        report["accuracy"][f"level {level}"] = told(
-            [right[place] for place in own], [rows[place].scene for place in own]
+        places = [place for place, row in enumerate(rows) if row.level == level]
+        report["accuracy"][f"level {level}"] = mean_with_interval(
+            [right[place] for place in places], [rows[place].scene for place in places]
         )
-        print(f"level {level}: {len(own)} expressions, right {report['accuracy'][f'level {level}']}", flush=True)
+        print(f"level {level}: {len(places)} expressions, right {report['accuracy'][f'level {level}']}", flush=True)
     related = [row for row in rows if row.level > 1]
     names = [row.scene for row in related]
     one_shot = mask_ious(boxes(whole), related)
     composed = mask_ious(boxes(composed_detector(grounder)), related)
     report["masks"] = {
-        "one-shot": told(one_shot, names),
-        "composed": told(composed, names),
-        "gain": told([b - a for a, b in zip(one_shot, composed, strict=True)], names),
+        "one-shot": mean_with_interval(one_shot, names),
+        "composed": mean_with_interval(composed, names),
+        "gain": mean_with_interval([b - a for a, b in zip(one_shot, composed, strict=True)], names),
     }
     return printed(with_versions(report, options), options.out)
 

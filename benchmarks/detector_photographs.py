@@ -50,10 +50,10 @@ def with_true_evidence(detector: Detector, photo: Photo, truth: Truth) -> Detect
     names = list(true)
 
     def detect(pairs):
-        told = [classes_of(noun, names) for _, noun in pairs]
+        classes = [classes_of(noun, names) for _, noun in pairs]
         return [
-            Found([own for name in named for own in true[name]]) if named else found
-            for named, found in zip(told, detector(list(pairs)), strict=True)
+            Found([detection for name in named for detection in true[name]]) if named else found
+            for named, found in zip(classes, detector(list(pairs)), strict=True)
         ]
 
     return detect
@@ -63,17 +63,18 @@ def judged(detector: Detector, folder: Path, photo: Photo, settings: ComposerSet
     rows = truths(photo)
     picture = read_image(folder / photo.file_name)
     traces = ComposedGrounder(detector, settings).ground_all(
-        [(picture, own.expression) for own in rows], progress=False
+        [(picture, row.expression) for row in rows], progress=False
     )
     found = []
     for truth, trace in zip(rows, traces, strict=True):
         target = photo.things[truth.target]
         things = [target, *(photo.things[index] for index in truth.evidence)]
         boxes = [
-            [own.box for own in seen.detections] for seen in detector([(picture, thing.noun) for thing in things])
+            [detection.box for detection in seen.detections] for seen in detector([(picture, thing.noun) for thing in things])
         ]
         hits = [
-            any(is_right(box, box_of(photo, thing)) for box in own) for own, thing in zip(boxes, things, strict=True)
+            any(is_right(box, box_of(photo, thing)) for box in found_boxes)
+            for found_boxes, thing in zip(boxes, things, strict=True)
         ]
         true = box_of(photo, target)
         given = ComposedGrounder(with_true_evidence(detector, photo, truth), settings).ground(
@@ -96,7 +97,7 @@ def is_right(box: Box, true: Box) -> bool:
     return iou(box, true) >= HIT
 
 
-def told(columns: list[tuple[float, float]], names: list[str]) -> str:
+def mean_with_interval(columns: list[tuple[float, float]], names: list[str]) -> str:
     found = bootstrap_interval(np.array(columns, float), clusters=names)
     return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
@@ -113,7 +114,7 @@ def report(group: str, rows: list[Judged]) -> None:
     }
     print(f"{group}: {len(rows)} expressions, {len(set(names))} photographs")
     for name, columns in shares.items():
-        print(f"    {name:<26}{told(columns, names)}", flush=True)
+        print(f"    {name:<26}{mean_with_interval(columns, names)}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, float]:
@@ -125,16 +126,16 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser.add_argument("--threshold", type=float, help="least score of a box (default: the detector's own)")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER", help="settings of the composer")
     options = parser.parse_args(arguments)
-    changed = {name: float(value) for name, _, value in (own.partition("=") for own in options.set)}
+    changed = {name: float(value) for name, _, value in (setting.partition("=") for setting in options.set)}
     settings = replace(ComposerSettings(), **changed)
     name = options.detector or f"onnx:{options.data / 'real_models' / 'FastestDet.onnx'}"
     detector = remembered(load_detector(name, options.threshold))
     folder = options.data / "coco_photos"
     rows = [
-        own
+        row
         for split in options.split
         for photo in photos(folder, split)
-        for own in judged(detector, folder / "images", photo, settings)
+        for row in judged(detector, folder / "images", photo, settings)
     ]
     with_evidence = [row for row in rows if row.target_found and row.evidence_found]
     report("all", rows)

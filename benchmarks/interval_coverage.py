@@ -87,11 +87,11 @@ def _coverage(made: list[tuple[Interval, Interval]], truth: float) -> np.ndarray
 
 def _over_all(found: list[np.ndarray]) -> dict[str, float]:
     coverage, width = np.stack(found).swapaxes(0, 1)
-    told = {"lowest": coverage.min(0), "mean": coverage.mean(0), "width": width.mean(0)}
+    summaries = {"lowest": coverage.min(0), "mean": coverage.mean(0), "width": width.mean(0)}
     return {
         f"{name}_{what}": round(float(numbers[place]), 3)
         for place, name in enumerate(("bootstrap", "package"))
-        for what, numbers in told.items()
+        for what, numbers in summaries.items()
     }
 
 
@@ -108,12 +108,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resamples", type=int, default=999, help="of each bootstrap (default: 999)")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args(arguments)
-    told = {}
+    report = {}
     for title, simulated in (("shares", shares), ("differences", differences)):
-        told[title] = []
+        report[title] = []
         print(f"{title}, 95 %: lowest and mean coverage, mean width")
         for line in simulated(args.trials, args.resamples):
-            told[title].append(line)
+            report[title].append(line)
             sides = (
                 f"{name} {line[f'{name}_lowest']:.3f} {line[f'{name}_mean']:.3f} {line[f'{name}_width']:.2f}"
                 for name in ("bootstrap", "package")
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
             size = f"{line['rows']:>5} rows {line['images']:>4} images, correlation {line['correlation']}"
             print(size, *sides, sep="  ", flush=True)
     if args.out is not None:
-        args.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -43,11 +43,13 @@ def main(argv=None):
         "floor": micros["ours_from_run_lengths"],
         "ratio": naive / ours,
         "ratio_from_run_lengths": naive / micros["ours_from_run_lengths"],
-        "equal": max(float(np.abs(cells.coverage(rle) - own).max()) for rle, own in zip(rles, exact)),
-        "naive_error": max(float(np.abs(ways["naive_decode_and_resize"](i) - own).max()) for i, own in enumerate(exact)),
+        "equal": max(float(np.abs(cells.coverage(rle) - expected).max()) for rle, expected in zip(rles, exact)),
+        "naive_error": max(
+            float(np.abs(ways["naive_decode_and_resize"](i) - expected).max()) for i, expected in enumerate(exact)
+        ),
         "unit": "microseconds of CPU a mask",
         "micros": micros,
-        "mean_runs": float(np.mean([len(own) for own in counts])),
+        "mean_runs": float(np.mean([len(lengths) for lengths in counts])),
         "settings": {**vars(args), "image": [width, height]},
     }
     return printed(report)

@@ -28,10 +28,10 @@ _REGION = re.compile(r"Region Description at \[([\d., ]+)\] : (.+)")
 def of_text(number: int, text: str) -> SceneGraph:
     """A context of Ferret-Bench as a graph. It has no attributes."""
     things = {}
-    for own, name, corners in _OBJECT.findall(text):
+    for key, name, corners in _OBJECT.findall(text):
         left, top, right, bottom = map(float, corners.split(","))
         if left < right and top < bottom:
-            things[int(own)] = Thing(int(own), (name.lower().strip(),), (left, top, right, bottom))
+            things[int(key)] = Thing(int(key), (name.lower().strip(),), (left, top, right, bottom))
     relations = [
         Relation(place, int(subject), predicate.lower(), int(thing))
         for place, (subject, predicate, thing) in enumerate(_RELATION.findall(text))
@@ -67,14 +67,14 @@ def main():
     for name, graph, captions in graphs(args.data):
         chains = compose(graph, Composing(per_image=12)).chains
         chains_of_all += len(chains)
-        for own in negatives(graph, chains, args.most):
-            counts[own.kind, own.changed_level] += 1
-            found.append((name, chains[own.chain].expression, own, graph, captions))
-    told = ", ".join(f"{times} {kind} at level {level}" for (kind, level), times in sorted(counts.items()))
-    print(f"{chains_of_all} chains, {len(found)} negatives: {told}")
+        for negative in negatives(graph, chains, args.most):
+            counts[negative.kind, negative.changed_level] += 1
+            found.append((name, chains[negative.chain].expression, negative, graph, captions))
+    summary = ", ".join(f"{times} {kind} at level {level}" for (kind, level), times in sorted(counts.items()))
+    print(f"{chains_of_all} chains, {len(found)} negatives: {summary}")
     found.sort(key=lambda one: hashlib.sha256(f"{args.seed}:{one[0]}:{one[2].expression}".encode()).digest())
-    for name, expression, own, graph, captions in found[: args.show]:
-        print(f"\n{name}: {own.old} -> {own.new}\n  {expression}\n  {own.expression}")
+    for name, expression, negative, graph, captions in found[: args.show]:
+        print(f"\n{name}: {negative.old} -> {negative.new}\n  {expression}\n  {negative.expression}")
         print("  names:", ", ".join(sorted({word for thing in graph.things.values() for word in thing.names})))
         print("  regions:", "; ".join(region.phrase.strip() for region in graph.regions[:40]))
         print("  captions:", "; ".join(captions))

@@ -70,7 +70,8 @@ def main() -> None:
         "always yes": Predictions({row.id: Answer(text="yes") for row in benchmark.rows}),
         "habit": by_habit(benchmark, coco),
     }
-    found = picture_needed(benchmark, evaluate(benchmark, seen), {name: evaluate(benchmark, own) for name, own in blind.items()})
+    without = {name: evaluate(benchmark, answers) for name, answers in blind.items()}
+    found = picture_needed(benchmark, evaluate(benchmark, seen), without)
     rows = set(found.needed)
     part = replace(benchmark, rows=tuple(row for row in benchmark.rows if row.id in rows))
     needed = evaluate(part, replace(seen, answers={row_id: seen.answers[row_id] for row_id in rows})) if rows else None

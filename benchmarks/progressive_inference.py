@@ -197,7 +197,7 @@ def compare(backend, asked, repeats: int, reference_queries: int, leave_out=()) 
 
 
 def level_by_level(backend, query: Query, allowed) -> list[tuple]:
-    """The published control flow: each phrase by itself, boxes of the level below told to the next."""
+    """The published control flow: each phrase by itself, boxes of the level below go into the prompt of the next."""
     write = generated(backend, 3, allowed)
     steps = naive_steps(backend, query.image, decompose(query.text), "progressive", write)
     return [step.boxes for step in steps]
@@ -222,11 +222,11 @@ def floor(backend, asked, rows, exact: bool = False):
         if exact:
             for length, alike in groupby(sorted(map(len, suffixes))):
                 count = len([*alike])
-                own = transformers.DynamicCache()
+                group_cache = transformers.DynamicCache()
                 for number, layer in enumerate(cache.layers):
-                    own.update(*(part[:1].expand(count, -1, -1, -1) for part in (layer.keys, layer.values)), number)
+                    group_cache.update(*(part[:1].expand(count, -1, -1, -1) for part in (layer.keys, layer.values)), number)
                 for width in (length, 1):
-                    text.model(input_ids=torch.full((count, width), 5), past_key_values=own, use_cache=True)
+                    text.model(input_ids=torch.full((count, width), 5), past_key_values=group_cache, use_cache=True)
         else:
             width = min(32, len(tokens))
             block = tokens[: len(tokens) // width * width].view(-1, width)

@@ -60,7 +60,7 @@ def cases(data: Path, split: str, detector: Detector, only_unseen: bool) -> list
             parts = readings(nesting)
             found = detector([(picture, part.noun) for part in parts])
             target, top = box_of(photo, photo.things[truth.target]), len(nesting.phrases) - 1
-            right = np.array([iou(own.box, target) >= 0.5 for own in found[top].detections], bool)
+            right = np.array([iou(detection.box, target) >= 0.5 for detection in found[top].detections], bool)
             made.append(Case(photo.file_name, picture, parts, found, top, right))
     return made
 
@@ -68,11 +68,11 @@ def cases(data: Path, split: str, detector: Detector, only_unseen: bool) -> list
 def chances(found: Sequence[Case], settings: ComposerSettings) -> list[tuple[np.ndarray, float]]:
     """For each case the chances of the candidates, and of none of these."""
     made = [compose(case.parts, case.found, case.picture, settings)[case.top] for case in found]
-    return [(own.weights, own.none) for own in made]
+    return [(composed.weights, composed.none) for composed in made]
 
 
-def losses(found: Sequence[Case], told: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
-    shares = [weights[case.right].sum() if case.right.any() else none for case, (weights, none) in zip(found, told)]
+def losses(found: Sequence[Case], predicted: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
+    shares = [weights[case.right].sum() if case.right.any() else none for case, (weights, none) in zip(found, predicted)]
     return -np.log(np.maximum(shares, 1e-6))
 
 
@@ -91,23 +91,23 @@ def fitted(found: Sequence[Case]) -> ComposerSettings:
     return settings(np.append(best.x[:3], min(best.x[3], 0.0)))
 
 
-def curve(found: Sequence[Case], told: Sequence[tuple[np.ndarray, float]]) -> list[tuple[float, float, int]]:
+def curve(found: Sequence[Case], predicted: Sequence[tuple[np.ndarray, float]]) -> list[tuple[float, float, int]]:
     """(mean chance, share that is right, how many) of every candidate and every none, in bins of their chance."""
-    chance = np.concatenate([np.append(weights, none) for weights, none in told])
+    chance = np.concatenate([np.append(weights, none) for weights, none in predicted])
     right = np.concatenate([np.append(case.right, not case.right.any()) for case in found])
     places = np.clip(np.digitize(chance, BINS) - 1, 0, len(BINS) - 2)
     kept = [places == k for k in range(len(BINS) - 1)]
-    return [(float(chance[own].mean()), float(right[own].mean()), int(own.sum())) for own in kept if own.any()]
+    return [(float(chance[in_bin].mean()), float(right[in_bin].mean()), int(in_bin.sum())) for in_bin in kept if in_bin.any()]
 
 
 def report(name: str, found: Sequence[Case], settings: ComposerSettings) -> float:
-    told = chances(found, settings)
-    loss = losses(found, told)
-    own = bootstrap_interval(np.array([loss, np.ones(len(loss))]).T, clusters=[case.photo for case in found])
-    rows = curve(found, told)
+    predicted = chances(found, settings)
+    loss = losses(found, predicted)
+    interval = bootstrap_interval(np.array([loss, np.ones(len(loss))]).T, clusters=[case.photo for case in found])
+    rows = curve(found, predicted)
     count = sum(row[2] for row in rows)
     error = sum(abs(chance - right) * number for chance, right, number in rows) / count
-    print(f"{name}: log-loss {own.estimate:.3f} [{own.low:.3f}, {own.high:.3f}] of {len(found)} expressions, "
+    print(f"{name}: log-loss {interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}] of {len(found)} expressions, "
           f"calibration error {error:.3f}")  # fmt: skip
     for chance, right, number in rows:
         print(f"    said {chance:.2f}  right {right:.2f}  of {number}")

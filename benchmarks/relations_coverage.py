@@ -63,9 +63,9 @@ def annotated(photo: Photo):
     nouns = sorted({thing.noun for thing in photo.things})
 
     def detect(pairs):
-        told = [classes_of(noun, nouns) for _, noun in pairs]
-        boxes = [[Detection(box_of(photo, own), 0.95) for own in photo.things if own.noun in named] for named in told]
-        return [Found(own, known=bool(named), asked=",".join(named)) for named, own in zip(told, boxes)]
+        classes = [classes_of(noun, nouns) for _, noun in pairs]
+        boxes = [[Detection(box_of(photo, thing), 0.95) for thing in photo.things if thing.noun in named] for named in classes]
+        return [Found(detections, known=bool(named), asked=",".join(named)) for named, detections in zip(classes, boxes)]
 
     return detect
 
@@ -86,23 +86,23 @@ def main(arguments: list[str] | None = None) -> None:
     unknown: Counter = Counter()
     unread: Counter = Counter()
     for name, lines in sets.items():
-        for total, own in zip((unknown, unread), counted(name, (line for line in lines if line.strip()))):
-            total.update(own)
+        for total, counts in zip((unknown, unread), counted(name, (line for line in lines if line.strip()))):
+            total.update(counts)
     for title, words in (("unknown relations", unknown), ("words that went into nothing", unread)):
-        told = ", ".join(f"{word} {count}" for word, count in words.most_common(options.commonest))
-        print(f"the commonest {title} ({len(words)} different ones): {told}")
+        commonest = ", ".join(f"{word} {count}" for word, count in words.most_common(options.commonest))
+        print(f"the commonest {title} ({len(words)} different ones): {commonest}")
     shown = {photo.file_name: photo for photo in photos(options.data / "coco_photos", "val")}
     tried = [row for row in adversarial if row["file_name"] in shown]
     hits = reachable = 0
     for row in tried:
         photo = shown[row["file_name"]]
-        with_size = next(own for own in sizes(options.data) if own["file_name"] == row["file_name"])
+        with_size = next(record for record in sizes(options.data) if record["file_name"] == row["file_name"])
         scale = (with_size["original_width"], with_size["original_height"]) * 2
         gold = Box.clipped(*(edge / side for edge, side in zip(row["gt_bbox_xyxy"], scale)))
         blank = Image.new("RGB", (photo.width, photo.height))
         trace = ComposedGrounder(annotated(photo)).ground(blank, row["normal_caption"])
         hit = bool(trace.boxes) and iou(trace.boxes[0], gold) >= 0.5
-        best = max((iou(box_of(photo, own), gold) for own in photo.things), default=0)
+        best = max((iou(box_of(photo, thing), gold) for thing in photo.things), default=0)
         hits, reachable = hits + hit, reachable + (best >= 0.5)
         problems = "; ".join(problem for step in trace.steps for problem in step.problems) or "all words used"
         print(f"Ref-Adv {row['row_idx']:>2}: {'right' if hit else 'wrong'} {row['normal_caption']!r}  {problems}")

@@ -29,7 +29,7 @@ from promvil_hf.metrics.intervals import bootstrap_interval, paired_test
 
 _OBJECT = re.compile(r"^Object (\d+) : (.*?) at \[([\d., ]+)\]", re.MULTILINE)
 _RELATION = re.compile(r"^object (\d+) : .*? -> (.*?) -> object (\d+) : .*?\.$", re.MULTILINE)
-_SQUARE = (1000, 1000)  # Ferret's boxes are fractions, and the shapes of its pictures are not told
+_SQUARE = (1000, 1000)  # Ferret's boxes are fractions, and the shapes of its pictures are not given
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class Case:
 
     @property
     def relation(self) -> Relation:
-        own, other = self.noun.split()[-1], self.evidence_noun.split()[-1]
-        return relation_of(self.words, other, own).inverse if self.inverse else relation_of(self.words, own, other)
+        noun, other = self.noun.split()[-1], self.evidence_noun.split()[-1]
+        return relation_of(self.words, other, noun).inverse if self.inverse else relation_of(self.words, noun, other)
 
     @property
     def pairs(self) -> Pairs:
         return Pairs(Things.of(self.candidates, self.size), Things.of([self.evidence], self.size))
 
     def __str__(self) -> str:
-        told = [f"[{self.noun}]", self.words, self.evidence_noun]
-        return f"{self.picture} {' '.join(reversed(told) if self.inverse else told)} ({self.relation.name})"
+        parts = [f"[{self.noun}]", self.words, self.evidence_noun]
+        return f"{self.picture} {' '.join(reversed(parts) if self.inverse else parts)} ({self.relation.name})"
 
 
 def ferret(data: Path) -> Iterator[Graph]:
@@ -77,8 +77,8 @@ def ferret(data: Path) -> Iterator[Graph]:
             box = Box.clipped(*map(float, corners.split(",")))
             if box is not None:
                 things[int(number)] = (noun.lower(), box)
-        told = [(int(a), words.lower(), int(b)) for a, words, b in _RELATION.findall(row["text"])]
-        yield Graph(row["image"], _SQUARE, things, told)
+        relations = [(int(a), words.lower(), int(b)) for a, words, b in _RELATION.findall(row["text"])]
+        yield Graph(row["image"], _SQUARE, things, relations)
 
 
 def visual_genome(data: Path) -> Iterator[Graph]:
@@ -86,21 +86,24 @@ def visual_genome(data: Path) -> Iterator[Graph]:
         for image in source.images():
             graph = source.graph(image)
             scale = (graph.width, graph.height) * 2
-            boxes = {key: Box.clipped(*(edge / side for edge, side in zip(own.xyxy, scale))) for key, own in graph.things.items()}
-            things = {key: (own.names[0].lower(), boxes[key]) for key, own in graph.things.items() if boxes[key] is not None}
-            told = [(own.subject, own.predicate.lower(), own.object) for own in graph.relations]
-            yield Graph(f"vg {graph.image_id}", (graph.width, graph.height), things, told)
+            boxes = {
+                key: Box.clipped(*(edge / side for edge, side in zip(thing.xyxy, scale)))
+                for key, thing in graph.things.items()
+            }
+            things = {key: (thing.names[0].lower(), boxes[key]) for key, thing in graph.things.items() if boxes[key] is not None}
+            relations = [(relation.subject, relation.predicate.lower(), relation.object) for relation in graph.relations]
+            yield Graph(f"vg {graph.image_id}", (graph.width, graph.height), things, relations)
 
 
 def cases(graph: Graph) -> Iterator[Case]:
     """Both ends of each relation, once, where they have rivals that the graph does not say the same of."""
-    told = list(dict.fromkeys((a, _plain(words), b) for a, words, b in graph.relations))
-    for subject, words, other in told:
+    relations = list(dict.fromkeys((a, _plain(words), b) for a, words, b in graph.relations))
+    for subject, words, other in relations:
         if subject == other or not {subject, other} <= graph.things.keys():
             continue
-        for own, evidence, inverse in ((subject, other, False), (other, subject, True)):
-            same = {(b if inverse else a) for a, w, b in told if w == words and (a if inverse else b) == evidence}
-            noun, target = graph.things[own]
+        for asked, evidence, inverse in ((subject, other, False), (other, subject, True)):
+            same = {(b if inverse else a) for a, w, b in relations if w == words and (a if inverse else b) == evidence}
+            noun, target = graph.things[asked]
             rivals = [
                 box
                 for key, (name, box) in graph.things.items()
@@ -136,7 +139,7 @@ def fitted(found: list[Case], pictures: list[str]) -> list[np.ndarray]:
 
         def loss(weight, others=others):
             scores = [row @ weight for row in others]
-            return sum(np.logaddexp.reduce(own) - own[0] for own in scores) + ((weight - start) ** 2).sum()
+            return sum(np.logaddexp.reduce(row) - row[0] for row in scores) + ((weight - start) ** 2).sum()
 
         weights[left_out] = minimize(loss, start, method="L-BFGS-B").x
     return [row @ weights[picture] for row, picture in zip(columns, pictures)]
@@ -165,16 +168,17 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     known = np.mean([case.relation.known for case in found])
     print(f"{len(found)} relations of {len(set(pictures))} pictures; the words of {known:.3f} are in the table")
     for name, row in columns.items():
-        own = bootstrap_interval(np.array([row, [1.0] * len(row)]).T, clusters=pictures)
+        interval = bootstrap_interval(np.array([row, [1.0] * len(row)]).T, clusters=pictures)
         ends = [np.mean([score for score, case in zip(row, found) if case.inverse is end]) for end in (False, True)]
-        print(f"{name:<17} {own.estimate:.3f} [{own.low:.3f}, {own.high:.3f}]  subjects {ends[0]:.3f}  objects {ends[1]:.3f}")
+        print(f"{name:<17} {interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]  "
+              f"subjects {ends[0]:.3f}  objects {ends[1]:.3f}")  # fmt: skip
     for name in ("composed", "fitted elsewhere"):
         test = paired_test(np.array(columns[name]), np.array(columns["nearest middle"]), clusters=pictures)
         gain = test.difference
         print(f"{name} - nearest middle: {gain.estimate:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}], p = {test.p_value:.4f}")
     if options.wrong:
-        for case, own, near_too in zip(found, columns["composed"], columns["nearest middle"]):
-            if own < 1:
+        for case, score, near_too in zip(found, columns["composed"], columns["nearest middle"]):
+            if score < 1:
                 print(f"wrong: {case} {' '.join(f'{fit:.2f}' for fit in fits(case))}  nearest {near_too:g}")
     return {name: float(np.mean(row)) for name, row in columns.items()}
 

@@ -2,7 +2,7 @@
 """Composed grounding with the true boxes of photographs as candidates: does it choose the thing that is meant?
 
 The expressions and their targets come from `tests/reference/relation_truth.py`, which shares no code with the grounder. Every
-box of a noun has the same score, so only positions, orders and relations can tell. Beside it stand the relation-blind
+box of a noun has the same score, so only positions, orders and relations can decide. Beside it stand the relation-blind
 chooser (the largest box of the noun) and chance. Shares have 95 % intervals over photographs.
 """
 
@@ -36,8 +36,8 @@ def true_boxes(photo: Photo, with_masks: bool = False):
         found = []
         for _, noun in pairs:
             things = [thing for thing in photo.things if lemma(thing.noun) == lemma(noun)]
-            own = [thing.pixels if with_masks else None for thing in things]
-            shapes = [None if pixels is None else encode(pixels) for pixels in own]
+            masks = [thing.pixels if with_masks else None for thing in things]
+            shapes = [None if pixels is None else encode(pixels) for pixels in masks]
             boxes = [box_of(photo, thing) for thing in things]
             found.append(Found([Detection(box, 0.95, mask) for box, mask in zip(boxes, shapes)], known=bool(things)))
         return found
@@ -50,9 +50,9 @@ def judged(photo: Photo, rows: list[Truth], with_masks: bool) -> list[tuple[bool
     blank = Image.new("RGB", (photo.width, photo.height))
     grounder = ComposedGrounder(true_boxes(photo, with_masks), ComposerSettings())
     found = []
-    for truth, trace in zip(rows, grounder.ground_all([(blank, own.expression) for own in rows], progress=False)):
+    for truth, trace in zip(rows, grounder.ground_all([(blank, row.expression) for row in rows], progress=False)):
         target, rivals = box_of(photo, photo.things[truth.target]), photo.named(truth.noun)
-        largest = max(rivals, key=lambda own: own.width * own.height)
+        largest = max(rivals, key=lambda thing: thing.width * thing.height)
         right = bool(trace.boxes) and iou(trace.boxes[0], target) > 0.999
         found.append((right, largest.index == truth.target, 1 / len(rivals)))
     return found
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
                     wrong.append(f"{photo.file_name} {truth.expression!r} ({truth.relation}, level {truth.level})")
                 for group in ("all", f"level {truth.level}", f"{truth.relation}"):
                     groups[group].append((photo.file_name, *result))
-    for group, rows in sorted(groups.items(), key=lambda own: (own[0] != "all", -len(own[1]))):
+    for group, rows in sorted(groups.items(), key=lambda group_rows: (group_rows[0] != "all", -len(group_rows[1]))):
         chosen, blind = ([(row[0], row[k]) for row in rows] for k in (1, 2))
         chance = np.mean([row[3] for row in rows])
         photographs = len({row[0] for row in rows})

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Large inputs through the commands: CPU seconds and peak memory, each command in a process of its own.
+"""Large inputs through the commands: CPU seconds and peak memory, each command in its own process.
 
     python -m benchmarks.scale [--only evaluate] [--answers 1000000] [--expressions 20000] [--images 5000 20000]
 
@@ -36,9 +36,9 @@ def measured(*arguments: object, given: Path | str = "/dev/null") -> dict[str, f
     """CPU seconds and peak bytes of one call of `promvil`; `given` is its standard input."""
     command = [sys.executable, "-c", _STARTER, given, sys.executable, "-m", "promvil_hf", *arguments]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
-    status, told, seconds, peak = json.loads(done.stdout)
+    status, error, seconds, peak = json.loads(done.stdout)
     if status:
-        raise RuntimeError(f"promvil {' '.join(map(str, arguments))} failed: {told}")
+        raise RuntimeError(f"promvil {' '.join(map(str, arguments))} failed: {error}")
     return {"cpu_seconds": round(seconds, 2), "peak_bytes": peak}
 
 

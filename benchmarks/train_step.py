@@ -66,12 +66,12 @@ def main(argv=None):
     options.add_argument("--only", choices=VARIANTS, help=argparse.SUPPRESS)
     args = parsed(options, argv)
     sizes = args.k, args.samples, args.chains
-    own_rows = published_rows(args.rows, *sizes) if args.rows else rows(*sizes)
+    given_rows = published_rows(args.rows, *sizes) if args.rows else rows(*sizes)
     if args.family != "kosmos2":
         if args.shape not in train_step_chat.SIZES or args.loop:
             raise SystemExit(f"You passed --family {args.family} with --shape full or --loop: they are for Kosmos-2.")
-        return printed(train_step_chat.ChatReady(args.family, own_rows, args.k, args.shape).report(args))
-    ready = Ready(args.shape, *sizes, own_rows=own_rows)
+        return printed(train_step_chat.ChatReady(args.family, given_rows, args.k, args.shape).report(args))
+    ready = Ready(args.shape, *sizes, given_rows=given_rows)
     if args.only:
         print(peak_bytes(lambda: ready.step(args.only)))
         return None
@@ -82,7 +82,7 @@ class Ready:
     """A model with LoRA and rows to train it on."""
 
     def __init__(
-        self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None, own_rows=None
+        self, shape: str = "small", k: int = 4, samples: int = 4, chains: int = 1, *, model=None, processor=None, given_rows=None
     ):
         if k < 2 or k % (2 * chains):
             raise ValueError(
@@ -90,7 +90,7 @@ class Ready:
             )
         self.model, self.processor = (model, processor) if model is not None else of_shape(shape)
         self.backend = Kosmos2Backend(self.model, self.processor)
-        self.rows = own_rows or rows(k, samples, chains)
+        self.rows = given_rows or rows(k, samples, chains)
         self.chains = chains
         self.model.train()
 
@@ -117,7 +117,7 @@ class Ready:
             loss = self.model(**batch, use_cache=False).loss
         elif variant == "floor":  # each picture by itself, so nothing is padded
             alone = [self.rows[start : start + self.chains] for start in range(0, len(self.rows), self.chains)]
-            losses = [target_losses(self.model, self.collator()(own)) for own in alone]
+            losses = [target_losses(self.model, self.collator()(picture_rows)) for picture_rows in alone]
             loss = torch.cat(losses).mean()
         else:
             loss = target_losses(self.model, self.collator(pack=variant == "packed")(self.rows)).mean()
@@ -138,20 +138,20 @@ class Ready:
         return Counted(loss, self.gradients(), flops, sum(pictures))
 
     def report(self, args) -> dict:
-        own = cpu_seconds({variant: lambda variant=variant: self.step(variant) for variant in VARIANTS}, args.repeats)
+        seconds = cpu_seconds({variant: lambda variant=variant: self.step(variant) for variant in VARIANTS}, args.repeats)
         targets = len(self.collator()(self.rows)["target_token"])
         found = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
-        flops = {variant: own.flops for variant, own in found.items()}
+        flops = {variant: step.flops for variant, step in found.items()}
         report = {
-            "naive": own["reference"] / args.samples,
-            "ours": own["packed"] / args.samples,
+            "naive": seconds["reference"] / args.samples,
+            "ours": seconds["packed"] / args.samples,
             "floor": flops["floor"] / args.samples,
-            "ratio": own["reference"] / own["packed"],
+            "ratio": seconds["reference"] / seconds["packed"],
             "equal": {variant: found[variant].apart(found["reference"]) for variant in VARIANTS[1:]},
             "unit": "CPU seconds a sample; floor and flops in floating-point operations a sample",
-            "seconds": {variant: taken / args.samples for variant, taken in own.items()},
-            "speed_up": {variant: own["reference"] / taken for variant, taken in own.items()},
-            "trained_tokens_per_second": {variant: targets / taken for variant, taken in own.items()},
+            "seconds": {variant: taken / args.samples for variant, taken in seconds.items()},
+            "speed_up": {variant: seconds["reference"] / taken for variant, taken in seconds.items()},
+            "trained_tokens_per_second": {variant: targets / taken for variant, taken in seconds.items()},
             "flops": {variant: count / args.samples for variant, count in flops.items()},
             "flops_ratio": flops["reference"] / flops["packed"],
             "flops_over_floor": flops["packed"] / flops["floor"],
@@ -191,8 +191,8 @@ class Ready:
 
         with tempfile.TemporaryDirectory() as folder:
             config = PromViLConfig(folder, max_steps=steps, save_strategy="no", use_cpu=True, disable_tqdm=True)
-            told = {"processing_class": self.processor, "train_dataset": self.rows, "callbacks": [Clock()]}
-            Timed(self.model, config, **told).train()
+            options = {"processing_class": self.processor, "train_dataset": self.rows, "callbacks": [Clock()]}
+            Timed(self.model, config, **options).train()
         total, within = (last - first for first, last in zip(ends[0], ends[-1], strict=True))
         return {"seconds": total, "steps": steps - 1, "share_outside": 1 - within / total}
 

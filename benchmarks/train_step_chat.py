@@ -76,10 +76,10 @@ class ChatReady:
     shape: str = "small"
 
     def __post_init__(self):
-        own = FAMILIES[self.family]
-        tiny = own.make(**SIZES[self.shape], **own.sizes, context=8192, vocabulary_size=4096, sentences=SENTENCES)
+        family = FAMILIES[self.family]
+        tiny = family.make(**SIZES[self.shape], **family.sizes, context=8192, vocabulary_size=4096, sentences=SENTENCES)
         self.processor = tiny.processor
-        self.processor.chat_template = own.template
+        self.processor.chat_template = family.template
         torch.manual_seed(0)
         self.model = with_lora(tiny.model, lora_config("text", dropout=0.0))
         for name, parameter in self.model.named_parameters():
@@ -99,8 +99,8 @@ class ChatReady:
         return [
             (row["image"], *turn)
             for row in self.rows
-            for told in collate.texts.of_row(row, collate.open_image(row).size)
-            for turn in told.turns
+            for text in collate.texts.of_row(row, collate.open_image(row).size)
+            for turn in text.turns
         ]
 
     def repeated_batches(self) -> list[dict[str, torch.Tensor]]:
@@ -123,13 +123,13 @@ class ChatReady:
         if variant == "repeated":
             batches = self.repeated_batches()
             targets = sum((batch["labels"][:, 1:] != UNLABELLED).sum() for batch in batches)
-            return sum(self._backward(self.model(**own, num_items_in_batch=targets, use_cache=False).loss) for own in batches)
+            return sum(self._backward(self.model(**batch, num_items_in_batch=targets, use_cache=False).loss) for batch in batches)
         collate = self.collator(pack=variant != "image_shared")
         if variant == "floor":  # each picture by itself, so nothing is padded
             by_picture: dict[bytes, list[dict]] = {}
             for row in self.rows:
                 by_picture.setdefault(row["image"], []).append(row)
-            losses = [chain_losses(self.model, collate(own)).targets for own in by_picture.values()]
+            losses = [chain_losses(self.model, collate(picture_rows)).targets for picture_rows in by_picture.values()]
         else:
             losses = [chain_losses(self.model, collate(self.rows)).targets]
         return self._backward(torch.cat(losses).mean())
@@ -150,7 +150,7 @@ class ChatReady:
         """One step, with everything about it that is the same on every machine."""
         pictures: list[int] = []
         towers = ("vision_tower", "visual")
-        tower = next(own for name, own in self.model.named_modules() if name.endswith(towers))
+        tower = next(module for name, module in self.model.named_modules() if name.endswith(towers))
 
         def note(module, args, kwargs):
             grid = kwargs.get("grid_thw")
@@ -160,7 +160,9 @@ class ChatReady:
         handle = tower.register_forward_pre_hook(note, with_kwargs=True)
         loss, flops = counted(lambda: self.step(variant))
         handle.remove()
-        gradients = {name: own.grad.clone() for name, own in self.model.named_parameters() if own.grad is not None}
+        gradients = {
+            name: parameter.grad.clone() for name, parameter in self.model.named_parameters() if parameter.grad is not None
+        }
         return Counted(loss, gradients, flops, sum(pictures))
 
     def report(self, args) -> dict:
@@ -168,7 +170,7 @@ class ChatReady:
         samples = len(self.texts) // self.k
         seconds = {variant: taken / samples for variant, taken in cpu_seconds(ways, args.repeats).items()}
         found = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
-        flops = {variant: own.flops / samples for variant, own in found.items()}
+        flops = {variant: step.flops / samples for variant, step in found.items()}
         ratio, speed_up = flops["repeated"] / flops["packed"], seconds["repeated"] / seconds["packed"]
         batch = self.collator()(self.rows)
         return {
@@ -179,18 +181,18 @@ class ChatReady:
             "flops_ratio": ratio,
             "share_of_flops_ratio": speed_up / ratio,
             "over_trl": seconds["trl"] / seconds["packed"],
-            "loss": {variant: own.loss for variant, own in found.items()},
+            "loss": {variant: step.loss for variant, step in found.items()},
             "equal": {variant: found[variant].apart(found["repeated"]) for variant in (*VARIANTS[1:], "floor")},
             "unit": "CPU seconds a picture; floor and flops in floating-point operations a picture",
             "seconds": seconds,
             "flops": flops,
             "flops_over_floor": flops["packed"] / flops["floor"],
-            "pictures_encoded": {variant: own.pictures for variant, own in found.items()},
+            "pictures_encoded": {variant: step.pictures for variant, step in found.items()},
             "trained_tokens": len(batch["target_token"]),
             "image_tokens": int(self.backend.image_positions(batch)[0].sum()),
             "settings": {
                 **{key: str(value) for key, value in vars(args).items() if value is not None},
-                "parameters": sum(own.numel() for own in self.model.parameters()),
+                "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
                 "vocabulary": len(self.processor.tokenizer),
             },
         }
@@ -201,7 +203,7 @@ def sft_trainer(ready: ChatReady):
     import datasets
     from trl import SFTConfig, SFTTrainer
 
-    def told(text: tuple[bytes, str, str]) -> Mapping[str, Any]:
+    def as_row(text: tuple[bytes, str, str]) -> Mapping[str, Any]:
         file, question, answer = text
         return {
             "images": [{"bytes": file, "path": None}],
@@ -209,7 +211,7 @@ def sft_trainer(ready: ChatReady):
             "completion": [{"role": "assistant", "content": answer}],
         }
 
-    data = datasets.Dataset.from_list([told(text) for text in ready.texts])
+    data = datasets.Dataset.from_list([as_row(text) for text in ready.texts])
     data = data.cast_column("images", datasets.List(datasets.Image()))
     config = SFTConfig(
         output_dir=str(Path(tempfile.gettempdir(), "train_step_of_trl")),

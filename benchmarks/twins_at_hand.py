@@ -175,15 +175,15 @@ def ferret(data: Path, coco: Coco) -> list[FivlRow]:
 
 def made(benchmark: Benchmark, places, pictures: Pictures, out: Path, settings: TwinSettings) -> TwinFolder:
     of_row = places_of_row if places is None else lambda row: places.get(row.id, {})
-    told = {"places": "the rows' own" if places is None else "COCO's annotations"}
+    source = {"places": "the rows' own" if places is None else "COCO's annotations"}
     quiet = Terms(progress=False, restart=True)
     find_regions(
         benchmark, pictures, out / "work/regions", lambda row: given_phrases(row, benchmark.kind, of_row),
-        by_places(benchmark, of_row), describe=told, terms=quiet,
+        by_places(benchmark, of_row), describe=source, terms=quiet,
     )  # fmt: skip
     rows = [FivlRow.from_dict(row) for _, row in jobs.rows(out / "work/regions")]
     left_out = list(jobs.rejects(out / "work/regions"))
-    return write_folder(out, rows, benchmark, pictures, settings, regions=told, left_out=left_out, terms=quiet)
+    return write_folder(out, rows, benchmark, pictures, settings, regions=source, left_out=left_out, terms=quiet)
 
 
 def main() -> None:
@@ -205,12 +205,12 @@ def main() -> None:
         "kosmos2": (kosmos2(data), None, Pictures(data / "kosmos2/images")),
     }
     lines = [
-        told(name, made(benchmark, places, pictures, args.out / name, settings), pictures, args)
+        report_line(name, made(benchmark, places, pictures, args.out / name, settings), pictures, args)
         for name, (benchmark, places, pictures) in sets.items()
     ]
     rows, quiet = ferret(data, coco), Terms(progress=False, restart=True)
     folder = write_folder(args.out / "ferret", rows, None, photos, settings, regions={"places": "the answers' own"}, terms=quiet)
-    lines.append(told("ferret", folder, photos, args))
+    lines.append(report_line("ferret", folder, photos, args))
     header = ["set", "questions with twins", "hidden on average", "boxes each", "left out"]
     index = pages.page(
         "Twins at hand", pages.table([[pages.link(line[0], f"{line[0]}/index.html"), *line[1:]] for line in lines], header),
@@ -233,7 +233,7 @@ def vqa(data: Path, coco: Coco) -> tuple[Benchmark, dict[str, Photo]]:
     return Benchmark("vqav2", "sample", "vqa", rows), places
 
 
-def told(name: str, folder: TwinFolder, pictures: Pictures, args) -> list:
+def report_line(name: str, folder: TwinFolder, pictures: Pictures, args) -> list:
     write_page(args.out / name / "index.html", folder, pictures, args.sample)
     counts = folder.about["counts"]
     hidden = counts["covered"]["key boxes"]["mean"]

@@ -114,19 +114,19 @@ def report(label, trained, args):
     }  # fmt: skip
     ways = [name for name in WAYS if not trained or name in ("two_full", "torch_gather", "gather", "ours")]
     found = measured(ways, settings, args.repeats, args.memory_runs)
-    naive, own, plain = found["two_full"], found["ours"], found["gather"]
+    naive, ours, plain = found["two_full"], found["ours"], found["gather"]
     return {
         "labels": label,
         "head": "trained" if trained else "frozen",
         "naive": naive,
-        "ours": own,
+        "ours": ours,
         "floor": plain,
         "ratio": {
-            "time": naive["ms"] / own["ms"],
-            "memory": naive["mib"] / own["mib"] if own["mib"] else None,
-            "against_plain_gather": own["ms"] / plain["ms"],
+            "time": naive["ms"] / ours["ms"],
+            "memory": naive["mib"] / ours["mib"] if ours["mib"] else None,
+            "against_plain_gather": ours["ms"] / plain["ms"],
         },
-        "equal": max(own["loss_error"], own["gradient_error"]),
+        "equal": max(ours["loss_error"], ours["gradient_error"]),
         "ways": found,
         "settings": settings,
     }
@@ -135,8 +135,8 @@ def report(label, trained, args):
 def show(out):
     print(f"\n{out['labels']} labels, head {out['head']}: {out['settings']}")
     rows = [
-        (name, own["ms"], own["mib"], f"{own['loss_error']:.1e}", f"{own['gradient_error']:.1e}")
-        for name, own in out["ways"].items()
+        (name, way["ms"], way["mib"], f"{way['loss_error']:.1e}", f"{way['gradient_error']:.1e}")
+        for name, way in out["ways"].items()
     ]
     print(*text_table(("way", "ms", "MiB", "loss off by", "gradient"), rows), sep="\n")
     ratio = out["ratio"]
@@ -191,7 +191,7 @@ def computed():
         }
         out[name] = {key: value / 2**30 for key, value in gib.items()}
     header = ("computed, GiB in bf16", "two cross entropies", "one", "gathered", "ours")
-    print("", *text_table(header, [(name, *own.values()) for name, own in out.items()]), sep="\n")
+    print("", *text_table(header, [(name, *sizes.values()) for name, sizes in out.items()]), sep="\n")
     return out
 
 
@@ -208,8 +208,8 @@ def main(argv=None):
         return None
     chosen = [(args.labels, False)] if args.labels else [("sparse", False), ("dense", False), ("sparse", True)]
     reports = [] if args.table else [report(label, trained, args) for label, trained in chosen]
-    for own in reports:
-        show(own)
+    for labels_report in reports:
+        show(labels_report)
     out = {"reports": reports, "table": table(args) if args.table else [], "computed_gib": computed()}
     if args.json:
         printed(out)

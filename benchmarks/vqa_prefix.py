@@ -112,8 +112,8 @@ def floor(backend, pictures, asked, new_tokens: int):
 
     @torch.inference_mode()
     def run():
-        for own in inputs:
-            backend.model.model(**own, use_cache=True, past_key_values=transformers.DynamicCache())
+        for picture_inputs in inputs:
+            backend.model.model(**picture_inputs, use_cache=True, past_key_values=transformers.DynamicCache())
         states = backend.model.model(input_ids=block, use_cache=False).last_hidden_state
         return backend.model.lm_head(states[:, :new_tokens])
 

@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
     before = outputs(options.before, asked) if options.before else None
 
     def both(kind: str, k: int) -> dict[str, str]:
-        told = {"now": " | ".join(now[kind][k])}
-        return ({"before": " | ".join(before[kind][k])} if before else {}) | told
+        texts = {"now": " | ".join(now[kind][k])}
+        return ({"before": " | ".join(before[kind][k])} if before else {}) | texts
 
     parts = [pages.paragraph("Key expressions by rules: question, answer, and what is taken from it.")]
     for k, turn in enumerate(talk):

@@ -47,10 +47,10 @@ def words_at(text: str, start: int, end: int) -> frozenset[int]:
 
 def same(text: str, phrase: str, spans: list[list[int]]) -> bool:
     """Whether a phrase is one of a thing's mentions: more than half of the words of both are shared."""
-    told = [words_at(text, *span) for span in spans]
+    mentions = [words_at(text, *span) for span in spans]
     for found in re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text):
-        own = words_at(text, *found.span())
-        if any(own and 2 * len(own & other) > len(own | other) for other in told):
+        words = words_at(text, *found.span())
+        if any(words and 2 * len(words & other) > len(words | other) for other in mentions):
             return True
     return False
 
@@ -64,7 +64,7 @@ def judge_keys(data: Path, chosen) -> dict[tuple[str, str], list[tuple[int, int,
             turn = asked[row["row"]]
             kept, _ = filtered(key_phrases(turn, chosen), turn)
             spans = [thing["at"] for thing in row["things"]]
-            hits = [[same(turn.answer, own.phrase, at) for at in spans] for own in kept]
+            hits = [[same(turn.answer, key.phrase, at) for at in spans] for key in kept]
             found = sum(any(hit[k] for hit in hits) for k in range(len(spans)))
             counts[row["kind"], row["half"]].append((sum(map(any, hits)), len(kept), found, len(spans)))
     return counts
@@ -76,7 +76,7 @@ def judge_decompositions(data: Path, chosen) -> dict[str, list[bool]]:
     for file, rows in json.loads((LABELS / "decompositions.json").read_text()).items():
         lines = list(read_expressions(data / file))
         for row in rows:
-            inner = sorted(list(own.chars) for own in decompose(lines[row["row"]]).phrases[:-1])
+            inner = sorted(list(phrase.chars) for phrase in decompose(lines[row["row"]]).phrases[:-1])
             counts[row["half"]].append(inner in [sorted(reading) for reading in row["phrases"]])
     return counts
 
