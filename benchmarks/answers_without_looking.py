@@ -1,8 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`python -m benchmarks.answers_without_looking`: what answerers that never look at a picture score on every benchmark.
 
-Each stands beside the chance that a report states: an answerer that does not look must not score more. The rows are invented, in the
-structure of each benchmark, so that the table is the same everywhere; `--data DIR` takes rows of real files instead.
+Each stands beside the chance that a report states: an answerer that does not look must not score more. The rows are
+invented, in the structure of each benchmark, so that the table is the same everywhere; `--data DIR` takes rows of real files
+instead.
 """
 
 import argparse

@@ -60,21 +60,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def do(own: Study, options: argparse.Namespace, command: str) -> Result:
+def do(study: Study, options: argparse.Namespace, command: str) -> Result:
     """Run what is missing of a study and publish it."""
     started = time.perf_counter()
-    terms = Terms(Given(_base(own, options.base)), tuple(options.seeds or own.seeds), options.quick)
-    cells = own.plan(terms)
-    print(f"{own.name}: {own.question}", file=sys.stderr)
+    terms = Terms(Given(_base(study, options.base)), tuple(options.seeds or study.seeds), options.quick)
+    cells = study.plan(terms)
+    print(f"{study.name}: {study.question}", file=sys.stderr)
     before = everything(cells.values(), options.store).keys()
     done = run(cells.values(), options.store, workers=options.workers, restart=options.restart)
-    findings = own.read(terms, {name: done[cell.key]["result"] for name, cell in cells.items()})
+    findings = study.read(terms, {name: done[cell.key]["result"] for name, cell in cells.items()})
     work = everything(cells.values(), options.store)
     result = Result(
-        study=own.name,
-        question=own.question,
+        study=study.name,
+        question=study.question,
         command=command,
-        base=Base(own.base, terms.base.key),
+        base=Base(study.base, terms.base.key),
         seeds=list(terms.seeds),
         settings=dict(findings.settings),
         interval=HOW,
@@ -96,20 +96,20 @@ def do(own: Study, options: argparse.Namespace, command: str) -> Result:
         cells={"all": len(work), "used_again": 0 if options.restart else len(before & work.keys())},
         conduct=findings.conduct,
     )
-    folder = options.out / own.name if options.out else FOLDER / own.name
+    folder = options.out / study.name if options.out else FOLDER / study.name
     if options.quick and not options.out:
-        folder = options.store / "quick" / own.name
-    publish(own, result, folder)
+        folder = options.store / "quick" / study.name
+    publish(study, result, folder)
     print(f"Written: {folder}/result.json, plot.svg, README.md ({result.seconds['this_run']:.0f} s)\n", file=sys.stderr)
     return result
 
 
-def _base(own: Study, given: Path | None) -> Path:
+def _base(study: Study, given: Path | None) -> Path:
     if given is not None:
         return given
     from promvil_hf.toy.bases import folder
 
-    return folder(own.base)
+    return folder(study.base)
 
 
 def _check_names(options: argparse.Namespace) -> None:

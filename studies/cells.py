@@ -47,8 +47,8 @@ DECIDING = ("torch", "transformers", "peft", "trl", "accelerate")  # a new versi
 def versions(*names: str) -> dict[str, str]:
     """The versions of these: "promvil_hf", "python" and packages."""
     found = environment(devices=False)
-    own = {"promvil_hf": found["promvil_hf"]["version"], "python": found["promvil_hf"]["python"]}
-    return {name: (found["packages"] | own)[name] for name in names}
+    ours = {"promvil_hf": found["promvil_hf"]["version"], "python": found["promvil_hf"]["python"]}
+    return {name: (found["packages"] | ours)[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Given:
             )
         content = sha256()
         for path in deciding:
-            if path.name not in ("curves.json", "scores.json"):  # told about the base, not part of it
+            if path.name not in ("curves.json", "scores.json"):  # about the base, not part of it
                 content.update(path.name.encode() + b"\0" + sha256(path.read_bytes()).digest())
         return content.hexdigest()[:20]
 
@@ -130,7 +130,7 @@ def run(
                 found[cell.key] = left
             bar.update()
             if progress:
-                tqdm.write(f"{cell.folder(store).name}: {left['seconds']:.0f} s, {_told(cell)}", file=sys.stderr)
+                tqdm.write(f"{cell.folder(store).name}: {left['seconds']:.0f} s, {_in_words(cell)}", file=sys.stderr)
     return found
 
 
@@ -206,7 +206,7 @@ def _do(cell: Cell, store: Path) -> None:
         try:
             do_once(folder / DONE, cell.plan, lambda: cell.work(folder, **needs, **cell.settings))
         except Exception as error:
-            error.add_note(f"In the cell {folder}: {_told(cell)}. Cells done are kept: the same command goes on.")
+            error.add_note(f"In the cell {folder}: {_in_words(cell)}. Cells done are kept: the same command goes on.")
             raise
         remove_drafts(folder)
 
@@ -228,6 +228,6 @@ def _forget(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _told(cell: Cell) -> str:
+def _in_words(cell: Cell) -> str:
     plain = {name: value for name, value in cell.settings.items() if not isinstance(value, Mapping)}
     return ", ".join(f"{name}={value}" for name, value in plain.items())

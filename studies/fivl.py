@@ -105,8 +105,8 @@ def reliance_score(by_seed: Mapping[int, Mapping], hidden: str = "key boxes", be
     return _sample(
         by_seed,
         lambda found: [
-            (less - own, whole)
-            for less, own, whole in zip(
+            (less - covered, whole)
+            for less, covered, whole in zip(
                 found["right"][beyond], found["right"][hidden], found["right"]["original"], strict=True
             )
         ],
@@ -153,10 +153,10 @@ def less_reference(
     ]  # fmt: skip
 
 
-def told(terms: Terms, trainings: Results) -> dict[str, Any]:
+def shown_settings(terms: Terms, trainings: Results) -> dict[str, Any]:
     """The settings that stand in result.json; `trainings` are results of `fine_tune` by what they are called."""
     return {
-        **FIVL.told(terms, trainings, {}),
+        **FIVL.shown_settings(terms, trainings, {}),
         "last_lm_loss": {name: found["lm_losses"][-1] for name, found in trainings.items()},
         "last_vm_loss": {name: found["vm_losses"][-1] for name, found in trainings.items() if found["vm_losses"]},
     }

@@ -21,7 +21,7 @@ Turn = tuple[str, str, tuple[KeyRegion, ...]]  # question, answer, what of it st
 
 def questions(drawn: Scene) -> list[tuple[str, Turn]]:
     """(kind, turn) of the short questions the base was trained on, with what they speak of."""
-    return [(kind, (own.question, own.answer, own.keys)) for kind, own in asked(drawn)]
+    return [(kind, (question.question, question.answer, question.keys)) for kind, question in asked(drawn)]
 
 
 def talk(drawn: Scene) -> list[Turn]:
@@ -35,12 +35,12 @@ def talk(drawn: Scene) -> list[Turn]:
 
 def caption(drawn: Scene) -> list[Turn]:
     """One question, answered with the scene's caption; each thing it mentions is a key expression."""
-    told = drawn.caption()
+    sentence = drawn.caption()
     things: dict[str, tuple[int, ...]] = {}
-    for start, end, object_id in told.mentions:
-        words = told.text[start:end].partition(" ")[2]  # without its article
+    for start, end, object_id in sentence.mentions:
+        words = sentence.text[start:end].partition(" ")[2]  # without its article
         things[words] = (*things.get(words, ()), object_id)
-    return [(LOOK, told.text, tuple(KeyRegion(words, 0, ids) for words, ids in things.items()))]
+    return [(LOOK, sentence.text, tuple(KeyRegion(words, 0, ids) for words, ids in things.items()))]
 
 
 def turns_of(task: str, drawn: Scene) -> list[Turn]:

@@ -58,7 +58,7 @@ def fine_tune(
     else:
         frozen_vision(backend.model)
     drawn = (scene(world_of(world), seed, index) for index in range(scenes))
-    rows: Any = [row_of(task, own) for own in drawn]
+    rows: Any = [row_of(task, drawn_scene) for drawn_scene in drawn]
     if masks != "perfect":
         rows = NoisyRows(rows, MaskNoise(masks, seed=seed))
     settings = training_settings(seed, scenes, passes, batch, learning_rate)
@@ -84,9 +84,9 @@ def sentences(
     """For each question that asks for a sentence: how near the answer is to the true one."""
     drawn = held_out(world_of(world), scenes, seed)
     asked = [
-        (number, own.image(), question, answer)
-        for number, own in enumerate(drawn)
-        for question, answer, _ in turns_of(task, own)
+        (number, drawn_scene.image(), question, answer)
+        for number, drawn_scene in enumerate(drawn)
+        for question, answer, _ in turns_of(task, drawn_scene)
     ]
     said = _generated(backend_of(base, trained), [(question, picture) for _, picture, question, _ in asked], 72)
     pairs = [(text, answer) for text, (*_, answer) in zip(said, asked, strict=True)]
@@ -103,7 +103,7 @@ def sentences(
 def grounding(
     folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, world: Mapping, task: str
 ) -> dict:
-    """What image tokens say of each noun, and how the best head looks at what it speaks of while it is told the answer.
+    """What image tokens say of each noun, and how well the best head looks at the named thing when the true answer is given.
 
     The best head is chosen on scenes with even numbers and scored on those with odd ones: chosen and scored on the same
     scenes, the best of many heads would look better than it is.
@@ -116,15 +116,16 @@ def grounding(
     found: dict[str, Any] = {"iou": [], "iou_scene": []}
     for first in range(0, len(drawn), 32):
         part = drawn[first : first + 32]
-        said = say(backend, [Request(LOOK, own.image()) for own in part], [own.size for own in part])
-        for number, (own, heard) in enumerate(zip(part, said, strict=True), first):
-            for name in dict.fromkeys(thing.name for thing in own.objects):
-                ids = [thing.object_id for thing in own.objects if thing.name == name]
-                key = own.key_expression(f"{name} {plural(name)}", 0, ids)
+        requests = [Request(LOOK, drawn_scene.image()) for drawn_scene in part]
+        said = say(backend, requests, [drawn_scene.size for drawn_scene in part])
+        for number, (drawn_scene, heard) in enumerate(zip(part, said, strict=True), first):
+            for name in dict.fromkeys(thing.name for thing in drawn_scene.objects):
+                ids = [thing.object_id for thing in drawn_scene.objects if thing.name == name]
+                key = drawn_scene.key_expression(f"{name} {plural(name)}", 0, ids)
                 iou = key_iou(heard, key, backend.processor.tokenizer)
                 found["iou"].append(round(iou, 4))
                 found["iou_scene"].append(number)
-    turns = [(number, own, turn) for number, own in enumerate(drawn) for turn in turns_of(task, own)]
+    turns = [(number, drawn_scene, turn) for number, drawn_scene in enumerate(drawn) for turn in turns_of(task, drawn_scene)]
     atlas = _atlas(backend, turns, seed)
     of_scene = np.array([int(name) for name in atlas.image_ids])
     choosing, scored = of_scene % 2 == 0, of_scene % 2 == 1
@@ -166,17 +167,17 @@ def hidden(
             text = (RowTurn(0, turn[0], turn[1]),)
             rows.append(FivlRow(row_id, "gqa", row_id, f"{number}.png", drawn.size, text, keys, (turn[1],)))
     settings = TwinSettings(TWINS, seed=seed)
-    told = answer_twins(
+    answers = answer_twins(
         rows, Pictures(shown), backend_of(base, trained), folder, settings=settings,
         asking=Asking("{text}", max_new_tokens=8, batch_size=64), model={"cell": folder.name},
         progress=False,
     )  # fmt: skip
-    report = scored(rows, told, settings=settings, resampling=Resampling(resamples=1))
+    report = scored(rows, answers, settings=settings, resampling=Resampling(resamples=1))
     shutil.rmtree(shown)
     shutil.rmtree(folder / "answers")
     return {
-        "scene": [int(own["image"].partition(".")[0]) for own in report.row_scores],
-        "right": {kind: [own["scores"][kind] for own in report.row_scores] for kind in TWINS},
+        "scene": [int(row["image"].partition(".")[0]) for row in report.row_scores],
+        "right": {kind: [row["scores"][kind] for row in report.row_scores] for kind in TWINS},
     }
 
 
@@ -197,7 +198,7 @@ def ablated(
     """
     backend = backend_of(base, trained)
     choosing = held_out(world_of(world), 2 * scenes, seed)[scenes:]
-    turns = [(number, own, turn) for number, own in enumerate(choosing) for _, turn in questions(own)]
+    turns = [(number, drawn_scene, turn) for number, drawn_scene in enumerate(choosing) for _, turn in questions(drawn_scene)]
     atlas = _atlas(backend, turns, seed)
     drawn = held_out(world_of(world), scenes, seed)
     whole = _answered(backend, drawn)
@@ -215,28 +216,28 @@ def ablated(
             found["right"][name] = np.mean(right, 0).round(4).tolist()
             found["heads"][name] = [[f"{layer}.{head}" for layer, head in heads] for heads in choices]
             found["heads"][f"rho of {name}"] = [
-                round(float(np.mean([atlas.rho[own] for own in heads])), 4) for heads in choices
+                round(float(np.mean([atlas.rho[head] for head in heads])), 4) for heads in choices
             ]
     return found
 
 
 def _atlas(backend, turns: Sequence[tuple[int, Scene, Turn]], seed: int):
-    """The atlas of these (scene's number, scene, turn), told the right answers."""
+    """The atlas of these (scene's number, scene, turn), where the model is given the true answers."""
     from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, tell
 
     asked = [
-        AskedTurn(str(place), own.image, own.size, turn[0], keys_of(own, turn), turn[1], str(number))
-        for place, (number, own, turn) in enumerate(turns)
+        AskedTurn(str(place), drawn_scene.image, drawn_scene.size, turn[0], keys_of(drawn_scene, turn), turn[1], str(number))
+        for place, (number, drawn_scene, turn) in enumerate(turns)
     ]
-    told, skipped = tell(backend, asked, own_answers=False, batch_size=32)
-    return head_atlas(backend, told, Null(shuffles=100, seed=seed), skipped=skipped, batch_size=32)
+    answered, skipped = tell(backend, asked, own_answers=False, batch_size=32)
+    return head_atlas(backend, answered, Null(shuffles=100, seed=seed), skipped=skipped, batch_size=32)
 
 
 def _answered(backend, drawn: Sequence[Scene], pictures: str = "clean") -> dict:
     asked = [
-        (number, spoilt(own.image(), pictures, own.image_id), kind, turn)
-        for number, own in enumerate(drawn)
-        for kind, turn in questions(own)
+        (number, spoilt(drawn_scene.image(), pictures, drawn_scene.image_id), kind, turn)
+        for number, drawn_scene in enumerate(drawn)
+        for kind, turn in questions(drawn_scene)
     ]
     said = _generated(backend, [(turn[0], picture) for _, picture, _, turn in asked], 8)
     return {
@@ -252,5 +253,5 @@ def _generated(backend, asked: Sequence[tuple[str, Image.Image]], most: int) -> 
     texts = []
     for first in range(0, len(asked), 64):
         part = [Request(question, picture) for question, picture in asked[first : first + 64]]
-        texts += [own.text.strip() for own in backend.generate(part, Decoding(max_new_tokens=most))]
+        texts += [answer.text.strip() for answer in backend.generate(part, Decoding(max_new_tokens=most))]
     return texts

@@ -16,7 +16,7 @@ def best_heads(rho: np.ndarray, count: int, most_of_a_layer: int | None = None) 
     best: list[tuple[int, int]] = []
     for place in order:
         layer, head = divmod(int(place), rho.shape[1])
-        if sum(own == layer for own, _ in best) < (most_of_a_layer or rho.shape[1]):
+        if sum(taken == layer for taken, _ in best) < (most_of_a_layer or rho.shape[1]):
             best.append((layer, head))
         if len(best) == count:
             return best
@@ -39,17 +39,17 @@ def without_heads(model, heads: Sequence[tuple[int, int]]) -> Iterator[None]:
     mixers = [module for name, module in plain.named_modules() if name.endswith("self_attn.o_proj")]
     several = plain.config.get_text_config().num_attention_heads
 
-    def silence(own: Sequence[int]):
+    def silence(layer_heads: Sequence[int]):
         def hook(module, inputs):
             states, width = inputs[0].clone(), module.in_features // several
-            for head in own:
+            for head in layer_heads:
                 states[..., head * width : (head + 1) * width] = 0
             return (states,)
 
         return hook
 
     hooks = [
-        mixers[layer].register_forward_pre_hook(silence([head for own, head in heads if own == layer]))
+        mixers[layer].register_forward_pre_hook(silence([head for head_layer, head in heads if head_layer == layer]))
         for layer in sorted({layer for layer, _ in heads})
     ]
     try:

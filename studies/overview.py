@@ -27,7 +27,7 @@ def conducts(studies: Mapping[str, Study], folder: Path) -> dict[str, Conduct | 
 
 def corrected(done: Mapping[str, Conduct | None], studies: Mapping[str, Study]) -> dict[str, float]:
     """Holm's p of each primary outcome that was measured."""
-    primary = [name for name, own in done.items() if own is not None and studies[name].design.primary]
+    primary = [name for name, conduct in done.items() if conduct is not None and studies[name].design.primary]
     return dict(zip(primary, holm([done[name].outcome.p for name in primary]), strict=True))
 
 
@@ -35,15 +35,15 @@ def overview(studies: Mapping[str, Study], folder: Path) -> str:
     done = conducts(studies, folder)
     p = corrected(done, studies)
     lines = [f"Protocol {VERSION}, `{text_hash()}`.\n", HEAD]
-    for name, own in done.items():
+    for name, conduct in done.items():
         outcome = studies[name].design.outcome
         asked = f"[{name}]({name}/README.md) | {outcome.measure}: {outcome.a} less {outcome.b}"
-        if own is None:
+        if conduct is None:
             lines.append(f"| {asked} | | | not run under the protocol yet: `python -m studies {name}` |")
         else:
-            shown = f"{number(own.outcome.estimate)} {interval(own.outcome.low, own.outcome.high)}"
-            told = f"{p[name]:.2g} | {verdict(own.outcome, p[name])}" if name in p else "| exploratory"
-            lines.append(f"| {asked} | {shown} | {told} |")
+            shown = f"{number(conduct.outcome.estimate)} {interval(conduct.outcome.low, conduct.outcome.high)}"
+            p_and_verdict = f"{p[name]:.2g} | {verdict(conduct.outcome, p[name])}" if name in p else "| exploratory"
+            lines.append(f"| {asked} | {shown} | {p_and_verdict} |")
     return "\n".join(lines)
 
 

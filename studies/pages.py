@@ -61,7 +61,7 @@ def numbers(result: Result) -> str:
     if result.differences:
         lines += [
             "\n| difference | estimate [over scenes] | each seed | interval over seeds |\n|---|---|---|---|",
-            *(_difference(own) for own in result.differences),
+            *(_difference(difference) for difference in result.differences),
         ]
     lines += [BEFORE] if result.conduct is None else _conduct(result.conduct)
     lines += [
@@ -75,22 +75,22 @@ def numbers(result: Result) -> str:
 
 def _scores(scores: Iterable[Score]) -> list[str]:
     scores = list(scores)
-    names = list(dict.fromkeys(name for own in scores for name in own.setting))
-    measures = list(dict.fromkeys(own.measure for own in scores))
+    names = list(dict.fromkeys(name for score in scores for name in score.setting))
+    measures = list(dict.fromkeys(score.measure for score in scores))
     cells: dict[tuple, dict[str, str]] = {}
-    for own in scores:
-        row = tuple(own.setting.get(name, "") for name in names)
-        cells.setdefault(row, {})[own.measure] = _told(own)
+    for score in scores:
+        row = tuple(score.setting.get(name, "") for name in names)
+        cells.setdefault(row, {})[score.measure] = _with_interval(score)
     return [
         f"| {' | '.join([*names, *measures])} |",
         f"|{'---|' * (len(names) + len(measures))}",
-        *(f"| {' | '.join([*row, *(told.get(name, '') for name in measures)])} |" for row, told in cells.items()),
+        *(f"| {' | '.join([*row, *(row_cells.get(name, '') for name in measures)])} |" for row, row_cells in cells.items()),
     ]
 
 
-def _difference(own: Difference) -> str:
-    each = ", ".join(number(value) for value in own.by_seed.values())
-    return f"| {own.what} | {_told(own)} | {each} | {interval(*map(_plain, own.over_seeds))} |"
+def _difference(difference: Difference) -> str:
+    each = ", ".join(number(value) for value in difference.by_seed.values())
+    return f"| {difference.what} | {_with_interval(difference)} | {each} | {interval(*map(_plain, difference.over_seeds))} |"
 
 
 def _conduct(done: Conduct) -> list[str]:
@@ -100,7 +100,7 @@ def _conduct(done: Conduct) -> list[str]:
         "\n| arm | updates | FLOPs | texts | settings tried | updates to the threshold, each seed |\n|---|---|---|---|---|---|",
         *(
             f"| {name} | {arm.updates:,} | {arm.flops:.4g} | {arm.texts:,} | {arm.trials} | "
-            f"{', '.join('not reached' if own is None else f'{own:,}' for own in arm.onset.values())} |"
+            f"{', '.join('not reached' if updates is None else f'{updates:,}' for updates in arm.onset.values())} |"
             for name, arm in done.arms.items()
         ),
         f"\nPrimary outcome: {number(found.estimate)} {interval(found.low, found.high)}, scenes and seeds crossed. Its corrected "
@@ -108,8 +108,8 @@ def _conduct(done: Conduct) -> list[str]:
     ]
 
 
-def _told(own: Score | Difference) -> str:
-    return f"{number(own.estimate)} {interval(_plain(own.low), _plain(own.high))}"
+def _with_interval(measured: Score | Difference) -> str:
+    return f"{number(measured.estimate)} {interval(_plain(measured.low), _plain(measured.high))}"
 
 
 def _plain(value: float | None) -> float:
@@ -144,7 +144,7 @@ def check(study: Study, folder: Path, corrected: float | None = None) -> list[st
         found.append("README.md has no conclusion yet")
     if with_numbers(text, result, readme) != text:
         found.append(f"the numbers in README.md are not those of result.json: run python -m studies write {study.name}")
-    found += [f"README.md says {own}, which is no number of result.json" for own in stray(text, result)]
+    found += [f"README.md says {stray_number}, which is no number of result.json" for stray_number in stray(text, result)]
     if not drawn.is_file() or drawn.read_text(encoding="utf-8") != plot(study, result):
         found.append(f"plot.svg does not show result.json: run python -m studies write {study.name}")
     return [f"{study.name}: {fault}" for fault in found]
@@ -175,17 +175,17 @@ def words_of(text: str) -> str:
 def stray(text: str, result: Result) -> list[str]:
     """Numbers in the words of a README that no number of the result rounds to; whole ones below ten are not looked at."""
     arms = {} if result.conduct is None else result.conduct.arms
-    told = [result.scores, result.differences, result.settings, result.seconds, result.seeds, arms]
-    known = {abs(value) for value in _all_numbers(msgspec.to_builtins(told))}
+    parts = [result.scores, result.differences, result.settings, result.seconds, result.seeds, arms]
+    known = {abs(value) for value in _all_numbers(msgspec.to_builtins(parts))}
     known |= {95.0, 0.5}  # of intervals, and of what counts as a hit
     found = []
-    for own, percent in re.findall(r"(?<![\w.\-])(\d+(?:,\d{3})*(?:\.\d+)?)( ?%)?(?![\w.]*\d)", words_of(text)):
-        plain = own.replace(",", "")
+    for written, percent in re.findall(r"(?<![\w.\-])(\d+(?:,\d{3})*(?:\.\d+)?)( ?%)?(?![\w.]*\d)", words_of(text)):
+        plain = written.replace(",", "")
         digits = len(plain.partition(".")[2])
         scale = 100 if percent else 1
         skipped = not percent and not digits and float(plain) < 10
         if not skipped and not any(f"{one * scale:.{digits}f}" == plain for one in known) and float(plain) not in known:
-            found.append(own + percent)
+            found.append(written + percent)
     return found
 
 
@@ -195,8 +195,8 @@ def _all_numbers(value: Any) -> Iterable[float]:
     if isinstance(value, int | float):
         yield float(value)
     elif isinstance(value, dict):
-        for own in value.values():
-            yield from _all_numbers(own)
+        for part in value.values():
+            yield from _all_numbers(part)
     elif isinstance(value, list | tuple):
-        for own in value:
-            yield from _all_numbers(own)
+        for part in value:
+            yield from _all_numbers(part)

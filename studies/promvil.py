@@ -67,7 +67,7 @@ def accuracy(
     """Whether the first box is right (IoU 0.5), of the expressions of a level that `keep(found, row)` keeps."""
     kept = {}
     for seed, found in by_seed.items():
-        rows = [row for row, own in enumerate(found["level"]) if own == level and keep(found, row)]
+        rows = [row for row, row_level in enumerate(found["level"]) if row_level == level and keep(found, row)]
         kept[seed] = [found["iou"][mode][row] >= 0.5 for row in rows], [found["scene"][row] for row in rows]
     return Sample.of(kept)
 
@@ -82,10 +82,10 @@ def samples_of(terms: Terms, results: Results, models: Iterable[tuple]) -> dict[
     }
 
 
-def told(terms: Terms, trainings: Results, **changes: Any) -> dict[str, Any]:
+def shown_settings(terms: Terms, trainings: Results, **changes: Any) -> dict[str, Any]:
     """The settings that stand in result.json; `trainings` are results of `fine_tune` by name, `changes` are theirs."""
     return {
-        **PROMVIL.told(terms, trainings, changes),
+        **PROMVIL.shown_settings(terms, trainings, changes),
         "texts_trained": {name: found["texts_trained"] for name, found in trainings.items()},
         "last_loss": {name: found["losses"][-1] for name, found in trainings.items()},
     }
@@ -95,5 +95,5 @@ def by_level(result: Result, settings: Mapping[str, Mapping[str, str]], levels: 
     """A curve over levels for each setting, by the name it shall have."""
     measures = [f"level {level}" for level in levels]
     return [
-        curve(name, {measure: result.score(measure, **own) for measure in measures}) for name, own in settings.items()
+        curve(name, {measure: result.score(measure, **setting) for measure in measures}) for name, setting in settings.items()
     ]

@@ -29,7 +29,7 @@ EVIDENCE = ("none", "predicted", "right", "shifted", "swapped")
 def rows_of(world: WorldConfig, seed: int, scenes: int, per_level: int) -> tuple[dict, ...]:
     """Training rows. Fewer scenes are the first of more."""
     drawn = (scene(world, seed, index) for index in range(scenes))
-    return tuple({"image": own.image(), "chain": scene_chain(own, per_level)} for own in drawn)
+    return tuple({"image": drawn_scene.image(), "chain": scene_chain(drawn_scene, per_level)} for drawn_scene in drawn)
 
 
 def fine_tune(
@@ -121,11 +121,11 @@ def answers(
 def answers_under_evidence(
     folder: Path, base: Path, trained: Path | None = None, *, seed: int, scenes: int, per_level: int, world: Mapping
 ) -> dict:
-    """For each expression above level 1: the IoU of its answer under each kind of evidence, and of what it was told.
+    """For each expression above level 1: the IoU of its answer under each kind of evidence, and of the evidence itself.
 
-    Only what the whole expression is told changes. `told` is the IoU of the predicted evidence of its last step.
+    Only the evidence of the whole expression changes. `told` is the IoU of the predicted evidence of its last step.
     """
-    asked = [own for own in _asked(world_of(world), seed, scenes, per_level) if own[2].levels[-1] > 1]
+    asked = [row for row in _asked(world_of(world), seed, scenes, per_level) if row[2].levels[-1] > 1]
     grounder = _grounder(base, trained)
     found: dict[str, Any] = {
         "scene": [number for number, *_ in asked],
@@ -144,8 +144,9 @@ def answers_under_evidence(
         found["iou"][kind] = _iou([trace.boxes for trace in traces], _gold(chains))
         if kind == "predicted":
             anchors = [chain.steps[-1].anchors[0] for chain in chains]
-            told = [trace.steps[anchor].boxes for trace, anchor in zip(traces, anchors, strict=True)]
-            found["told"] = _iou(told, [chain.steps[own].target.boxes for chain, own in zip(chains, anchors, strict=True)])
+            evidence = [trace.steps[anchor].boxes for trace, anchor in zip(traces, anchors, strict=True)]
+            gold = [chain.steps[anchor].target.boxes for chain, anchor in zip(chains, anchors, strict=True)]
+            found["told"] = _iou(evidence, gold)
     return found
 
 
@@ -194,7 +195,7 @@ def _grounder(base: Path, trained: Path | None):
 def _iou(found: Sequence[Sequence[Box]], gold: Sequence[Sequence[Box]]) -> list[float]:
     """Of the first box of each answer; no box is 0."""
     ious = answer_iou(*([[box.xyxy for box in boxes] for boxes in side] for side in (found, gold)))
-    return [round(own, 4) for own in ious.tolist()]
+    return [round(iou, 4) for iou in ious.tolist()]
 
 
 def _gold(chains: Sequence[PhraseChain]) -> list[Sequence[Box]]:

@@ -118,7 +118,7 @@ def faults(design: Design, done: Conduct, seeds: Sequence[int]) -> list[str]:
         trials = ", ".join(f"{name} {arm.trials}" for name, arm in done.arms.items())
         found.append(f"the arms were not searched equally often: {trials}")
     sides = [done.arms[name] for name in (design.outcome.a, design.outcome.b) if name in done.arms]
-    if len(sides) == 2 and abs(sides[0].flops - sides[1].flops) > EQUAL_WORK * min(own.flops for own in sides):
+    if len(sides) == 2 and abs(sides[0].flops - sides[1].flops) > EQUAL_WORK * min(arm.flops for arm in sides):
         more, less = sorted((design.outcome.a, design.outcome.b), key=lambda name: -done.arms[name].flops)
         share = done.arms[more].flops / done.arms[less].flops - 1
         found.append(f"the arm {more!r} had {share:.1%} more FLOPs than {less!r}: at most {EQUAL_WORK:.0%} are allowed")

@@ -83,7 +83,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def score(self, measure: str, **setting: str) -> Score:
         """The score of this measure whose setting has these values."""
-        found = [own for own in self.scores if own.measure == measure and setting.items() <= own.setting.items()]
+        found = [score for score in self.scores if score.measure == measure and setting.items() <= score.setting.items()]
         if len(found) != 1:
             raise LookupError(f"{self.study} has {len(found)} scores of {measure!r} with {setting}, not one.")
         return found[0]
@@ -108,12 +108,12 @@ class Sample:
         """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all)."""
         columns, seeds, scenes = [], [], []
         for seed, (values, of_scene) in by_seed.items():
-            own = np.asarray(values, dtype=float)
-            own = np.stack([own, np.ones(len(own))], 1) if own.ndim < 2 and own.size else own.reshape(-1, 2)
-            if len(own) != len(of_scene):
-                raise ValueError(f"You passed {len(own)} values and {len(of_scene)} scenes for seed {seed}: one for each.")
-            columns.append(own)
-            seeds += [seed] * len(own)
+            rows = np.asarray(values, dtype=float)
+            rows = np.stack([rows, np.ones(len(rows))], 1) if rows.ndim < 2 and rows.size else rows.reshape(-1, 2)
+            if len(rows) != len(of_scene):
+                raise ValueError(f"You passed {len(rows)} values and {len(of_scene)} scenes for seed {seed}: one for each.")
+            columns.append(rows)
+            seeds += [seed] * len(rows)
             scenes += [f"{seed}/{scene}" for scene in of_scene]
         return cls(np.concatenate(columns) if columns else np.empty((0, 2)), tuple(seeds), tuple(scenes))
 
@@ -213,12 +213,13 @@ def faults(result: Result) -> list[str]:
     for name in ("promvil_hf", "python", "torch", "transformers", "peft"):
         if not result.versions.get(name):
             found.append(f"the version of {name} is missing")
-    for own in (*result.scores, *result.differences):
-        about = f"{own.measure} of {own.setting}" if isinstance(own, Score) else own.what
-        if own.estimate is None:
+    for measured in (*result.scores, *result.differences):
+        about = f"{measured.measure} of {measured.setting}" if isinstance(measured, Score) else measured.what
+        if measured.estimate is None:
             found.append(f"{about}: there is no estimate")
-        elif own.low is None or own.high is None or not own.low <= own.estimate <= own.high:
-            found.append(f"{about}: the estimate {own.estimate} does not lie in its interval {own.low} to {own.high}")
-        if own.by_seed.keys() != {str(seed) for seed in result.seeds}:
-            found.append(f"{about}: it was measured with the seeds {', '.join(own.by_seed)} and not with {result.seeds}")
+        elif measured.low is None or measured.high is None or not measured.low <= measured.estimate <= measured.high:
+            bounds = f"{measured.low} to {measured.high}"
+            found.append(f"{about}: the estimate {measured.estimate} does not lie in its interval {bounds}")
+        if measured.by_seed.keys() != {str(seed) for seed in result.seeds}:
+            found.append(f"{about}: it was measured with the seeds {', '.join(measured.by_seed)} and not with {result.seeds}")
     return found

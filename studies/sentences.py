@@ -40,8 +40,8 @@ def rouge_l(said: str, truth: str) -> float:
     row = [0] * (len(wanted) + 1)  # row[k]: longest common subsequence of the words so far and the first k wanted
     for word in found:
         before = 0
-        for place, own in enumerate(wanted, 1):
-            before, row[place] = row[place], before + 1 if word == own else max(row[place], row[place - 1])
+        for place, wanted_word in enumerate(wanted, 1):
+            before, row[place] = row[place], before + 1 if word == wanted_word else max(row[place], row[place - 1])
     return 2 * row[-1] / (len(found) + len(wanted))
 
 

@@ -73,7 +73,7 @@ class Method:
                 cells |= {(*kind, name, seed): measure(terms, seed, trained) for kind, measure in measures.items()}
         return cells
 
-    def told(self, terms: Terms, trainings: Results, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def shown_settings(self, terms: Terms, trainings: Results, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that stand in result.json; `trainings` are results of `fine_tune` by what they are called."""
         plain = self.settings(terms, changes)
         del plain["world"]
@@ -92,7 +92,7 @@ def of_seeds(terms: Terms, results: Results, *name: Hashable) -> dict[int, Mappi
 def first_trainings(terms: Terms, results: Results, names: Mapping[str, tuple] | Iterable[Hashable]) -> Results:
     """Results of the trainings called ("tuned", *name, seed) with the first seed; `names` may say how to call them."""
     called = names if isinstance(names, Mapping) else {name: (name,) for name in names}
-    return {name: results["tuned", *own, terms.seeds[0]] for name, own in called.items()}
+    return {name: results["tuned", *key, terms.seeds[0]] for name, key in called.items()}
 
 
 def world_of(settings: Mapping[str, Any]) -> WorldConfig:
@@ -105,7 +105,11 @@ def curve(name: str, scores: Mapping[Any, Score]) -> Series:
     """A curve through scores, by their places or names along x."""
     values = scores.values()
     return Series(
-        name, list(scores), [own.estimate for own in values], [own.low for own in values], [own.high for own in values]
+        name,
+        list(scores),
+        [score.estimate for score in values],
+        [score.low for score in values],
+        [score.high for score in values],
     )
 
 

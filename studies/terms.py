@@ -19,7 +19,7 @@ from studies.results import FEWEST_SEEDS, Difference, Result, Score
 
 @dataclass(frozen=True)
 class Terms:
-    """What a run of a study is told."""
+    """What a run of a study starts from."""
 
     base: Given
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -28,7 +28,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study measured. `settings` are told to the reader beside the numbers."""
+    """What a study measured. `settings` stand beside the numbers."""
 
     scores: Sequence[Score]
     differences: Sequence[Difference] = ()

@@ -60,8 +60,8 @@ def run(name: str, out: Path, seed: int, sizes: Sizes, scenes: int, command: str
         spent = time.process_time() - began
         keep(Path(work, "made"), out, ADAPTERS[name])
     scores = measured(name, out, scenes, seed)
-    told = {own: asdict(score) for own, score in scores.items()}
-    (out / "scores.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    report = {what: asdict(score) for what, score in scores.items()}
+    (out / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "README.md").write_text(card(name, seed, spent, scores, command), encoding="utf-8")
 
 
@@ -69,7 +69,7 @@ def _train_fivl(name: str, base: Path, work: Path, sizes: Sizes, seed: int) -> N
     worlds = world.draw_worlds(work, {"talk": sizes.talk_scenes, "talk_test": sizes.test_scenes}, seed)
     fivl.build_rows(Path(worlds.folders["talk"]), Path(worlds.folders["talk_test"]), work / "fivl")
     taught = fivl.taught(work / "fivl", worlds.folders, world.scenes_of("talk", sizes.talk_scenes, seed), seed)
-    [weight] = [fivl.WEIGHTS[own] for own, adapter in fivl.ADAPTERS.items() if adapter == name]
+    [weight] = [fivl.WEIGHTS[arm] for arm, adapter in fivl.ADAPTERS.items() if adapter == name]
     fivl.train(base, taught, weight, name, work / "made", sizes, seed)
 
 
@@ -99,7 +99,7 @@ def measured(name: str, adapter: Path, scenes: int, seed: int = 0) -> dict[str, 
 
 def _grounding(name: str, base: Path, adapter: Path, scenes: int, seed: int, work: Path) -> dict[str, Interval]:
     sizes = Sizes(test_scenes=scenes, expressions=PER_LEVEL)
-    runs = {run: own for run, own in promvil.RUNS.items() if own[0] == name}
+    runs = {run: setting for run, setting in promvil.RUNS.items() if setting[0] == name}
     found = promvil.ground(base, {name: str(adapter)}, held_out(NEAR, scenes, seed), work, sizes, runs)
     return {f"{run}, level {level.level}": level.accuracy[run] for run in runs for level in found.levels}
 
@@ -114,8 +114,8 @@ def card(name: str, seed: int, spent: float, scores: dict[str, Interval], comman
         f"Made by `{command}`: seed {seed}, {spent:,.0f} s of CPU time on one thread. Weights are kept in half precision.\n",
         "| held-out scenes | mean | 95 % interval (over scenes) | rows | scenes |\n|---|---|---|---|---|",
         *(
-            f"| {own} | {score.estimate:.3f} | {score.low:.3f} to {score.high:.3f} | {score.rows} | {score.clusters} |"
-            for own, score in scores.items()
+            f"| {what} | {score.estimate:.3f} | {score.low:.3f} to {score.high:.3f} | {score.rows} | {score.clusters} |"
+            for what, score in scores.items()
         ),
     ]
     return "\n".join(lines) + "\n"

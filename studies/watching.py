@@ -36,8 +36,8 @@ class Watch(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         if self.path.is_file():  # a run that goes on does the updates after its checkpoint once more
             kept = json.loads(self.path.read_text(encoding="utf-8"))
-            self.curve = {int(step): own for step, own in kept["curve"].items() if int(step) <= state.global_step}
-            self.counted = {int(step): own for step, own in kept["counted"].items() if int(step) < state.global_step}
+            self.curve = {int(step): score for step, score in kept["curve"].items() if int(step) <= state.global_step}
+            self.counted = {int(step): flops for step, flops in kept["counted"].items() if int(step) < state.global_step}
 
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step % COUNTED == 0:

@@ -2,7 +2,7 @@
 """Captions that name every thing of a scene, trained with and without the vision-modeling loss."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, less_reference, samples_of, told
+from studies.fivl import along, compared, less_reference, samples_of, shown_settings
 from studies.results import scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
@@ -22,13 +22,13 @@ def read(terms, results):
     samples = samples_of(terms, results, WEIGHTS, MEASURES)
     differences = less_reference(samples, "λ", WEIGHTS[1:], 0.0, MEASURES, "λ {}")
     trainings = first_trainings(terms, results, {f"λ {weight}": (weight,) for weight in WEIGHTS})
-    return Findings(scored(samples, "λ"), differences, told(terms, trainings))
+    return Findings(scored(samples, "λ"), differences, shown_settings(terms, trainings))
 
 
 def draw(result):
     return [
-        Panel("captions", [along(result, "λ", WEIGHTS, own) for own in MEASURES[:3]], x_label="λ", y_label="score"),
-        Panel("grounding", [along(result, "λ", WEIGHTS, own) for own in MEASURES[3:5]], x_label="λ", y_label="score"),
+        Panel("captions", [along(result, "λ", WEIGHTS, measure) for measure in MEASURES[:3]], x_label="λ", y_label="score"),
+        Panel("grounding", [along(result, "λ", WEIGHTS, measure) for measure in MEASURES[3:5]], x_label="λ", y_label="score"),
     ]
 
 

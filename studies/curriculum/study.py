@@ -3,7 +3,7 @@
 
 from promvil_hf.pages.chart_file import Panel
 from promvil_hf.training.curriculum import CURRICULA
-from studies.promvil import PROMVIL, by_level, measured, samples_of, told
+from studies.promvil import PROMVIL, by_level, measured, samples_of, shown_settings
 from studies.results import difference, scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
@@ -32,7 +32,7 @@ def read(terms, results):
         for measure in ("level 3", "level 2", "level 1")
     ]  # fmt: skip
     trainings = first_trainings(terms, results, list(CURRICULA))
-    return Findings(scored(samples, "curriculum", "inference"), differences, told(terms, trainings, **_size(terms)))
+    return Findings(scored(samples, "curriculum", "inference"), differences, shown_settings(terms, trainings, **_size(terms)))
 
 
 def _size(terms):

@@ -2,7 +2,7 @@
 """Chain fine-tuning on 1/16 to all of the scenes: with as many updates as on all of them, and in one pass."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import LEVELS, PROMVIL, accuracy, measured, told, tuned
+from studies.promvil import LEVELS, PROMVIL, accuracy, measured, shown_settings, tuned
 from studies.results import difference, scored
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
@@ -46,7 +46,7 @@ def read(terms, results):
     ]  # fmt: skip
     names = {f"{share}, {budget}": (share, budget) for budget, shares in BUDGETS.items() for share in shares}
     trainings = first_trainings(terms, results, names)
-    return Findings(scored(samples, "scenes", "budget"), differences, told(terms, trainings))
+    return Findings(scored(samples, "scenes", "budget"), differences, shown_settings(terms, trainings))
 
 
 def draw(result):

@@ -2,7 +2,7 @@
 """The adapters of `flat_vs_chain` under evidence that is right, predicted, wrong, or missing."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import PROMVIL, accuracy, astray, told
+from studies.promvil import PROMVIL, accuracy, astray, shown_settings
 from studies.promvil_work import EVIDENCE
 from studies.results import difference, scored
 from studies.shared import curve, first_trainings, of_seeds
@@ -58,13 +58,13 @@ def read(terms, results):
         for training in TRAININGS
         for measure in MEASURES
     }
-    settings = {**told(terms, trainings), "share_of_predicted_evidence_that_was_right": shares}
+    settings = {**shown_settings(terms, trainings), "share_of_predicted_evidence_that_was_right": shares}
     return Findings(scored(samples, "training", "evidence"), differences, settings)
 
 
 def draw(result):
     drawn = {training: [] for training in TRAININGS}
-    known = {(own.setting["training"], own.setting["evidence"], own.measure) for own in result.scores}
+    known = {(score.setting["training"], score.setting["evidence"], score.measure) for score in result.scores}
     for training in TRAININGS:
         for measure in MEASURES:
             kinds = [kind for kind in EVIDENCE if (training, kind, measure) in known]

@@ -6,7 +6,7 @@ from itertools import product
 
 from promvil_hf.pages.chart_file import Panel
 from promvil_hf.toy.config import DIRECTIONS, NEARNESS
-from studies.promvil import INFERENCES, TRAININGS, WORLD, by_level, measured, samples_of, told, tuned
+from studies.promvil import INFERENCES, TRAININGS, WORLD, by_level, measured, samples_of, shown_settings, tuned
 from studies.results import difference, scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
@@ -48,9 +48,9 @@ def read(terms, results):
         for a, b in COMPARED
         for measure in ("level 3", "level 2")
     ]  # fmt: skip
-    names = [(relations, name) for relations in RELATIONS for name, own in TRAININGS.items() if own is not None]
+    names = [(relations, name) for relations in RELATIONS for name, changes in TRAININGS.items() if changes is not None]
     trainings = first_trainings(terms, results, {", ".join(name): name for name in names})
-    return Findings(scored(samples, "relations", "training", "inference"), differences, told(terms, trainings))
+    return Findings(scored(samples, "relations", "training", "inference"), differences, shown_settings(terms, trainings))
 
 
 def draw(result):

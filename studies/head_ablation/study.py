@@ -4,7 +4,7 @@
 from functools import partial
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import FIVL, ablation, told
+from studies.fivl import FIVL, ablation, shown_settings
 from studies.results import Sample, difference, score
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
@@ -28,7 +28,7 @@ def names():
 def read(terms, results):
     samples = {
         (model, name): Sample.of(
-            {seed: (own["right"][name], own["scene"]) for seed, own in of_seeds(terms, results, model).items()}
+            {seed: (found["right"][name], found["scene"]) for seed, found in of_seeds(terms, results, model).items()}
         )
         for model in MODELS
         for name in names()
@@ -45,7 +45,7 @@ def read(terms, results):
     ]  # fmt: skip
     heads = {f"{model}, seed {seed}": results[model, seed]["heads"] for model in MODELS for seed in terms.seeds}
     trainings = first_trainings(terms, results, ["λ 0.1"])
-    return Findings(scores, differences, {**told(terms, trainings), "heads_left_out": heads})
+    return Findings(scores, differences, {**shown_settings(terms, trainings), "heads_left_out": heads})
 
 
 def draw(result):

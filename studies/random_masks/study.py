@@ -2,7 +2,7 @@
 """Exact masks against the same silhouettes put anywhere, with a small and a large weight of the vision loss."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, samples_of, told
+from studies.fivl import along, compared, samples_of, shown_settings
 from studies.results import difference, score
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
@@ -17,12 +17,12 @@ MEASURES = ("short answers", "sentences: ROUGE-L", "patch IoU", "best head's rho
 
 def settings():
     """(masks, λ) -> changes of the reference."""
-    own = {
+    masked = {
         (name, weight): {"masks": kind, "vision_loss_weight": weight}
         for weight in WEIGHTS
         for name, kind in MASKS.items()
     }
-    return {NONE: {"vision_loss_weight": 0.0}, **own}
+    return {NONE: {"vision_loss_weight": 0.0}, **masked}
 
 
 def plan(terms):
@@ -45,14 +45,14 @@ def read(terms, results):
         for a, b in pairs
     ]  # fmt: skip
     trainings = first_trainings(terms, results, {f"{masks}, λ {weight}": ((masks, weight),) for masks, weight in settings()})
-    return Findings(scores, differences, told(terms, trainings))
+    return Findings(scores, differences, shown_settings(terms, trainings))
 
 
 def draw(result):
     return [
         Panel(
             f"λ {weight}",
-            [along(result, "masks", MASKS, own, **{"λ": str(weight)}) for own in MEASURES],
+            [along(result, "masks", MASKS, measure, **{"λ": str(weight)}) for measure in MEASURES],
             x_label="masks", y_label="score",
         )
         for weight in WEIGHTS

@@ -29,9 +29,9 @@ def main():
     seeds = [str(seed) for seed in result.seeds]
     names = "as trained", "reliance"
     without = [model for model in MODELS if model != "λ 0.9"]
-    for told, models in (("7 models, means over seeds", MODELS), ("6 models, without λ 0.9", without)):
+    for title, models in (("7 models, means over seeds", MODELS), ("6 models, without λ 0.9", without)):
         values = [[np.mean([means[name, model][seed] for seed in seeds]) for model in models] for name in names]
-        print(told, *of_table(*values), sep="\n  ")
+        print(title, *of_table(*values), sep="\n  ")
     each = [[means[name, model][seed] for model in MODELS for seed in seeds] for name in names]
     print("21 models as if each were independent", *of_table(*each), sep="\n  ")
 

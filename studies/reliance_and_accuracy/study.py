@@ -9,7 +9,7 @@ import numpy as np
 
 from promvil_hf.metrics.reliance_and_accuracy import Asked, of_table, reliance_and_accuracy
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import FIVL, accuracy, along, answers, reliance, reliance_score, told
+from studies.fivl import FIVL, accuracy, along, answers, reliance, reliance_score, shown_settings
 from studies.results import Score, difference, rounded, score
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
@@ -38,7 +38,7 @@ COVERED = {"reliance": ("key boxes", "original"), "random boxes hidden": ("rando
 
 
 def plan(terms):
-    odd = {(pictures,): partial(answers, **own) for pictures, own in ODD.items()}
+    odd = {(pictures,): partial(answers, **settings) for pictures, settings in ODD.items()}
     shown = {model: MODELS[model] for model in SHOWN_ODD}
     cells = FIVL.compared(terms, MODELS, {("reliance",): reliance, ("as trained",): answers})
     return cells | FIVL.compared(terms, shown, odd)
@@ -56,17 +56,17 @@ def read(terms, results):
                 scores.append(score(samples[pictures, model], f"accuracy, {pictures}", model=model))
     scores += of_correlations({(name, model): sample.means() for (name, model), sample in samples.items()})
     scores.append(on_other_scenes(terms, results))
-    told_of = {f"accuracy, {pictures}": pictures for pictures in ODD}
-    told_of |= {measure: measure for measure in ("reliance", "beyond random boxes")}
+    key_of = {f"accuracy, {pictures}": pictures for pictures in ODD}
+    key_of |= {measure: measure for measure in ("reliance", "beyond random boxes")}
     differences = [
         difference(
             f"{what}: {model} less λ 0", samples[key, model], samples[key, "λ 0"], {"model": model}, {"model": "λ 0"},
         )
-        for what, key in told_of.items()
+        for what, key in key_of.items()
         for model in ("λ 0.1", "λ 0.5")
     ]  # fmt: skip
-    trainings = first_trainings(terms, results, [name for name, own in MODELS.items() if own is not None])
-    return Findings(scores, differences, told(terms, trainings))
+    trainings = first_trainings(terms, results, [name for name, changes in MODELS.items() if changes is not None])
+    return Findings(scores, differences, shown_settings(terms, trainings))
 
 
 def of_correlations(means):

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         tiny = family.untrained(seed=seed)
         family.start(tiny, tower, seed=seed)
     aligned = family.align_places(tiny, options.align_steps, seed=seed, every=options.log_every, say=_say)
-    told = family.train_on(
+    trained = family.train_on(
         tiny,
         options.out / "run",
         options.steps or STEPS[options.base],
@@ -84,14 +84,14 @@ def run(options: argparse.Namespace, command: str) -> None:
         "seed": seed,
         "steps of the tower": dense[-1].step,
         "steps of the alignment": options.align_steps,
-        "steps after it": " + ".join(str(curve[-1].step) if curve else "few" for curve in told.values()),
+        "steps after it": " + ".join(str(curve[-1].step) if curve else "few" for curve in trained.values()),
         "rows in a batch": options.batch_size,
         "wall time of this run": f"{time.perf_counter() - started:,.0f} s, {options.threads} threads, "
         f"{os.cpu_count()} cores" + (", tower not included" if kept else ""),
         "CPU time of this run": f"{time.process_time():,.0f} s",
         "torch": torch.__version__,
     }
-    curves = {"tower": dense, "alignment": aligned, **told}
+    curves = {"tower": dense, "alignment": aligned, **trained}
     save(
         options.out / "base",
         tiny,
@@ -101,8 +101,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         curves=curves,
         scores=scores,
     )
-    for name, own in scores.items():
-        print(f"{name}: {own.estimate:.3f} [{own.low:.3f}, {own.high:.3f}] of {own.rows}")
+    for name, score in scores.items():
+        print(f"{name}: {score.estimate:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.rows}")
 
 
 def measured(base: str, tiny, scenes: int, seed: int) -> dict:

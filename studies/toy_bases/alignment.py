@@ -35,13 +35,13 @@ def word_ids(tokenizer, aspects: Iterable[str] = ("name", "color", "size")) -> d
     for aspect in aspects:
         words = WORDS[aspect]
         ids = [tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in words]
-        spelled = [word for word, own in zip(words, ids, strict=True) if len(own) != 1]
+        spelled = [word for word, word_tokens in zip(words, ids, strict=True) if len(word_tokens) != 1]
         if spelled:
             raise ValueError(
                 f"This tokenizer writes {', '.join(spelled)} with several tokens: make it from sentences that use every "
                 "word of the toy world, with a vocabulary large enough for them."
             )
-        found[aspect] = torch.tensor([own[0] for own in ids])
+        found[aspect] = torch.tensor([word_tokens[0] for word_tokens in ids])
     return found
 
 
@@ -67,7 +67,7 @@ class Corner:
     Args:
         name: In the curve.
         ids: Tokens that can be the answer.
-        answer: What `place_row` tells of places -> the number of the right token.
+        answer: What `place_row` gives of places -> the number of the right token.
         near: (guess, answer) -> whether a guess counts as right.
     """
 

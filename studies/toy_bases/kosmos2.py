@@ -143,7 +143,7 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
                 tiny.processor,
                 texts=Texts(dialect=Kosmos2(wording=Wording(plural_first_level=False)), span=span),
             ),
-            lambda: {name: grounding(backend, own, level=1, resamples=1).estimate for name, own in looks.items()},
+            lambda: {name: grounding(backend, scenes, level=1, resamples=1).estimate for name, scenes in looks.items()},
         )
         for span, share, of_peak in STAGES
     ]

@@ -148,8 +148,8 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
     def scores(ask) -> dict[str, float]:
         return {
             name if kind == "all" else f"{kind} of {name}": score.estimate
-            for name, own in looks.items()
-            for kind, score in answering(backend, own, ask=ask, resamples=1).items()
+            for name, scenes in looks.items()
+            for kind, score in answering(backend, scenes, ask=ask, resamples=1).items()
         }
 
     stages = [

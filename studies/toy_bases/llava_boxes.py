@@ -31,7 +31,7 @@ from studies.toy_bases.tower import Point
 
 NUMBERS = tuple(f"{number:02d}" for number in range(100))
 # The first layer gathers the adjectives of a noun. In "the red circle. ASSISTANT: [0.39, 0.05, 0.98, 0.83]" the four numbers are
-# told from 6, 10, 14 and 18 tokens behind the noun.
+# predicted 6, 10, 14 and 18 tokens after the noun.
 LOOKS_BACK = ((1, 2, 3), (6, 10, 14, 18))
 # A name, the share of the steps and of the peak, and what is seen: at the end only scenes where one of many things is meant.
 STAGES = (("boxes", 0.625, 1.0, MIXED), ("among_many", 0.375, 0.6, ((HARD, 0.5), (NESTED, 0.5))))
@@ -63,10 +63,10 @@ def start(tiny: TinyModel, tower, *, seed: int = 0, scenes: int = 100) -> None:
 def number_ids(tokenizer) -> torch.Tensor:
     """The tokens of "00" to "99"."""
     ids = [tokenizer(f".{number}", add_special_tokens=False)["input_ids"] for number in NUMBERS]
-    spelled = [number for number, own in zip(NUMBERS, ids, strict=True) if len(own) != 2]
+    spelled = [number for number, number_tokens in zip(NUMBERS, ids, strict=True) if len(number_tokens) != 2]
     if spelled:
         raise ValueError(f"This tokenizer writes {', '.join(spelled)} with several tokens: make it from sentences with numbers.")
-    return torch.tensor([own[1] for own in ids])
+    return torch.tensor([number_tokens[1] for number_tokens in ids])
 
 
 def align_places(
@@ -103,7 +103,7 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
             PromViLTrainer,
             partial(PromViLConfig, gradient_accumulation_steps=1),
             PatchChainCollator(final_wording(backend), max_tokens=512),
-            lambda: {name: grounding(backend, own, level=1, resamples=1).estimate for name, own in looks.items()},
+            lambda: {name: grounding(backend, scenes, level=1, resamples=1).estimate for name, scenes in looks.items()},
             worlds,
         )
         for name, share, of_peak, worlds in STAGES

@@ -31,7 +31,7 @@ def grounding(
     requests, gold, of_scene, sizes = [], [], [], []
     for number, drawn in enumerate(scenes):
         image = drawn.image()
-        for expression in (own for own in drawn.expressions(per_scene) if own.level == level):
+        for expression in (expression for expression in drawn.expressions(per_scene) if expression.level == level):
             asked = 1 if plural else None
             requests.append(
                 Request(backend.dialect.prompt(expression.text, level=asked, image_size=drawn.size), image)
@@ -52,7 +52,7 @@ def in_batches(
 ) -> list[Generated]:
     """The answers to all requests."""
     starts, decoding = range(0, len(requests), batch_size), Decoding(max_new_tokens=most_tokens)
-    return [own for at in starts for own in backend.generate(requests[at : at + batch_size], decoding)]
+    return [answer for at in starts for answer in backend.generate(requests[at : at + batch_size], decoding)]
 
 
 def answering(
@@ -64,17 +64,17 @@ def answering(
     resamples: int = 9_999,
 ) -> dict[str, Interval]:
     """Share of questions answered word for word, by kind and for "all" of them; `ask` gives (kind, question, answer)."""
-    requests, told = [], []
+    requests, asked = [], []
     for number, drawn in enumerate(scenes):
         image = drawn.image()
         for kind, question, answer in ask(drawn):
             requests.append(Request(question, image))
-            told.append((number, kind, answer))
+            asked.append((number, kind, answer))
     written = in_batches(backend, requests, 8, batch_size)
-    right = np.array([own.text.strip() == answer for own, (_, _, answer) in zip(written, told, strict=True)], float)
-    of_scene, kinds = np.array([number for number, *_ in told]), np.array([kind for _, kind, _ in told])
+    right = np.array([reply.text.strip() == answer for reply, (_, _, answer) in zip(written, asked, strict=True)], float)
+    of_scene, kinds = np.array([number for number, *_ in asked]), np.array([kind for _, kind, _ in asked])
     found = {"all": bootstrap_interval(right, clusters=of_scene, resamples=resamples)}
     for kind in dict.fromkeys(kinds.tolist()):
-        own = kinds == kind
-        found[kind] = bootstrap_interval(right[own], clusters=of_scene[own], resamples=resamples)
+        of_kind = kinds == kind
+        found[kind] = bootstrap_interval(right[of_kind], clusters=of_scene[of_kind], resamples=resamples)
     return found

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A toy base as a folder that `from_pretrained` loads: config, processor, model.safetensors, and a card that tells all."""
+"""A toy base as a folder that `from_pretrained` loads: config, processor, model.safetensors, and a card with all figures."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     tiny.model.save_pretrained(folder)
     tiny.processor.save_pretrained(folder)
-    told = {name: [asdict(point) for point in curve] for name, curve in curves.items()}
-    (folder / "curves.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    points = {name: [asdict(point) for point in curve] for name, curve in curves.items()}
+    (folder / "curves.json").write_text(json.dumps(points, indent=1) + "\n", encoding="utf-8")
     found = {name: asdict(score) for name, score in scores.items()}
     (folder / "scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card(tiny, title, command, facts, curves, scores), encoding="utf-8")
@@ -48,8 +48,8 @@ def card(tiny: TinyModel, title: str, command: str, facts, curves, scores) -> st
         "\n## Held-out scenes\n",
         "| what | accuracy | 95 % interval (bootstrap over scenes) | rows | scenes |\n|---|---|---|---|---|",
         *(
-            f"| {name} | {own.estimate:.3f} | {own.low:.3f} to {own.high:.3f} | {own.rows} | {own.clusters} |"
-            for name, own in scores.items()
+            f"| {name} | {score.estimate:.3f} | {score.low:.3f} to {score.high:.3f} | {score.rows} | {score.clusters} |"
+            for name, score in scores.items()
         ),
     ]
     for name, curve in curves.items():
@@ -79,9 +79,9 @@ def save_tower(tower, curve: Sequence[Point], folder: Path) -> None:
 def load_tower(tower, folder: Path) -> list[Point]:
     """Into the tower of a tiny Kosmos-2; its curve is returned. The folder "toy:kosmos2" is the base that is shipped."""
     if str(folder).startswith(PREFIX):
-        base, own = Path(located(str(folder))), "vision_model."
+        base, prefix = Path(located(str(folder))), "vision_model."
         weights = load_file(base / "model.safetensors")
-        tower.load_state_dict({name.removeprefix(own): found for name, found in weights.items() if name.startswith(own)})
+        tower.load_state_dict({name.removeprefix(prefix): found for name, found in weights.items() if name.startswith(prefix)})
         return _points(json.loads((base / "curves.json").read_text(encoding="utf-8"))["tower"])
     file = folder / "tower.safetensors"
     if not file.is_file():
@@ -92,5 +92,5 @@ def load_tower(tower, folder: Path) -> list[Point]:
     return _points(json.loads((folder / "tower_curve.json").read_text(encoding="utf-8")))
 
 
-def _points(told: Sequence[Mapping]) -> list[Point]:
-    return [Point(**point) for point in told]
+def _points(records: Sequence[Mapping]) -> list[Point]:
+    return [Point(**point) for point in records]

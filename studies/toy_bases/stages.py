@@ -116,8 +116,8 @@ class Curve(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.global_step and self.file.is_file():
-            told = [Point(**json.loads(line)) for line in self.file.read_text(encoding="utf-8").splitlines()]
-            self.points = [point for point in told if point.step <= state.global_step]
+            kept = [Point(**json.loads(line)) for line in self.file.read_text(encoding="utf-8").splitlines()]
+            self.points = [point for point in kept if point.step <= state.global_step]
         self.began = time.perf_counter() - (self.points[-1].seconds if self.points else 0.0)
         self.file.write_text("".join(map(_line, self.points)), encoding="utf-8")
 

@@ -72,13 +72,13 @@ def dense_loss(logits: Sequence[torch.Tensor], truth: torch.Tensor) -> tuple[tor
     """The loss, and the share of right answers on objects (a cell beside the true one counts as right)."""
     on = truth[..., 0] >= 0
     loss, right = torch.zeros(()), {}
-    for place, (own, (name, count)) in enumerate(zip(logits, ASKED.items(), strict=True)):
+    for place, (predicted, (name, count)) in enumerate(zip(logits, ASKED.items(), strict=True)):
         answer = truth[..., place]
         if place < 3:
-            loss = loss + F.cross_entropy(own.flatten(0, 1), torch.where(on, answer, count - 1).flatten())
+            loss = loss + F.cross_entropy(predicted.flatten(0, 1), torch.where(on, answer, count - 1).flatten())
         elif on.any():
-            loss = loss + CELL_WEIGHT * F.cross_entropy(own[on], answer[on])
-        off = (own.argmax(-1) - answer).abs()[on]
+            loss = loss + CELL_WEIGHT * F.cross_entropy(predicted[on], answer[on])
+        off = (predicted.argmax(-1) - answer).abs()[on]
         right[name] = (off <= (place >= 3)).float().mean().item()
     return loss, right
 
@@ -93,7 +93,7 @@ def train_tower(
     every: int = 50,
     say: Callable[[Point], object] = lambda point: None,
 ) -> list[Point]:
-    """Train the tower of a tiny Kosmos-2 in place; the curve is returned, and each point of it told at once."""
+    """Train the tower of a tiny Kosmos-2 in place; the curve is returned, and `say` gets each point of it at once."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = DenseHead(tower.config.hidden_size)
@@ -128,7 +128,7 @@ def descend(
     every: int,
     say: Callable[[Point], object],
 ) -> list[Point]:
-    """A short warm-up and a cosine down to zero, over all rows; a point every so many steps and at the end, told at once.
+    """A short warm-up and a cosine down to zero, over all rows; a point every so many steps and at the end goes to `say`.
 
     `loss_of(images, truth)` gives a loss and shares of right answers, which are also measured on the scenes of `check`.
     """
@@ -160,15 +160,15 @@ def copy_tower(tower, clip_tower) -> None:
     LLaVA reads the last layer but one: a CLIP tower with one layer more than Kosmos-2's then reads the same states.
     """
     known = {_bare(name): tensor for name, tensor in tower.state_dict().items()}
-    own = clip_tower.state_dict()
-    taken = {name: known[_bare(name)] for name in own if _bare(name) in known}
-    misfits = [name for name, tensor in taken.items() if own[name].shape != tensor.shape]
+    clip_weights = clip_tower.state_dict()
+    taken = {name: known[_bare(name)] for name in clip_weights if _bare(name) in known}
+    misfits = [name for name, tensor in taken.items() if clip_weights[name].shape != tensor.shape]
     if misfits or len(taken) < len(known) - 2:
         raise ValueError(
             f"You passed towers that differ: {len(taken)} of {len(known)} tensors have a namesake, and {misfits[:3]} other "
             "shapes. Build both with the same width, heads, image_size and patch_size, CLIP's with as many layers or more."
         )
-    clip_tower.load_state_dict(own | taken)
+    clip_tower.load_state_dict(clip_weights | taken)
 
 
 def _bare(name: str) -> str:

@@ -4,7 +4,7 @@
 from functools import partial
 
 from promvil_hf.pages.chart_file import Panel
-from studies.promvil import INFERENCES, LEVELS, PROMVIL, TRAININGS, accuracy, measured, told
+from studies.promvil import INFERENCES, LEVELS, PROMVIL, TRAININGS, accuracy, measured, shown_settings
 from studies.results import difference, scored
 from studies.shared import curve, first_trainings, of_seeds
 from studies.terms import Findings, Study
@@ -13,7 +13,7 @@ from studies.terms import Findings, Study
 QUESTION = "Does what chain fine-tuning taught hold for other styles of drawing and for unseen pairs of color and shape?"
 SYSTEMS = (("base", "one-shot"), ("flat", "one-shot"), ("chain", "one-shot"), ("chain", "progressive"))
 DRAWN = {"as trained": {}, "sketch": {"style": "sketch"}, "night": {"style": "night"}, "pairs": {"split": "test"}}
-# What is told: a world and which of its expressions. Scenes with new pairs show known ones too.
+# What is shown: a world and which of its expressions. Scenes with new pairs show known ones too.
 WORLDS = {
     "as trained": ("as trained", lambda found, row: True),
     "sketch": ("sketch", lambda found, row: True),
@@ -24,7 +24,7 @@ WORLDS = {
 
 
 def plan(terms):
-    return PROMVIL.compared(terms, TRAININGS, {(world,): partial(measured, **own) for world, own in DRAWN.items()})
+    return PROMVIL.compared(terms, TRAININGS, {(world,): partial(measured, **settings) for world, settings in DRAWN.items()})
 
 
 def read(terms, results):
@@ -54,8 +54,8 @@ def read(terms, results):
         for system in (chain, flat)
         for measure in ("level 1", "level 2", "level 3")
     ]  # fmt: skip
-    trainings = first_trainings(terms, results, [name for name, own in TRAININGS.items() if own is not None])
-    return Findings(scored(samples, "world", "training", "inference"), differences, told(terms, trainings))
+    trainings = first_trainings(terms, results, [name for name, changes in TRAININGS.items() if changes is not None])
+    return Findings(scored(samples, "world", "training", "inference"), differences, shown_settings(terms, trainings))
 
 
 def draw(result):

@@ -2,7 +2,7 @@
 """Joint training with λ from 0 to 0.9: what is said, and how well it is tied to places."""
 
 from promvil_hf.pages.chart_file import Panel
-from studies.fivl import along, compared, less_reference, samples_of, told
+from studies.fivl import along, compared, less_reference, samples_of, shown_settings
 from studies.results import scored
 from studies.shared import first_trainings
 from studies.terms import Findings, Study
@@ -27,14 +27,14 @@ def read(terms, results):
     heads = {str(weight): [results["places", weight, seed]["head"] for seed in terms.seeds] for weight in models}
     passing = {str(weight): [results["places", weight, seed]["passing"] for seed in terms.seeds] for weight in models}
     more = {"best_heads": heads, "heads_that_pass_at_0.05": passing, "heads": results["places", 0.0, terms.seeds[0]]["heads"]}
-    return Findings(scored(samples, "λ"), differences, {**told(terms, trainings), **more})
+    return Findings(scored(samples, "λ"), differences, {**shown_settings(terms, trainings), **more})
 
 
 def draw(result):
     text, grounding = MEASURES[:3], MEASURES[3:]
     return [
-        Panel("text", [along(result, "λ", WEIGHTS, own) for own in text], x_label="λ", y_label="score", y_range=(0, 1)),
-        Panel("grounding", [along(result, "λ", WEIGHTS, own) for own in grounding], x_label="λ", y_label="score"),
+        Panel("text", [along(result, "λ", WEIGHTS, measure) for measure in text], x_label="λ", y_label="score", y_range=(0, 1)),
+        Panel("grounding", [along(result, "λ", WEIGHTS, measure) for measure in grounding], x_label="λ", y_label="score"),
     ]
 
 
