@@ -27,36 +27,36 @@ def backend(family) -> PatchTokenBackend:
     return PatchTokenBackend(tiny.model, tiny.processor)
 
 
-def collator(own: PatchTokenBackend, **options) -> PatchChainCollator:
-    return PatchChainCollator(own, **{"rules": LabelRules(), **options})
+def collator(patch_backend: PatchTokenBackend, **options) -> PatchChainCollator:
+    return PatchChainCollator(patch_backend, **{"rules": LabelRules(), **options})
 
 
-def joint(own: PatchTokenBackend, batch) -> torch.Tensor:
-    found = chain_losses(own.model, batch)
+def joint(patch_backend: PatchTokenBackend, batch) -> torch.Tensor:
+    found = chain_losses(patch_backend.model, batch)
     text = (found.targets * batch["target_weight"]).sum() / batch["target_weight"].sum()
     patches = (found.patches * batch["patch_weight"]).sum() / batch["patch_weight"].sum()
     return (1 - LAMBDA) * text + LAMBDA * patches
 
 
-def repeated(own: PatchTokenBackend, some) -> torch.Tensor:
+def repeated(patch_backend: PatchTokenBackend, some) -> torch.Tensor:
     """The same by the model's plain forward: one text and one picture at a time, labels of the whole row."""
-    collate = collator(own)
+    collate = collator(patch_backend)
     text, targets, patches, labels = 0.0, 0, 0.0, 0.0
     for row in some:
         picture = collate.open_image(row)
-        for told in texts_of(collate, row):
-            batch, offsets, shifts = collate.chat.encoded([told.talk], [picture])
-            logits = own.model(**batch).logits[0].float()
+        for chain_text in texts_of(collate, row):
+            batch, offsets, shifts = collate.chat.encoded([chain_text.talk], [picture])
+            logits = patch_backend.model(**batch).logits[0].float()
             wanted = batch["input_ids"][0].clone()
-            wanted[~torch.tensor(collate.chat.trained(told.talk, offsets[0], shifts[0]))] = UNLABELLED
+            wanted[~torch.tensor(collate.chat.trained(chain_text.talk, offsets[0], shifts[0]))] = UNLABELLED
             text = text + F.cross_entropy(logits[:-1], wanted[1:], ignore_index=UNLABELLED, reduction="sum")
             targets += int((wanted != UNLABELLED).sum())
-            if told.text.step is None:
+            if chain_text.text.step is None:
                 continue
-            [boxes] = own.token_boxes(batch, [picture.size])
-            key = collate._key(told, picture.size)
+            [boxes] = patch_backend.token_boxes(batch, [picture.size])
+            key = collate._key(chain_text, picture.size)
             says = torch.from_numpy(collate._labeller("", [key], boxes, picture.size).labels[:, 0])
-            at = own.image_positions(batch)[0].nonzero()[:, 0]
+            at = patch_backend.image_positions(batch)[0].nonzero()[:, 0]
             patches = patches + F.cross_entropy(logits[at], says, ignore_index=UNLABELLED, reduction="sum")
             labels += int((says != UNLABELLED).sum())
     return (1 - LAMBDA) * text / targets + LAMBDA * patches / labels
@@ -69,7 +69,7 @@ def texts_of(collate: PatchChainCollator, row) -> list:
 def as_a_whole(some: dict, others: dict) -> float:
     """The relative difference of all tensors taken as one."""
     return float(sum((some[name] - others[name]).norm() ** 2 for name in others) ** 0.5
-                 / sum(own.norm() ** 2 for own in others.values()) ** 0.5)  # fmt: skip
+                 / sum(tensor.norm() ** 2 for tensor in others.values()) ** 0.5)  # fmt: skip
 
 
 def gradients(model) -> dict:
@@ -77,7 +77,7 @@ def gradients(model) -> dict:
 
 
 def trainer(folder, family="llava", train=None, evaluated=None, **options):
-    """One step of plain gradient descent unless told otherwise."""
+    """One step of plain gradient descent unless `options` say otherwise."""
     tiny = getattr(models, f"tiny_{family}")()
     return PromViLTrainer(
         tiny.model,

@@ -18,9 +18,9 @@ OPTIONS = {
 def main(folder: Path) -> dict:
     found = {}
     for family in FAMILIES:
-        own = trainer(folder / family, family, per_device_train_batch_size=4, **OPTIONS)
-        own.train()
-        found[family] = [entry["loss"] for entry in own.state.log_history if "loss" in entry]
-        if own.args.process_index == 0:
-            torch.save(weights(own), folder / f"{family}.pt")
+        run = trainer(folder / family, family, per_device_train_batch_size=4, **OPTIONS)
+        run.train()
+        found[family] = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
+        if run.args.process_index == 0:
+            torch.save(weights(run), folder / f"{family}.pt")
     return found

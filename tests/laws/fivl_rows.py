@@ -31,7 +31,7 @@ def config(folder, **options):
 
 
 def trainer(folder, train=None, *, family="llava", evaluated=None, peft_config=None, **options):
-    """A trainer of a tiny model in fp32, one step of plain gradient descent unless told otherwise."""
+    """A trainer of a tiny model in fp32, one step of plain gradient descent unless `options` say otherwise."""
     tiny = getattr(models, f"tiny_{family}")()
     return FiVLTrainer(
         tiny.model,
@@ -57,14 +57,14 @@ def apart(some: dict, others: dict) -> float:
     return max(float((some[name] - others[name]).norm() / max(others[name].norm(), least)) for name in others)
 
 
-def moved(own) -> dict:
+def moved(run) -> dict:
     """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
-    fresh = weights(trainer(own.args.output_dir))
-    return {name: tensor - fresh[name] for name, tensor in weights(own).items()}
+    fresh = weights(trainer(run.args.output_dir))
+    return {name: tensor - fresh[name] for name, tensor in weights(run).items()}
 
 
-def log(own) -> dict:
-    return own.state.log_history[0]
+def log(trainer) -> dict:
+    return trainer.state.log_history[0]
 
 
 TERMS = {"lm": 0.0, "joint": 0.1, "vm": 1.0}  # the weight of the vision term

@@ -11,15 +11,15 @@ from tests.laws.fivl_rows import TERMS, rows, trainer, weights
 def main(folder: Path) -> dict:
     found = {}
     for name, weight in TERMS.items():
-        own = trainer(
+        run = trainer(
             folder / name, vision_loss_weight=weight, per_device_train_batch_size=2, gradient_accumulation_steps=2
         )
-        own.train()
-        log = own.state.log_history[0]
+        run.train()
+        log = run.state.log_history[0]
         found[name] = {key: log[key] for key in ("loss", "lm_loss", "vm_loss", "vm_accuracy", "vm_patches")}
-        if own.args.process_index == 0:
-            torch.save(weights(own), folder / f"{name}.pt")
+        if run.args.process_index == 0:
+            torch.save(weights(run), folder / f"{name}.pt")
     held_out = rows(3, 9)  # five rows: no multiple of the batch
     found["evaluation"] = trainer(folder / "e", per_device_eval_batch_size=2).evaluate(held_out)
-    found["world"] = own.args.world_size
+    found["world"] = run.args.world_size
     return found

@@ -58,15 +58,15 @@ def apart(some: dict, others: dict) -> float:
     return max(float((some[name] - others[name]).norm() / others[name].norm().clamp(min=1e-12)) for name in others)
 
 
-def losses(own) -> list[float]:
-    return [entry["loss"] for entry in own.state.log_history if "loss" in entry]
+def losses(trainer) -> list[float]:
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def logged(own) -> list[dict]:
+def logged(trainer) -> list[dict]:
     """What was logged of losses, by step, and at the end."""
     return [
         {name: value for name, value in entry.items() if "loss" in name or name in ("step", "refused_texts", "vm_accuracy")}
-        for entry in own.state.log_history
+        for entry in trainer.state.log_history
     ]
 
 

@@ -13,18 +13,18 @@ from tests.laws.promvil_rows import rows, trainer
 
 
 def main(folder: Path) -> dict:
-    own = trainer(folder, rows(4, 0))
+    run = trainer(folder, rows(4, 0))
     with torch.no_grad():
-        for name, parameter in own.model.named_parameters():
+        for name, parameter in run.model.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
-    model, batch = own.model.train(), own.data_collator(rows(4, 0))
+    model, batch = run.model.train(), run.data_collator(rows(4, 0))
     whole = target_losses(model, batch).mean()
     whole.backward()
     expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad(set_to_none=True)
     mesh = init_device_mesh("cpu", (2,))
-    layers = [own for own in model.modules() if type(own).__name__ in ("Kosmos2TextBlock", "Kosmos2VisionEncoderLayer")]
+    layers = [module for module in model.modules() if type(module).__name__ in ("Kosmos2TextBlock", "Kosmos2VisionEncoderLayer")]
     for layer in [*layers, model]:
         fully_shard(layer, mesh=mesh)
     loss = target_losses(model, batch).mean()
@@ -36,5 +36,7 @@ def main(folder: Path) -> dict:
         "sharded": all(isinstance(grad, DTensor) for grad in found.values()),
         "same": found.keys() == expected.keys(),
         "compared": len(expected),
-        "apart": max(float((found[name].full_tensor() - own).norm() / own.norm()) for name, own in expected.items()),
+        "apart": max(
+            float((found[name].full_tensor() - gradient).norm() / gradient.norm()) for name, gradient in expected.items()
+        ),
     }

@@ -10,18 +10,18 @@ from tests.laws.promvil_rows import rows, trainer, weights
 
 def main(folder: Path, which: str) -> dict:
     # Short rows, so that pictures have several; and an evaluation in between.
-    own = trainer(
+    run = trainer(
         folder / "window", rows(8, 2), evaluated=rows(8, 2), per_device_train_batch_size=2, gradient_accumulation_steps=2,
         curriculum="levels", level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4, max_length=130,
         eval_strategy="steps", eval_steps=2,
     )  # fmt: skip
-    own.train()
-    logs = own.state.log_history
-    found = {"world": own.args.world_size}
+    run.train()
+    logs = run.state.log_history
+    found = {"world": run.args.world_size}
     for name in ("loss", "loss_level_1", "loss_level_2"):
         found[name if name != "loss" else "losses"] = [entry[name] for entry in logs if name in entry]
-    if own.args.process_index == 0:
-        torch.save(weights(own), folder / "weights.pt")
+    if run.args.process_index == 0:
+        torch.save(weights(run), folder / "weights.pt")
     fresh = trainer(folder / "evaluation", eval_generate=4)
     scores = fresh.evaluate(fresh.train_dataset)
     found["evaluation"] = {name: value for name, value in scores.items() if "loss" in name or "accuracy" in name}
@@ -53,8 +53,8 @@ def resumed(folder: Path, curriculum: str, which: str) -> dict:
     return {"order": order, "orders": orders, "apart": apart}
 
 
-def consumed(own) -> list:
+def consumed(trainer) -> list:
     seen: list = []
-    collate = own.data_collator
-    own.data_collator = lambda some: (seen.extend(list(row["cut"]) for row in some), collate(some))[1]
+    collate = trainer.data_collator
+    trainer.data_collator = lambda some: (seen.extend(list(row["cut"]) for row in some), collate(some))[1]
     return seen

@@ -31,25 +31,25 @@ from tests.laws.promvil_rows import logged, losses, rows, same_logs
 
 @pytest.mark.parametrize("family", PACKED + APART)
 def test_one_picture_for_all_its_texts_gives_the_loss_and_each_gradient_of_the_repeated_way(family):
-    own, some = backend(family), [row for row in rows(2, 1)[:2] for _ in range(2)]
-    loss = repeated(own, some)
+    patch_backend, some = backend(family), [row for row in rows(2, 1)[:2] for _ in range(2)]
+    loss = repeated(patch_backend, some)
     loss.backward()
-    expected = gradients(own.model)
+    expected = gradients(patch_backend.model)
     seen = []
     towers = ("vision_tower", "visual", "vision_model")
-    tower = next(module for name, module in own.model.named_modules() if name.endswith(towers))
+    tower = next(module for name, module in patch_backend.model.named_modules() if name.endswith(towers))
     tower.register_forward_pre_hook(lambda module, args, kwargs: seen.append(1), with_kwargs=True)
     ways = {"packed": {}, "apart": {"pack": False}, "a few a row": {"max_tokens": 330}} if family in PACKED else {"apart": {}}
     pictures = len({id(row["image"]) for row in some})
     for way, options in ways.items():
-        batch = collator(own, **options)(some)
+        batch = collator(patch_backend, **options)(some)
         assert len(batch["image_of_row"].unique()) == pictures and ("branch" in batch) == (family in PACKED)
-        own.model.zero_grad()
-        found = joint(own, batch)
+        patch_backend.model.zero_grad()
+        found = joint(patch_backend, batch)
         found.backward()
         assert float(found.detach()) == pytest.approx(float(loss.detach()), abs=2e-6), way
-        assert apart(gradients(own.model), expected) < 1e-5, way
-        assert as_a_whole(gradients(own.model), expected) <= 1e-6, way
+        assert apart(gradients(patch_backend.model), expected) < 1e-5, way
+        assert as_a_whole(gradients(patch_backend.model), expected) <= 1e-6, way
         assert (way == "packed") == (len(batch["image_of_row"]) == pictures)
     assert len(seen) == len(ways)
 
@@ -57,19 +57,19 @@ def test_one_picture_for_all_its_texts_gives_the_loss_and_each_gradient_of_the_r
 @pytest.mark.parametrize("family", ("llava", "qwen3_vl", "paligemma"))
 def test_answers_are_trained_and_nothing_else(family):
     """No evidence, no question, no picture; and the prompt is the one that is asked at inference."""
-    own, some = backend(family), rows(4, 1)
-    collate = collator(own)
+    patch_backend, some = backend(family), rows(4, 1)
+    collate = collator(patch_backend)
     for row in some:
         size = collate.open_image(row).size
-        for told in texts_of(collate, row):
-            [(question, answer)] = told.text.turns
-            assert told.talk.text.startswith(own.prompt_of(Request(question, collate.open_image(row))).rstrip())
-            trained = "".join(told.talk.text[start:end] for start, end in told.talk.spans)
+        for chain_text in texts_of(collate, row):
+            [(question, answer)] = chain_text.text.turns
+            assert chain_text.talk.text.startswith(patch_backend.prompt_of(Request(question, collate.open_image(row))).rstrip())
+            trained = "".join(chain_text.talk.text[start:end] for start, end in chain_text.talk.spans)
             assert trained.startswith(answer) and len(trained) - len(answer) < 20
-            if told.text.step is not None:
-                assert own.dialect.parse(answer, image_size=size).boxes
+            if chain_text.text.step is not None:
+                assert patch_backend.dialect.parse(answer, image_size=size).boxes
         batch = collate([row])
-        assert not own.image_positions(batch)[batch["target_row"], batch["target_place"] + 1].any()
+        assert not patch_backend.image_positions(batch)[batch["target_row"], batch["target_place"] + 1].any()
         answered = torch.stack([batch["target_row"], batch["target_branch"]]).unique(dim=1)
         assert answered.shape[1] == len(texts_of(collate, row))
 
@@ -78,12 +78,12 @@ def test_answers_are_trained_and_nothing_else(family):
 def test_eight_rows_at_once_are_eight_rows_one_by_one(family, tmp_path):
     runs = {}
     for size, windows in ((8, 1), (1, 8)):
-        own = trainer(
+        run = trainer(
             tmp_path / str(size), family, per_device_train_batch_size=size, gradient_accumulation_steps=windows,
             vision_loss_weight=0.3, curriculum="levels", level_weights=[1.0, 0.5, 2.0], max_steps=2, learning_rate=0.1,
         )  # fmt: skip
-        own.train()
-        runs[size] = own
+        run.train()
+        runs[size] = run
     assert losses(runs[1]) == pytest.approx(losses(runs[8]), abs=4e-6)
     assert apart(weights(runs[1]), weights(runs[8])) < 1e-5
     entry = runs[8].state.log_history[0]
@@ -93,14 +93,14 @@ def test_eight_rows_at_once_are_eight_rows_one_by_one(family, tmp_path):
 
 def test_without_a_weight_it_is_plain_chain_training_and_nothing_is_labelled(tmp_path):
     plain, weighed = trainer(tmp_path / "plain"), trainer(tmp_path / "weighed", vision_loss_weight=0.0)
-    for own in (plain, weighed):
-        own.train()
-        assert own.data_collator.rules is None and list(own.mixture) == ["loss"]
+    for run in (plain, weighed):
+        run.train()
+        assert run.data_collator.rules is None and list(run.mixture) == ["loss"]
     assert logged(plain) == logged(weighed)
-    assert all(torch.equal(own, weights(weighed)[name]) for name, own in weights(plain).items())
+    assert all(torch.equal(tensor, weights(weighed)[name]) for name, tensor in weights(plain).items())
     joint_run = trainer(tmp_path / "joint", vision_loss_weight=0.3)
     joint_run.train()
-    assert not all(torch.equal(own, weights(joint_run)[name]) for name, own in weights(plain).items())
+    assert not all(torch.equal(tensor, weights(joint_run)[name]) for name, tensor in weights(plain).items())
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
@@ -117,12 +117,12 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path):
 
 @pytest.mark.parametrize("family", ("llava", "gemma3"))
 def test_too_long_texts_are_refused_and_counted_and_the_model_runs(family, tmp_path):
-    own, some = backend(family), rows(2, 0)
-    collate = collator(own)
+    patch_backend, some = backend(family), rows(2, 0)
+    collate = collator(patch_backend)
     whole = collate(some)
     texts = sum(len(texts_of(collate, row)) for row in some)
     assert int(whole["refused"]) == 0
-    few = collator(own, max_tokens=10)(some)
+    few = collator(patch_backend, max_tokens=10)(some)
     assert int(few["refused"]) == texts and not len(few["target_row"]) and not len(few["patch_row"])
     chain_losses_of_nothing = trainer(tmp_path, family, train=some, max_length=10, max_steps=1, vision_loss_weight=0.3)
     chain_losses_of_nothing.train()
@@ -130,8 +130,8 @@ def test_too_long_texts_are_refused_and_counted_and_the_model_runs(family, tmp_p
 
 
 def test_known_masks_are_used_and_boxes_stand_for_the_others():
-    own, [row] = backend("llava"), rows(1, 0)
-    collate = collator(own)
+    patch_backend, [row] = backend("llava"), rows(1, 0)
+    collate = collator(patch_backend)
     [step, *_] = chain_in(row).steps
     size = collate.open_image(row).size
 
@@ -145,8 +145,8 @@ def test_known_masks_are_used_and_boxes_stand_for_the_others():
 
 
 def test_evaluation_grounds_with_the_model_that_is_trained(tmp_path):
-    own = trainer(tmp_path, "qwen3_vl", train=rows(2, 0), evaluated=rows(3, 1), eval_generate=2, vision_loss_weight=0.3)
-    found = own.evaluate()
+    run = trainer(tmp_path, "qwen3_vl", train=rows(2, 0), evaluated=rows(3, 1), eval_generate=2, vision_loss_weight=0.3)
+    found = run.evaluate()
     assert 0 <= found["eval_accuracy"] <= 1 and {"eval_lm_loss", "eval_vm_loss", "eval_parse_rate"} <= found.keys()
 
 
@@ -168,16 +168,16 @@ def test_a_picture_is_opened_once_and_what_taught_no_patch_is_said(tmp_path, mon
     collate = collator(backend("llava"), rules=LabelRules(max_mask_fraction=0.01))
     collate([row, row])
     assert len(seen) == 1 and collate.unused["too large"] > 0
-    own = trainer(tmp_path, train=[row], max_steps=1, vision_loss_weight=0.3, max_mask_fraction=0.01)
-    own.train()
-    assert next(own.remarks()).startswith("phrases whose region taught no patch: too large ")
+    run = trainer(tmp_path, train=[row], max_steps=1, vision_loss_weight=0.3, max_mask_fraction=0.01)
+    run.train()
+    assert next(run.remarks()).startswith("phrases whose region taught no patch: too large ")
 
 
 def test_what_is_trained_can_be_shown():
     from promvil_hf.training.shown_batches import shown_chat_chains
 
     for family in ("llava", "gemma3"):
-        own, [row] = backend(family), rows(1, 0)
-        collate = collator(own)
+        patch_backend, [row] = backend(family), rows(1, 0)
+        collate = collator(patch_backend)
         texts = list(shown_chat_chains(collate([row]), [row], collate))
         assert len(texts) == len(texts_of(collate, row)) and all(text.boxes for text in texts)

@@ -56,14 +56,14 @@ def parquet(out, view="data"):
 # Kills
 
 
-def in_a_child(toy, out, told, last=None):
-    """Fork a build that says on `told` what it reused and how often it touched files, or is killed before the `last` time.
+def in_a_child(toy, out, note, last=None):
+    """Fork a build that writes to `note` what it reused and how often it touched files, or is killed before the `last` time.
 
     What is not in a file a kill cannot spoil, so all moments between two of these are alike.
     """
     child = os.fork()
     if not child:
-        os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         code, touched = 1, 0
         os.fsync = lambda _: None  # it guards against power cuts, not against kills, and takes most of the time
 
@@ -84,15 +84,15 @@ def in_a_child(toy, out, told, last=None):
 
 
 def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_ends_identical(toy, whole, tmp_path):
-    out, told, rng = tmp_path / "out", tmp_path / "told", random.Random(20)
-    assert in_a_child(toy, tmp_path / "counted", told) == 0
-    longest = int(told.read_text().split()[-1])
+    out, note, rng = tmp_path / "out", tmp_path / "note", random.Random(20)
+    assert in_a_child(toy, tmp_path / "counted", note) == 0
+    longest = int(note.read_text().split()[-1])
     there, killed, life = 0, 0, 0
     while killed < 20:
         if life % 5 == 4:
             shutil.rmtree(out, ignore_errors=True)  # start anew, so that kills keep falling into composing too
             there = 0
-        ended = in_a_child(toy, out, told, last=rng.randint(1, longest if life % 2 else longest // 4))
+        ended = in_a_child(toy, out, note, last=rng.randint(1, longest if life % 2 else longest // 4))
         assert ended in (0, signal.SIGKILL)  # what was resumed touches fewer, and may be done before
         killed += ended == signal.SIGKILL
         parts = sorted((out / "work").glob("part-*.jsonl")) if out.exists() else []
@@ -101,8 +101,8 @@ def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_end
         if (out / "report.json").exists():
             assert {name for name in content(out) if ".draft" not in name} == set(content(whole.out))
         there, life = len(parts), life + 1
-    assert in_a_child(toy, out, told) == 0
-    assert told.read_text().startswith(f"{min(there * SHARD, IMAGES)} images reused")
+    assert in_a_child(toy, out, note) == 0
+    assert note.read_text().startswith(f"{min(there * SHARD, IMAGES)} images reused")
     assert content(out) == content(whole.out)
 
 
@@ -135,15 +135,15 @@ def test_no_image_is_in_two_splits_and_hard_is_the_hard_part_of_test(whole):
     assert levels == {2: 9, 3: 9, 4: 9}  # stratified: the cap of each level
 
 
-def test_the_views_tell_the_same(whole):
+def test_the_views_hold_the_same(whole):
     for split, rows in parquet(whole.out).items():
         steps = parquet(whole.out, "steps")[split]
         assert [step["text"] for step in steps] == [step["text"] for row in rows for step in row["steps"]]
         for step in steps:
-            assert all(f" {own['text']} " in f" {step['text']} " for own in step["evidence"])
+            assert all(f" {phrase['text']} " in f" {step['text']} " for phrase in step["evidence"])
     mixture = parquet(whole.out, "mixture")
-    own = [row for row in mixture["train"] if row["dataset"] == "vg"]
-    assert len(own) == len(parquet(whole.out)["train"]) and own[0]["text"][0].startswith("<grounding><phrase>")
+    vg_rows = [row for row in mixture["train"] if row["dataset"] == "vg"]
+    assert len(vg_rows) == len(parquet(whole.out)["train"]) and vg_rows[0]["text"][0].startswith("<grounding><phrase>")
     assert {row["dataset"] for row in mixture["train"]} == {"vg", "vg_qa"}
 
 
@@ -153,7 +153,7 @@ def test_the_report_counts_what_is_there_and_what_is_not(toy, whole):
     for name, images in records.items():
         assert report["records"][name] == sum(len(image[name]) for image in images)
     rejects = [json.loads(line) for line in (whole.out / "rejects.jsonl").read_text().splitlines()]
-    assert Counter(f"{own['file']}: {own['reason']}" for own in rejects) == report["rejects"] != {}
+    assert Counter(f"{reject['file']}: {reject['reason']}" for reject in rejects) == report["rejects"] != {}
     rows = parquet(whole.out)
     assert report["rows"]["default"] == {split: len(rows[split]) for split in ("train", "validation", "test", "hard")}
     for split, levels in report["expressions_by_level"].items():
@@ -171,7 +171,7 @@ def test_leaked_images_are_left_out_before_the_split_and_counted(toy, tmp_path):
     rows = parquet(tmp_path)
     assert not leaked & {row["image_id"] for split in rows.values() for row in split}
     assert built.report["leakage"]["excluded"] == 7 and built.report["images"]["composed"] == IMAGES - 7
-    assert [own["images_found"] for own in built.report["leakage"]["lists"]] == [5, 3]
+    assert [entry["images_found"] for entry in built.report["leakage"]["lists"]] == [5, 3]
     assert "| refcocog test | 10 | coco | 5 | 0 |" in (tmp_path / "README.md").read_text()
     assert "7 excluded as leakage" in str(built)
 
@@ -200,9 +200,9 @@ def run(capsys, *arguments):
 
 
 def refused(capsys, *arguments):
-    code, told = run(capsys, *arguments)
-    assert code != 0 and "\n" not in told and "Traceback" not in told
-    return told
+    code, message = run(capsys, *arguments)
+    assert code != 0 and "\n" not in message and "Traceback" not in message
+    return message
 
 
 def copied(toy, folder):
@@ -218,8 +218,8 @@ def test_a_missing_folder_file_or_kind_of_relation_is_named(toy, tmp_path, capsy
     folder = copied(toy, tmp_path / "vg2")
     (folder / "relationships.json").unlink()
     (folder / "region_graphs.json").unlink()
-    told = refused(capsys, "--vg", folder, "--out", tmp_path / "out")
-    assert "has no relationships.json or region_graphs.json: expressions are composed of relations" in told
+    message = refused(capsys, "--vg", folder, "--out", tmp_path / "out")
+    assert "has no relationships.json or region_graphs.json: expressions are composed of relations" in message
     assert not (tmp_path / "out").exists()
 
 
@@ -235,8 +235,8 @@ def test_truncated_json_and_another_release_leave_nothing_behind(toy, tmp_path, 
 def test_other_settings_do_not_mix_into_a_begun_build(toy, tmp_path, capsys):
     arguments = "--vg", toy, "--out", tmp_path / "out", "--views", "default"
     assert run(capsys, *arguments, "--limit", 5)[0] == 0
-    told = refused(capsys, *arguments, "--limit", 6)
-    assert "limit was 5, is 6" in told
+    message = refused(capsys, *arguments, "--limit", 6)
+    assert "limit was 5, is 6" in message
     assert run(capsys, *arguments, "--limit", 6, "--restart")[0] == 0
 
 
@@ -267,8 +267,8 @@ def test_a_full_disk_while_parquet_is_written_keeps_the_images_and_is_no_finishe
     arguments = "--vg", toy, "--out", out, "--limit", 30, "--views", "default"
     compose_only(toy, out, CompoVLSettings(limit=30), Terms(progress=False))
     with files_no_longer_than(9_000):
-        told = refused(capsys, *arguments)
-    assert "Cannot write" in told and "are kept: mend that and run the same command again" in told
+        message = refused(capsys, *arguments)
+    assert "Cannot write" in message and "are kept: mend that and run the same command again" in message
     assert {path.name for path in out.iterdir()} == {".lock", "work"}
     assert run(capsys, *arguments)[0] == 0 and (out / "report.json").exists()
 
@@ -283,8 +283,8 @@ def test_an_image_that_cannot_be_opened_is_named_and_stops_embedding(toy, tmp_pa
     arguments = ["--vg", toy, "--out", tmp_path / "out", "--limit", 6, "--views", "default"]
     arguments += ["--embed-images", "--images", photos.parent]
     (photos / "4.png").write_bytes(b"no picture")
-    told = refused(capsys, *arguments)
-    assert f"The image {photos / '4.png'} cannot be opened" in told and "or build without --embed-images" in told
+    message = refused(capsys, *arguments)
+    assert f"The image {photos / '4.png'} cannot be opened" in message and "or build without --embed-images" in message
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "work"}
     (photos / "4.png").unlink()
     assert "no such file" in refused(capsys, *arguments)
@@ -313,7 +313,7 @@ def test_wrong_arguments_are_refused_with_a_sentence(toy, tmp_path, capsys, argu
     assert not (tmp_path / "out" / "report.json").exists()
 
 
-def test_everything_on_the_lists_is_told(toy, tmp_path):
+def test_lists_that_leave_no_image_are_refused(toy, tmp_path):
     everything = LeakageList("all", "vg", frozenset(range(IMAGES + 1)))
     with pytest.raises(ValueError, match=f"No image is left to compose: .* has {IMAGES}, and the lists exclude {IMAGES}"):
         build(toy, tmp_path, CompoVLSettings(leakage=(everything,)), QUIET)

@@ -39,9 +39,9 @@ def world(folder: Path, count: int) -> Path:
 
 def arguments(out: Path, files: Path, source: str, *more: str, images: str = "") -> list[str]:
     folder = files if source == "llava" else files / "VG_100K"
-    told = ["build", "fivl", "--source", source, "--files", files / FILES[source], "--images", images or folder]
+    command = ["build", "fivl", "--source", source, "--files", files / FILES[source], "--images", images or folder]
     masks = [] if "--masks" in more or "--detector" in more else ["--masks", files / "key_expressions.jsonl"]
-    return [*map(str, [*told, "--out", out, *masks]), "--quiet", *more]
+    return [*map(str, [*command, "--out", out, *masks]), "--quiet", *more]
 
 
 def build(out: Path, files: Path, source: str, *more: str, **kwargs) -> None:
@@ -64,8 +64,8 @@ def toy(tmp_path_factory):
 
 def test_conversations_to_rules_to_given_masks_to_rows_to_twins(toy, tmp_path, capsys):
     build(tmp_path / "out", toy, "llava")
-    told = capsys.readouterr().out
-    assert "8 rows in, 8 with key expressions" in told
+    output = capsys.readouterr().out
+    assert "8 rows in, 8 with key expressions" in output
     truth = [json.loads(line) for line in (toy / "key_expressions.jsonl").read_text().splitlines()]
     wanted = {(row["image_id"], row["turn"], row["text"]) for row in truth if row["source"] == "llava"}
     rows = list(read_rows(tmp_path / "out"))
@@ -119,8 +119,8 @@ def test_the_masks_of_two_processes_equal_those_of_one(toy, tmp_path):
         terms = Terms(shard_size=1, progress=False)
         annotate_expressions(source, toy, rules, out, describe={}, terms=terms)
         for rank in reversed(range(world_size)):
-            own = Terms(shard_size=1, ranks=Ranks(rank, world_size), progress=False)
-            report = annotate_masks(source, toy, given(toy / "key_expressions.jsonl"), out, describe={}, terms=own)
+            rank_terms = Terms(shard_size=1, ranks=Ranks(rank, world_size), progress=False)
+            report = annotate_masks(source, toy, given(toy / "key_expressions.jsonl"), out, describe={}, terms=rank_terms)
         assert report.finished
     assert content(tmp_path / "one") == content(tmp_path / "two") == content(tmp_path / "three")
 
@@ -136,7 +136,7 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
     assert main(arguments(tmp_path / "out", toy, "llava")) == 2
     assert "You started 2 processes for the stage 'all': only the masks are divided" in capsys.readouterr().err
     monkeypatch.delenv("WORLD_SIZE")
-    for more, told in [
+    for more, message in [
         (["--published", "x.json"], "You passed one of --published and --tensors"),
         (["--expressions", "endpoint"], "pass both --base-url"),
         (
@@ -149,7 +149,7 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
         ),
     ]:
         assert main(arguments(tmp_path / "out", toy, "llava", *more)) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 # -- a model that is paid
@@ -200,9 +200,9 @@ def test_a_misbehaving_model_leaves_every_turn_annotated_or_rejected(toy, tmp_pa
     }  # what went wrong once was asked again
     assert all(row["dropped"] == {"not in the answer": ["a purple elephant"]} for row in rows.values())
     assert all(len(row["phrases"]) == 1 for row in rows.values())
-    told = capsys.readouterr().out
-    assert "asked tiny: " in told
-    assert "tokens, cost 0." in told
+    output = capsys.readouterr().out
+    assert "asked tiny: " in output
+    assert "tokens, cost 0." in output
 
 
 def test_a_killed_and_resumed_run_buys_nothing_twice_and_ends_identical(toy, tmp_path, served):
@@ -277,8 +277,8 @@ def test_composed_masks_come_from_the_same_checkpoints(toy, tmp_path, checkpoint
 def launched(out, toy, checkpoints, *launcher, more=()):
     stages = ["--shard-size", "1"]
     build(out, toy, "llava", *checkpoints, *stages, "--stage", "expressions")
-    own = arguments(out, toy, "llava", *checkpoints, *stages, "--stage", "masks", *more)
-    subprocess.run([*launcher, *own], cwd=REPOSITORY, check=True, timeout=280, capture_output=True)
+    command = arguments(out, toy, "llava", *checkpoints, *stages, "--stage", "masks", *more)
+    subprocess.run([*launcher, *command], cwd=REPOSITORY, check=True, timeout=280, capture_output=True)
     build(out, toy, "llava", *checkpoints, *stages, "--stage", "rows")
     return content(out)
 
@@ -303,8 +303,8 @@ def test_torchrun_and_accelerate_give_what_one_process_gives(toy, tmp_path, chec
 
     def without_names(out, *launcher):  # the recipe adds "build fivl" itself
         build(out, toy, "llava", *checkpoints, "--shard-size", "1", "--stage", "expressions")
-        own = arguments(out, toy, "llava", *checkpoints, "--shard-size", "1", "--stage", "masks")[2:]
-        subprocess.run([*launcher, *own], cwd=REPOSITORY, check=True, timeout=280, capture_output=True)
+        command = arguments(out, toy, "llava", *checkpoints, "--shard-size", "1", "--stage", "masks")[2:]
+        subprocess.run([*launcher, *command], cwd=REPOSITORY, check=True, timeout=280, capture_output=True)
         build(out, toy, "llava", *checkpoints, "--shard-size", "1", "--stage", "rows")
         return content(out)
 

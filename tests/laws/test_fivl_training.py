@@ -40,8 +40,8 @@ def test_weight_zero_is_a_plain_trainer(tmp_path, accumulation):
         "vision_loss_weight": 0.0, "per_device_train_batch_size": 8 // accumulation, "max_steps": 2,
         "gradient_accumulation_steps": accumulation, "learning_rate": 0.05,
     }  # fmt: skip
-    own = trainer(tmp_path / "own", **options)
-    own.train()
+    fivl = trainer(tmp_path / "fivl", **options)
+    fivl.train()
     tiny = models.tiny_llava()
     del options["vision_loss_weight"]
     plain = Trainer(
@@ -51,10 +51,10 @@ def test_weight_zero_is_a_plain_trainer(tmp_path, accumulation):
         train_dataset=rows(),
     )
     plain.train()
-    losses = [[entry["loss"] for entry in each.state.log_history if "loss" in entry] for each in (own, plain)]
+    losses = [[entry["loss"] for entry in each.state.log_history if "loss" in entry] for each in (fivl, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6) and len(losses[0]) == 2
-    assert apart(weights(own), weights(plain)) < 1e-6
-    assert log(own)["vm_loss"] > 0 and log(own)["lm_loss"] == pytest.approx(log(own)["loss"], rel=1e-6)
+    assert apart(weights(fivl), weights(plain)) < 1e-6
+    assert log(fivl)["vm_loss"] > 0 and log(fivl)["lm_loss"] == pytest.approx(log(fivl)["loss"], rel=1e-6)
 
 
 # Cut up is whole
@@ -73,40 +73,40 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("size", [1, 2])
 def test_micro_batches_train_what_the_whole_batch_does(whole, tmp_path, term, size):
-    own = trainer(
+    run = trainer(
         tmp_path, vision_loss_weight=TERMS[term], per_device_train_batch_size=size, gradient_accumulation_steps=8 // size
     )
-    own.train()
-    assert apart(moved(own), moved(whole[term])) < 2e-5
+    run.train()
+    assert apart(moved(run), moved(whole[term])) < 2e-5
     for name in ("loss", "lm_loss", "vm_loss", "vm_accuracy", "vm_patches"):
-        assert log(own)[name] == pytest.approx(log(whole[term])[name], rel=1e-5, abs=1e-7), name
+        assert log(run)[name] == pytest.approx(log(whole[term])[name], rel=1e-5, abs=1e-7), name
 
 
 def test_the_terms_are_what_the_weights_say(whole):
-    logs = {name: log(own) for name, own in whole.items()}
+    logs = {name: log(run) for name, run in whole.items()}
     for name, weight in TERMS.items():
         mixed = (1 - weight) * logs[name]["lm_loss"] + weight * logs[name]["vm_loss"]
         assert logs[name]["loss"] == pytest.approx(mixed, rel=1e-5)
-    parts = {name: moved(own) for name, own in whole.items()}
+    parts = {name: moved(run) for name, run in whole.items()}
     mixed = {key: 0.9 * parts["lm"][key] + 0.1 * parts["vm"][key] for key in parts["lm"]}
     assert apart(parts["joint"], mixed) < 2e-5
 
 
 def test_two_micro_batches_without_labels_inside_a_labelled_window_change_nothing(whole, tmp_path):
-    """Rows 1 and 4 have no patch labels; alone in their micro-batches they must not be weighed as a window of their own."""
-    own = trainer(tmp_path, vision_loss_weight=0.1, per_device_train_batch_size=1, gradient_accumulation_steps=8)
-    patches = [int(own.count(own.data_collator([row]))["vm_loss"]) for row in rows()]
+    """Rows 1 and 4 have no patch labels; alone in their micro-batches they must not be weighed as a separate window."""
+    run = trainer(tmp_path, vision_loss_weight=0.1, per_device_train_batch_size=1, gradient_accumulation_steps=8)
+    patches = [int(run.count(run.data_collator([row]))["vm_loss"]) for row in rows()]
     assert patches[1] == patches[4] == 0 and sum(patches) > 20
-    own.train()
-    assert log(own)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=1e-6)
+    run.train()
+    assert log(run)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=1e-6)
 
 
 def test_a_window_without_any_patch_trains_the_whole_language_loss_unless_asked_otherwise(tmp_path):
     bare = [{**row, "key_expressions": []} for row in rows()]
     plain, joint = (trainer(tmp_path, bare, vision_loss_weight=weight) for weight in (0.0, 0.4))
     scaled = trainer(tmp_path, bare, vision_loss_weight=0.4, scale_lm_when_empty=True)
-    for own in (plain, joint, scaled):
-        own.train()
+    for run in (plain, joint, scaled):
+        run.train()
     assert apart(moved(joint), moved(plain)) < 1e-6
     assert apart(moved(scaled), {name: 0.6 * tensor for name, tensor in moved(plain).items()}) < 1e-5
 
@@ -115,14 +115,14 @@ def test_a_window_without_any_patch_trains_the_whole_language_loss_unless_asked_
 def test_models_that_take_a_count_of_the_window_and_those_that_do_not_are_exact(tmp_path, family):
     logs, ended = [], []
     for size in (8, 2):
-        own = trainer(
+        run = trainer(
             tmp_path, family=family, vision_loss_weight=0.3, per_device_train_batch_size=size,
             gradient_accumulation_steps=8 // size, learning_rate=1e-3,
         )  # fmt: skip
-        assert own.model_accepts_loss_kwargs == (family == "paligemma")
-        own.train()
-        logs.append(log(own))
-        ended.append(weights(own))
+        assert run.model_accepts_loss_kwargs == (family == "paligemma")
+        run.train()
+        logs.append(log(run))
+        ended.append(weights(run))
     for name in ("loss", "lm_loss", "vm_loss"):
         assert logs[0][name] == pytest.approx(logs[1][name], rel=1e-5)
     assert apart(*ended) < 1e-5
@@ -160,7 +160,7 @@ def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
     batch = FiVLCollator(backend_of(tiny.model, tiny.processor))(rows())
     sums, _ = score(tiny.model, batch)
     (sums.lm + 0.5 * sums.vm).backward()
-    own = {name: p.grad.clone() for name, p in tiny.model.named_parameters() if p.grad is not None}
+    ours = {name: p.grad.clone() for name, p in tiny.model.named_parameters() if p.grad is not None}
     tiny.model.zero_grad(set_to_none=True)
     inputs = {name: tensor for name, tensor in batch.items() if name not in ("labels", "vision_labels")}
     logits = tiny.model(**inputs).logits.flatten(0, 1)
@@ -172,7 +172,7 @@ def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
     naive = {name: p.grad for name, p in tiny.model.named_parameters() if p.grad is not None}
     assert sums.lm.item() == pytest.approx(lm.item(), rel=1e-6)
     assert sums.vm.item() == pytest.approx(vm.item(), rel=1e-6)
-    assert apart(own, naive) < 1e-5
+    assert apart(ours, naive) < 1e-5
     assert tiny.model(**inputs).logits.shape[:2] == batch["labels"].shape  # the head is itself again
 
 
@@ -188,10 +188,10 @@ def test_padding_and_neighbours_change_no_loss(family):
     right, left = (score(tiny.model, batch)[0] for batch in sides)
     alone = [score(tiny.model, FiVLCollator(backend)([row]))[0] for row in ragged]
     for name in ("lm", "vm"):
-        wanted = sum(getattr(own, name).item() for own in alone)
+        wanted = sum(getattr(sums, name).item() for sums in alone)
         assert getattr(right, name).item() == pytest.approx(wanted, rel=2e-6)
         assert getattr(left, name).item() == pytest.approx(wanted, rel=2e-6)
-    assert right.patches == left.patches == sum(own.patches for own in alone) > 0
+    assert right.patches == left.patches == sum(sums.patches for sums in alone) > 0
 
 
 def test_patch_labels_do_not_leak_into_the_language_loss():
@@ -213,13 +213,13 @@ class Forgets(FiVLCollator):
 
 
 def test_forgetting_the_labels_is_an_error_and_no_silent_language_model(tmp_path):
-    own = trainer(tmp_path)
-    own.data_collator = Forgets(own.data_collator.backend)
-    for run in (own.train, lambda: own.evaluate(rows(2))):
+    forgetful = trainer(tmp_path)
+    forgetful.data_collator = Forgets(forgetful.data_collator.backend)
+    for run in (forgetful.train, lambda: forgetful.evaluate(rows(2))):
         with pytest.raises(ValueError, match="has no 'vision_labels' .* in silence. Use .*FiVLCollator"):
             run()
-    batch = own.data_collator(rows(2))
-    assert own.model(**batch, vision_labels=None).loss > 0  # the model itself takes and ignores what it does not know
+    batch = forgetful.data_collator(rows(2))
+    assert forgetful.model(**batch, vision_labels=None).loss > 0  # the model itself takes and ignores what it does not know
 
 
 # Under TRL
@@ -232,7 +232,7 @@ def test_the_documented_trainer_under_trl_trains_what_ours_does(whole, tmp_path,
 
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs/vision_modeling.md").read_text()
-    block = next(own for own in re.findall(r"^```python\n(.*?)^```", page, re.S | re.M) if "SFTTrainer" in own)
+    block = next(code for code in re.findall(r"^```python\n(.*?)^```", page, re.S | re.M) if "SFTTrainer" in code)
     names: dict = {}
     exec(block.partition("\ntiny = ")[0], names)  # noqa: S102
     tiny = models.tiny_llava()
@@ -242,15 +242,15 @@ def test_the_documented_trainer_under_trl_trains_what_ours_does(whole, tmp_path,
         activation_checkpointing=False, bf16=False,
         **SETTINGS | {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
     )  # fmt: skip
-    own = names["VisionModelingSFTTrainer"](
+    under_trl = names["VisionModelingSFTTrainer"](
         tiny.model, sft, processing_class=tiny.processor, train_dataset=Dataset.from_list(labelled),
         data_collator=FiVLCollator(backend_of(tiny.model, tiny.processor), config(tmp_path).label_rules()),
     )  # fmt: skip
-    own.train()
+    under_trl.train()
     ours = trainer(tmp_path, labelled)
     ours.train()
-    assert log(own)["loss"] == pytest.approx(log(ours)["loss"], rel=1e-5)
-    assert apart(moved(own), moved(ours)) < 2e-5
+    assert log(under_trl)["loss"] == pytest.approx(log(ours)["loss"], rel=1e-5)
+    assert apart(moved(under_trl), moved(ours)) < 2e-5
 
 
 # The whole path
@@ -265,7 +265,7 @@ def check_smoke(folder, iou, *words):
     plain = smoke(folder / "plain", "--vision_loss_weight", "0", *words)
     losses = [entry["vm_loss"] for entry in joint.state.log_history if "vm_loss" in entry]
     assert losses[-1] < 0.6 * losses[0]
-    with_vision, without = (own.state.log_history[-1] for own in (joint, plain))
+    with_vision, without = (run.state.log_history[-1] for run in (joint, plain))
     assert with_vision["eval_vm_loss"] < 0.6 * without["eval_vm_loss"]
     assert with_vision["eval_patch_iou"] > iou > 0.02 > without["eval_patch_iou"]
     assert with_vision["eval_lm_loss"] < 1.25 * without["eval_lm_loss"]
@@ -275,20 +275,20 @@ def check_smoke(folder, iou, *words):
         assert part in card, part
 
 
-def check_reloaded(own):
+def check_reloaded(run):
     from peft import PeftModel
 
     from promvil_hf.backends.adapter_loading import with_adapter
     from promvil_hf.commands.train_fivl import toy_base
 
-    batch = own.data_collator([own.train_dataset[0]])
+    batch = run.data_collator([run.train_dataset[0]])
     inputs = {name: tensor for name, tensor in batch.items() if not name.endswith("labels")}
     with torch.no_grad():
-        expected = own.model.eval()(**inputs).logits
+        expected = run.model.eval()(**inputs).logits
         for load in (PeftModel.from_pretrained, with_adapter):
             model, _ = toy_base()
             before = model(**inputs).logits
-            assert torch.equal(load(model, own.args.output_dir).eval()(**inputs).logits, expected)
+            assert torch.equal(load(model, run.args.output_dir).eval()(**inputs).logits, expected)
             assert not torch.allclose(before, expected)
 
 
@@ -330,34 +330,34 @@ def test_a_qlora_step_of_the_joint_loss_runs_on_a_cpu(tmp_path):
     )
     from promvil_hf.training.fivl_trainer import FiVLTrainer
 
-    own = FiVLTrainer(
+    run = FiVLTrainer(
         quantised, config(tmp_path, vision_loss_weight=0.5, learning_rate=1.0), processing_class=tiny.processor,
         train_dataset=rows(), peft_config=lora(AdapterArguments(lora_scope="text_and_projector", lora_r=4), quantised),
     )  # fmt: skip
-    before = weights(own)
+    before = weights(run)
     assert any("lora" in name for name in before) and any("multi_modal_projector" in name for name in before)
-    own.train()
-    changed = [name for name, tensor in weights(own).items() if not torch.equal(tensor, before[name])]
+    run.train()
+    changed = [name for name, tensor in weights(run).items() if not torch.equal(tensor, before[name])]
     assert sum("lora_B" in name for name in changed) == sum("lora_B" in name for name in before)
-    assert log(own)["vm_loss"] > 0
+    assert log(run)["vm_loss"] > 0
 
 
 def test_lora_on_the_head_is_trained_through_the_head_itself(tmp_path):
-    own = trainer(tmp_path, peft_config=LoraConfig(r=4, target_modules=["lm_head"]), vision_loss_weight=0.5)
+    run = trainer(tmp_path, peft_config=LoraConfig(r=4, target_modules=["lm_head"]), vision_loss_weight=0.5)
     with torch.no_grad():
-        for name, parameter in own.model.named_parameters():
+        for name, parameter in run.model.named_parameters():
             if "lora_B" in name:
                 parameter.normal_()
-    batch = own.data_collator(rows())
-    sums, likely = score(own.model, batch, likely=True)
+    batch = run.data_collator(rows())
+    sums, likely = score(run.model, batch, likely=True)
     inputs = {name: tensor for name, tensor in batch.items() if not name.endswith("labels")}
-    logits = own.model(**inputs).logits
+    logits = run.model(**inputs).logits
     vm = F.cross_entropy(logits.flatten(0, 1), batch["vision_labels"].flatten(), reduction="sum")
     assert sums.vm.item() == pytest.approx(vm.item(), rel=1e-6)
-    image = batch["input_ids"] == own.model.config.image_token_id
+    image = batch["input_ids"] == run.model.config.image_token_id
     assert torch.equal(likely, logits[image].argmax(-1))
-    own.train()
-    assert log(own)["vm_loss"] > 0
+    run.train()
+    assert log(run)["vm_loss"] > 0
 
 
 def test_an_adapter_begins_with_the_same_weights_whenever_it_is_made(tmp_path):
@@ -369,12 +369,12 @@ def test_an_adapter_begins_with_the_same_weights_whenever_it_is_made(tmp_path):
 
 @pytest.mark.usefixtures("half_precision")
 def test_bf16_trains_as_full_precision_up_to_its_rounding(whole, tmp_path):
-    own = trainer(tmp_path, vision_loss_weight=0.1, bf16=True)
-    own.train()
-    assert log(own)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=2e-2)
+    run = trainer(tmp_path, vision_loss_weight=0.1, bf16=True)
+    run.train()
+    assert log(run)["loss"] == pytest.approx(log(whole["joint"])["loss"], rel=2e-2)
 
 
 def test_text_alone_trains_the_language_loss(tmp_path):
-    own = trainer(tmp_path, [TEXT_ONLY] * 3)
-    own.train()
-    assert log(own)["lm_loss"] > 0 and "vm_loss" not in log(own)
+    run = trainer(tmp_path, [TEXT_ONLY] * 3)
+    run.train()
+    assert log(run)["lm_loss"] > 0 and "vm_loss" not in log(run)

@@ -81,7 +81,7 @@ def imported(source: str) -> list[str]:
 
 
 def faults(module: str, source: str) -> list[str]:
-    own = room(module)
+    own_room = room(module)
     found = []
     for name in imported(source):
         top, _, rest = name.partition(".")
@@ -92,10 +92,10 @@ def faults(module: str, source: str) -> list[str]:
                 target = room(rest)
             except LookupError:
                 target = None  # a public name of the package: `from promvil_hf import Box`
-            if target is not None and own is not None and level(target) > level(own):
-                found.append(f"{module} (room {own!r}) imports {rest} (room {target!r})")
-        elif own in ALLOWED_OUTSIDE and top not in ALLOWED_OUTSIDE[own] and top not in sys.stdlib_module_names:
-            found.append(f"{module} (room {own!r}) imports {top}")
+            if target is not None and own_room is not None and level(target) > level(own_room):
+                found.append(f"{module} (room {own_room!r}) imports {rest} (room {target!r})")
+        elif own_room in ALLOWED_OUTSIDE and top not in ALLOWED_OUTSIDE[own_room] and top not in sys.stdlib_module_names:
+            found.append(f"{module} (room {own_room!r}) imports {top}")
     return found
 
 

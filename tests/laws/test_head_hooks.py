@@ -12,29 +12,30 @@ from tests.laws.chat_chains import backend, collator
 from tests.laws.promvil_rows import rows
 
 
-def stock(own):
-    batch, *_ = collator(own).chat.encoded([collator(own).chat.filled([("what?", "a cat")])], [rows(1, 0)[0]["image"]])
-    return own.model(**batch, labels=batch["input_ids"]).loss
+def stock(patch_backend):
+    chat = collator(patch_backend).chat
+    batch, *_ = chat.encoded([chat.filled([("what?", "a cat")])], [rows(1, 0)[0]["image"]])
+    return patch_backend.model(**batch, labels=batch["input_ids"]).loss
 
 
-def fivl(own):
-    return score(own.model, FiVLCollator(own)(fivl_rows.rows(2)))[0].lm
+def fivl(patch_backend):
+    return score(patch_backend.model, FiVLCollator(patch_backend)(fivl_rows.rows(2)))[0].lm
 
 
-def chains(own):
-    return chain_losses(own.model, collator(own)(rows(1, 0))).targets.sum()
+def chains(patch_backend):
+    return chain_losses(patch_backend.model, collator(patch_backend)(rows(1, 0))).targets.sum()
 
 
 @pytest.mark.parametrize("family", ("llava", "gemma3", "qwen3_vl"))
 @pytest.mark.parametrize("loss", (stock, fivl, chains))
 def test_the_hooks_of_the_head_fire_on_the_way_in_and_on_the_way_back(loss, family):
-    own = backend(family)
-    head, seen = own.model.get_output_embeddings(), []
+    patch_backend = backend(family)
+    head, seen = patch_backend.model.get_output_embeddings(), []
     head.register_forward_pre_hook(lambda *_: seen.append("in"))
     head.register_forward_hook(lambda *_: seen.append("out"))
     head.register_full_backward_pre_hook(lambda *_: seen.append("back"))
     head.register_full_backward_hook(lambda *_: seen.append("through"))
-    loss(own).backward()
+    loss(patch_backend).backward()
     assert seen == ["in", "out", "back", "through"]
-    assert own.model.get_output_embeddings() is head and "forward" not in head.__dict__
+    assert patch_backend.model.get_output_embeddings() is head and "forward" not in head.__dict__
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)

@@ -83,12 +83,12 @@ class Life:
         return self.end(-signal.SIGKILL)
 
     def end(self, code=0):
-        """What it told. Its pipes end when it and all its workers are gone: who outlived a kill would hold this up."""
-        told = self.process.communicate(timeout=200)[1].decode()
-        assert self.process.returncode == code, told
+        """What it wrote to stderr. Its pipes end when it and all its workers are gone: an outliving worker would block this."""
+        output = self.process.communicate(timeout=200)[1].decode()
+        assert self.process.returncode == code, output
         if self.gate is not None:
             os.close(self.gate)
-        return told
+        return output
 
 
 def uninterrupted(tmp_path, monkeypatch):
@@ -111,11 +111,11 @@ def killed_at_random(tmp_path, kills, seed, workers=1):
             process.hear(ended)
             if rng.random() < 0.5:
                 process.let(workers)  # the kill falls anywhere between the end of this work and the next call of it
-            told = process.kill()
+            output = process.kill()
         else:
-            told = process.end()
-            assert f"reused {there} of {SHARDS} shards ({there * SIZE:,} items)" in told
-        said = re.search(rf"resuming: (\d+) of {SHARDS} shards are done and will be reused", told)
+            output = process.end()
+            assert f"reused {there} of {SHARDS} shards ({there * SIZE:,} items)" in output
+        said = re.search(rf"resuming: (\d+) of {SHARDS} shards are done and will be reused", output)
         assert int(said[1] if said else 0) == there
         mine = calls(notes)[len(before) :]
         assert len(mine) == len(set(mine)), "a shard was done twice in one life"
@@ -179,15 +179,15 @@ def test_a_job_killed_at_any_line_of_the_module_leaves_nothing_half_written_and_
         env=os.environ | {CALLS: str(tmp_path / "calls"), "PYTHONPATH": str(Path(jobs.__file__).parents[1])},
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["killed"] > 100 and told["redone"] > 10  # kills did fall between the work and its commit
+    counts = json.loads(done.stdout)
+    assert counts["killed"] > 100 and counts["redone"] > 10  # kills did fall between the work and its commit
 
 
 def traced(at_line, out):
     """Run the small job with `at_line(where)` called before each line of the modules that write it."""
 
     def trace(frame, event, _):
-        if frame.f_code.co_filename not in [own.__file__ for own in (jobs, job_files, files, folder_lock)]:
+        if frame.f_code.co_filename not in [module.__file__ for module in (jobs, job_files, files, folder_lock)]:
             return None
         if event == "line":
             at_line((frame.f_code.co_name, frame.f_lineno))

@@ -47,12 +47,12 @@ def known(*nodes: ast.AST | None) -> set[str]:
 
 
 def test_no_other_place_knows_a_family():
-    told = {}
+    found = {}
     for path in (path for folder in FOLDERS for path in sorted((TOP / folder).rglob("*.py"))):
         name = path.relative_to(TOP).as_posix()
         if not name.startswith(MAY) and (wrong := faults(path.read_text())):
-            told[name] = wrong
-    assert told == {}
+            found[name] = wrong
+    assert found == {}
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def faults(source: str) -> list[str]:
                 found |= written(value)
             case ast.Call(args=[ast.Constant(value=str(name)), *_], keywords=keywords) if CHOICE.fullmatch(name):
                 found |= {fault for keyword in keywords if keyword.arg == "default" for fault in written(keyword.value)}
-            case ast.arguments(args=plain, defaults=defaults, kwonlyargs=by_name, kw_defaults=own):
-                pairs = [*zip(plain[len(plain) - len(defaults) :], defaults, strict=True), *zip(by_name, own, strict=True)]
+            case ast.arguments(args=plain, defaults=defaults, kwonlyargs=by_name, kw_defaults=of_names):
+                pairs = [*zip(plain[len(plain) - len(defaults) :], defaults, strict=True), *zip(by_name, of_names, strict=True)]
                 found |= {fault for arg, value in pairs if CHOICE.fullmatch(arg.arg) for fault in written(value)}
             case ast.Dict(keys=[ast.Constant(value=str()), *_], values=values):
                 if {class_of(value) for value in values} & CLASSES:
@@ -55,12 +55,12 @@ def class_of(node: ast.AST) -> str | None:
 
 
 def test_names_are_written_down_once():
-    told = {}
+    found = {}
     for path in (path for folder in FOLDERS for path in sorted((TOP / folder).rglob("*.py"))):
         name = path.relative_to(TOP).as_posix()
         if name != "promvil_hf/conventions.py" and (wrong := faults(path.read_text())):
-            told[name] = wrong
-    assert told == {}
+            found[name] = wrong
+    assert found == {}
 
 
 def test_names_are_in_snake_case_and_the_defaults_are_among_them():

@@ -39,9 +39,9 @@ def gradients(model) -> dict:
 
 
 def test_one_vision_pass_and_a_packed_row_give_the_loss_and_each_gradient_of_the_repeated_way(tmp_path):
-    own = trainer(tmp_path)
-    model = lively(own.model)
-    ready = Ready(k=4, samples=3, model=model, processor=own.processing_class)
+    run = trainer(tmp_path)
+    model = lively(run.model)
+    ready = Ready(k=4, samples=3, model=model, processor=run.processing_class)
     loss = ready.step("big_batch")
     expected = ready.gradients()
     assert len(expected) == sum(p.requires_grad for p in model.parameters())
@@ -54,13 +54,13 @@ def test_one_vision_pass_and_a_packed_row_give_the_loss_and_each_gradient_of_the
     counted = [ready.counted(variant) for variant in ("reference", "image_shared", "packed")]
     found = counted[2].apart(counted[0])
     assert abs(found["loss"]) <= 2e-6 and found["gradient"] <= 1e-6
-    assert [own.pictures for own in counted] == [12, 3, 3]
+    assert [step.pictures for step in counted] == [12, 3, 3]
 
 
 def test_rows_split_over_a_picture_give_the_same_gradients(tmp_path):
-    own = trainer(tmp_path, dropout=0.0)
-    model = lively(own.model).train()
-    collate = own.data_collator
+    run = trainer(tmp_path, dropout=0.0)
+    model = lively(run.model).train()
+    collate = run.data_collator
     mixed = [row for row in rows() for _ in range(2)][:6]  # two chains a picture
     found = {}
     for limit in (2048, 70):
@@ -80,8 +80,8 @@ def test_the_packed_step_costs_a_quarter_of_the_repeated_one():
 
 
 def test_packed_rows_of_like_samples_are_hardly_padded(tmp_path):
-    own = trainer(tmp_path)
-    ready = Ready(k=4, samples=4, model=own.model, processor=own.processing_class)
+    run = trainer(tmp_path)
+    ready = Ready(k=4, samples=4, model=run.model, processor=run.processing_class)
     assert ready.counted("packed").flops / ready.counted("floor").flops <= 1.05
 
 
@@ -91,23 +91,23 @@ def test_packed_rows_of_like_samples_are_hardly_padded(tmp_path):
 def test_eight_rows_at_once_are_eight_rows_one_by_one(tmp_path):
     runs = {}
     for size, windows in ((8, 1), (1, 8)):
-        own = trainer(
+        run = trainer(
             tmp_path / str(size), rows(8, 2), per_device_train_batch_size=size, gradient_accumulation_steps=windows,
             curriculum="levels", level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4,
         )  # fmt: skip
-        own.train()
-        runs[size] = own
+        run.train()
+        runs[size] = run
     assert losses(runs[1]) == pytest.approx(losses(runs[8]), abs=2e-6)
     assert apart(weights(runs[1]), weights(runs[8])) < 1e-5
 
 
 def test_the_loss_is_logged_by_level_and_adds_up(tmp_path):
-    own = trainer(tmp_path, curriculum="none", per_device_train_batch_size=4, max_steps=1, gradient_accumulation_steps=1)
+    run = trainer(tmp_path, curriculum="none", per_device_train_batch_size=4, max_steps=1, gradient_accumulation_steps=1)
     seen = []
-    collate = own.data_collator
-    own.data_collator = lambda some: (seen.append(collate(some)), seen[-1])[1]
-    own.train()
-    (entry,) = [entry for entry in own.state.log_history if "loss" in entry]
+    collate = run.data_collator
+    run.data_collator = lambda some: (seen.append(collate(some)), seen[-1])[1]
+    run.train()
+    (entry,) = [entry for entry in run.state.log_history if "loss" in entry]
     counts = Counter(seen[0]["target_level"].tolist())
     names = {0: "loss_questions", 1: "loss_level_1", 2: "loss_level_2", 3: "loss_level_3"}
     assert {name for name in entry if name.startswith("loss_")} == {names[level] for level in counts}
@@ -118,18 +118,18 @@ def test_the_loss_is_logged_by_level_and_adds_up(tmp_path):
 # Order
 
 
-def consumed(own) -> list[Cut]:
+def consumed(trainer) -> list[Cut]:
     """The cuts in the order in which the collator meets them."""
     seen: list[Cut] = []
-    collate = own.data_collator
-    own.data_collator = lambda some: (seen.extend(row["cut"] for row in some), collate(some))[1]
+    collate = trainer.data_collator
+    trainer.data_collator = lambda some: (seen.extend(row["cut"] for row in some), collate(some))[1]
     return seen
 
 
 def test_without_a_curriculum_the_order_is_that_of_the_plain_trainer(tmp_path):
-    own = trainer(tmp_path, curriculum="none", num_train_epochs=2, per_device_train_batch_size=2)
-    seen = consumed(own)
-    own.train()
+    run = trainer(tmp_path, curriculum="none", num_train_epochs=2, per_device_train_batch_size=2)
+    seen = consumed(run)
+    run.train()
 
     class Model(torch.nn.Module):
         weight = torch.nn.Parameter(torch.zeros(1))
@@ -140,22 +140,22 @@ def test_without_a_curriculum_the_order_is_that_of_the_plain_trainer(tmp_path):
     plain: list[int] = []
     model = Model()
     model.register_forward_pre_hook(lambda module, args, kwargs: plain.extend(kwargs["number"].tolist()), with_kwargs=True)
-    settings = own.args
+    settings = run.args
     Trainer(
-        model, settings, train_dataset=[{"number": number} for number in range(len(own.train_dataset))]
+        model, settings, train_dataset=[{"number": number} for number in range(len(run.train_dataset))]
     ).train()
     assert [cut.row for cut in seen] == plain and sorted(plain[:11]) == list(range(11))
 
 
 @pytest.mark.parametrize("curriculum", CURRICULA)
 def test_each_step_is_trained_as_often_as_the_schedule_states(tmp_path, curriculum):
-    own = trainer(
+    run = trainer(
         tmp_path, curriculum=curriculum, curriculum_repeat=0.5, num_train_epochs=2, per_device_train_batch_size=2
     )  # fmt: skip
     trained: Counter = Counter()
-    identity = {id(row["image"]): None for row in own.train_dataset.rows}
-    assert len(identity) < len(own.train_dataset)
-    collate = own.data_collator
+    identity = {id(row["image"]): None for row in run.train_dataset.rows}
+    assert len(identity) < len(run.train_dataset)
+    collate = run.data_collator
 
     def watched(some):
         for row in some:
@@ -164,17 +164,17 @@ def test_each_step_is_trained_as_often_as_the_schedule_states(tmp_path, curricul
                     trained[row["cut"].row, text.level, text.text] += 1
         return collate(some)
 
-    own.data_collator = watched
-    own.train()
-    levels = [row_levels(row) for row in own.train_dataset.rows]
+    run.data_collator = watched
+    run.train()
+    levels = [row_levels(row) for row in run.train_dataset.rows]
     stated: Counter = Counter()
     for epoch in range(2):
         if curriculum == "none":
-            times = Counter((row, level) for row, own_levels in enumerate(levels) for level in own_levels)
+            times = Counter((row, level) for row, levels_of_row in enumerate(levels) for level in levels_of_row)
         else:
             times = times_trained(Curriculum(curriculum, 0.5).epoch(levels, 3, epoch), levels)
         for (row, level), often in times.items():
-            for text in Texts().of_row(own.train_dataset.rows[row]):
+            for text in Texts().of_row(run.train_dataset.rows[row]):
                 if text.level == level:
                     stated[row, level, text.text] += often
     assert trained == stated
@@ -225,11 +225,11 @@ def test_a_run_resumed_at_any_checkpoint_is_the_uninterrupted_one(tmp_path, curr
 
 
 def test_every_lora_tensor_moves_and_no_base_tensor_does(tmp_path):
-    own = trainer(tmp_path, max_steps=3, gradient_accumulation_steps=1)
-    lively(own.model)
-    before = {name: tensor.clone() for name, tensor in own.model.state_dict().items()}
-    own.train()
-    after = own.model.state_dict()
+    run = trainer(tmp_path, max_steps=3, gradient_accumulation_steps=1)
+    lively(run.model)
+    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    run.train()
+    after = run.model.state_dict()
     moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
     assert moved == {name for name in before if "lora_" in name}
     assert {part for part in ("vision_model", "text_model", "image_to_text_projection") if any(part in n for n in moved)} == {
@@ -240,13 +240,13 @@ def test_every_lora_tensor_moves_and_no_base_tensor_does(tmp_path):
 def test_activation_checkpointing_gives_the_same_gradients_in_both_towers(tmp_path):
     found = {}
     for on in (False, True):
-        own = trainer(tmp_path, max_steps=1, optim="sgd", activation_checkpointing=on, gradient_accumulation_steps=1)
-        lively(own.model)
-        before = weights(own)
-        own.train()
-        after = weights(own)
+        run = trainer(tmp_path, max_steps=1, optim="sgd", activation_checkpointing=on, gradient_accumulation_steps=1)
+        lively(run.model)
+        before = weights(run)
+        run.train()
+        after = weights(run)
         found[on] = {name: after[name] - before[name] for name in after}
-        assert own.model.base_model.model.text_model.model.gradient_checkpointing == on
+        assert run.model.base_model.model.text_model.model.gradient_checkpointing == on
     assert any("vision_model" in name for name in found[True])
     assert all(change.norm() > 0 for change in found[True].values())
     assert apart(found[True], found[False]) < 1e-5
@@ -269,12 +269,12 @@ def test_a_four_bit_base_is_trained_on_the_cpu(tmp_path):
         str(tmp_path), max_steps=12, use_cpu=True, save_strategy="no", logging_steps=1, learning_rate=1e-2,
         disable_tqdm=True, activation_checkpointing=True,
     )  # fmt: skip
-    own = PromViLTrainer(
+    run = PromViLTrainer(
         model, config, processing_class=tiny.processor, train_dataset=rows(3, 0),
         peft_config=lora_config("reference", r=8, alpha=8, dropout=0.0),
     )  # fmt: skip
-    before = weights(own)
-    own.train()
-    seen = losses(own)
+    before = weights(run)
+    run.train()
+    seen = losses(run)
     assert seen[-1] < seen[0]
-    assert not any(torch.equal(tensor, before[name]) for name, tensor in weights(own).items())
+    assert not any(torch.equal(tensor, before[name]) for name, tensor in weights(run).items())

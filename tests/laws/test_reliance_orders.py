@@ -79,7 +79,7 @@ def test_hiding_the_thing_is_as_bad_as_asking_blind(reports):
 def test_over_these_models_reliance_goes_with_accuracy(reports):
     found = follows_accuracy(list(reports.items()))
     assert found.pearson.estimate > 0.9 and found.pearson_other_rows.estimate > 0.9 and found.pearson.models == 3
-    assert found.pearson.p_value > 0.05  # of three models nothing can be told
+    assert found.pearson.p_value > 0.05  # three models are too few to show anything
 
 
 class Stops:

@@ -24,8 +24,8 @@ def renames(source):
 
 
 def asks_for_its_rank(source):
-    told = [line for line, text in texts(source) if text in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
-    return told + [line for line, name in used(source) if name.endswith(".PartialState")]
+    lines = [line for line, text in texts(source) if text in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
+    return lines + [line for line, name in used(source) if name.endswith(".PartialState")]
 
 
 def collects_versions(source):

@@ -16,10 +16,10 @@ def test_each_way_of_a_patch_token_family_gives_the_same_loss_and_the_packed_one
     ready = ChatReady(family, [*rows(2, 1), *rows(2, 1, seed=3)], 2, "quarter")
     assert int(ready.backend.image_positions(ready.collator()(ready.rows))[0].sum()) == places
     found = {way: ready.counted(way) for way in ("repeated", "image_shared", "packed", "trl")}
-    for way, own in found.items():
-        apart = own.apart(found["repeated"])
+    for way, step in found.items():
+        apart = step.apart(found["repeated"])
         assert abs(apart["loss"]) < 2e-6 and apart["gradient"] < 2e-6, way
-    assert [own.pictures for own in found.values()] == [4, 2, 2, 4]
+    assert [step.pictures for step in found.values()] == [4, 2, 2, 4]
     assert found["packed"].flops < 0.65 * found["repeated"].flops and found["packed"].flops < found["image_shared"].flops
 
 

@@ -32,33 +32,33 @@ def two_ranks(tmp_path_factory):
 def test_two_ranks_train_what_one_does(two_ranks, tmp_path):
     ranks = two_ranks[0]["promvil_two_ranks"]
     assert ranks[0]["world"] == 2
-    own = trainer(
+    run = trainer(
         tmp_path, rows(8, 2), per_device_train_batch_size=4, gradient_accumulation_steps=2, curriculum="levels",
         level_weights=[1.0, 0.5, 2.0], optim="sgd", max_steps=4,
     )  # fmt: skip
-    own.train()
+    run.train()
     saved = torch.load(two_ranks[1] / "promvil_two_ranks" / "weights.pt")
-    assert apart(saved, weights(own)) < 1e-5
-    assert ranks[0]["losses"] == pytest.approx(losses(own), abs=2e-6) == ranks[1]["losses"]
+    assert apart(saved, weights(run)) < 1e-5
+    assert ranks[0]["losses"] == pytest.approx(losses(run), abs=2e-6) == ranks[1]["losses"]
     for name in ("loss_level_1", "loss_level_2"):
-        expected = [entry[name] for entry in own.state.log_history if name in entry]
+        expected = [entry[name] for entry in run.state.log_history if name in entry]
         assert ranks[0][name] == pytest.approx(expected, abs=1e-5) and expected
 
 
 @pytest.mark.parametrize("family", chat_chains_two_ranks.FAMILIES)
 def test_two_ranks_train_chains_of_other_families_with_the_vision_loss_as_one_does(family, two_ranks, tmp_path):
     ranks = two_ranks[0]["chat_chains_two_ranks"]
-    own = chat_chains.trainer(tmp_path, family, per_device_train_batch_size=8, **chat_chains_two_ranks.OPTIONS)
-    own.train()
+    run = chat_chains.trainer(tmp_path, family, per_device_train_batch_size=8, **chat_chains_two_ranks.OPTIONS)
+    run.train()
     saved = torch.load(two_ranks[1] / "chat_chains_two_ranks" / f"{family}.pt")
-    assert fivl_rows.apart(saved, fivl_rows.weights(own)) < 1e-5
-    assert ranks[0][family] == pytest.approx(losses(own), abs=4e-6) == ranks[1][family]
+    assert fivl_rows.apart(saved, fivl_rows.weights(run)) < 1e-5
+    assert ranks[0][family] == pytest.approx(losses(run), abs=4e-6) == ranks[1][family]
 
 
 def test_two_ranks_evaluate_each_row_once(two_ranks, tmp_path):
     ranks = two_ranks[0]["promvil_two_ranks"]
-    own = trainer(tmp_path, eval_generate=4)
-    expected = own.evaluate(own.train_dataset)
+    run = trainer(tmp_path, eval_generate=4)
+    expected = run.evaluate(run.train_dataset)
     for name, value in ranks[0]["evaluation"].items():
         assert value == pytest.approx(expected[name], abs=1e-5), name
 
@@ -106,12 +106,12 @@ def test_two_ranks_train_and_evaluate_fivl_as_one_does(two_ranks, tmp_path):
     assert ranks[0]["world"] == 2
     fresh = fivl_rows.weights(fivl_rows.trainer(tmp_path))
     for name, weight in fivl_rows.TERMS.items():
-        own = fivl_rows.trainer(tmp_path, vision_loss_weight=weight)
-        own.train()
+        run = fivl_rows.trainer(tmp_path, vision_loss_weight=weight)
+        run.train()
         ended = torch.load(two_ranks[1] / "fivl_two_ranks" / f"{name}.pt")
-        assert fivl_rows.apart({key: ended[key] - fresh[key] for key in ended}, fivl_rows.moved(own)) < 2e-5
+        assert fivl_rows.apart({key: ended[key] - fresh[key] for key in ended}, fivl_rows.moved(run)) < 2e-5
         for key, value in ranks[0][name].items():
-            assert value == pytest.approx(fivl_rows.log(own)[key], rel=1e-5, abs=1e-7), (name, key)
+            assert value == pytest.approx(fivl_rows.log(run)[key], rel=1e-5, abs=1e-7), (name, key)
     expected = fivl_rows.trainer(tmp_path, per_device_eval_batch_size=8).evaluate(fivl_rows.rows(3, 9))
     for rank in ranks:
         for key in ("eval_loss", "eval_lm_loss", "eval_vm_loss", "eval_vm_accuracy", "eval_patch_iou"):

@@ -36,9 +36,9 @@ def main(folder: str, *modules: str) -> int:
     calls = []
     for module in modules:
         name, _, word = module.partition(":")
-        own = Path(folder, name)
-        own.mkdir()
-        calls.append((importlib.import_module(f"tests.laws.{name}").main, own, [word] if word else []))
+        module_folder = Path(folder, name)
+        module_folder.mkdir()
+        calls.append((importlib.import_module(f"tests.laws.{name}").main, module_folder, [word] if word else []))
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # on a port that is free
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True",
