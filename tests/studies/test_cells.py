@@ -86,7 +86,7 @@ def test_an_interrupted_run_goes_on_with_what_is_missing(tmp_path, log):
     assert [left["result"]["sum"] for left in everything(asked, tmp_path).values()] == [1]
     stop.unlink()
     found = run(asked, tmp_path, progress=False)
-    assert [found[own.key]["result"]["sum"] for own in asked] == [1, 2, 3]
+    assert [found[asked_cell.key]["result"]["sum"] for asked_cell in asked] == [1, 2, 3]
     assert lines(log) == ["1", "2", "2", "3"]
 
 
@@ -142,17 +142,17 @@ def test_nothing_below_a_finished_cell_is_done_again(tmp_path, log):
 
 
 def test_a_damaged_or_foreign_cell_is_refused(tmp_path, log):
-    own = cell(log, 1)
-    run([own], tmp_path, progress=False)
-    path = own.folder(tmp_path) / DONE
+    asked_cell = cell(log, 1)
+    run([asked_cell], tmp_path, progress=False)
+    path = asked_cell.folder(tmp_path) / DONE
     good = json.loads(path.read_text())
     path.write_text(json.dumps(good)[:-20])
     with pytest.raises(ValueError, match="is damaged .* Delete it: only what it holds is done again"):
-        run([own], tmp_path, progress=False)
+        run([asked_cell], tmp_path, progress=False)
     good["plan"]["settings"]["number"] = 2
     path.write_text(json.dumps(good))
     with pytest.raises(ValueError, match="made by another plan than the one asked for"):
-        run([own], tmp_path, progress=False)
+        run([asked_cell], tmp_path, progress=False)
 
 
 def test_no_workers_are_refused(tmp_path):

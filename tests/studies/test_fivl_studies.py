@@ -47,9 +47,9 @@ def trainings(name, terms):
 def test_the_studies_share_the_reference_and_train_nothing_twice(terms):
     reference = {tuned(terms, seed).key for seed in terms.seeds}
     assert trainings("head_ablation", terms) == reference
-    own = {name: trainings(name, terms) for name in FIVL}
-    assert all(reference <= own[name] for name in FIVL if name != "beyond_vqa")
-    assert len(set.union(*own.values())) == 3 * (6 + 3 + 4 + 2 + 1)  # λ, captions, masks, lengths, random with λ 0.5
+    by_study = {name: trainings(name, terms) for name in FIVL}
+    assert all(reference <= by_study[name] for name in FIVL if name != "beyond_vqa")
+    assert len(set.union(*by_study.values())) == 3 * (6 + 3 + 4 + 2 + 1)  # λ, captions, masks, lengths, random with λ 0.5
 
 
 def test_masks_change_masks_alone(terms):
@@ -75,7 +75,7 @@ def test_rows_say_their_key_expressions_and_show_them():
 def test_a_caption_has_every_thing_as_a_key_expression():
     for drawn in held_out(WORLD, 20, 4):
         ((_, text, keys),) = caption(drawn)
-        assert sorted(own for key in keys for own in key.object_ids) == [thing.object_id for thing in drawn.objects]
+        assert sorted(object_id for key in keys for object_id in key.object_ids) == [thing.object_id for thing in drawn.objects]
         assert all(key.text in text for key in keys)
         covered = sum(masks.decode(key.located(drawn).mask) for key in keys)
         assert ((covered > 0) == (drawn.label_map() > 0)).mean() > 0.95
@@ -170,8 +170,8 @@ def run_quickly(name, base, folder):
     written = folder / "quick" / name
     result = json.loads((written / "result.json").read_text())
     assert result["base"]["name"] == "llava" and result["scores"] and result["differences"]
-    for own in result["scores"]:
-        if own["measure"].startswith(("accuracy,", "short", "patch", "BLEU", "sentences", "things")):
-            assert 0 <= own["estimate"] <= 1 and set(own["by_seed"]) == {"0", "1"}
+    for score in result["scores"]:
+        if score["measure"].startswith(("accuracy,", "short", "patch", "BLEU", "sentences", "things")):
+            assert 0 <= score["estimate"] <= 1 and set(score["by_seed"]) == {"0", "1"}
     assert (written / "plot.svg").read_text().startswith("<svg")
     assert not [fault for fault in check(study(name), written) if "another" in fault or "plot" in fault]

@@ -71,15 +71,15 @@ def test_a_scene_becomes_one_chain_with_each_phrase_once():
         assert len(texts) == len(set(texts))
         for expression in expressions:
             place = texts.index(expression.text)
-            own = chain_of(drawn, expression)
-            assert whole.levels[place] == expression.level == own.levels[-1]
-            assert whole.evidence(place) == own.evidence(len(own.steps) - 1)
+            chain = chain_of(drawn, expression)
+            assert whole.levels[place] == expression.level == chain.levels[-1]
+            assert whole.evidence(place) == chain.evidence(len(chain.steps) - 1)
 
 
 def test_training_never_sees_a_pair_that_is_held_out_nor_a_scene_that_is_measured():
     rows = rows_of(WORLD, 0, 12, 4)
-    told = {step.target.text for row in rows for step in row["chain"].steps}
-    assert not [text for text in told for color, shape in PAIRS if f" {color} {shape} " in f" {text} "]
+    texts = {step.target.text for row in rows for step in row["chain"].steps}
+    assert not [text for text in texts for color, shape in PAIRS if f" {color} {shape} " in f" {text} "]
     assert min(int(row["chain"].image_id) for row in rows) == 1 and held_out(WORLD, 1)[0].index >= 1_000_000
     seen = [
         {(thing.color, thing.name) for thing in drawn.objects} & set(PAIRS)
@@ -90,7 +90,7 @@ def test_training_never_sees_a_pair_that_is_held_out_nor_a_scene_that_is_measure
 
 def test_wrong_evidence_is_wrong_and_the_rest_stays():
     for drawn in held_out(WORLD, 10):
-        for expression in (own for own in drawn.expressions(4) if own.level > 1):
+        for expression in (expression for expression in drawn.expressions(4) if expression.level > 1):
             chain = chain_of(drawn, expression)
             (anchor,) = chain.steps[-1].anchors
             (gold,) = chain.steps[anchor].target.boxes
@@ -116,7 +116,7 @@ def test_a_study_runs_from_end_to_end_and_again_for_nothing(base, tmp_path, caps
     assert set(result["settings"]["updates"].values()) == {2}
     flat, chain = (result["settings"]["texts_trained"][f"nearness, {name}"] for name in ("flat", "chain"))
     assert 0 < flat < chain  # a step that others refer to is also trained alone
-    assert len(result["scores"]) == 2 * 3 * 2 * 3 and all(0 <= own["estimate"] <= 1 for own in result["scores"])
+    assert len(result["scores"]) == 2 * 3 * 2 * 3 and all(0 <= score["estimate"] <= 1 for score in result["scores"])
     left = check(study("flat_vs_chain"), folder)
     assert not [fault for fault in left if not any(word in fault for word in ("section", "README", "2 seeds"))], left
     assert main(asked) == 0
@@ -154,8 +154,8 @@ def test_a_stopped_training_goes_on_and_gives_the_same_adapter(base, tmp_path, m
 
 def test_a_name_that_is_no_study_is_refused(capsys):
     assert main(["flat_vs_chains"]) == 2
-    told = capsys.readouterr().err
-    assert "You asked for the study 'flat_vs_chains': there are " in told and "curriculum, data_scaling" in told
+    message = capsys.readouterr().err
+    assert "You asked for the study 'flat_vs_chains': there are " in message and "curriculum, data_scaling" in message
     assert main(["all", "transfer"]) == 2
     assert "name one study, or say all" in capsys.readouterr().err
 

@@ -69,7 +69,8 @@ RESULT = Result(
 )
 STUDY = Study(
     "made_up", RESULT.question, "kosmos2", lambda terms: {}, lambda terms, results: None,
-    lambda own: [Panel("made up", [Series("chain", ["level 3"], [own.score("level 3", training="chain").estimate])])], DESIGN,
+    lambda result: [Panel("made up", [Series("chain", ["level 3"], [result.score("level 3", training="chain").estimate])])],
+    DESIGN,
 )  # fmt: skip
 
 

@@ -39,8 +39,8 @@ def result(**changes):
     return Result(**{**values, **changes})
 
 
-def drawn(own):
-    return [Panel("made up", [Series("a", ["level 1"], [own.score("level 1", system="a").estimate])])]
+def drawn(result):
+    return [Panel("made up", [Series("a", ["level 1"], [result.score("level 1", system="a").estimate])])]
 
 
 STUDY = Study("made_up", "Is a better than b?", "kosmos2", lambda terms: {}, lambda terms, results: None, drawn)
@@ -84,7 +84,7 @@ def test_a_score_is_the_mean_over_all_rows_with_scenes_as_clusters():
 def test_weights_count_where_a_value_is_a_sum_of_many():
     found = score(Sample.of({0: ([(3, 4), (1, 4)], [0, 1])}), "pixels")
     assert found.estimate == 0.5 and found.by_seed == {"0": 0.5}
-    assert found.over_seeds == (None, None)  # one seed tells nothing about others
+    assert found.over_seeds == (None, None)  # one seed shows nothing about others
 
 
 def test_seeds_that_disagree_widen_the_interval_over_seeds_only():
@@ -189,10 +189,10 @@ def test_missing_files_are_noticed(folder):
 
 
 def test_numbers_show_estimates_intervals_and_each_seed():
-    told = numbers(result())
-    assert "| system | level 1 |" in told and "| a | 0.750 [" in told
-    assert "| a less b | 0.500 [" in told and "0.500, 0.500, 0.500" in told
-    assert "abacus" in told and "torch 1.0" in told
+    text = numbers(result())
+    assert "| system | level 1 |" in text and "| a | 0.750 [" in text
+    assert "| a less b | 0.500 [" in text and "0.500, 0.500, 0.500" in text
+    assert "abacus" in text and "torch 1.0" in text
 
 
 def test_a_readme_without_a_place_for_numbers_is_refused(tmp_path):

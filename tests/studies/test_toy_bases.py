@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The toy bases' training runs, tells the truth about scenes, and writes folders that load."""
+"""The toy bases' training runs, asks and answers truly about scenes, and writes folders that load."""
 
 import json
 import re
@@ -128,9 +128,9 @@ def test_each_thing_is_asked_for_what_its_phrase_does_not_say(scenes):
 def test_a_phrase_row_asks_for_each_object_at_most_twice_with_its_own_box(scenes):
     for drawn in scenes:
         steps = phrase_row(drawn, Random(0))["chain"].steps
-        own = {drawn.box(position) for position in range(len(drawn.objects))}
+        true_boxes = {drawn.box(position) for position in range(len(drawn.objects))}
         asked = Counter(step.target.boxes[0] for step in steps)
-        assert set(asked) <= own and max(asked.values()) <= 2
+        assert set(asked) <= true_boxes and max(asked.values()) <= 2
         assert len({step.target.text for step in steps}) == len(steps)
 
 
@@ -153,15 +153,15 @@ def test_what_is_there_is_asked_truly_and_earlier_answers_do_not_give_later_ones
                 assert (answer == "yes") == (noun in here)
             for (_, last), (_, answer) in zip(asked, asked[1:], strict=False):
                 after[last][answer] += 1
-    for told in after.values():  # 0.5 within three standard errors
-        assert abs(told["yes"] / told.total() - 0.5) < 1.5 / told.total() ** 0.5
+    for counts in after.values():  # 0.5 within three standard errors
+        assert abs(counts["yes"] / counts.total() - 0.5) < 1.5 / counts.total() ** 0.5
 
 
-def test_a_picture_is_told_thing_by_thing_with_their_squares(scenes):
-    told = [place_talk_row(drawn, Random(number))["turns"][0] for drawn in scenes for number in range(8)]
-    told = [own["answer"].split(", ") for own in told if own["question"] == "What is in the image?"]
-    assert told and {len(things) for things in told} <= {len(drawn.objects) for drawn in scenes}
-    assert all(re.fullmatch("the [a-z ]+ [A-H] [1-8]", thing) for own in told for thing in own)
+def test_a_picture_is_described_thing_by_thing_with_their_squares(scenes):
+    turns = [place_talk_row(drawn, Random(number))["turns"][0] for drawn in scenes for number in range(8)]
+    answers = [turn["answer"].split(", ") for turn in turns if turn["question"] == "What is in the image?"]
+    assert answers and {len(things) for things in answers} <= {len(drawn.objects) for drawn in scenes}
+    assert all(re.fullmatch("the [a-z ]+ [A-H] [1-8]", thing) for things in answers for thing in things)
 
 
 def test_pixel_values_are_those_of_both_processors(scenes):
@@ -223,10 +223,10 @@ def test_heads_that_look_back_begin_by_reading_the_token_so_many_before():
     with torch.no_grad():
         looks = language(input_ids=tokens, output_attentions=True).attentions
     for layer, distances in enumerate(llava.LOOKS_BACK):
-        own = [float(looks[layer][:, head].diagonal(-d, 1, 2).mean()) for head, d in enumerate(distances)]
-        assert min(own) > 0.8
+        shares = [float(looks[layer][:, head].diagonal(-d, 1, 2).mean()) for head, d in enumerate(distances)]
+        assert min(shares) > 0.8
     last = [float(looks[2][:, head].diagonal(-d, 1, 2).mean()) for head in range(4) for d in range(1, 7)]
-    assert max(last) < 0.3  # no other layer is told anything
+    assert max(last) < 0.3  # the other layers are not set
 
 
 def test_what_the_llava_base_reads_before_an_answer_is_what_it_was_trained_on(scenes):
@@ -246,21 +246,21 @@ def test_measuring_counts_each_expression_and_each_question_once(scenes):
 
         def generate(self, requests, decoding=Decoding()):  # noqa: B008
             return [
-                type("A", (), {"text": self.told[len(self.told) - len(requests) + k]})() for k in range(len(requests))
+                type("A", (), {"text": self.texts[len(self.texts) - len(requests) + k]})() for k in range(len(requests))
             ]
 
     oracle = Oracle()
     nested = held_out(NESTED, 3)
-    wanted = [(drawn, own) for drawn in nested for own in drawn.expressions(4) if own.level == 3]
-    targets = [drawn.box(drawn.position_of(own.target_id)) for drawn, own in wanted]
+    wanted = [(drawn, expression) for drawn in nested for expression in drawn.expressions(4) if expression.level == 3]
+    targets = [drawn.box(drawn.position_of(expression.target_id)) for drawn, expression in wanted]
     grid = Kosmos2().grid
-    oracle.told = ["".join(f"<patch_index_{cell:04d}>" for cell in grid.encode(box)) for box in targets]
+    oracle.texts = ["".join(f"<patch_index_{cell:04d}>" for cell in grid.encode(box)) for box in targets]
     found = grounding(oracle, nested, level=3, resamples=10)
     assert found.rows == len(wanted) and found.clusters == 3 and found.estimate == 1.0
-    oracle.told = [answer for drawn in scenes for _, _, answer in questions(drawn)]
-    told = answering(oracle, scenes, batch_size=10_000, resamples=10)
-    assert told["all"].estimate == 1.0 and told["all"].rows == len(oracle.told)
-    assert sum(own.rows for kind, own in told.items() if kind != "all") == told["all"].rows
+    oracle.texts = [answer for drawn in scenes for _, _, answer in questions(drawn)]
+    found_scores = answering(oracle, scenes, batch_size=10_000, resamples=10)
+    assert found_scores["all"].estimate == 1.0 and found_scores["all"].rows == len(oracle.texts)
+    assert sum(score.rows for kind, score in found_scores.items() if kind != "all") == found_scores["all"].rows
 
 
 def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_refused():

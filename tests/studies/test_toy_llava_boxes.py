@@ -28,14 +28,14 @@ def backend():
     return PatchTokenBackend(tiny.model, tiny.processor)
 
 
-def test_each_number_of_a_box_is_told_as_many_tokens_behind_the_noun_as_heads_begin_by_looking_back(backend):
+def test_each_number_of_a_box_is_predicted_as_many_tokens_after_the_noun_as_heads_begin_by_looking_back(backend):
     drawn = held_out(HARD, 1)[0]
     collate = PatchChainCollator(llava_boxes.final_wording(backend))
     numbers = set(llava_boxes.number_ids(backend.processor.tokenizer).tolist())
-    for told in texts_of(collate, phrase_row(drawn, Random(0))):
-        asked, answer = told.talk.text.split(" ASSISTANT:")
+    for chain_text in texts_of(collate, phrase_row(drawn, Random(0))):
+        asked, answer = chain_text.talk.text.split(" ASSISTANT:")
         noun = backend.processor.tokenizer(asked.removesuffix("."))["input_ids"]
-        tokens = backend.processor.tokenizer(told.talk.text)["input_ids"]
+        tokens = backend.processor.tokenizer(chain_text.talk.text)["input_ids"]
         places = [place for place, token in enumerate(tokens) if token in numbers]
         assert [place - 1 - (len(noun) - 1) for place in places] == list(llava_boxes.LOOKS_BACK[1]), answer
 
@@ -45,9 +45,9 @@ def test_a_row_asks_with_the_words_it_has_and_as_a_stranger_would(backend):
     row = phrase_row(held_out(HARD, 1)[0], Random(0))
     texts = [step.target.text for step in row["chain"].steps]
     collate = PatchChainCollator(llava_boxes.final_wording(backend))
-    for text, told in zip(texts, texts_of(collate, row), strict=True):
+    for text, chain_text in zip(texts, texts_of(collate, row), strict=True):
         prompt = backend.dialect.prompt(text, image_size=row["image"].size)
-        assert told.talk.text.startswith(backend.prompt_of(Request(prompt, row["image"])))
+        assert chain_text.talk.text.startswith(backend.prompt_of(Request(prompt, row["image"])))
 
 
 def test_each_number_is_one_token_and_begins_near_its_neighbours(backend):
@@ -66,8 +66,8 @@ def test_a_place_names_the_hundredth_in_the_middle_of_a_cell_and_near_is_within_
             first, last = Kosmos2().grid.encode(box)
             truth = torch.tensor([0, 0, 0, first % 32, first // 32, last % 32, last // 32])
             for column, edge in enumerate(box.xyxy, 3):
-                told = llava_boxes._number(truth, column)
-                assert abs(int(told) - 100 * edge) <= 5 and 0 <= told < 100
+                named = llava_boxes._number(truth, column)
+                assert abs(int(named) - 100 * edge) <= 5 and 0 <= named < 100
     assert llava_boxes._near(torch.tensor([3, 9]), torch.tensor([6, 4])).tolist() == [True, False]
 
 

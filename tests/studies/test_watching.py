@@ -36,7 +36,7 @@ def trained(folder, watch=None, fail_at=None):
 
 
 def weights(trainer):
-    return {name: own for name, own in trainer.model.named_parameters() if own.requires_grad}
+    return {name: parameter for name, parameter in trainer.model.named_parameters() if parameter.requires_grad}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_a_watched_training_is_the_same_training(plain, tmp_path):
 
     watch = watcher(tmp_path, [])
     same = weights(trained(tmp_path, watch))
-    assert all(torch.equal(own, same[name]) for name, own in weights(plain).items())
+    assert all(torch.equal(tensor, same[name]) for name, tensor in weights(plain).items())
     assert watch.curve == {5: 0.01, 20: 0.02} and list(watch.counted) == [0, COUNTED]
     assert watch.flops_of_an_update > 1e6
 
