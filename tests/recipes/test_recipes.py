@@ -46,7 +46,7 @@ def test_every_key_of_every_recipe_is_known_and_keeps_its_value(path, tmp_path):
     settings = settings_of(path, "--output_dir", str(tmp_path))
     written = yaml.safe_load(path.read_text())
     for key, value in written.items():
-        (owner,) = [own for own in settings if key in type(own).__dataclass_fields__]
+        (owner,) = [part for part in settings if key in type(part).__dataclass_fields__]
         found = getattr(owner, key)
         if key in ("output_dir", "use_cpu"):
             continue
@@ -80,8 +80,8 @@ def test_a_misspelt_key_is_an_error_that_names_it(tmp_path):
 
 def test_the_lora_recipe_is_the_papers_setting_and_the_command_line_wins(tmp_path):
     path = ROOT / "recipes" / "kosmos2" / "lora.yaml"
-    _, own, _, _, config = settings_of(path, "--output_dir", str(tmp_path), "--lora_r", "8")
-    assert (own.lora_scope, own.lora_alpha, own.lora_dropout, own.lora_r) == ("reference", 32, 0.1, 8)
+    _, adapter, _, _, config = settings_of(path, "--output_dir", str(tmp_path), "--lora_r", "8")
+    assert (adapter.lora_scope, adapter.lora_alpha, adapter.lora_dropout, adapter.lora_r) == ("reference", 32, 0.1, 8)
     assert config.learning_rate == 1e-4 and config.warmup_steps == 0.1 and config.num_train_epochs == 1
     assert config.per_device_train_batch_size * config.gradient_accumulation_steps == 4 and config.seed == 5020
     assert settings_of(path.with_name("qlora.yaml")).model.quantize == "nf4"
@@ -89,10 +89,13 @@ def test_the_lora_recipe_is_the_papers_setting_and_the_command_line_wins(tmp_pat
 
 def test_the_defaults_of_a_script_are_those_of_its_method_and_its_recipe_wins_over_them(tmp_path):
     plain = {
-        own: run_training.settings_of(own.OBJECTIVE, ["--use_cpu", "true", "--output_dir", str(tmp_path)])
-        for own in (train_kosmos2, train_fivl)
+        command: run_training.settings_of(command.OBJECTIVE, ["--use_cpu", "true", "--output_dir", str(tmp_path)])
+        for command in (train_kosmos2, train_fivl)
     }
-    found = [(own.adapter.lora_scope, own.adapter.lora_r, own.model.model, own.run.licence) for own in plain.values()]
+    found = [
+        (settings.adapter.lora_scope, settings.adapter.lora_r, settings.model.model, settings.run.licence)
+        for settings in plain.values()
+    ]
     assert found == [
         ("reference", 64, "microsoft/kosmos-2-patch14-224", "mit"),
         ("text_and_projector", 128, "llava-hf/llava-1.5-7b-hf", "other"),
@@ -123,53 +126,53 @@ def smoke(tmp_path, *words):
 
 
 def test_twenty_steps_of_the_smoke_recipe_learn_and_leave_a_whole_adapter_with_a_filled_card(tmp_path, capsys):
-    own = smoke(tmp_path)
-    told = capsys.readouterr().out
-    losses = [entry["loss"] for entry in own.state.log_history if "loss" in entry]
+    run = smoke(tmp_path)
+    output = capsys.readouterr().out
+    losses = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
     assert losses[-1] < losses[0] - 1
-    assert "LoRA on `reference` trains 119,808 of" in told and "vision 43,008" in told
-    assert "1 process on cpu, " in told and "68 adapter tensors" in told and "read back equal" in told
-    assert re.search(r"level 3: (\d+) rows, trained \1 times an epoch", told)
+    assert "LoRA on `reference` trains 119,808 of" in output and "vision 43,008" in output
+    assert "1 process on cpu, " in output and "68 adapter tensors" in output and "read back equal" in output
+    assert re.search(r"level 3: (\d+) rows, trained \1 times an epoch", output)
     card = (tmp_path / "README.md").read_text()
     for part in ("base_model: toy", "library_name: peft", "license: mit", "rows of toy:6, split", "curriculum: cumulative",
                  "| eval_accuracy |", "trains 119,808 of", "Versions", "transformers "):  # fmt: skip
         assert part in card, part
-    assert own.evaluate().keys() >= {"eval_accuracy_level_1", "eval_loss_level_1"}
+    assert run.evaluate().keys() >= {"eval_accuracy_level_1", "eval_loss_level_1"}
     processor = transformers.AutoProcessor.from_pretrained(tmp_path)  # as a stranger's script does
     shown = processor(images=Image.new("RGB", (60, 40)), text="<grounding>a star", return_tensors="pt")
-    assert shown["image_embeds_position_mask"].sum() == own.backend.image_tokens
+    assert shown["image_embeds_position_mask"].sum() == run.backend.image_tokens
 
 
 def test_a_stopped_smoke_run_goes_on_where_it_was(tmp_path):
     smoke(tmp_path / "a", "--save_steps", "8", "--save_total_limit", "3", "--eval_strategy", "no")
-    own = smoke(tmp_path / "a", "--save_steps", "8", "--eval_strategy", "no", "--resume_from_checkpoint", "true")
-    assert own.state.global_step == 20 and sum("loss" in entry for entry in own.state.log_history) == 4
+    run = smoke(tmp_path / "a", "--save_steps", "8", "--eval_strategy", "no", "--resume_from_checkpoint", "true")
+    assert run.state.global_step == 20 and sum("loss" in entry for entry in run.state.log_history) == 4
 
 
 def test_early_stopping_stops(tmp_path):
-    own = smoke(tmp_path, "--eval_steps", "2", "--save_steps", "2", "--learning_rate", "0", "--early_stopping", "2",
+    run = smoke(tmp_path, "--eval_steps", "2", "--save_steps", "2", "--learning_rate", "0", "--early_stopping", "2",
                 "--load_best_model_at_end", "true", "--eval_generate", "0")  # fmt: skip
-    assert own.state.global_step < 20
+    assert run.state.global_step < 20
 
 
 def test_show_labels_prints_what_is_trained_and_trains_nothing(tmp_path, capsys):
-    own = smoke(tmp_path, "--show_labels", "2")
-    told = capsys.readouterr().out
-    assert own.state.global_step == 0 and "text 1: level " in told and "trained text: '<phrase>" in told
-    assert "boxes in the text: '" in told
+    run = smoke(tmp_path, "--show_labels", "2")
+    output = capsys.readouterr().out
+    assert run.state.global_step == 0 and "text 1: level " in output and "trained text: '<phrase>" in output
+    assert "boxes in the text: '" in output
 
 
 def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
     page = tmp_path / "batch.html"
-    own = smoke(tmp_path / "out", "--show_batch", str(page))
-    assert own.state.global_step == 0 and "what the model sees" in capsys.readouterr().out
+    run = smoke(tmp_path / "out", "--show_batch", str(page))
+    assert run.state.global_step == 0 and "what the model sees" in capsys.readouterr().out
     html = page.read_text()
     assert html.count("<figure") >= 6 and "<mark>" in html and "&lt;patch_index_" in html
     assert "pixel_values" in html and "(4, 3, 56, 56)" in html or "3, 56, 56)" in html
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--lora_scope", "vision"], "lora_scope='vision': it is one of reference, text, text_and_projector, feed_forward"),
         (["--quantize", "fp4"], "quantize='fp4': it is one of nf4, int8"),
@@ -190,12 +193,12 @@ def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, caps
         (["--resume_from_checkpoint", "true"], "has no whole one. Leave"),
     ],
 )
-def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, told):
+def test_what_the_user_can_mend_is_said_in_a_sentence(tmp_path, capsys, words, message):
     words = ["--config", str(SMOKE), "--rows", "toy:1", "--eval_strategy", "no", "--output_dir", str(tmp_path), *words]
     with pytest.raises(SystemExit) as left:
         run_as_script(train_kosmos2.train, words)
     shown = capsys.readouterr()
-    assert left.value.code == 2 and told in shown.err and "Traceback" not in shown.err
+    assert left.value.code == 2 and message in shown.err and "Traceback" not in shown.err
 
 
 def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(tmp_path, capsys):
@@ -209,8 +212,8 @@ def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(t
 def test_each_recipe_trains_the_toy_base_that_is_named_like_a_checkpoint(tmp_path, command, name):
     base, recipe = f"toy:{name}", str(ROOT / "recipes" / name / "smoke.yaml")
     short = ["--rows", "toy:1", "--eval_strategy", "no", "--max_steps", "1", "--disable_tqdm", "true"]
-    own = command.train(["--config", recipe, "--model", base, *short, "--output_dir", str(tmp_path)])
-    assert own.state.global_step == 1 and f"base_model: {base}" in (tmp_path / "README.md").read_text()
+    run = command.train(["--config", recipe, "--model", base, *short, "--output_dir", str(tmp_path)])
+    assert run.state.global_step == 1 and f"base_model: {base}" in (tmp_path / "README.md").read_text()
     assert load(base, tmp_path).dialect == load(base).dialect  # what was trained is an adapter of it
 
 
@@ -305,14 +308,14 @@ def test_the_mixture_belongs_to_the_recipe_and_a_folder_keeps_it(tmp_path, capsy
 
 def test_a_short_run_on_another_family_learns_and_says_whether_answers_hold_boxes(tmp_path, capsys):
     path = ROOT / "recipes" / "smolvlm" / "smoke.yaml"
-    own = train_grounding.train(
+    run = train_grounding.train(
         ["--config", str(path), "--max_steps", "6", "--rows", "toy:4", "--eval_rows", "toy:1:1000", "--eval_generate", "2",
          "--output_dir", str(tmp_path), "--disable_tqdm", "true", "--eval_strategy", "no", "--logging_steps", "1"]
     )  # fmt: skip
-    told = capsys.readouterr().out
-    losses = [entry["lm_loss"] for entry in own.state.log_history if "lm_loss" in entry]
-    assert losses[-1] < losses[0] and "vm_loss" in told and "read back equal" in told
-    assert "no answer holds a box yet" in told or own.evaluate()["eval_parse_rate"] > 0
+    output = capsys.readouterr().out
+    losses = [entry["lm_loss"] for entry in run.state.log_history if "lm_loss" in entry]
+    assert losses[-1] < losses[0] and "vm_loss" in output and "read back equal" in output
+    assert "no answer holds a box yet" in output or run.evaluate()["eval_parse_rate"] > 0
 
 
 # Launchers
@@ -330,33 +333,33 @@ def launched(*command, tmp_path):
 
 @pytest.mark.slow
 def test_the_smoke_recipe_runs_under_accelerate_launch(tmp_path):
-    told = launched(
+    output = launched(
         "accelerate.commands.launch", "recipes/train_kosmos2.py", "--config", str(SMOKE), "--output_dir", str(tmp_path),
         tmp_path=tmp_path,
     )  # fmt: skip
-    first, last = map(float, re.search(r"loss ([\d.]+) -> ([\d.]+)", told).groups())
-    assert last < 4 < first and "1 process on cpu" in told
+    first, last = map(float, re.search(r"loss ([\d.]+) -> ([\d.]+)", output).groups())
+    assert last < 4 < first and "1 process on cpu" in output
 
 
 @pytest.mark.slow
 def test_the_smoke_recipe_runs_on_two_ranks(tmp_path):
-    told = launched(
+    output = launched(
         "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29613", "recipes/train_kosmos2.py",
         "--config", str(SMOKE), "--output_dir", str(tmp_path), tmp_path=tmp_path,
     )  # fmt: skip
-    assert "2 processes on cpu" in told
+    assert "2 processes on cpu" in output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ddp", "fsdp2"])
 def test_configurations_for_several_gpus_start_two_ranks_on_a_cpu(name, tmp_path):
     """As far as a CPU machine goes: accelerate starts the ranks, and runs plain DDP over gloo for both."""
-    told = launched(
+    output = launched(
         "accelerate.commands.launch", "--config_file", f"recipes/accelerate/{name}.yaml", "--num_processes", "2",
         "--mixed_precision", "no", "--main_process_port", "29614", "recipes/train_kosmos2.py", "--config", str(SMOKE),
         "--output_dir", str(tmp_path), "--max_steps", "4", "--eval_strategy", "no", tmp_path=tmp_path,
     )  # fmt: skip
-    assert "2 processes on cpu" in told
+    assert "2 processes on cpu" in output
 
 
 @pytest.mark.slow
@@ -373,7 +376,7 @@ def test_two_machines_find_each_other(tmp_path):
         )
         for rank in (0, 1)
     ]  # fmt: skip
-    told = [machine.communicate(timeout=600) for machine in machines]
-    assert all(machine.returncode == 0 for machine in machines), told[0][1][-2000:]
-    assert "2 processes on cpu" in told[0][0] and "read back equal" in told[0][0]
-    assert "processes on" not in told[1][0]  # one of all the ranks speaks
+    outputs = [machine.communicate(timeout=600) for machine in machines]
+    assert all(machine.returncode == 0 for machine in machines), outputs[0][1][-2000:]
+    assert "2 processes on cpu" in outputs[0][0] and "read back equal" in outputs[0][0]
+    assert "processes on" not in outputs[1][0]  # one of all the ranks speaks

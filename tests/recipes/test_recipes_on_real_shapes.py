@@ -34,10 +34,10 @@ def test_a_recipe_trains_two_steps_on_a_model_of_its_own_shape(path, tmp_path, c
     base = checkpoint(yaml.safe_load(path.read_text())["model"], tmp_path / "base", real if real.is_dir() else None)
     command = import_module(f"promvil_hf.commands.{recipe.script_of(path)}")
     trainer = command.train(["--config", str(path), "--model", str(base), *CHANGED, "--output_dir", str(tmp_path / "out")])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert trainer.state.global_step == 2 and len(losses) == 2 and all(map(math.isfinite, losses))
-    assert "read back equal" in told or trainer.args.optim and "full trains" in told
+    assert "read back equal" in output or trainer.args.optim and "full trains" in output
     if "kosmos-2" in yaml.safe_load(path.read_text())["model"] and real.is_dir():
         assert len(trainer.processing_class.tokenizer) == 65_037 and trainer.backend.image_tokens == 64
     del trainer
