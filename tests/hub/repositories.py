@@ -67,8 +67,8 @@ class Repository:
     def commit(self, branch: str, title: str, message: str, files: dict[str, File]) -> Commit:
         parent = self.branches.get(branch)
         listing = "".join(f"{path} {file.oid}\n" for path, file in sorted(files.items()))
-        told = f"{self.kind}/{self.name} {len(self.commits)} {title}\n{listing}"
-        commit = Commit(hashlib.sha1(told.encode()).hexdigest(), title, message, now(), parent, files)
+        content = f"{self.kind}/{self.name} {len(self.commits)} {title}\n{listing}"
+        commit = Commit(hashlib.sha1(content.encode()).hexdigest(), title, message, now(), parent, files)
         self.branches[branch] = self.commits[commit.oid] = commit
         return commit
 

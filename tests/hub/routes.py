@@ -48,16 +48,16 @@ def validate_yaml(ask: "Handler") -> None:
 @route("POST", r"/api/repos/create")
 def create(ask: "Handler") -> None:
     ask.needs_token()
-    told = ask.json()
-    kind = f"{told.get('type') or 'model'}s"
-    name = f"{told.get('organization') or USER}/{told['name']}"
+    body = ask.json()
+    kind = f"{body.get('type') or 'model'}s"
+    name = f"{body.get('organization') or USER}/{body['name']}"
     prefix = "" if kind == "models" else f"{kind}/"
     answer = {"url": f"{ask.hub.url}/{prefix}{name}", "name": name, "id": name}
     if (kind, name) in ask.hub.repositories:
         ask.reply_json({**answer, "error": "You already created this repo"}, status=409)
         return
-    private = told.get("private") is True or told.get("visibility") == "private"
-    repository = Repository(kind, name, private=private, sdk=told.get("sdk"))
+    private = body.get("private") is True or body.get("visibility") == "private"
+    repository = Repository(kind, name, private=private, sdk=body.get("sdk"))
     repository.commit("main", "initial commit", "", {".gitattributes": File.regular(b"*.parquet filter=lfs\n")})
     ask.hub.repositories[kind, name] = repository
     ask.reply_json(answer)
@@ -66,8 +66,8 @@ def create(ask: "Handler") -> None:
 @route("DELETE", r"/api/repos/delete")
 def delete(ask: "Handler") -> None:
     ask.needs_token()
-    told = ask.json()
-    kind, name = f"{told.get('type') or 'model'}s", f"{told.get('organization') or USER}/{told['name']}"
+    body = ask.json()
+    kind, name = f"{body.get('type') or 'model'}s", f"{body.get('organization') or USER}/{body['name']}"
     ask.hub.repository(kind, name)
     del ask.hub.repositories[kind, name]
     ask.reply_json({})
@@ -125,8 +125,8 @@ def tree(ask: "Handler", kind: str, name: str, revision: str, folder: str | None
 def paths_info(ask: "Handler", kind: str, name: str, revision: str) -> None:
     commit = ask.repository(kind, name).at(revision)
     if "json" in ask.headers.get("Content-Type", ""):
-        told = ask.json()
-        paths, expand = told["paths"], bool(told.get("expand"))
+        body = ask.json()
+        paths, expand = body["paths"], bool(body.get("expand"))
     else:
         form = parse_qs(ask.body.decode())
         paths, expand = form.get("paths", []), form.get("expand", ["false"])[0].lower() == "true"
@@ -166,8 +166,8 @@ def commit(ask: "Handler", kind: str, name: str, revision: str) -> None:
         before = repository.branches[revision]
         files, header = dict(before.files), {}
         for line in ask.body.splitlines():
-            told = json.loads(line)
-            key, value = told["key"], told["value"]
+            operation = json.loads(line)
+            key, value = operation["key"], operation["value"]
             if key == "header":
                 header = value
                 if value.get("parentCommit") not in (None, before.oid):
@@ -251,10 +251,10 @@ def lfs_batch(ask: "Handler", kind: str | None, name: str) -> None:
     ask.needs_token()
     ask.repository(kind or "models", name)
     objects = []
-    for told in ask.json()["objects"]:
-        answer = {"oid": told["oid"], "size": told["size"]}
-        if told["oid"] not in ask.hub.blobs:
-            answer["actions"] = {"upload": {"href": f"{ask.hub.url}/lfs/{told['oid']}", "header": {}}}
+    for pointer in ask.json()["objects"]:
+        answer = {"oid": pointer["oid"], "size": pointer["size"]}
+        if pointer["oid"] not in ask.hub.blobs:
+            answer["actions"] = {"upload": {"href": f"{ask.hub.url}/lfs/{pointer['oid']}", "header": {}}}
         objects.append(answer)
     ask.reply_json({"transfer": "basic", "objects": objects})
 

@@ -22,17 +22,17 @@ def test_a_pushed_adapter_gives_equal_logits_to_whoever_loads_it(hub, tmp_path, 
     tiny.model.save_pretrained(tmp_path / "base")
     tiny.processor.save_pretrained(tmp_path / "base")
     few = rows(3, 0)
-    own = trainer(
+    run = trainer(
         tmp_path / "run", few, max_steps=3, push_to_hub=False, hub_model_id="promvil/tiny-adapter", hub_token=None
     )
-    own.card = CardFacts(
+    run.card = CardFacts(
         base_model="microsoft/kosmos-2-patch14-224", title="Tiny", about="A test.", data="3 rows.", settings={"lora_r": 4}
     )
-    own.train()
-    own.push_to_hub(blocking=True)
+    run.train()
+    run.push_to_hub(blocking=True)
 
-    batch = own.data_collator(few)
-    backend = own.backend
+    batch = run.data_collator(few)
+    backend = run.backend
     prompts = backend.batch(backend.prompt_tokens(["<grounding>the star", "<grounding>the ring above"]))
     inputs = {**prompts, "pixel_values": batch["pixel_values"][:2]}
 
@@ -40,7 +40,7 @@ def test_a_pushed_adapter_gives_equal_logits_to_whoever_loads_it(hub, tmp_path, 
         with torch.no_grad():
             return model.eval()(**inputs).logits
 
-    expected = logits(own.model)
+    expected = logits(run.model)
     plain = logits(tiny_kosmos2(latent_query_num=8, gain=1).model)
     assert (expected - plain).abs().max() > 1e-4  # training did something
     by_peft = PeftModel.from_pretrained(tiny_kosmos2(latent_query_num=8, gain=1).model, "promvil/tiny-adapter")

@@ -53,9 +53,9 @@ def test_the_card_keeps_licence_statistics_and_leakage_statement(hub, built):
     push(built.out, "promvil/compovl")
     data, text = card_of(hub)
     assert data["license"] == "cc-by-4.0" and text == (built.out / "README.md").read_text()
-    assert {own["config_name"] for own in data["configs"]} == {"default", "steps", "mixture"}
-    assert [own["config_name"] for own in data["configs"] if own.get("default")] == ["default"]
-    counted = {own["config_name"]: {s["name"]: s["num_examples"] for s in own["splits"]} for own in data["dataset_info"]}
+    assert {config["config_name"] for config in data["configs"]} == {"default", "steps", "mixture"}
+    assert [config["config_name"] for config in data["configs"] if config.get("default")] == ["default"]
+    counted = {config["config_name"]: {s["name"]: s["num_examples"] for s in config["splits"]} for config in data["dataset_info"]}
     assert counted == built.report["rows"]
     card = DatasetCard.load("promvil/compovl")
     assert card.data.license == "cc-by-4.0"
@@ -85,17 +85,17 @@ def test_the_command_builds_and_pushes(hub, toy, tmp_path, capsys):
 
     code = main(["build", "compovl", "--vg", str(toy), "--out", str(tmp_path / "out"), "--push", "promvil/compovl", "--quiet"])
     assert code == 0
-    told = capsys.readouterr().out
-    assert "level 2   level 3" in told and "0 images reused" in told and "Pushed to" in told
+    output = capsys.readouterr().out
+    assert "level 2   level 3" in output and "0 images reused" in output and "Pushed to" in output
     assert load_dataset("promvil/compovl", split="train", streaming=True).features["steps"]
 
 
 def test_the_command_publish_pushes_what_its_dry_run_shows(hub, built, capsys):
     assert main(["publish", "compovl", str(built.out), "promvil/compovl", "--dry-run"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert main(["publish", "compovl", str(built.out), "promvil/compovl"]) == 0
     names = {name for name in hub.files("datasets", "promvil/compovl") if name != ".gitattributes"}
-    assert names == {line.split()[-1] for line in told.partition("\n---\n")[0].splitlines()[2:] if line.strip()}
+    assert names == {line.split()[-1] for line in output.partition("\n---\n")[0].splitlines()[2:] if line.strip()}
     assert "work/plan.json" not in names and "data/test-00000-of-00001.parquet" in names
 
 

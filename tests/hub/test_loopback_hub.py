@@ -160,7 +160,7 @@ def test_a_commit_on_a_stale_parent_is_refused(hub):
     assert "b" not in hub.files("models", "promvil/stale")
 
 
-def test_what_is_missing_is_told_apart(hub):
+def test_each_kind_of_missing_thing_has_its_own_error(hub):
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 

@@ -66,9 +66,9 @@ def test_a_report_goes_up_with_a_card_and_its_pages_only_when_asked(hub, tmp_pat
     assert "report.html" not in hub.files("datasets", "you/scores")
     assert main(["publish", "report", str(tmp_path), "you/scores", "--pages"]) == 0
     assert "report.html" in hub.files("datasets", "you/scores")
-    own = Report.load(hf_hub_download("you/scores", "report.json", repo_type="dataset"))
+    pushed = Report.load(hf_hub_download("you/scores", "report.json", repo_type="dataset"))
     card = hub.files("datasets", "you/scores")["README.md"].decode()
-    assert f"{own.scores['value']:.4f}" in card and own.benchmark["content_hash"] in card
+    assert f"{pushed.scores['value']:.4f}" in card and pushed.benchmark["content_hash"] in card
     assert front(card)["viewer"] is False
 
 
@@ -77,8 +77,8 @@ def test_a_dry_run_shows_files_and_card_and_asks_nobody(tmp_path, capsys, monkey
 
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", None)
     assert main(["publish", "adapter", str(adapter(tmp_path)), "you/adapter", "--dry-run", "--private"]) == 0
-    told = capsys.readouterr().out
-    assert "model you/adapter (private): 3 files" in told and "# An adapter" in told and "trainer_state" not in told
+    output = capsys.readouterr().out
+    assert "model you/adapter (private): 3 files" in output and "# An adapter" in output and "trainer_state" not in output
 
 
 @pytest.mark.parametrize("what", ["compovl", "fivl", "adapter", "atlas", "report"])
