@@ -15,7 +15,10 @@ def chain_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tens
     written = to_row(chain_in(row), "")
     images = [Image.open(io.BytesIO(row["image"])) for _ in written["text"]]
     boxes = [
-        [[tuple(box) for box, own in zip(found, match, strict=True) if own == phrase] for phrase in range(max(match) + 1)]
+        [
+            [tuple(box) for box, phrase_of_box in zip(found, match, strict=True) if phrase_of_box == phrase]
+            for phrase in range(max(match) + 1)
+        ]
         for found, match in zip(written["bboxes"], written["box_obj_match"], strict=True)
     ]
     batch = processor(
@@ -23,8 +26,8 @@ def chain_batch(row: dict, processor, image_tokens: int) -> dict[str, torch.Tens
     )
     phrase = processor.tokenizer.convert_tokens_to_ids("<phrase>")
     labels = batch["input_ids"].clone()
-    for tokens, own in zip(batch["input_ids"], labels, strict=True):
-        own[: (tokens == phrase).nonzero()[-1, 0]] = -100
+    for tokens, row_labels in zip(batch["input_ids"], labels, strict=True):
+        row_labels[: (tokens == phrase).nonzero()[-1, 0]] = -100
     labels[batch["attention_mask"] == 0] = -100
     return {**batch, "labels": labels}
 

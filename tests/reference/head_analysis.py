@@ -20,6 +20,6 @@ def spearman_loop(rows, mask):
 
 
 def spearman_ranked(attention, mask):
-    ranks, own = rankdata(attention, axis=-1), rankdata(mask)
-    ranks, own = ranks - ranks.mean(-1, keepdims=True), own - own.mean()
-    return ranks @ own / np.sqrt((ranks**2).sum(-1) * (own**2).sum())
+    ranks, mask_ranks = rankdata(attention, axis=-1), rankdata(mask)
+    ranks, mask_ranks = ranks - ranks.mean(-1, keepdims=True), mask_ranks - mask_ranks.mean()
+    return ranks @ mask_ranks / np.sqrt((ranks**2).sum(-1) * (mask_ranks**2).sum())

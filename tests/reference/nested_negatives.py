@@ -56,29 +56,29 @@ class Checked:
     kinds: Counter = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
-    def add(self, view: View, chain, own: Negative):
+    def add(self, view: View, chain, negative: Negative):
         self.negatives += 1
-        self.kinds[own.kind, own.changed_level] += 1
-        for index, step in enumerate(own.steps):
-            found = fitting(view, own.steps, index, view.possible if step.absent else view.holds)
+        self.kinds[negative.kind, negative.changed_level] += 1
+        for index, step in enumerate(negative.steps):
+            found = fitting(view, negative.steps, index, view.possible if step.absent else view.holds)
             if found != set(step.object_ids):
                 self.wrong.append(f"{step.text!r} fits {sorted(found)} and not {step.object_ids}")
-        absent = [index for index, step in enumerate(own.steps) if step.absent]
-        if absent[0] != own.changed_step or own.steps[-1].text != own.expression or not own.steps[-1].absent:
-            self.wrong.append(f"{own.expression!r} changed at {own.changed_step}: absent are {absent}")
-        if [step.level for step in own.steps] != [step.level for step in chain.steps]:
-            self.wrong.append(f"{own.expression!r} has other levels than {chain.expression!r}")
+        absent = [index for index, step in enumerate(negative.steps) if step.absent]
+        if absent[0] != negative.changed_step or negative.steps[-1].text != negative.expression or not negative.steps[-1].absent:
+            self.wrong.append(f"{negative.expression!r} changed at {negative.changed_step}: absent are {absent}")
+        if [step.level for step in negative.steps] != [step.level for step in chain.steps]:
+            self.wrong.append(f"{negative.expression!r} has other levels than {chain.expression!r}")
 
     def __str__(self) -> str:
-        told = ", ".join(f"{times} {kind} at level {level}" for (kind, level), times in sorted(self.kinds.items()))
+        kinds = ", ".join(f"{times} {kind} at level {level}" for (kind, level), times in sorted(self.kinds.items()))
         return (
-            f"{self.negatives:,} negatives ({told}), {self.positives:,} positives, {len(self.wrong)} not as they should be"
+            f"{self.negatives:,} negatives ({kinds}), {self.positives:,} positives, {len(self.wrong)} not as they should be"
             + "".join(f"\n  {case}" for case in self.wrong[:20])
         )
 
 
 def worlds(count: int, seed: int, folder: Path) -> Iterator[tuple]:
-    """Scenes with their graphs, as Visual Genome's files tell them."""
+    """Scenes with their graphs, as Visual Genome's files give them."""
     drawn = list(scenes(CONFIG, count, seed))
     write_visual_genome(drawn, folder)
     with VisualGenome(folder) as source:
@@ -97,10 +97,10 @@ def check(pairs, most_negatives: int, most: int = 3) -> Checked:
             fits = fitting(view, chain.steps, len(chain.steps) - 1, view.holds)
             if fits != set(chain.steps[-1].object_ids) or len(fits) != 1:
                 found.wrong.append(f"{chain.expression!r} fits {sorted(fits)}")
-        for own in negatives(graph, chains, most):
+        for negative in negatives(graph, chains, most):
             if found.negatives == most_negatives:
                 return found
-            found.add(view, chains[own.chain], own)
+            found.add(view, chains[negative.chain], negative)
     return found
 
 

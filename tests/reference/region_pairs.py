@@ -20,7 +20,7 @@ def pairs(attributes: list, region_graphs: list, out: Path, every_pair: bool) ->
     random.seed(region_pairs.SEED)
     frame = pd.DataFrame()
     for position in range(len(attributes)):
-        known = list({own["object_id"] for own in attributes[position]["attributes"]})
+        known = list({thing["object_id"] for thing in attributes[position]["attributes"]})
         kept = [region for region in region_graphs[position]["regions"] if usable(region, known)]
         drawn = [region["region_id"] for region in kept]
         drawn = random.sample(drawn, min(region_pairs.REGION_LIMIT, len(drawn)))
@@ -28,34 +28,34 @@ def pairs(attributes: list, region_graphs: list, out: Path, every_pair: bool) ->
         for region in kept:
             if region["region_id"] in drawn:
                 regions.append(region)
-                mentioned.extend(list({own["object_id"] for own in region["objects"]}))
+                mentioned.extend(list({thing["object_id"] for thing in region["objects"]}))
         counts: dict = {}
-        for own in mentioned:
-            counts[own] = counts.get(own, 0) + 1
-        shared = [own for own, times in counts.items() if times >= 2]
+        for object_id in mentioned:
+            counts[object_id] = counts.get(object_id, 0) + 1
+        shared = [object_id for object_id, times in counts.items() if times >= 2]
         things = {
-            own["object_id"]: {
-                "object_id": own["object_id"],
-                "names": own["names"],
-                "box": [own["x"], own["y"], own["h"], own["w"]],
+            thing["object_id"]: {
+                "object_id": thing["object_id"],
+                "names": thing["names"],
+                "box": [thing["x"], thing["y"], thing["h"], thing["w"]],
             }
-            for own in attributes[position]["attributes"]
+            for thing in attributes[position]["attributes"]
         }
         if not shared:
             continue
         groups: dict = {}
-        for region in sorted(regions, key=lambda own: own["relationships"][0]["subject_id"]):
+        for region in sorted(regions, key=lambda region: region["relationships"][0]["subject_id"]):
             members = []
-            for own in region["objects"]:
-                thing = things[own["object_id"]]
+            for mention in region["objects"]:
+                thing = things[mention["object_id"]]
                 thing["region_id"] = region["region_id"]
                 members.append(thing)
             entry = {
                 "box": [region["x"], region["y"], region["width"], region["height"]],
                 "phrase": region["phrase"],
             }
-            for own in region["objects"]:
-                key = own["object_id"]
+            for mention in region["objects"]:
+                key = mention["object_id"]
                 if key not in shared or things[key]["names"][0] not in region["phrase"]:
                     continue
                 if key in groups:
@@ -74,7 +74,7 @@ def pairs(attributes: list, region_graphs: list, out: Path, every_pair: bool) ->
             if len(set(phrases)) < 2:
                 continue
             for pair in [list(two) for two in itertools.combinations(list(group["regions"]), 2)]:
-                prompt = "; ".join(group["regions"][own]["phrase"] for own in pair)
+                prompt = "; ".join(group["regions"][region_id]["phrase"] for region_id in pair)
                 prompt += f"; (In this context: {names} refer to the same object)"
                 row["prompt"] = region_pairs.TEMPLATE.format(phrases=re.sub("[^A-Za-z0-9()]+$", "", prompt).lower())
                 row["image_id"] = position
@@ -88,4 +88,4 @@ def pairs(attributes: list, region_graphs: list, out: Path, every_pair: bool) ->
 def usable(region: dict, known: list) -> bool:
     if "cloud" in region["phrase"] or "sky" in region["phrase"]:
         return False
-    return len(region["relationships"]) >= 1 and any(own["object_id"] in known for own in region["objects"])
+    return len(region["relationships"]) >= 1 and any(thing["object_id"] in known for thing in region["objects"])

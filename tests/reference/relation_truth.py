@@ -100,7 +100,7 @@ class Truth:
 def photos(folder: Path, split: str) -> Iterator[Photo]:
     """The photographs of a COCO file of instances. Crowds are no things; their noun is then not counted on."""
     record = json.loads((folder / f"instances_{split}.json").read_text(encoding="utf-8"))
-    nouns = {own["id"]: own["name"] for own in record["categories"]}
+    nouns = {category["id"]: category["name"] for category in record["categories"]}
     rows = defaultdict(list)
     for row in record["annotations"]:
         rows[row["image_id"]].append(row)
@@ -123,7 +123,7 @@ def photos(folder: Path, split: str) -> Iterator[Photo]:
 # --- definitions: yes, no, or unsure --------------------------------------------------------------
 
 
-def told(value: float, no: float, yes: float) -> bool | None:
+def decided(value: float, no: float, yes: float) -> bool | None:
     """Unsure between two bounds, whichever is the lower one."""
     if no < yes:
         return True if value >= yes else False if value <= no else None
@@ -157,13 +157,13 @@ def is_left(a: Seen, b: Seen) -> Answers:
     """By middles; by edges; by where most of the way lies; by pixels."""
     scale = (a.width + b.width) / 2
     x_gap, y_gap = gaps(a, b)
-    yield told((b.middle[0] - a.middle[0]) / scale, 0.0, 0.5)
-    yield told((b.x0 - a.x1) / scale, -0.6, -0.1)
+    yield decided((b.middle[0] - a.middle[0]) / scale, 0.0, 0.5)
+    yield decided((b.x0 - a.x1) / scale, -0.6, -0.1)
     is_before = a.middle[0] < b.middle[0]
     yield True if is_before and x_gap > y_gap else False if not is_before or y_gap > x_gap + scale else None
     if a.pixels is not None and b.pixels is not None:
         left_edge = np.percentile(b.places[1], 10)
-        yield told(float((a.places[1] < left_edge).mean()), 0.3, 0.9)
+        yield decided(float((a.places[1] < left_edge).mean()), 0.3, 0.9)
 
 
 def mirrored(thing: Seen) -> Seen:
@@ -193,7 +193,7 @@ def is_below(a: Seen, b: Seen) -> Answers:
 
 
 def _is_straight(a: Seen, b: Seen) -> bool | None:
-    return told(gaps(a, b)[0] / min(a.width, b.width), 1.5, -0.5)
+    return decided(gaps(a, b)[0] / min(a.width, b.width), 1.5, -0.5)
 
 
 def is_on(a: Seen, b: Seen) -> Answers:
@@ -203,40 +203,40 @@ def is_on(a: Seen, b: Seen) -> Answers:
     is_off = wide < 0.2 or low < -0.3 or low > 1.5
     yield True if wide > 0.8 and -0.02 < low < 1.15 and a.y0 < b.y0 + 0.6 * b.height else False if is_off else None
     is_over = b.x0 < a.middle[0] < b.x1 and a.middle[1] < b.middle[1] + 0.3 * b.height
-    yield True if is_over else told(abs(a.middle[0] - b.middle[0]) / b.width, 0.6, 0.5)
+    yield True if is_over else decided(abs(a.middle[0] - b.middle[0]) / b.width, 0.6, 0.5)
     if a.pixels is not None and b.pixels is not None:
         rows, columns = a.places
         lowest = rows >= np.percentile(rows, 85)
-        yield told(b.distances()[rows[lowest], columns[lowest]].min() / a.size, 0.2, 0.06)
+        yield decided(b.distances()[rows[lowest], columns[lowest]].min() / a.size, 0.2, 0.06)
 
 
 def is_in(a: Seen, b: Seen) -> Answers:
     """By the share of its box; by size; by pixels, which touch."""
-    yield told(shared(a, b), 0.05, 0.95)
-    yield told(a.size / b.size, 1.0, 0.7) if shared(a, b) > 0.05 else False
+    yield decided(shared(a, b), 0.05, 0.95)
+    yield decided(a.size / b.size, 1.0, 0.7) if shared(a, b) > 0.05 else False
     if a.pixels is not None and b.pixels is not None:
-        yield told(mask_apart(a, b) / a.size, 0.3, 0.05)
+        yield decided(mask_apart(a, b) / a.size, 0.3, 0.05)
 
 
 def is_next_to(a: Seen, b: Seen) -> Answers:
     """Beside it at its own height, and no more than a part of its size away."""
     scale = (a.size + b.size) / 2
     is_far = apart(a, b) / scale > 1.2
-    yield told(apart(a, b) / scale, 1.2, 0.3)
-    yield told(math.dist(a.middle, b.middle) / scale, 2.5, 1.5)
-    yield False if is_far else told(gaps(a, b)[1] / min(a.height, b.height), 0.0, -0.5)
-    yield False if is_far else told(max(shared(a, b), shared(b, a)), 0.9, 0.3)
+    yield decided(apart(a, b) / scale, 1.2, 0.3)
+    yield decided(math.dist(a.middle, b.middle) / scale, 2.5, 1.5)
+    yield False if is_far else decided(gaps(a, b)[1] / min(a.height, b.height), 0.0, -0.5)
+    yield False if is_far else decided(max(shared(a, b), shared(b, a)), 0.9, 0.3)
     if a.pixels is not None and b.pixels is not None:
-        yield told(mask_apart(a, b) / scale, 1.2, 0.35)
+        yield decided(mask_apart(a, b) / scale, 1.2, 0.35)
 
 
 def is_with(a: Seen, b: Seen) -> Answers:
     """A person has something small: it lies in the person's box or just leaves it, and touches the person."""
-    yield told(shared(b, a), 0.02, 0.6)
-    yield told(apart(a, b) / a.size, 0.15, 0.0) if shared(b, a) <= 0.02 else told(b.size / a.size, 1.0, 0.75)
-    yield told(abs(a.middle[0] - b.middle[0]) / a.width, 1.0, 0.6)
+    yield decided(shared(b, a), 0.02, 0.6)
+    yield decided(apart(a, b) / a.size, 0.15, 0.0) if shared(b, a) <= 0.02 else decided(b.size / a.size, 1.0, 0.75)
+    yield decided(abs(a.middle[0] - b.middle[0]) / a.width, 1.0, 0.6)
     if a.pixels is not None and b.pixels is not None:
-        yield told(mask_apart(a, b) / a.size, 0.1, 0.02)
+        yield decided(mask_apart(a, b) / a.size, 0.1, 0.02)
 
 
 def is_between(a: Seen, b: Seen, c: Seen) -> Answers:
@@ -246,9 +246,9 @@ def is_between(a: Seen, b: Seen, c: Seen) -> Answers:
     if length < (b.size + c.size) / 2:
         yield None
         return
-    own = np.subtract(a.middle, b.middle)
-    along = float(own @ way) / length**2
-    yield told(min(along, 1 - along), 0.0, 0.25)
+    offset = np.subtract(a.middle, b.middle)
+    along = float(offset @ way) / length**2
+    yield decided(min(along, 1 - along), 0.0, 0.25)
     axis = 0 if abs(way[0]) > abs(way[1]) else 1
     first, second = (b, c) if way[axis] > 0 else (c, b)
     inner = (first.x1, second.x0) if axis == 0 else (first.y1, second.y0)
@@ -256,7 +256,7 @@ def is_between(a: Seen, b: Seen, c: Seen) -> Answers:
     is_out = not first.middle[axis] < middle < second.middle[axis]
     yield True if inner[0] < middle < inner[1] else False if is_out else None
     if 0 < along < 1:
-        yield told(abs(float(own[0] * way[1] - own[1] * way[0])) / length**2, 0.6, 0.25)
+        yield decided(abs(float(offset[0] * way[1] - offset[1] * way[0])) / length**2, 0.6, 0.25)
 
 
 # --- choices among the things of one noun ---------------------------------------------------------
@@ -279,11 +279,11 @@ def positions(photo: Photo, things: Sequence[Seen]) -> Iterator[tuple[str, str, 
         whole = (photo.width, photo.height)[axis]
         for thing in things:
             others = [other for other in things if other is not thing]
-            own = thing.middle[axis] / whole
+            place = thing.middle[axis] / whole
             edges = (thing.x0, thing.x1) if axis == 0 else (thing.y0, thing.y1)
-            if own < 0.33 and edges[1] < 0.5 * whole and all(_beyond(other, axis, 0.5 * whole, 1) for other in others):
+            if place < 0.33 and edges[1] < 0.5 * whole and all(_beyond(other, axis, 0.5 * whole, 1) for other in others):
                 yield f"on the {low}", low, thing
-            if own > 0.67 and edges[0] > 0.5 * whole and all(_beyond(other, axis, 0.5 * whole, -1) for other in others):
+            if place > 0.67 and edges[0] > 0.5 * whole and all(_beyond(other, axis, 0.5 * whole, -1) for other in others):
                 yield f"on the {high}", high, thing
     for thing in things:
         others = [other for other in things if other is not thing]
@@ -301,12 +301,12 @@ def orders(photo: Photo, things: Sequence[Seen]) -> Iterator[tuple[str, str, See
     """From the left and from the right, where middles, left edges and right edges agree on the order. Up to six things."""
     if not 2 <= len(things) <= 6:
         return
-    by = [sorted(things, key=measure) for measure in (lambda own: own.middle[0], lambda own: own.x0, lambda own: own.x1)]
-    names = [[own.index for own in row] for row in by]
+    by = [sorted(things, key=measure) for measure in (lambda a: a.middle[0], lambda a: a.x0, lambda a: a.x1)]
+    names = [[thing.index for thing in row] for row in by]
     if names[0] != names[1] or names[0] != names[2]:
         return
     row = by[0]
-    scale = sum(own.width for own in row) / len(row)
+    scale = sum(thing.width for thing in row) / len(row)
     if min(b.middle[0] - a.middle[0] for a, b in zip(row, row[1:])) < max(0.3 * scale, 0.03 * photo.width):
         return
     yield "leftmost", "", row[0]
@@ -318,11 +318,11 @@ def orders(photo: Photo, things: Sequence[Seen]) -> Iterator[tuple[str, str, See
 
 
 def sizes(things: Sequence[Seen]) -> Iterator[tuple[str, Seen]]:
-    areas: list[Callable[[Seen], float]] = [lambda own: math.log(own.width * own.height), lambda own: math.log(own.height)]
+    areas: list[Callable[[Seen], float]] = [lambda a: math.log(a.width * a.height), lambda a: math.log(a.height)]
     if all(thing.pixels is not None for thing in things):
-        areas.append(lambda own: math.log(own.pixels.sum()))
+        areas.append(lambda a: math.log(a.pixels.sum()))
     for word, sign in (("largest", -1), ("smallest", 1)):
-        measures = [lambda own, measure=measure: sign * measure(own) for measure in areas]  # noqa: B023
+        measures = [lambda a, measure=measure: sign * measure(a) for measure in areas]  # noqa: B023
         if (found := single(things, measures, 0.3)) is not None:
             yield word, found
 
@@ -330,11 +330,11 @@ def sizes(things: Sequence[Seen]) -> Iterator[tuple[str, Seen]]:
 def nearest(things: Sequence[Seen], evidence: Seen) -> Seen | None:
     """By middles and by edges, and by masks where all have one; clear by a part of the evidence's size."""
     measures: list[Callable[[Seen], float]] = [
-        lambda own: math.dist(own.middle, evidence.middle) / evidence.size,
-        lambda own: apart(own, evidence) / evidence.size,
+        lambda a: math.dist(a.middle, evidence.middle) / evidence.size,
+        lambda a: apart(a, evidence) / evidence.size,
     ]
     if evidence.pixels is not None and all(thing.pixels is not None for thing in things):
-        measures.append(lambda own: mask_apart(own, evidence) / evidence.size)
+        measures.append(lambda a: mask_apart(a, evidence) / evidence.size)
     return single(things, measures, 0.5)
 
 
@@ -398,16 +398,16 @@ def _chosen(things: Sequence[Seen], definition: Callable[..., Answers], *evidenc
 def truths(photo: Photo) -> list[Truth]:
     """All kept expressions of a photograph, at most `MOST_PER_KIND` of a relation and level, spread evenly."""
     many = [noun for noun in sorted(photo.countable) if len(photo.named(noun)) >= 2]
-    alone = [own for noun in many for own in _alone(photo, noun)]
+    alone = [truth for noun in many for truth in _alone(photo, noun)]
     things = photo.things
-    single = [(f"the {own.noun}", own, 1) for own in things if own.noun in photo.countable and len(photo.named(own.noun)) == 1]
-    chosen = [(own.expression, things[own.target], 1) for own in alone if own.relation in ("order", "largest")]
+    single = [(f"the {a.noun}", a, 1) for a in things if a.noun in photo.countable and len(photo.named(a.noun)) == 1]
+    chosen = [(truth.expression, things[truth.target], 1) for truth in alone if truth.relation in ("order", "largest")]
     second = list(_related(photo, many, single + chosen, 2))
-    third = _related(photo, many, [(own.expression, things[own.target], 2) for own in second], 3)
+    third = _related(photo, many, [(truth.expression, things[truth.target], 2) for truth in second], 3)
     kept: dict[tuple[str, int], list[Truth]] = defaultdict(list)
-    for own in (*alone, *second, *third):
-        kept[own.relation, own.level].append(own)
-    return [own for (_, level), row in kept.items() for own in _spread(row, MOST_PER_KIND if level > 1 else 1)]
+    for truth in (*alone, *second, *third):
+        kept[truth.relation, truth.level].append(truth)
+    return [truth for (_, level), row in kept.items() for truth in _spread(row, MOST_PER_KIND if level > 1 else 1)]
 
 
 def _spread(row: list[Truth], most: int) -> list[Truth]:
@@ -430,8 +430,8 @@ def _alone(photo: Photo, noun: str) -> Iterator[Truth]:
 
 
 def _related(photo: Photo, many: Sequence[str], evidence: Sequence[tuple[str, Seen, int]], level: int) -> Iterator[Truth]:
-    for noun, (words, other, own_level) in product(many, evidence):
-        if own_level + 1 < level or noun == other.noun:
+    for noun, (words, other, evidence_level) in product(many, evidence):
+        if evidence_level + 1 < level or noun == other.noun:
             continue
         things = photo.named(noun)
         for relation, wordings, definition, is_said in _RELATIONS:
@@ -441,7 +441,7 @@ def _related(photo: Photo, many: Sequence[str], evidence: Sequence[tuple[str, Se
         if (target := nearest(things, other)) is not None:
             yield Truth(photo, f"the {noun} closest to {words}", "closest", target.index, (other.index,), level)
     if level == 2:
-        plain = [own for own in evidence if own[0] == f"the {own[1].noun}"]
+        plain = [known for known in evidence if known[0] == f"the {known[1].noun}"]
         for noun in many:
             for (first, a, _), (second, b, _) in product(plain, plain):
                 if a.index < b.index and (target := _chosen(photo.named(noun), is_between, a, b)) is not None:

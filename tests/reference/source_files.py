@@ -59,11 +59,11 @@ def queries() -> list[dict[str, Any]]:
 
 def visual_genome(release: str = "1.2") -> dict[str, list[dict[str, Any]]]:
     """The files of Visual Genome by name, of images 1, 2 and 3: a dog on a mat near a tree, said in relations and regions."""
-    own, image_key = ("id", "id") if release == "1.0" else ("object_id", "image_id")
+    object_key, image_key = ("id", "id") if release == "1.0" else ("object_id", "image_id")
     files: dict[str, list] = {name: [] for name in VISUAL_GENOME}
     for image in (1, 2, 3):
         things = [
-            {own: 10 * image + place, "names": [name], "x": 5 * place, "y": 10, "w": 20, "h": 15, "synsets": []}
+            {object_key: 10 * image + place, "names": [name], "x": 5 * place, "y": 10, "w": 20, "h": 15, "synsets": []}
             for place, name in enumerate(("dog", "mat", "tree"))
         ]
         if release == "1.4":
@@ -76,7 +76,7 @@ def visual_genome(release: str = "1.2") -> dict[str, list[dict[str, Any]]]:
             for place, (predicate, first, second) in enumerate(links)
         ]  # fmt: skip
         region = {"region_id": 7 + image, "phrase": "dog on mat", "x": 0, "y": 5, "width": 40, "height": 30}
-        told = [
+        region_relations = [
             {"relationship_id": 200 + image, "predicate": "on", "subject_id": 10 * image, "object_id": 10 * image + 1}
         ]
         url = f"https://x/VG_100K/{image}.jpg"
@@ -87,7 +87,7 @@ def visual_genome(release: str = "1.2") -> dict[str, list[dict[str, Any]]]:
         files["attributes"].append({image_key: image, "attributes": [things[0] | {"attributes": ["brown"]}]})
         files["relationships"].append({image_key: image, "relationships": relations})
         files["region_graphs"].append(
-            {"image_id": image, "regions": [region | {"objects": [{"object_id": 10 * image}], "relationships": told}]}
+            {"image_id": image, "regions": [region | {"objects": [{"object_id": 10 * image}], "relationships": region_relations}]}
         )
         asked = {"qa_id": 300 + image, "question": "What is on the mat?", "answer": "A dog."}
         files["question_answers"].append({"id": image, "qas": [asked]})

@@ -51,18 +51,18 @@ def trl_compact(hidden, head, labels, vision):
     return trl(hidden, head, labels, vision, compact=True)
 
 
-def _torch_own(rows, head, targets):
+def _torch_fused(rows, head, targets):
     return F.linear_cross_entropy(rows, head, targets, options=torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256))
 
 
 def torch_all(hidden, head, labels, vision):
-    lm, vm = (_torch_own(hidden.flatten(0, 1), head, targets.flatten()) for targets in (shifted(labels), vision))
+    lm, vm = (_torch_fused(hidden.flatten(0, 1), head, targets.flatten()) for targets in (shifted(labels), vision))
     return (1 - WEIGHT) * lm + WEIGHT * vm
 
 
 def torch_gather(hidden, head, labels, vision):
     text, patch = shifted(labels), vision
-    lm, vm = (_torch_own(hidden[own != -100], head, own[own != -100]) for own in (text, patch))
+    lm, vm = (_torch_fused(hidden[targets != -100], head, targets[targets != -100]) for targets in (text, patch))
     return (1 - WEIGHT) * lm + WEIGHT * vm
 
 
@@ -75,5 +75,5 @@ def gather(hidden, head, labels, vision):
 
 def two_full_exact(hidden, head, labels, vision):
     logits = F.linear(hidden, head).flatten(0, 1)
-    lm, vm = (F.cross_entropy(logits, own.flatten()) for own in (shifted(labels), vision))
+    lm, vm = (F.cross_entropy(logits, targets.flatten()) for targets in (shifted(labels), vision))
     return (1 - WEIGHT) * lm + WEIGHT * vm
