@@ -18,6 +18,6 @@ def test_the_page_of_experiments_is_up_to_date():
 
 def test_every_experiment_has_its_section_with_the_papers_words():
     text = page()
-    for name, own in EXPERIMENTS.items():
-        assert f"## {name}\n" in text and own.published in text and own.differs in text
+    for name, experiment in EXPERIMENTS.items():
+        assert f"## {name}\n" in text and experiment.published in text and experiment.differs in text
     assert "Nobody has run these tables at full size" in text
