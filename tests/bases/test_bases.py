@@ -27,20 +27,20 @@ def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones(
     simple = grounding(backend, held_out(HARD, SCENES), level=1)
     nested = {level: grounding(backend, held_out(NESTED, SCENES), level=level) for level in (1, 2, 3)}
     print(f"\nlevel 1: {simple}")
-    for level, own in nested.items():
-        print(f"level {level} in scenes of nested phrases, one-shot: {own}")
+    for level, interval in nested.items():
+        print(f"level {level} in scenes of nested phrases, one-shot: {interval}")
     assert simple.high >= 0.85
     assert nested[1].low - nested[3].high >= 0.2
 
 
 def test_the_toy_llava_answers_toy_questions_as_its_card_says():
     found = answering(load("toy:llava"), held_out(ASKED_ABOUT, SCENES))
-    for kind, own in found.items():
-        print(f"\n{kind}: {own}", end="")
+    for kind, interval in found.items():
+        print(f"\n{kind}: {interval}", end="")
     card = json.loads((folder("llava") / "scores.json").read_text())
     assert card.keys() == found.keys()
-    for kind, own in found.items():
-        assert own.low <= card[kind]["high"] and card[kind]["low"] <= own.high, kind
+    for kind, interval in found.items():
+        assert interval.low <= card[kind]["high"] and card[kind]["low"] <= interval.high, kind
     assert found["all"].high >= 0.9 and found["all"].low > 0.8
 
 
@@ -61,8 +61,8 @@ def test_a_base_is_a_small_checkpoint_with_a_card_made_of_its_scores(name):
     assert all(path.stat().st_size < 8e6 for path in base.iterdir())
     card = (base / "README.md").read_text()
     scores = json.loads((base / "scores.json").read_text())
-    for what, own in scores.items():
-        assert f"| {what} | {own['estimate']:.3f} | {own['low']:.3f} to {own['high']:.3f} |" in card
+    for what, score in scores.items():
+        assert f"| {what} | {score['estimate']:.3f} | {score['low']:.3f} to {score['high']:.3f} |" in card
     assert "| seed | 0 |" in card and "recipes/toy" in card or "studies.toy_bases" in card
     assert json.loads((base / "curves.json").read_text()).keys() >= {"tower", "alignment"}
 
@@ -78,6 +78,6 @@ def test_an_adapter_scores_what_its_card_says(name):
     card = json.loads((adapters.folder(name) / "scores.json").read_text())
     found = measured(name, adapters.folder(name), SCENES)
     assert card.keys() == found.keys()
-    for what, own in found.items():
-        print(f"\n{name}, {what}: {own}", end="")
-        assert own.low <= card[what]["high"] and card[what]["low"] <= own.high, what
+    for what, interval in found.items():
+        print(f"\n{name}, {what}: {interval}", end="")
+        assert interval.low <= card[what]["high"] and card[what]["low"] <= interval.high, what
