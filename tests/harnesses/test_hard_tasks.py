@@ -45,8 +45,8 @@ def test_a_copy_is_scored_as_promvil_evaluate_scores_the_files(name, wanted, tmp
 
     for picture in ("1.png", "2.png"):
         Image.new("RGB", (100, 50)).save(tmp_path / picture)
-    own = benchmark(name, wanted)
-    copies.write_copy(own, tmp_path, tmp_path / "copy")
+    source = benchmark(name, wanted)
+    copies.write_copy(source, tmp_path, tmp_path / "copy")
     task = tasks()[f"promvil_{name}"]
     copied = datasets.load_dataset("parquet", data_files=str(tmp_path / "copy/test.parquet"))["train"]
     documents = task["process_docs"](copied)
@@ -55,8 +55,8 @@ def test_a_copy_is_scored_as_promvil_evaluate_scores_the_files(name, wanted, tmp
     found = {
         metric["metric"]: metric["aggregation"]([one[metric["metric"]] for one in judged]) for metric in task["metric_list"]
     }
-    answers = Predictions({row.id: Answer(text=said[row.id]) for row in own.rows})
-    scores = evaluate(own, answers, Settings(dialect="qwen_json", resampling=Resampling(resamples=9))).scores
+    answers = Predictions({row.id: Answer(text=said[row.id]) for row in source.rows})
+    scores = evaluate(source, answers, Settings(dialect="qwen_json", resampling=Resampling(resamples=9))).scores
     expected = {
         "finecops": {"promvil_accuracy": scores.get("accuracy_where_present"),
                      "promvil_refused": scores.get("absent_refused_rate"),

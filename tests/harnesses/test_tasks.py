@@ -131,7 +131,7 @@ def test_a_task_scores_answers_exactly_as_promvil_evaluate_does(dialect, rows, d
     assert 0.3 < results["promvil_accuracy"] < 1.0 and 0.8 < results["promvil_parse_rate"] < 1.0
 
 
-def test_the_prompt_is_the_dialects_own_and_evidence_is_told_on_request(documents, monkeypatch):
+def test_the_prompt_is_the_dialects_own_and_evidence_is_added_on_request(documents, monkeypatch):
     monkeypatch.setenv(speaking.VARIABLE, "kosmos2")
     deep = next(document for document in documents if document["level"] == 2)
     assert grounding.prompt(deep, {"evidence": "none"}) == DIALECTS["kosmos2"].prompt(deep["text"], level=2)

@@ -38,15 +38,15 @@ def test_grpo_trains_a_tiny_model_on_the_toy_world_with_all_rewards(family, dial
         """A random model never writes a box, so every other answer is replaced by the right one before it is judged."""
 
         def judged(prompts, completions, **columns):
-            told = []
+            replaced = []
             for place, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
                 row = gold[_words(prompt)]
                 right = DIALECTS[dialect].target(
                     GroundedPhrase(row["steps"][-1]["text"], _boxes(row["boxes"])), image_size=tuple(row["image_size"])
                 )
                 right = f"{row['steps'][-1]['text']} {right}" if dialect == "llava_brackets" else right
-                told.append([{"role": "assistant", "content": right}] if place % 2 else completion)
-            return reward(prompts=prompts, completions=told, **columns)
+                replaced.append([{"role": "assistant", "content": right}] if place % 2 else completion)
+            return reward(prompts=prompts, completions=replaced, **columns)
 
         judged.__name__ = reward.__name__
         return judged
