@@ -66,7 +66,8 @@ class Life:
         if not path.startswith(self.out + os.sep) or os.path.basename(path) in (".lock", "_lock"):
             return
         held = [str(lock.parent) for lock in folder_lock._HERE]
-        if not any(f"{path}/".startswith(f"{own}/") for own in held) and path not in {str(Path(self.out, n)) for n in ("work",)}:
+        is_held = any(f"{path}/".startswith(f"{folder}/") for folder in held)
+        if not is_held and path not in {str(Path(self.out, n)) for n in ("work",)}:
             self.unguarded.append(path)
 
 
@@ -86,15 +87,15 @@ def live(command: Command, out: Path, log: Path, last: int | None = None) -> tup
             if life.unguarded:
                 print("written without holding the folder:", life.unguarded)
                 code = NO_LOCK
-            with os.fdopen(writing, "w") as telling:
-                telling.write(" ".join([str(life.count), *sys.modules]))
+            with os.fdopen(writing, "w") as pipe:
+                pipe.write(" ".join([str(life.count), *sys.modules]))
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
     os.close(writing)
-    with os.fdopen(reading) as told:
-        count, *modules = told.read().split() or ["0"]
+    with os.fdopen(reading) as pipe:
+        count, *modules = pipe.read().split() or ["0"]
     ended = os.waitpid(child, 0)[1]
     for module in modules:  # the next life need not
         with suppress(Exception):
@@ -106,7 +107,7 @@ def _listen(life: Life) -> None:
     def synced(handle):  # guards against power cuts, not against kills, and takes most of the time
         life.event(os.path.realpath(f"/proc/self/fd/{handle if isinstance(handle, int) else handle.fileno()}"))
 
-    def told(module, name, place):
+    def listen_to(module, name, place):
         """Library code that writes beside the interpreter."""
         if module not in sys.modules:
             return
@@ -120,8 +121,8 @@ def _listen(life: Life) -> None:
         setattr(module, name, written)
 
     os.fsync = synced
-    told("torch", "save", 1)
-    told("safetensors.torch", "save_file", 1)
+    listen_to("torch", "save", 1)
+    listen_to("safetensors.torch", "save_file", 1)
     sys.addaudithook(life.heard)
 
 

@@ -130,7 +130,7 @@ def reproducing(name: str):
     def plain(path: str, body: bytes | None):
         if not path.startswith("steps/") or body is None:
             return without_times(path, body)
-        return {key: own for key, own in json.loads(body).items() if not key.endswith("seconds")}
+        return {key: value for key, value in json.loads(body).items() if not key.endswith("seconds")}
 
     return Command(name, lambda out: main([*name.split(), "--size", "small", "--out", str(out)]), plain)
 
