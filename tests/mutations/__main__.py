@@ -52,20 +52,20 @@ def main(argv=None) -> int:
     )
     for kinds, count in ((FILES, options.count), (ANSWERS, options.answers)):
         chosen = {name: kind for name, kind in kinds.items() if not options.kind or name in options.kind}
-        for name, kind, own in numbers(count, chosen, *options.part):
-            own = [options.only] if options.only is not None else own
+        for name, kind, chosen_numbers in numbers(count, chosen, *options.part):
+            chosen_numbers = [options.only] if options.only is not None else chosen_numbers
             with tempfile.TemporaryDirectory() as folder:
-                outcome = run(name, kind, own, Path(folder), options.seed)
+                outcome = run(name, kind, chosen_numbers, Path(folder), options.seed)
             total = total.joined(outcome)
-            _tell(name, outcome)
+            _print_row(name, outcome)
             wrong += [(name, *found, count) for found, count in outcome.places.items()]
             for found, count in outcome.places.most_common():
                 print(f"    {count:6} {found[0]:10} {found[1]}   {outcome.examples[found]}")
-    _tell("all", total)
+    _print_row("all", total)
     return 1 if wrong else 0
 
 
-def _tell(name: str, outcome: Outcome) -> None:
+def _print_row(name: str, outcome: Outcome) -> None:
     faults = "".join(f"{outcome.faults[fault]:>10,}" for fault in FAULTS)
     print(
         f"{name:26}{outcome.mutations:>10,}{outcome.read:>8,}{outcome.refused:>8,}{faults}{outcome.seconds:>8.1f}",

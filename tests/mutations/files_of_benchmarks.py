@@ -56,7 +56,7 @@ def scored(benchmark) -> int:
         answers = {row.id: Answer(text=row.answers[0] if row.answers else "") for row in benchmark.rows}
     if benchmark.kind != "unlabelled":
         table_text(evaluate(benchmark, Predictions(answers), Settings(resampling=FEW)))
-    left_out = [int(told.split()[0].replace(",", "")) for told in benchmark.warnings if " rows left out: " in told]
+    left_out = [int(warning.split()[0].replace(",", "")) for warning in benchmark.warnings if " rows left out: " in warning]
     return len(benchmark.rows) + sum(left_out)
 
 

@@ -149,9 +149,9 @@ def reliance_report() -> bytes:
 
 
 def _reliance(folder: Path) -> None:
-    own = RelianceReport.load(folder / "reliance.json")
-    str(reliance_page(own))
-    pairs = [(name, own) for name in "abc"]
+    report = RelianceReport.load(folder / "reliance.json")
+    str(reliance_page(report))
+    pairs = [(name, report) for name in "abc"]
     str(points_page(points(pairs), follows_accuracy(pairs, FEW)))
 
 
@@ -173,9 +173,9 @@ def _question_types(folder: Path) -> None:
 
 
 def verdicts(form: str, asked, *items: str) -> bytes:
-    questions = [{"key": own.key, "text": own.text, "options": list(own.options)} for own in asked]
+    questions = [{"key": question.key, "text": question.text, "options": list(question.options)} for question in asked]
     judged = [
-        {"item": item, "answers": {own.key: own.options[0] for own in asked}, "remark": "fine"} for item in items
+        {"item": item, "answers": {question.key: question.options[0] for question in asked}, "remark": "fine"} for item in items
     ]
     return json_file(
         {

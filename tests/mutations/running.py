@@ -98,7 +98,7 @@ def run(name: str, kind: Kind, numbers, folder: Path, seed: int = 0, limit: floa
         data, form = made[file]
         mutated = changed(data, form, random)
         (folder / file).write_bytes(mutated)
-        _judge(outcome, kind, folder, file, {**{own: data for own, (data, _) in made.items()}, file: mutated}, limit,
+        _judge(outcome, kind, folder, file, {**{path: data for path, (data, _) in made.items()}, file: mutated}, limit,
                f"--kind {name!r} --seed {seed} --only {number}")  # fmt: skip
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(data)
