@@ -104,7 +104,7 @@ class Missing:
 def test_without_the_package_the_error_names_it(name, load, monkeypatch):  # `load` for its folders
     import evaluate
 
-    for loaded in [own for own in sys.modules if own.partition(".")[0] == "promvil_hf"]:
+    for loaded in [module for module in sys.modules if module.partition(".")[0] == "promvil_hf"]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [Missing, *sys.meta_path])
     with pytest.raises(ImportError, match=f"To be able to use {name}.*pip install promvil_hf"):
