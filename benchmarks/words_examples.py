@@ -34,7 +34,7 @@ from promvil_hf.nesting import decompose
 
 asked = json.load(sys.stdin)
 keys = rules([SeenTurn("", Turn(0, question, answer)) for question, answer in asked["turns"]])
-nested = [[own.text for own in decompose(line).phrases] for line in asked["lines"]]
+nested = [[phrase.text for phrase in decompose(line).phrases] for line in asked["lines"]]
 with VisualGenome(asked["graphs"]) as source:
     graphs = [assembled(source.graph(image)) for image in source.images()]
 chains = [chain.expression for graph in graphs for chain in compose(graph, Composing(per_image=10)).chains]
