@@ -15,7 +15,7 @@ from promvil_hf.toy.small_world import asked
 TASKS = ("talk", "caption")
 PICTURES = ("clean", "noise", "blur")
 LOOK = "What does the image show?"
-SENTENCE = " Answer in a sentence."  # or nobody could know which of two answers "What color is the ring?" asks for
+SENTENCE = " Answer in a sentence."  # without it "What color is the ring?" would have two right answers
 Turn = tuple[str, str, tuple[KeyRegion, ...]]  # question, answer, what of it stands where
 
 

@@ -92,12 +92,12 @@ def correlations(accuracy, scores, measure, without=""):
 
     found, each = over(seeds), {seed: over([seed]) for seed in seeds}
     about = {"model": f"all{without and f' but {without}'}, correlation over {len(models)} models"}
-    nobody, count = (None, None), len(models)
+    no_interval, count = (None, None), len(models)
     return [
-        Score(about, f"accuracy and {measure}", rounded(found.estimate), rounded(found.low), rounded(found.high), nobody,
+        Score(about, f"accuracy and {measure}", rounded(found.estimate), rounded(found.low), rounded(found.high), no_interval,
               {seed: rounded(one.estimate) for seed, one in each.items()}, count, count),
         Score(about, f"accuracy and {measure}, by definition", rounded(found.null_mean), rounded(found.null_low),
-              rounded(found.null_high), nobody, {seed: rounded(one.null_mean) for seed, one in each.items()}, count, count),
+              rounded(found.null_high), no_interval, {seed: rounded(one.null_mean) for seed, one in each.items()}, count, count),
     ]  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def test_models_that_take_a_count_of_the_window_and_those_that_do_not_are_exact(
     assert apart(*ended) < 1e-5
 
 
-# Stopped and gone on
+# Stopped and resumed
 
 
 @pytest.mark.parametrize("adapter", [False, True])

@@ -183,7 +183,7 @@ def test_each_step_is_trained_as_often_as_the_schedule_states(tmp_path, curricul
 
 
 def check_resuming(folder, curriculum, every, **others):
-    """Two epochs with dropout; checkpoints in turn are gone on from."""
+    """Two epochs with dropout; the run is resumed from each checkpoint in turn."""
     options = {
         "curriculum": curriculum, "num_train_epochs": 2, "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": 2, "save_strategy": "steps", "save_steps": 1 if every else 0.55, "dropout": 0.2,

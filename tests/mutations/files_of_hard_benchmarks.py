@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Kinds of files: benchmarks with absent things, units and strata, and rows of one's own."""
+"""Kinds of files: benchmarks with absent things, units and strata, and rows of a user."""
 
 from promvil_hf.evaluation.benchmarks import READERS
 from tests.mutations.files_of_benchmarks import (
