@@ -44,7 +44,7 @@ def backend_with(name: str, model, processor):
 
 
 @functools.cache
-def backend(name: str):
+def tiny_backend(name: str):
     made = tiny(name)
     return backend_with(name, made.model, made.processor)
 
@@ -58,32 +58,32 @@ def refused(why: str):
     return pytest.raises(ValueError, match=re.escape(why.partition(".")[0]))
 
 
-def prompt(own) -> str:
-    return own.dialect.prompt("the red circle", image_size=PICTURE.size)
+def prompt(backend) -> str:
+    return backend.dialect.prompt("the red circle", image_size=PICTURE.size)
 
 
 @every_family
 def test_patch_places(name):
-    own = backend(name)
+    backend = tiny_backend(name)
     if (declared := cell("patch places", name)).said == REFUSED:
-        assert own.token_boxes() is None and declared.why
+        assert backend.token_boxes() is None and declared.why
         with pytest.raises(ValueError, match="whose image tokens have no known place"):
-            PatchTokenBackend(own.model, own.processor)
+            PatchTokenBackend(backend.model, backend.processor)
         return
-    inputs = own.inputs([Request(prompt(own), PICTURE)])
-    [boxes] = own.token_boxes(inputs, [PICTURE.size])
-    assert len(boxes) == int(own.image_positions(inputs).sum()) and any(boxes)
+    inputs = backend.inputs([Request(prompt(backend), PICTURE)])
+    [boxes] = backend.token_boxes(inputs, [PICTURE.size])
+    assert len(boxes) == int(backend.image_positions(inputs).sum()) and any(boxes)
 
 
 @every_family
 def test_shared_prefix(name):
-    own = backend(name)
-    ways = shared(own, 1 << 20)
+    backend = tiny_backend(name)
+    ways = shared(backend, 1 << 20)
     assert isinstance(ways, Asked) == (cell("shared prefix", name).said == "whole prompts")
-    prompts = [prompt(own), own.dialect.prompt("the blue star", image_size=PICTURE.size)]
+    prompts = [prompt(backend), backend.dialect.prompt("the blue star", image_size=PICTURE.size)]
     [picture] = ways.open([PICTURE])
     found = ways.ask([(picture, own_prompt) for own_prompt in prompts], DECODING)
-    expected = own.generate([Request(own_prompt, PICTURE) for own_prompt in prompts], DECODING)
+    expected = backend.generate([Request(own_prompt, PICTURE) for own_prompt in prompts], DECODING)
     assert [answer.tokens for answer in found] == [answer.tokens for answer in expected]
     assert ways.pictures_read == (0 if isinstance(ways, Asked) else 1)
 
@@ -101,11 +101,11 @@ def test_packed_training(name, tmp_path):
         with refused(declared.why):
             trainer()
         return
-    own = trainer()
-    batch = own.data_collator([chain])
+    trainer_of_chain = trainer()
+    batch = trainer_of_chain.data_collator([chain])
     several = len(batch["target_branch"].unique()) if declared.said == "yes" else len(batch["input_ids"])
     assert several > 1 and (len(batch["image_of_row"]) == 1) == (declared.said == "yes")
-    assert torch.isfinite(own.evaluate([chain])["eval_loss"] * torch.ones(1))
+    assert torch.isfinite(trainer_of_chain.evaluate([chain])["eval_loss"] * torch.ones(1))
 
 
 @every_family
@@ -122,16 +122,16 @@ def test_vision_loss(name):
 
 @every_family
 def test_attention_rows(name):
-    own, declared = backend(name), cell("attention rows", name)
+    backend, declared = tiny_backend(name), cell("attention rows", name)
     if declared.said == REFUSED:
         with pytest.raises(ValueError, match="whose image tokens are no places in the picture"):
-            require_places(own)
+            require_places(backend)
         return
-    inputs = own.inputs([Request(prompt(own), PICTURE)])
-    keys = own.image_positions(inputs)[0].nonzero()[:, 0].tolist()
-    [found] = attention_rows(own.model, inputs, [Wanted([0], keys[:3])])
-    assert found and set(found) <= set(language_layers(own.model))
-    assert (len(found) < len(language_layers(own.model))) == bool(declared.why)  # a hybrid's other layers have no heads
+    inputs = backend.inputs([Request(prompt(backend), PICTURE)])
+    keys = backend.image_positions(inputs)[0].nonzero()[:, 0].tolist()
+    [found] = attention_rows(backend.model, inputs, [Wanted([0], keys[:3])])
+    assert found and set(found) <= set(language_layers(backend.model))
+    assert (len(found) < len(language_layers(backend.model))) == bool(declared.why)  # a hybrid's other layers have no heads
 
 
 @every_family
@@ -142,9 +142,9 @@ def test_four_bits(name, tmp_path):
     options = {"quantization_config": _quantization("nf4"), "device_map": "cpu"}
     model = packed_where_possible(type(made.model).from_pretrained(tmp_path, dtype=torch.bfloat16, **options))
     assert sum(type(module).__name__ == "Linear4bit" for module in model.modules()) > 4
-    own = backend_with(name, model, made.processor)
+    backend = backend_with(name, model, made.processor)
     with torch.compiler.set_stance("force_eager"):  # bitsandbytes compiles what it has no kernel for: seconds
-        [answer] = own.generate([Request(prompt(own), PICTURE)], DECODING)
+        [answer] = backend.generate([Request(prompt(backend), PICTURE)], DECODING)
     assert answer.tokens and all(value <= 0 for value in answer.log_probs)
 
 
@@ -159,8 +159,8 @@ def test_adapters(name, tmp_path):
     found = with_adapter(made.model, tmp_path)
 
     def answer(model):
-        own = backend_with(name, model, made.processor)
-        return own.generate([Request(prompt(own), PICTURE)], DECODING)
+        backend = backend_with(name, model, made.processor)
+        return backend.generate([Request(prompt(backend), PICTURE)], DECODING)
 
     expected = answer(trained)
     assert answer(found) == expected
@@ -170,7 +170,7 @@ def test_adapters(name, tmp_path):
 
 @every_family
 def test_refusal(name):
-    dialect = backend(name).dialect
+    dialect = tiny_backend(name).dialect
     said = dialect.parse("There is no red circle in the image.", image_size=PICTURE.size)
     assert said.refused and said.reason == "refused" and not said.ok
     assert not dialect.parse("I cannot say.", image_size=PICTURE.size).refused

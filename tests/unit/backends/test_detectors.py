@@ -88,7 +88,7 @@ def test_what_is_found_is_what_the_upstream_post_processing_gives(made, pictures
         )
     scale = torch.tensor([*picture.size] * 2)
     expected = [Box.clipped(*corners) for corners in (theirs["boxes"] / scale).tolist()]
-    assert [own.box.xyxy for own in found.detections] == [
+    assert [detection.box.xyxy for detection in found.detections] == [
         pytest.approx(box.xyxy, abs=1e-4) for box in expected if box is not None
     ]
     assert found.detections
@@ -102,8 +102,8 @@ def test_a_checkpoint_is_told_by_its_configuration(made, pictures, tmp_path):
     tiny.model.save_pretrained(tmp_path)
     tiny.processor.save_pretrained(tmp_path)
     pairs = [(pictures[0], noun) for noun in NOUNS]
-    for loaded, own in zip(load_detector(str(tmp_path), threshold)(pairs), detect(pairs), strict=True):
-        near(loaded, own)
+    for loaded, expected in zip(load_detector(str(tmp_path), threshold)(pairs), detect(pairs), strict=True):
+        near(loaded, expected)
 
 
 def test_a_checkpoint_of_another_kind_is_refused_before_its_weights_are_read(tmp_path):
@@ -153,16 +153,16 @@ class Pointing:
         middles = [(round(50 * (box.x0 + box.x1)), round(50 * (box.y0 + box.y1))) for box in self.places]
         seen = [box for box, middle in zip(self.places, middles) if sum(request.image.getpixel(middle)) < 300]
         box = seen[0] if seen else self.places[0]
-        told = "no such thing" if "chimney" in request.prompt else self.dialect.target(GroundedPhrase("it", [box]))
-        return Generated(told, (1, 2), (0.0, math.log(0.8)), "end")
+        text = "no such thing" if "chimney" in request.prompt else self.dialect.target(GroundedPhrase("it", [box]))
+        return Generated(text, (1, 2), (0.0, math.log(0.8)), "end")
 
 
 def test_a_model_that_points_at_one_thing_is_asked_until_nothing_new_is_left():
     model = Pointing()
     detect = model_detector(model, rounds=5)
     squares, chimney = detect([(model.picture(), "square"), (model.picture(), "chimney")])
-    assert [own.box for own in squares.detections] == list(model.places)
-    assert [own.score for own in squares.detections] == [0.8, 0.28, 0.098]
+    assert [detection.box for detection in squares.detections] == list(model.places)
+    assert [detection.score for detection in squares.detections] == [0.8, 0.28, 0.098]
     assert chimney == Found()
     assert model.asked == 4 + 1  # the fourth answer is nothing new; a chimney is not asked for again
     assert len(model_detector(model, rounds=2)([(model.picture(), "square")])[0].detections) == 2
@@ -219,7 +219,7 @@ def test_a_segmenter_gives_each_box_its_mask_and_leaves_those_that_have_one(pict
 
     pairs = [(picture, noun) for noun in ("cup", "mug", "chimney") for picture in pictures[:2]]
     together = masked(detect, segment)(pairs)
-    assert [[own.box for own in found.detections] for found in together] == [[left, right]] * 2 + [[right]] * 2 + [
+    assert [[detection.box for detection in found.detections] for found in together] == [[left, right]] * 2 + [[right]] * 2 + [
         []
     ] * 2
     assert [found.known for found in together] == [True] * 4 + [False] * 2
@@ -227,7 +227,7 @@ def test_a_segmenter_gives_each_box_its_mask_and_leaves_those_that_have_one(pict
     for (picture, _), found in zip(pairs[:2], together[:2], strict=True):
         (direct,) = segment([(picture, [left, right])])
         assert all(
-            own.mask is None if not pixels.any() else (masks.decode(own.mask) == pixels).mean() > 0.999
-            for own, pixels in zip(found.detections, direct, strict=True)
+            detection.mask is None if not pixels.any() else (masks.decode(detection.mask) == pixels).mean() > 0.999
+            for detection, pixels in zip(found.detections, direct, strict=True)
         )
-        assert any(own.mask is not None for own in found.detections)
+        assert any(detection.mask is not None for detection in found.detections)

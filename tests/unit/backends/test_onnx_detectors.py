@@ -57,12 +57,12 @@ def answering(layout, target, label, names, second=None):
     if layout == "fastestdet":
         output = np.zeros((1, 5 + len(names), 4, 8))
         column, row = int(x * 8), int(y * 4)
-        for own, score in ((0, 0.9), (1, 0.5)):
-            cell = row, min(column + own, 7)
-            output[0, 1:3, *cell] = np.arctanh([x * 8 - cell[1], y * 4 - cell[0]] if not own else [-0.2, y * 4 - row])
+        for copy, score in ((0, 0.9), (1, 0.5)):
+            cell = row, min(column + copy, 7)
+            output[0, 1:3, *cell] = np.arctanh([x * 8 - cell[1], y * 4 - cell[0]] if not copy else [-0.2, y * 4 - row])
             output[0, 3:5, *cell] = [np.log(side / (1 - side)) for side in (target.width, target.height)]
             output[0, 0, *cell] = score
-            output[0, 5 + (label if not own or second is None else second), *cell] = 0.9
+            output[0, 5 + (label if not copy or second is None else second), *cell] = 0.9
     elif layout == "yolov10":
         output = np.array([[[target.x0 * 64, target.y0 * 32, target.x1 * 64, target.y1 * 32, 0.81, label]]])
     else:
@@ -121,15 +121,15 @@ def test_a_picture_is_run_once_however_often_it_is_asked_about():
 
 
 @pytest.mark.parametrize(
-    "shape, classes, told",
+    "shape, classes, sentence",
     [
         ((1, 100, 17), 80, "no known layout has"),
         ((1, 300), 80, "no known layout has"),
         ((1, 300, 6), 1, r"several layouts have \(yolov5, yolov10\)"),
     ],
 )
-def test_a_shape_that_leaves_the_layout_open_is_refused_with_the_way_out(shape, classes, told):
-    with pytest.raises(ValueError, match=f"{told}.*load_onnx_detector"):
+def test_a_shape_that_leaves_the_layout_open_is_refused_with_the_way_out(shape, classes, sentence):
+    with pytest.raises(ValueError, match=f"{sentence}.*load_onnx_detector"):
         layout_of(shape, classes)
 
 
@@ -159,15 +159,15 @@ def fastestdet():
 def test_fastestdet_finds_what_its_own_code_finds(fastestdet):
     """The published outputs at 0.3, within a pixel: ../shared/data/README.md, section 12."""
     detect = load_onnx_detector(fastestdet, threshold=0.3)
-    told = json.loads((fastestdet.parent / "oracle_outputs.json").read_text())["fastestdet"]["photos"]
-    for name, expected in told.items():
+    photographs = json.loads((fastestdet.parent / "oracle_outputs.json").read_text())["fastestdet"]["photos"]
+    for name, expected in photographs.items():
         picture = read_image(REAL / "coco_photos" / "images" / name)
         width, height = picture.size
         for noun in {row["class"] for row in expected}:
             (found,) = detect([(picture, noun)])
-            own = [row for row in expected if row["class"] == noun]
-            assert [each.score for each in found.detections] == pytest.approx([row["score"] for row in own], abs=0.01)
-            for each, row in zip(found.detections, own, strict=True):
+            rows_of_noun = [row for row in expected if row["class"] == noun]
+            assert [each.score for each in found.detections] == pytest.approx([row["score"] for row in rows_of_noun], abs=0.01)
+            for each, row in zip(found.detections, rows_of_noun, strict=True):
                 clipped = np.clip(np.array(row["bbox_xyxy"]) / [width, height, width, height], 0, 1)
                 assert each.box.xyxy == pytest.approx(clipped, abs=1 / min(width, height))
 
@@ -177,18 +177,18 @@ def test_fastestdet_recalls_what_it_is_known_to_recall(fastestdet):
     """325 hits and 442 false boxes at 0.5 on the 128 val photographs. Here boxes are cut at the border before overlaps are
     compared, so that a few fewer remain."""
     detect = load_onnx_detector(fastestdet, threshold=0.5)
-    told = json.loads((REAL / "coco_photos" / "instances_val.json").read_text())
-    names = {own["id"]: own["name"] for own in told["categories"]}
+    instances = json.loads((REAL / "coco_photos" / "instances_val.json").read_text())
+    names = {category["id"]: category["name"] for category in instances["categories"]}
     hits = false = 0
-    for image in told["images"]:
+    for image in instances["images"]:
         picture = read_image(REAL / "coco_photos" / "images" / image["file_name"])
         width, height = picture.size
         gold: dict[str, list[Box]] = {}
-        for own in told["annotations"]:
-            if own["image_id"] == image["id"] and not own["iscrowd"]:
-                x, y, w, h = own["bbox"]
+        for annotation in instances["annotations"]:
+            if annotation["image_id"] == image["id"] and not annotation["iscrowd"]:
+                x, y, w, h = annotation["bbox"]
                 box = Box.clipped(x / width, y / height, (x + w) / width, (y + h) / height)
-                gold.setdefault(names[own["category_id"]], []).append(box)
+                gold.setdefault(names[annotation["category_id"]], []).append(box)
         for name, found in zip(COCO, detect([(picture, name) for name in COCO]), strict=True):
             free = list(gold.get(name, ()))
             for each in found.detections:

@@ -205,6 +205,6 @@ def test_coverage_from_run_lengths_is_what_the_model_sees_of_a_mask(case):
         seen = by_token(backend, inputs, inside.mean((2, 3)))
         [boxes] = backend.token_boxes(inputs, [(width, height)])
         for layer in range(3):
-            told = masks.coverage(masks.encode(layers[layer]), boxes)
-            known = ~np.isnan(told)
-            assert np.abs(told[known] * share[known, layer] - seen[known, layer]).max() <= most
+            covered = masks.coverage(masks.encode(layers[layer]), boxes)
+            known = ~np.isnan(covered)
+            assert np.abs(covered[known] * share[known, layer] - seen[known, layer]).max() <= most
