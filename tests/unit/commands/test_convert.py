@@ -78,8 +78,8 @@ IN_ANY_FRAME = ["qwen_json", "gemini_json", "glm_boxes", "internvl_tags", "qwen_
 def test_there_and_back_is_the_same_within_what_the_frame_states(folder, capsys, name, frame):
     there, back = (["--to-frame", frame], ["--frame", frame]) if frame else ([], [])
     assert convert(folder, "coco.json", "rows.jsonl", "coco", name, *there) == 0
-    told = capsys.readouterr().out
-    assert "2 rows with 4 boxes" in told and "left out: 1 × crowd" in told
+    printed = capsys.readouterr().out
+    assert "2 rows with 4 boxes" in printed and "left out: 1 × crowd" in printed
     assert convert(folder, "rows.jsonl", "again.json", name, "coco", *back) == 0
     before, after = boxes_of(coco()), boxes_of(json.loads((folder / "again.json").read_text()))
     assert before.keys() == after.keys()
@@ -200,4 +200,4 @@ def test_promvils_published_rows_go_there_and_back(shared_data, tmp_path, name):
         before = {tuple(box) for text in row["bboxes"] for box in text}
         after = {tuple(box) for text in back[row["image_path"]]["bboxes"] for box in text}
         for box in before:
-            assert any(box == pytest.approx(own, abs=5e-4 + 1e-9) for own in after)
+            assert any(box == pytest.approx(box_after, abs=5e-4 + 1e-9) for box_after in after)

@@ -124,10 +124,10 @@ def test_the_chains_of_a_scene_become_one_that_says_all_they_said_once():
     chains = [chain_of(scene, expression) for expression in scene.expressions(4)]
     whole = scene_chain(scene, per_level=4)
 
-    def told(chain):
+    def phrases_with_levels(chain):
         return {(step.target.text, level) for step, level in zip(chain.steps, chain.levels, strict=True)}
 
-    assert told(whole) == set().union(*map(told, chains))
+    assert phrases_with_levels(whole) == set().union(*map(phrases_with_levels, chains))
     assert len(whole.steps) == len({step.target.text for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
 
 
@@ -138,10 +138,10 @@ def test_each_level_is_asked_about_as_often_and_the_truth_is_the_scenes():
     scenes = world.scenes_of("nested_test", 3, 0)
     asked = promvil.asked(scenes, 2)
     for scene in scenes:
-        own = [one for one in asked if one.scene is scene]
-        assert sorted({one.row.level for one in own}) == [1, 2, 3]
-        assert all(sum(one.row.level == level for one in own) <= 2 for level in (1, 2, 3))
-        for one in own:
+        of_scene = [one for one in asked if one.scene is scene]
+        assert sorted({one.row.level for one in of_scene}) == [1, 2, 3]
+        assert all(sum(one.row.level == level for one in of_scene) <= 2 for level in (1, 2, 3))
+        for one in of_scene:
             left, top, right, bottom = scene.objects[scene.position_of(one.expression.target_id)].xyxy_px
             assert one.row.boxes[0].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
     assert len({one.name for one in asked}) == len(asked)
@@ -153,7 +153,7 @@ def test_the_rule_grammar_is_counted_against_the_scenes_own_parts():
 
 
 @pytest.mark.parametrize(
-    ("gain", "told"),
+    ("gain", "sentence"),
     [
         (interval(0.12, 0.05, 0.19), "X: +0.120 [0.050, 0.190]. The 95 % interval lies above 0: better."),
         (
@@ -164,8 +164,8 @@ def test_the_rule_grammar_is_counted_against_the_scenes_own_parts():
         (interval(0.02, math.nan, math.nan, "one cluster"), "X: +0.020, without an interval (one cluster)."),
     ],
 )  # fmt: skip
-def test_a_verdict_says_what_the_interval_allows(gain, told):
-    assert verdict(gain, "X") == told
+def test_a_verdict_says_what_the_interval_allows(gain, sentence):
+    assert verdict(gain, "X") == sentence
 
 
 def test_the_quick_demo_is_smaller_everywhere():
@@ -202,7 +202,7 @@ def test_the_demo_trains_measures_writes_a_page_and_keeps_its_chapters(bases, tm
     assert [level["level"] for level in levels] == [1, 2, 3]
     for level in levels:  # the page's figures are those of the run
         for run in promvil.COMPARED:
-            files = [f"{promvil.file_name(own)}_level_{level['level']}.json" for own in (promvil.STEPWISE, run)]
+            files = [f"{promvil.file_name(run_name)}_level_{level['level']}.json" for run_name in (promvil.STEPWISE, run)]
             values = [json.loads((out / "ground" / file).read_text())["scores"]["value"] for file in files]
             assert values[0] - values[1] == pytest.approx(level["gain"][run]["estimate"])
     for place in ("adapters/chains", "adapters/flat", "joint/vision_loss", "joint/no_vision_loss"):

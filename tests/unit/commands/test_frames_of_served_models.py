@@ -58,20 +58,20 @@ def test_ground_reads_a_served_model_in_the_frame_that_was_declared(tmp_path, ca
 
 
 def test_ground_asks_for_the_frame_where_models_do_not_agree(tmp_path, capsys, online):
-    status, trace, told = grounded(tmp_path, capsys, PIXELS)
+    status, trace, errors = grounded(tmp_path, capsys, PIXELS)
     assert status == 2 and trace is None
-    assert "You asked a served model for boxes in qwen_json without --frame" in told and "resized (Qwen2.5-VL)" in told
-    status, _, told = grounded(tmp_path, capsys, PIXELS, "--dialect", "kosmos2", "--frame", "pixels")
-    assert status == 2 and "Kosmos2, which writes tokens for places and no other numbers: leave the frame out" in told
+    assert "You asked a served model for boxes in qwen_json without --frame" in errors and "resized (Qwen2.5-VL)" in errors
+    status, _, errors = grounded(tmp_path, capsys, PIXELS, "--dialect", "kosmos2", "--frame", "pixels")
+    assert status == 2 and "Kosmos2, which writes tokens for places and no other numbers: leave the frame out" in errors
     with pytest.raises(SystemExit):
         grounded(tmp_path, capsys, PIXELS, "--frame", "inches")
     assert "You passed the frame 'inches': it is one of fractions" in capsys.readouterr().err
 
 
 def test_boxes_outside_the_frame_ask_for_another_one_in_words(tmp_path, capsys, online):
-    status, trace, told = grounded(tmp_path, capsys, WIDE, "--frame", "thousandths")
+    status, trace, errors = grounded(tmp_path, capsys, WIDE, "--frame", "thousandths")
     assert status == 1 and trace["reason"] == "out of range"
-    assert "1 of 1 have numbers beyond Thousandths(); no frame known here fits them all. Declare it with --frame." in told
+    assert "1 of 1 have numbers beyond Thousandths(); no frame known here fits them all. Declare it with --frame." in errors
 
 
 def test_a_file_of_queries_asks_for_another_frame_too(tmp_path, capsys, online):
@@ -80,8 +80,8 @@ def test_a_file_of_queries_asks_for_another_frame_too(tmp_path, capsys, online):
     with fake_model(lambda body: PIXELS.replace("640", "1040")) as server:
         words = ["ground", "--queries", tmp_path / "queries.jsonl", "--out", tmp_path / "out", "--frame", "thousandths"]
         assert called(server, *words) == 2  # nothing came of it
-    told = capsys.readouterr().err
-    assert "1 of 1 have numbers beyond Thousandths()" in told and "Nothing came of all 1 items: 'out of range'" in told
+    errors = capsys.readouterr().err
+    assert "1 of 1 have numbers beyond Thousandths()" in errors and "Nothing came of all 1 items: 'out of range'" in errors
 
 
 def test_a_refusal_of_a_served_model_is_an_answer(tmp_path, capsys, online):
@@ -139,6 +139,6 @@ def test_numbers_that_fit_get_no_advice_and_fractions_do():
         "Check what the model's numbers count: no number in the answers is above 1, as in fractions; all are inside their "
         "image as fractions. Declare it with --frame."
     )
-    told = frame_advice(['{"bbox_2d": [10, 20, 1300, 400]}'], spoken, [(1400, 900)])
-    assert "all are inside their image as resized or pixels. Declare" in told
+    advice = frame_advice(['{"bbox_2d": [10, 20, 1300, 400]}'], spoken, [(1400, 900)])
+    assert "all are inside their image as resized or pixels. Declare" in advice
     assert frame_advice(["<object><patch_index_9999><patch_index_9999></object>"], DIALECTS["kosmos2"], [None]) is None

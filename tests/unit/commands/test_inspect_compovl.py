@@ -62,7 +62,8 @@ def verdicts(path, html, good, bad, judge=""):
     questions = json.loads(re.search(r'data-questions="([^"]+)"', html)[1].replace("&#34;", '"').replace("&quot;", '"'))
     answers = ["good"] * good + ["bad"] * bad + ["cannot tell"] * (len(keys) - good - bad)
     rows = [
-        {"item": key, "answers": {"good": own, "natural": "yes"}, "remark": ""} for key, own in zip(keys, answers, strict=True)
+        {"item": key, "answers": {"good": answer, "natural": "yes"}, "remark": ""}
+        for key, answer in zip(keys, answers, strict=True)
     ]
     saved = {"format": "promvil_hf.verdicts", "version": 1, "form": "compovl", "judge": judge, "questions": questions}
     path.write_text(json.dumps(saved | {"items": keys, "verdicts": rows}))
@@ -75,11 +76,11 @@ def test_verdicts_print_the_share_judged_good_with_an_interval(built, tmp_path, 
     second = verdicts(tmp_path / "b.json", html, good=5, bad=0)
     capsys.readouterr()
     assert inspect("--verdicts", first, second) == 0
-    told = capsys.readouterr().out
-    assert "a.json (Ada): 6 of 6 judged" in told
-    assert "good: 80.0% (4 of 5), 95 % interval 37.6% to 96.4%, 1 cannot tell" in told  # Wilson
-    assert "natural: 100.0% (6 of 6), 95 % interval 61.0% to 100.0%" in told
-    assert "a.json and b.json agree on 4 of 5 chains" in told
+    printed = capsys.readouterr().out
+    assert "a.json (Ada): 6 of 6 judged" in printed
+    assert "good: 80.0% (4 of 5), 95 % interval 37.6% to 96.4%, 1 cannot tell" in printed  # Wilson
+    assert "natural: 100.0% (6 of 6), 95 % interval 61.0% to 100.0%" in printed
+    assert "a.json and b.json agree on 4 of 5 chains" in printed
 
 
 @pytest.mark.parametrize(
@@ -92,10 +93,10 @@ def test_verdicts_print_the_share_judged_good_with_an_interval(built, tmp_path, 
     ],
 )
 def test_bad_input_is_told_in_a_sentence(built, tmp_path, capsys, arguments, sentence):
-    given = [own.format(built=built) for own in arguments]
+    given = [argument.format(built=built) for argument in arguments]
     assert inspect(*given, "--html", tmp_path / "page.html") == 2
-    told = capsys.readouterr().err
-    assert sentence in told and "Traceback" not in told
+    errors = capsys.readouterr().err
+    assert sentence in errors and "Traceback" not in errors
     assert not (tmp_path / "page.html").exists()
 
 

@@ -33,8 +33,8 @@ def built(tmp_path):
 
 
 def page(built, tmp_path, *more):
-    told = ["inspect", "fivl", "--rows", built, "--images", tmp_path / "images", "--html", tmp_path / "judge.html", *more]
-    assert main([str(each) for each in told]) == 0
+    words = ["inspect", "fivl", "--rows", built, "--images", tmp_path / "images", "--html", tmp_path / "judge.html", *more]
+    assert main([str(word) for word in words]) == 0
     return (tmp_path / "judge.html").read_text()
 
 
@@ -74,12 +74,12 @@ def test_verdicts_become_shares_with_intervals_as_in_the_paper(built, tmp_path, 
     file = verdicts(tmp_path, html, answers)
     capsys.readouterr()
     assert main(["inspect", "fivl", "--verdicts", str(file)]) == 0
-    told = capsys.readouterr().out
-    assert "judged by Ada: 12 of 14 key expressions" in told
+    printed = capsys.readouterr().out
+    assert "judged by Ada: 12 of 14 key expressions" in printed
     assert re.search(
-        r"mask  60\.0% yes \[\d+\.\d%, \d+\.\d%\] of 10, 2 cannot tell \(the paper: 58 % relevant masks\)", told
+        r"mask  60\.0% yes \[\d+\.\d%, \d+\.\d%\] of 10, 2 cannot tell \(the paper: 58 % relevant masks\)", printed
     )
-    assert re.search(r"good  83\.3% yes .* of 12, 0 cannot tell \(the paper: 77 % good samples\)", told)
+    assert re.search(r"good  83\.3% yes .* of 12, 0 cannot tell \(the paper: 77 % good samples\)", printed)
     file.write_text(file.read_text().replace('"form": "fivl"', '"form": "compovl"'))
     assert main(["inspect", "fivl", "--verdicts", str(file)]) == 2
     assert "holds verdicts of the form 'compovl', not of 'fivl'" in capsys.readouterr().err
@@ -105,9 +105,9 @@ def shown(body):
 
 def reply(body):
     """Sees the crop always, the inverse for thing 1, and finds thing 0 important."""
-    told = json.loads(last_text(body))
-    if "words" in told:
-        first = told["words"] == "thing 0"
+    request = json.loads(last_text(body))
+    if "words" in request:
+        first = request["words"] == "thing 0"
         return json.dumps({"important": first, "score": 9 if first else 2})
     black = (shown(body) == 0).all(-1)
     quarter = np.zeros((10, 20), bool)
@@ -115,7 +115,7 @@ def reply(body):
     if (black == ~quarter).all():
         return '{"visible": true}'
     assert (black == quarter).all()
-    return json.dumps({"visible": told["thing"] == "thing 1"})
+    return json.dumps({"visible": request["thing"] == "thing 1"})
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def judged(built, tmp_path, monkeypatch):
     with fake_model(reply) as server:
 
         def run(*more):
-            told = ["judge", "--rows", built, "--images", tmp_path / "images", "--base-url", server.url, "--served-model", "tiny"]
-            told += ["--out", tmp_path / "judged", "--sample", "10", "--quiet", *more]
-            return main([str(each) for each in told])
+            words = ["judge", "--rows", built, "--images", tmp_path / "images", "--base-url", server.url]
+            words += ["--served-model", "tiny", "--out", tmp_path / "judged", "--sample", "10", "--quiet", *more]
+            return main([str(word) for word in words])
 
         run.server = server
         yield run
@@ -139,14 +139,14 @@ def test_the_model_takes_three_tests_and_its_agreement_with_people_is_told(built
     names = re.findall(r'data-item="([^"]+)"', html)
     answers = [("yes" if name.endswith("/0") else "no", "yes", "yes") for name in names]
     assert judged("--verdicts", verdicts(tmp_path, html, answers)) == 0
-    told = capsys.readouterr().out
-    assert "10 key expressions, 10 judged, 0 rejected" in told
+    printed = capsys.readouterr().out
+    assert "10 key expressions, 10 judged, 0 rejected" in printed
     firsts = sum(name.endswith("/0") for name in names)
-    assert f"important     {firsts / 10:.1%}" in told
-    assert "crop          100.0%" in told
-    assert re.search(r"both crops\s+~ mask same in 100\.0% \[.*\] of 10, kappa 1\.00", told)
-    assert re.search(r"crop\s+~ mask same in \d+\.0% .*, kappa 0\.00", told)
-    assert "21 requests, 21 answers bought, 9 reused" in told  # rows that share picture and words share prompts
+    assert f"important     {firsts / 10:.1%}" in printed
+    assert "crop          100.0%" in printed
+    assert re.search(r"both crops\s+~ mask same in 100\.0% \[.*\] of 10, kappa 1\.00", printed)
+    assert re.search(r"crop\s+~ mask same in \d+\.0% .*, kappa 0\.00", printed)
+    assert "21 requests, 21 answers bought, 9 reused" in printed  # rows that share picture and words share prompts
     assert judged() == 0  # again: nothing is asked
     assert "0 requests, 0 answers bought" in capsys.readouterr().out
 

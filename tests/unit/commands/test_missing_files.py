@@ -113,6 +113,6 @@ def test_a_missing_file_is_a_sentence_that_names_it(call, folder, nothing_loads,
         status = cli.main(shlex.split(call))
     except SystemExit as stopped:
         status = stopped.code
-    told = capsys.readouterr().err
-    assert status not in (0, None) and "Traceback" not in told and "[Errno" not in told
-    assert "gone" in told or "here has no" in told
+    errors = capsys.readouterr().err
+    assert status not in (0, None) and "Traceback" not in errors and "[Errno" not in errors
+    assert "gone" in errors or "here has no" in errors

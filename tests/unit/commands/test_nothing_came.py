@@ -50,8 +50,8 @@ NO_SERVER = r"The server gave no answer to (\d+) of \1 requests \(\1 × connecti
 
 def test_a_build_of_fivl_without_its_pictures(world, tmp_path, fails):
     (tmp_path / "empty").mkdir()
-    told = fails(*fivl(world, tmp_path / "empty"))
-    assert "Nothing came of all 3 items: 'image missing' 3 times, such as " in told
+    message = fails(*fivl(world, tmp_path / "empty"))
+    assert "Nothing came of all 3 items: 'image missing' 3 times, such as " in message
     assert main([str(word) for word in (*fivl(world, world), "--out", tmp_path / "out")]) == 0  # mended
 
 
@@ -92,16 +92,17 @@ def test_a_build_of_compovl_without_an_expression_or_without_its_writer(world, t
     broken.mkdir()
     for path in world.glob("*.json"):
         (broken / path.name).write_bytes(path.read_bytes())
-    images = [own["image_id"] for own in json.loads((broken / "objects.json").read_text())]
-    (broken / "relationships.json").write_text(json.dumps([{"image_id": own, "relationships": []} for own in images]))
+    image_ids = [record["image_id"] for record in json.loads((broken / "objects.json").read_text())]
+    relationships = [{"image_id": image_id, "relationships": []} for image_id in image_ids]
+    (broken / "relationships.json").write_text(json.dumps(relationships))
     (broken / "region_graphs.json").unlink()
     outside = re.sub(r'"x": ?\d+', '"x": 99999', (broken / "objects.json").read_text())
     (broken / "objects.json").write_text(outside)
     assert re.search(r"Nothing came of all \d+ items: '.*' \d+ times", fails("build", "compovl", "--vg", broken))
-    graphs = [{"image_id": own, "regions": 5} for own in images]
+    graphs = [{"image_id": image_id, "regions": 5} for image_id in image_ids]
     (broken / "region_graphs.json").write_text(json.dumps(graphs))
-    told = fails("build", "compovl", "--vg", broken, "--region-pairs")
-    assert "Nothing came of all 3 items: 'unreadable record of the image' 3 times" in told
+    message = fails("build", "compovl", "--vg", broken, "--region-pairs")
+    assert "Nothing came of all 3 items: 'unreadable record of the image' 3 times" in message
     assert _matches(NO_SERVER, fails("build", "compovl", "--vg", world, "--restart", *DEAD))
 
 

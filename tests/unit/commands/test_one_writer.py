@@ -23,7 +23,7 @@ def world(tmp_path_factory):
     line = {"image": "VG_100K/1.png", "expression": "the small red square"}
     (folder / "queries.jsonl").write_text(json.dumps(line) + "\n")
     answers = [{"id": json.loads(line)["question_id"], "text": "yes"} for line in open(folder / "pope_random.jsonl")]
-    (folder / "answers.jsonl").write_text("".join(json.dumps(own) + "\n" for own in answers))
+    (folder / "answers.jsonl").write_text("".join(json.dumps(answer) + "\n" for answer in answers))
     assert main([str(word) for word in (*fivl(folder), "--out", folder / "rows")]) == 0
     return folder
 
