@@ -73,7 +73,7 @@ def test_a_bad_line_of_image_data_costs_this_image_only(tmp_path, line):
     data = with_bytes([*files["image_data"], "HERE"], content)
     rows, broken = composed(written(tmp_path / "bad", files, image_data=b"\xef\xbb\xbf" + data))
     assert rows == whole
-    assert [(own.file, own.reason) for own in broken] == [("image_data", reason)]
+    assert [(reject.file, reject.reason) for reject in broken] == [("image_data", reason)]
     assert why in broken[0].detail
 
 
@@ -97,9 +97,9 @@ def test_a_bad_entry_costs_itself_and_not_its_image(tmp_path, name):
     rows, broken = composed(written(tmp_path / "bad", files, objects=with_bytes(files["objects"], content)))
     assert not broken
     assert [rows["2"][part] == whole["2"][part] for part in ("chains", "left_out")] == [True, True]
-    (own,) = rows["2"]["broken"]
-    assert (own["file"], own["image_id"]) == ("objects", 2) and why in own["reason"] + own["detail"]
-    assert why.startswith("box") or "`objects` 4" in own["detail"]
+    (record,) = rows["2"]["broken"]
+    assert (record["file"], record["image_id"]) == ("objects", 2) and why in record["reason"] + record["detail"]
+    assert why.startswith("box") or "`objects` 4" in record["detail"]
     assert {key: row for key, row in rows.items() if key != "2"} == {key: row for key, row in whole.items() if key != "2"}
 
 
@@ -147,7 +147,7 @@ def test_a_build_ends_with_every_bad_item_in_its_rejects(tmp_path):
     assert report["images"]["composed"] == 3
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().split("\n")[:-1]]
     assert len(rejects) == sum(report["rejects"].values()) == len(IMAGE_LINES) + len(ENTRIES) + 2
-    assert {own["file"] for own in rejects} == {"image_data", "objects", "question_answers"}
+    assert {reject["file"] for reject in rejects} == {"image_data", "objects", "question_answers"}
 
 
 @pytest.mark.parametrize("file", ["attributes", "region_graphs"])
@@ -159,5 +159,5 @@ def test_pairs_of_regions_lose_what_is_damaged_only(tmp_path, file):
         pairs = build_region_pairs(folder, tmp_path / "out")
         assert pairs.images in (2, 3), (place, name)
         rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_bytes().splitlines()]
-        assert all(own["file"] and own["reason"] for own in rejects)
+        assert all(reject["file"] and reject["reason"] for reject in rejects)
         assert pairs.images == 3 or rejects

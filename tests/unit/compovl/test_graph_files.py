@@ -56,16 +56,16 @@ def test_gqa_and_the_plain_form_make_the_same_chain(tmp_path):
 def test_what_cannot_be_used_is_counted_with_its_reason(tmp_path):
     gqa = GraphFiles(write(tmp_path / "gqa.json", json.dumps(GQA)), "gqa")
     first, *_ = gqa.images()
-    assert [own.reason for own in gqa.graph(first).broken] == ["object without a box in the image", "dangling end"]
+    assert [broken.reason for broken in gqa.graph(first).broken] == ["object without a box in the image", "dangling end"]
     good = json.dumps(PLAIN)
     text = "\n".join([good, "{", "", good, '{"image": "b.jpg"}', '{"width": 1, "height": 1}', "7"])
     plain = GraphFiles(write(tmp_path / "mine.jsonl", text), "plain")
-    assert len(plain) == 1 and [own.reason for own in plain.broken] == [
+    assert len(plain) == 1 and [broken.reason for broken in plain.broken] == [
         "no record of an image", "second record of the image", "image without a size", "image without a name",
         "no record of an image",
     ]  # fmt: skip
     [image] = plain.images()
-    assert [own.reason for own in plain.graph(image).broken] == [
+    assert [broken.reason for broken in plain.graph(image).broken] == [
         "object without a name or id", "object without a box in the image", "dangling end",
     ]  # fmt: skip
 

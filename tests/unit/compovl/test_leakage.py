@@ -101,9 +101,9 @@ def test_the_report_counts_images_once_and_each_list_for_itself():
     leakage = Leakage(lists)
     kept = [image_id for image_id, coco_id in ((1, 5), (2, 6), (3, 7), (5, None)) if leakage.keeps(image_id, coco_id)]
     assert kept == [3, 5]
-    told = leakage.to_dict()
-    assert (told["images"], told["images_with_coco_id"], told["excluded"]) == (4, 3, 2)
-    found = [(own["name"], own["images_found"], own["names_that_are_no_id"]) for own in told["lists"]]
+    report = leakage.to_dict()
+    assert (report["images"], report["images_with_coco_id"], report["excluded"]) == (4, 3, 2)
+    found = [(entry["name"], entry["images_found"], entry["names_that_are_no_id"]) for entry in report["lists"]]
     assert found == [("a", 2, 0), ("b", 1, 2)]
 
 

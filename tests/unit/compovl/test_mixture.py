@@ -33,7 +33,7 @@ STATEMENT = {
 }
 
 
-def told(*rows):
+def records_of(*rows):
     return [Record.of(f"rows.json item {number}", row) for number, row in enumerate(rows, 1)]
 
 
@@ -43,7 +43,7 @@ def published(shared_data, dataset):
 
 
 def test_a_vsr_statement_becomes_the_published_row(shared_data):
-    ((_, row),) = vsr_rows(told(STATEMENT), Record("instances", INSTANCES))
+    ((_, row),) = vsr_rows(records_of(STATEMENT), Record("instances", INSTANCES))
     (expected,) = published(shared_data, "vsr")
     assert row["text"] == expected["text"] and row["box_obj_match"] == expected["box_obj_match"]
     assert row["relation"] == expected["relation"] and row["dataset"] == "vsr"
@@ -64,7 +64,7 @@ def test_a_vsr_statement_becomes_the_published_row(shared_data):
     ],
 )
 def test_a_vsr_statement_that_cannot_be_used_says_why(change, reason):
-    ((_, rejected),) = vsr_rows(told(STATEMENT | change), Record("instances", INSTANCES))
+    ((_, rejected),) = vsr_rows(records_of(STATEMENT | change), Record("instances", INSTANCES))
     assert isinstance(rejected, Rejected) and rejected.reason == reason
 
 
@@ -95,13 +95,14 @@ def test_a_conversation_becomes_one_row_a_turn_and_no_tag_gets_through():
             {"from": "gpt", "value": "Here."},
         ],
     }
-    found = list(llava_rows(told(row)))
-    assert [own["text"][0] for _, own in found] == [
+    found = list(llava_rows(records_of(row)))
+    assert [converted["text"][0] for _, converted in found] == [
         "Question: What is <\\phrase>? Answer: A dog.",
         "Question: And where? Answer: Here.",
     ]
     assert len({key for key, _ in found}) == 2
-    assert [own.reason for _, own in llava_rows(told({"id": 1}, {"id": 2, "image": "a", "conversations": []}))] == [
+    unusable = records_of({"id": 1}, {"id": 2, "image": "a", "conversations": []})
+    assert [rejected.reason for _, rejected in llava_rows(unusable)] == [
         "no image",
         "no question with an answer",
     ]
@@ -109,7 +110,7 @@ def test_a_conversation_becomes_one_row_a_turn_and_no_tag_gets_through():
 
 def test_real_llava_rows_convert(shared_data):
     rows = list(records(shared_data / "llava" / "coco2014_val_gpt4_qa_30x3.jsonl"))
-    assert all(isinstance(own, dict) for _, own in llava_rows(rows)) and len(list(llava_rows(rows))) == 90
+    assert all(isinstance(row, dict) for _, row in llava_rows(rows)) and len(list(llava_rows(rows))) == 90
 
 
 def asked(images, each=3):
@@ -164,5 +165,5 @@ def test_a_damaged_record_of_another_part_costs_itself_and_is_among_the_rejects(
         found, counts, rejects = mixed(**{kind: content})
         assert found == untouched, (place, name)
         assert len(rejects) == sum(sum(part["rejected"].values()) for part in counts.values())
-        rows = counts["vsr train"]["rows"] + len([own for own in rejects if own.file == "vsr train"])
-        assert rows == 3 and all(own.detail for own in rejects), (place, name)
+        rows = counts["vsr train"]["rows"] + len([reject for reject in rejects if reject.file == "vsr train"])
+        assert rows == 3 and all(reject.detail for reject in rejects), (place, name)

@@ -27,8 +27,8 @@ def chain():
     things = {k: Thing(k, (name,), (k / 9, 0.1, k / 9 + 0.1, 0.9)) for k, name in enumerate(("man", "beard", "camera"), 1)}
     relations = Relation(1, 1, "has", 2), Relation(2, 1, "holding", 3)
     regions = Region(5, "A man with a beard", (0, 0, 1, 1), (1, 2), relations[:1])
-    own = SceneGraph(1, 9, 9, "p", "", None, things, relations, (regions,), (), {})
-    (found,) = (one for one in compose(own).chains if one.level == 3)
+    graph = SceneGraph(1, 9, 9, "p", "", None, things, relations, (regions,), (), {})
+    (found,) = (one for one in compose(graph).chains if one.level == 3)
     return found
 
 

@@ -34,11 +34,11 @@ def test_compat_reference_gives_the_published_rows_defects_and_all(data, tmp_pat
 
 def test_the_default_differs_from_the_reference_only_by_its_two_defects(data, tmp_path):
     expected = region_pairs_reference(*loose(data), tmp_path / "reference.jsonl", every_pair=True)  # all pairs, as was meant
-    told = build_region_pairs(data, tmp_path)
+    pairs = build_region_pairs(data, tmp_path)
     found = lines(tmp_path / "region_pairs.jsonl")
     for row in found:
         row["prompt"] = region_pairs.TEMPLATE.format(phrases=row["prompt"])
-    assert found == expected and told.rows == len(expected) and told.images == 12
+    assert found == expected and pairs.rows == len(expected) and pairs.images == 12
 
 
 def test_images_are_joined_by_id_and_not_by_position(data, tmp_path):
@@ -65,7 +65,7 @@ def test_of_more_than_100_regions_100_are_drawn_and_always_the_same(data):
 
     first, second = (drawn() for _ in range(2))
     assert first == second and first
-    assert len({own for row in first for own in row["regions"]}) <= 100
+    assert len({region_id for row in first for region_id in row["regions"]}) <= 100
     assert first != drawn(random.Random(1))
 
 
@@ -79,8 +79,8 @@ def test_damage_is_told(data, tmp_path):
     graphs[0]["regions"][0]["phrase"] = 7
     for name, content in (("attributes", attributes), ("region_graphs", graphs)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    told = build_region_pairs(tmp_path, tmp_path / "out")
-    assert (told.images, told.broken) == (11, 1)
+    pairs = build_region_pairs(tmp_path, tmp_path / "out")
+    assert (pairs.images, pairs.broken) == (11, 1)
     assert {row["reason"].split(":")[0] for row in lines(tmp_path / "out" / "rejects.jsonl")} == {
         "no region graph",
         "wrong type or missing field",

@@ -24,12 +24,12 @@ def image(image_id=1, **other):
     return {"image_id": image_id, "width": 100, "height": 50, "url": url, "coco_id": None, "flickr_id": None} | other
 
 
-def thing(object_id, name="dog", **other):
+def object_record(object_id, name="dog", **other):
     return {"object_id": object_id, "names": [name], "x": 10, "y": 5, "w": 20, "h": 10, "synsets": []} | other
 
 
-def relation(relationship_id, subject, predicate, object_):
-    subject, object_ = (own if isinstance(own, dict) else {"object_id": own, "name": "it"} for own in (subject, object_))
+def relation_record(relationship_id, subject, predicate, object_):
+    subject, object_ = (end if isinstance(end, dict) else {"object_id": end, "name": "it"} for end in (subject, object_))
     return {"relationship_id": relationship_id, "predicate": predicate, "synsets": [], "subject": subject, "object": object_}
 
 
@@ -39,7 +39,7 @@ def graph_of(folder):
 
 
 def reasons(graph):
-    return [(own.file, own.record_id, own.reason) for own in graph.broken]
+    return [(broken.file, broken.record_id, broken.reason) for broken in graph.broken]
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +85,12 @@ def real_1_4(shared_data, tmp_path):
 def test_release_1_4_keeps_every_record_or_says_why(real_1_4):
     graph = graph_of(real_1_4)
     assert len(graph.things) == 31
-    assert len(graph.relations) + sum(own.file == "relationships" for own in graph.broken) == 41
-    lost = {own.detail for own in graph.broken if own.file == "relationships"}
+    assert len(graph.relations) + sum(broken.file == "relationships" for broken in graph.broken) == 41
+    lost = {broken.detail for broken in graph.broken if broken.file == "relationships"}
     assert lost == {"object 1058529", "object 1058532", "object 1058544", "object 3798575"}
-    street = next(own for own in graph.things.values() if own.names == ("sidewalk",) and own.object_id == 1058534)
-    assert any(own.object == street.object_id and own.predicate == "on" for own in graph.relations)  # said "street" once
+    street = next(thing for thing in graph.things.values() if thing.names == ("sidewalk",) and thing.object_id == 1058534)
+    # one relation calls it "street"
+    assert any(relation.object == street.object_id and relation.predicate == "on" for relation in graph.relations)
 
 
 def test_regions_of_the_real_images_find_their_relations_by_word_and_place(shared_data):
@@ -98,9 +99,9 @@ def test_regions_of_the_real_images_find_their_relations_by_word_and_place(share
     found = [(graph, region) for graph in graphs for region in graph.regions if region.relations]
     assert 10 <= len(found) <= 48  # 48 by words alone
     for graph, region in found:
-        (own,) = region.relations
+        (relation,) = region.relations
         words = region.phrase.lower().strip(" .").split()
-        for text in (graph.things[own.subject].names[0], own.predicate, graph.things[own.object].names[0]):
+        for text in (graph.things[relation.subject].names[0], relation.predicate, graph.things[relation.object].names[0]):
             assert set(text.split()) <= set(words)
 
 
@@ -129,28 +130,28 @@ def test_toy_scenes_come_back_with_their_objects_relations_and_phrases(toy):
         graphs = [source.graph(found) for found in source.images()]
     assert [graph.image_id for graph in graphs] == [scene.image_id for scene in drawn]
     for graph, scene in zip(graphs, drawn, strict=True):
-        assert {own.object_id: own.names for own in graph.things.values()} == {
-            own.object_id: (own.name,) for own in scene.objects
+        assert {thing.object_id: thing.names for thing in graph.things.values()} == {
+            thing.object_id: (thing.name,) for thing in scene.objects
         }
-        for own in scene.objects:
-            left, top, right, bottom = own.xyxy_px
-            assert graph.things[own.object_id].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
-            assert graph.things[own.object_id].attributes == tuple(own.attributes)
+        for thing in scene.objects:
+            left, top, right, bottom = thing.xyxy_px
+            assert graph.things[thing.object_id].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
+            assert graph.things[thing.object_id].attributes == tuple(thing.attributes)
         assert all(region.phrase == region.phrase.strip() for region in graph.regions)
-        assert all(own.predicate == own.predicate.lower() for own in graph.relations)
-        assert {own.reason for own in graph.broken} <= {"dangling object"}
-        counted = len(graph.relations) + sum(own.file == "relationships" for own in graph.broken)
+        assert all(relation.predicate == relation.predicate.lower() for relation in graph.relations)
+        assert {broken.reason for broken in graph.broken} <= {"dangling object"}
+        counted = len(graph.relations) + sum(broken.file == "relationships" for broken in graph.broken)
         assert counted == graph.counts["relationships"]
 
 
 @pytest.mark.parametrize("where", ["first", "middle", "last", "called id"])
 def test_the_image_id_may_stand_anywhere_in_a_record(tmp_path, where):
-    own = [thing(1), thing(2, "mat")]
+    things = [object_record(1), object_record(2, "mat")]
     records = {
-        "first": {"image_id": 1, "objects": own},
-        "middle": {"image_url": "id: 7}", "image_id": 1, "objects": own},
-        "last": {"objects": own, "image_id": 1},
-        "called id": {"objects": own, "id": 1},
+        "first": {"image_id": 1, "objects": things},
+        "middle": {"image_url": "id: 7}", "image_id": 1, "objects": things},
+        "last": {"objects": things, "image_id": 1},
+        "called id": {"objects": things, "id": 1},
     }
     folder = write(tmp_path, image_data=[image()], objects=[records[where]], relationships=[])
     assert set(graph_of(folder).things) == {1, 2}
@@ -174,9 +175,9 @@ def test_noise_is_cleaned(tmp_path):
             {
                 "image_id": 1,
                 "objects": [
-                    thing(1, " Big\nDog "),
-                    thing(2, "mat", x=-5, y=0, w=500, h=50),
-                    thing(3, "old", merged_object_ids=[30, 31]),
+                    object_record(1, " Big\nDog "),
+                    object_record(2, "mat", x=-5, y=0, w=500, h=50),
+                    object_record(3, "old", merged_object_ids=[30, 31]),
                 ],
             }
         ],
@@ -185,9 +186,9 @@ def test_noise_is_cleaned(tmp_path):
             {
                 "image_id": 1,
                 "relationships": [
-                    relation(7, 1, " ON ", 2),
-                    relation(8, {"object_id": 31, "names": ["old"], "merged_object_ids": [3]}, "near", 2),
-                    relation(9, {"object_id": 99, "names": ["dog"], "merged_object_ids": [1]}, "near", 2),
+                    relation_record(7, 1, " ON ", 2),
+                    relation_record(8, {"object_id": 31, "names": ["old"], "merged_object_ids": [3]}, "near", 2),
+                    relation_record(9, {"object_id": 99, "names": ["dog"], "merged_object_ids": [1]}, "near", 2),
                 ],
             }
         ],
@@ -198,7 +199,8 @@ def test_noise_is_cleaned(tmp_path):
     graph = graph_of(folder)
     assert graph.things[1].names == ("big dog",) and graph.things[2].xyxy == (0, 0, 1, 1) and graph.clipped == 1
     assert graph.things[3].attributes == ("red",) and graph.things[1].attributes == ()
-    assert [(own.subject, own.predicate, own.object) for own in graph.relations] == [(1, "on", 2), (3, "near", 2), (1, "near", 2)]
+    triples = [(relation.subject, relation.predicate, relation.object) for relation in graph.relations]
+    assert triples == [(1, "on", 2), (3, "near", 2), (1, "near", 2)]
     assert graph.regions[0].phrase == "the dog on it"
     assert graph.broken == ()
 
@@ -211,15 +213,15 @@ def test_each_broken_record_is_left_out_with_its_reason_and_the_rest_stays(tmp_p
             {
                 "image_id": 1,
                 "objects": [
-                    thing(1),
-                    thing(2, "mat"),
-                    thing(1, "twin"),
-                    thing(3, "  "),
-                    thing(4, x=500),
-                    thing(5, w=0),
+                    object_record(1),
+                    object_record(2, "mat"),
+                    object_record(1, "twin"),
+                    object_record(3, "  "),
+                    object_record(4, x=500),
+                    object_record(5, w=0),
                     {"object_id": 6, "names": ["boxless"]},
-                    thing(7, x="left"),
-                    thing(None),
+                    object_record(7, x="left"),
+                    object_record(None),
                     "no object",
                 ],
             }
@@ -231,13 +233,13 @@ def test_each_broken_record_is_left_out_with_its_reason_and_the_rest_stays(tmp_p
             {
                 "image_id": 1,
                 "relationships": [
-                    relation(1, 1, "on", 2),
-                    relation(2, 1, " ", 2),
-                    relation(3, 1, "on", 88),
-                    relation(4, 88, "on", 1),
-                    relation(5, 1, "on", 1),
-                    relation(6, 1, 5, 1),
-                    relation(None, 1, "on", 2),
+                    relation_record(1, 1, "on", 2),
+                    relation_record(2, 1, " ", 2),
+                    relation_record(3, 1, "on", 88),
+                    relation_record(4, 88, "on", 1),
+                    relation_record(5, 1, "on", 1),
+                    relation_record(6, 1, 5, 1),
+                    relation_record(None, 1, "on", 2),
                 ],
             }
         ],
@@ -277,10 +279,10 @@ def test_records_that_belong_to_no_image_are_told(tmp_path):
         tmp_path,
         image_data=[image(1), image(2, width=0), image(1), {"image_id": 4}, image(5)],
         objects=[
-            {"image_id": 5, "objects": [thing(50)]},
-            {"image_id": 1, "objects": [thing(1)]},
+            {"image_id": 5, "objects": [object_record(50)]},
+            {"image_id": 1, "objects": [object_record(1)]},
             {"image_id": 9, "objects": []},
-            {"image_id": 1, "objects": [thing(2)]},
+            {"image_id": 1, "objects": [object_record(2)]},
             {"objects": []},
             "nothing",
         ],
@@ -289,7 +291,7 @@ def test_records_that_belong_to_no_image_are_told(tmp_path):
     with VisualGenome(folder) as source:
         assert [found.image_id for found in source.images()] == [1, 5]
         assert set(source.graph(next(source.images())).things) == {1}
-        assert [(own.file, own.image_id, own.reason) for own in source.broken] == [
+        assert [(broken.file, broken.image_id, broken.reason) for broken in source.broken] == [
             ("image_data", 2, "image without a size"),
             ("image_data", 1, "second line of the image"),
             ("image_data", 4, "wrong type or missing field"),
@@ -304,7 +306,7 @@ def test_an_unreadable_image_record_costs_this_image_only(tmp_path):
     folder = write(
         tmp_path,
         image_data=[image(1), image(2)],
-        objects=[{"image_id": 1, "objects": "none"}, {"image_id": 2, "objects": [thing(1)]}],
+        objects=[{"image_id": 1, "objects": "none"}, {"image_id": 2, "objects": [object_record(1)]}],
         relationships=[],
     )
     with VisualGenome(folder) as source:
@@ -317,7 +319,7 @@ def test_an_unreadable_image_record_costs_this_image_only(tmp_path):
 
 
 def whole(tmp_path, **files):
-    base = {"image_data": [image()], "objects": [{"image_id": 1, "objects": [thing(1)]}], "relationships": []}
+    base = {"image_data": [image()], "objects": [{"image_id": 1, "objects": [object_record(1)]}], "relationships": []}
     return write(tmp_path, **(base | files))
 
 
@@ -347,7 +349,7 @@ def test_of_large_files_little_is_held(tmp_path):
     folder = write(
         tmp_path,
         image_data=[image(number) for number in range(count)],
-        objects=[{"image_id": number, "objects": [thing(1, name=padding)]} for number in range(count)],
+        objects=[{"image_id": number, "objects": [object_record(1, name=padding)]} for number in range(count)],
     )
     before = resident_of_files()
     with VisualGenome(folder, ("image_data", "objects")) as source:
@@ -376,7 +378,7 @@ def test_a_folder_of_another_release_is_refused(tmp_path):
 
 
 def test_files_of_different_releases_are_refused(tmp_path):
-    strangers = [relation(k, 5000 + k, "on", 6000 + k) for k in range(12)]
+    strangers = [relation_record(k, 5000 + k, "on", 6000 + k) for k in range(12)]
     folder = whole(tmp_path, relationships=[{"image_id": 1, "relationships": strangers}])
     with pytest.raises(ValueError, match="12 of the first 12 relations of .* the two are of different releases"):
         VisualGenome(folder)
