@@ -42,10 +42,10 @@ def endpoint(server, tmp_path):
 @pytest.fixture
 def waits(monkeypatch):
     """The pauses of this thread up to 10 s, which are noted and not waited out. A longer timeout is no pause."""
-    noted, own, wait = [], threading.get_ident(), threading.Event.wait
+    noted, test_thread, wait = [], threading.get_ident(), threading.Event.wait
 
     def note(self, timeout=None):
-        if threading.get_ident() != own or not timeout or timeout > 10:
+        if threading.get_ident() != test_thread or not timeout or timeout > 10:
             return wait(self, timeout)
         noted.append(timeout)
         return self.is_set()

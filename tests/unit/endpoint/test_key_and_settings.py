@@ -38,8 +38,8 @@ def test_the_key_appears_nowhere_but_at_the_server(server, endpoint, caplog, cap
     ]:
         with pytest.raises((ValueError, AttributeError)) as error:
             crash()
-        told = traceback.TracebackException.from_exception(error.value, capture_locals=True)
-        ours = [repr(frame.locals) for frame in told.stack if "promvil_hf" in frame.filename]
+        crash_report = traceback.TracebackException.from_exception(error.value, capture_locals=True)
+        ours = [repr(frame.locals) for frame in crash_report.stack if "promvil_hf" in frame.filename]
         everything += [str(error.value), *ours]
     assert any(KEY in (authorization or "") for authorization in server.authorizations)
     assert any("server error" in record.getMessage() for record in caplog.records)

@@ -19,8 +19,8 @@ def test_retry_after_is_honoured_in_seconds_and_as_a_date(server, endpoint):
     started = time.monotonic()
     assert isinstance(endpoint().ask([user("seconds")]), Answer)
     assert time.monotonic() - started >= 0.95
-    told = endpoint().ask([user("date")]).detail
-    assert 3590 < float(told.removeprefix("the server asks to wait ").partition(" s")[0]) <= 3600
+    detail = endpoint().ask([user("date")]).detail
+    assert 3590 < float(detail.removeprefix("the server asks to wait ").partition(" s")[0]) <= 3600
     assert isinstance(endpoint().ask([user("neither")]), Answer)
 
 
