@@ -142,8 +142,8 @@ def test_prompts_fit_the_family_the_kind_and_the_evidence():
     evidence = (GroundedPhrase("the jacket", [Box(0.4, 0.4, 0.6, 0.6)]),)
     row = BenchmarkRow("1", "1.png", "the man", (Box(0, 0, 1, 1),), level=2, evidence=evidence, image_size=(10, 10))
     assert prompt_of(row, "grounding", Kosmos2(), Asking()) == "<grounding><phrase>the man</phrase><object>"
-    told = prompt_of(row, "grounding", Kosmos2(), Asking(evidence="gold"))
-    assert told.startswith("<grounding>We can see in the image: <phrase>the jacket</phrase><object>")
+    with_evidence = prompt_of(row, "grounding", Kosmos2(), Asking(evidence="gold"))
+    assert with_evidence.startswith("<grounding>We can see in the image: <phrase>the jacket</phrase><object>")
     question = BenchmarkRow("2", "1.png", "Is it <phrase>?", answers=("1",), choices=("a", "b"))
     assert prompt_of(question, "gqa", Kosmos2(), Asking()).startswith("Question: Is it <\\phrase>? Short")
     assert "A. a\nB. b" in prompt_of(question, "choice", LlavaBrackets(), Asking())

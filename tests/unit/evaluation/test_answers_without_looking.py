@@ -67,7 +67,7 @@ EXPECTED = {  # what each answerer scores on average, by how the rows are made; 
 def test_every_answerer_scores_what_its_rows_lead_to_expect_and_none_more_than_chance(found):
     assert len(found) == len(EXPECTED)
     for names, (_, chance, how, scores) in found.items():
-        expected = next(own for name, own in EXPECTED.items() if name in names and (" " in name) == ("negatives" in names))
+        expected = next(means for name, means in EXPECTED.items() if name in names and (" " in name) == ("negatives" in names))
         assert scores.keys() == ANSWERERS.keys() and 0 <= chance < 1 and how
         for name, score in scores.items():
             mean = expected.get(name, 0.0)
@@ -77,8 +77,8 @@ def test_every_answerer_scores_what_its_rows_lead_to_expect_and_none_more_than_c
 
 
 def test_every_benchmark_with_a_truth_is_in_the_table(found):
-    told = " ".join(found)
-    assert [name for name in READERS if f"`{name}`" not in told] == ["promvil_lines"]  # its truth is another benchmark's
+    names = " ".join(found)
+    assert [name for name in READERS if f"`{name}`" not in names] == ["promvil_lines"]  # its truth is another benchmark's
 
 
 def test_the_page_holds_the_table(found):
@@ -88,8 +88,8 @@ def test_the_page_holds_the_table(found):
 def test_who_looks_scores_more_than_chance(found):
     for names, benchmark in invented().items():
         truth = Predictions({row.id: Answer(text=_right(row, benchmark.kind)) for row in benchmark.rows})
-        told = Settings(dialect=DIALECT if benchmark.kind == "grounding" else None, resampling=Resampling(resamples=9))
-        assert evaluate(benchmark, truth, told).scores["value"] > 0.9 > found[names][1], names
+        settings = Settings(dialect=DIALECT if benchmark.kind == "grounding" else None, resampling=Resampling(resamples=9))
+        assert evaluate(benchmark, truth, settings).scores["value"] > 0.9 > found[names][1], names
 
 
 def _right(row, kind):

@@ -66,29 +66,29 @@ def test_two_processes_of_torchrun_write_the_report_of_one(tmp_path):
 
 
 def test_the_command_says_what_is_missing_or_too_much(toy, tmp_path, capsys):
-    def told(*arguments):
+    def error_of(*arguments):
         assert cli.main(["evaluate", *arguments]) == 2
         return capsys.readouterr().err
 
-    assert "You passed no benchmark: name one" in told()
-    assert "You passed no files of pope" in told("--benchmark", "pope", "--predictions", "x")
-    assert "You passed nothing that answers" in told("--benchmark", "pope", "--files", "x")
-    assert "There is no file x" in told("--benchmark", "pope", "--files", "x", "--predictions", "y")
-    assert "only promvil_lines lacks its truth" in told(
+    assert "You passed no benchmark: name one" in error_of()
+    assert "You passed no files of pope" in error_of("--benchmark", "pope", "--predictions", "x")
+    assert "You passed nothing that answers" in error_of("--benchmark", "pope", "--files", "x")
+    assert "There is no file x" in error_of("--benchmark", "pope", "--files", "x", "--predictions", "y")
+    assert "only promvil_lines lacks its truth" in error_of(
         "--benchmark", "pope", "--files", "x", "--predictions", "y", "--labelled", "gqa", "z"
     )
     row = {"question_id": 1, "image": "1.jpg", "text": "Is it?", "label": "yes"}
     data = lines(tmp_path / "coco_pope_popular.json", row, row | {"question_id": 2, "label": "no"})
     said = lines(tmp_path / "p.jsonl", {"id": 1, "text": "yes"})
     common = ("--benchmark", "pope", "--files", str(data), "--predictions", str(said), "--out", str(tmp_path / "o"))
-    assert "Strict mode: 1 × row without an answer" in told(*common, "--strict")
+    assert "Strict mode: 1 × row without an answer" in error_of(*common, "--strict")
     with pytest.raises(SystemExit):
         cli.main(["evaluate", *common, "--limit", "0"])
     assert "argument --limit: 0 is no whole number of 1 or more" in capsys.readouterr().err
     assert cli.main(["evaluate", *common, "--limit", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == 1.0
     warnings = Report.load(tmp_path / "o/report.json").benchmark["warnings"]
-    assert "Only the first 1 of 2 rows." in warnings and any("3,000 when it is whole" in told for told in warnings)
+    assert "Only the first 1 of 2 rows." in warnings and any("3,000 when it is whole" in warning for warning in warnings)
 
 
 def test_prompt_lines_are_scored_by_the_truth_of_their_benchmark(tmp_path, capsys):

@@ -28,14 +28,14 @@ def test_eval_results_pass_the_hub_clients_own_parser_and_say_what_makes_them_co
         report.scores["value"],
     )
     assert (parsed.task_id, parsed.value, headline.dataset_revision) == ("test_parse_rate", 1.0, "abc")
-    for told in (
+    for part in (
         "accuracy@0.5",
         "95% interval",
         "40 rows of toy test",
         "box_policy first",
         benchmark.content_hash[:16],
     ):
-        assert told in headline.notes
+        assert part in headline.notes
     with pytest.raises(ValueError, match="OWNER/NAME"):
         eval_results(report, "compovl")
     with pytest.raises(ValueError, match="this report has"):

@@ -25,7 +25,7 @@ FEW = Resampling(resamples=99)
 BOX = Box(0.0, 0.0, 0.5, 0.5)
 
 
-class Told:
+class SameAnswer:
     """Answers every prompt with the same text and remembers what it was asked."""
 
     def __init__(self, text="<patch_index_0000><patch_index_0400></object>", dialect=None):
@@ -52,14 +52,14 @@ def grounding(*texts_and_levels):
     return Benchmark("toy", "test", "grounding", tuple(rows))
 
 
-def asked(benchmark, pictures, out, told, **asking):
-    found = answer(benchmark, told, pictures, out, asking=Asking(**asking), model={"model": "told"}, progress=False)
+def asked(benchmark, pictures, out, backend, **asking):
+    found = answer(benchmark, backend, pictures, out, asking=Asking(**asking), model={"model": "scripted"}, progress=False)
     return found, dict(jobs.rows(out / "answers"))
 
 
 def test_nested_rows_are_told_what_was_found_below_and_simple_ones_are_asked_as_in_one_shot(pictures, tmp_path):
     benchmark = grounding(("the man", 1), ("the man in a hat", 2), ("the dog", None))
-    once, levels = Told(), Told()
+    once, levels = SameAnswer(), SameAnswer()
     _, alone = asked(benchmark, pictures, tmp_path / "one", once)
     found, rows = asked(benchmark, pictures, tmp_path / "two", levels, mode="progressive")
     assert alone["r0"]["prompt"] == rows["r0"]["prompt"] == "<grounding><phrase>men</phrase><object>"
@@ -79,7 +79,7 @@ def test_nested_rows_are_told_what_was_found_below_and_simple_ones_are_asked_as_
 def test_mode_all_tells_of_every_level(pictures, tmp_path):
     benchmark = grounding(("the man next to the woman holding an umbrella", 3))
     for mode, count in (("progressive", 1), ("all", 2)):
-        _, rows = asked(benchmark, pictures, tmp_path / mode, Told(), mode=mode)
+        _, rows = asked(benchmark, pictures, tmp_path / mode, SameAnswer(), mode=mode)
         assert rows["r0"]["prompt"].count("</object>") == count
 
 
@@ -96,7 +96,7 @@ def test_questions_are_asked_with_their_things_located(dialect, prompt, pictures
     row = BenchmarkRow("q", "0.png", "Is the cup red?", answers=("yes",), image_size=(30, 20))
     benchmark = Benchmark("toy", "test", "pope", (row,))
 
-    class Answers(Told):
+    class Answers(SameAnswer):
         def generate(self, requests, decoding=None):
             texts = ["yes. It is." if "Is" in request.prompt else self.text for request in requests]
             super().generate(requests)
@@ -111,7 +111,7 @@ def test_questions_are_asked_with_their_things_located(dialect, prompt, pictures
 
 def test_a_row_that_cannot_be_taken_apart_scores_nothing_and_harms_no_other(pictures, tmp_path):
     benchmark = grounding((" ", 2), ("the man in a hat", 2))
-    found, rows = asked(benchmark, pictures, tmp_path / "out", Told(), mode="progressive")
+    found, rows = asked(benchmark, pictures, tmp_path / "out", SameAnswer(), mode="progressive")
     assert "r0" not in rows and found.source["rejected"] == {"blank text": 1}
     report = evaluate(benchmark, found, Settings(dialect="kosmos2", resampling=FEW))
     assert report.scores["problems"] == {"no answer": 1} and report.scores["parse_rate"] == 0.5
@@ -126,7 +126,7 @@ def test_what_does_not_go_together_is_refused(pictures, tmp_path):
         Asking(mode="progressive", evidence="gold")
     row = BenchmarkRow("q", "0.png", "Which?", answers=("0",), choices=("a", "b"))
     with pytest.raises(ValueError, match="questions with choices"):
-        asked(Benchmark("toy", "test", "choice", (row,)), pictures, tmp_path / "out", Told(), mode="progressive")
+        asked(Benchmark("toy", "test", "choice", (row,)), pictures, tmp_path / "out", SameAnswer(), mode="progressive")
 
 
 def test_a_comparison_tests_each_level_by_itself():

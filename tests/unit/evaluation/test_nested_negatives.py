@@ -96,7 +96,7 @@ def test_the_level_that_is_wrong_first_is_told_by_the_level_of_the_change(benchm
 
     table = report_of(benchmark, blind_to_changes_at_level_2).scores["tables"]["first level that is wrong"]
     assert table["changed at level 2"]["level 2"] == 1 and table["changed at level 3"]["none"] == 1
-    assert all(sum(own.values()) - own["negatives"] == pytest.approx(1) for own in table.values())
+    assert all(sum(shares.values()) - shares["negatives"] == pytest.approx(1) for shares in table.values())
     assert table["changed at level 1"]["level 2"] == 1  # the level above a change at level 1 is absent, too
 
 

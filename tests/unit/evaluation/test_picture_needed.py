@@ -16,8 +16,8 @@ from promvil_hf.evaluation.scores import Resampling
 from tests.unit.evaluation.answer_files import FEW, lines, records
 
 
-def asked(kind: str, **own) -> Benchmark:
-    return Benchmark("asked", "test", kind, [BenchmarkRow(f"r{n}", f"{n // 2}.png", f"What is {n}?", **own) for n in range(8)])
+def asked(kind: str, **fields) -> Benchmark:
+    return Benchmark("asked", "test", kind, [BenchmarkRow(f"r{n}", f"{n // 2}.png", f"What is {n}?", **fields) for n in range(8)])
 
 
 def report(benchmark: Benchmark, texts, settings=Settings(resampling=FEW)):  # noqa: B008
@@ -149,18 +149,18 @@ def test_the_command_writes_the_rows_and_takes_them_back(pope, tmp_path, capsys)
 def test_the_command_says_what_cannot_be_asked(pope, tmp_path, capsys):
     common, seen, always = pope
 
-    def told_of(*arguments):
+    def error_of(*arguments):
         assert cli.main([*common, *arguments]) == 2
         return capsys.readouterr().err
 
     same = lines(tmp_path / "same.jsonl", *records(tmp_path / "seen.jsonl"))
-    assert "which hold the same" in told_of("--predictions", seen, "--blind-predictions", str(same))
-    assert "which hold the same" in told_of("--predictions", seen, "--blind-predictions", always, always)
-    assert "pass the blind answers as --blind-predictions" in told_of("--predictions", seen, "--blind-too")
-    assert "leave one of the two out" in told_of("--model", "x", "--blind", "--blind-too")
-    assert "nothing can be grounded first" in told_of("--model", "x", "--mode", "all", "--blind-too")
+    assert "which hold the same" in error_of("--predictions", seen, "--blind-predictions", str(same))
+    assert "which hold the same" in error_of("--predictions", seen, "--blind-predictions", always, always)
+    assert "pass the blind answers as --blind-predictions" in error_of("--predictions", seen, "--blind-too")
+    assert "leave one of the two out" in error_of("--model", "x", "--blind", "--blind-too")
+    assert "nothing can be grounded first" in error_of("--model", "x", "--mode", "all", "--blind-too")
     strange = lines(tmp_path / "ids.jsonl", {"id": "nobody"})
-    refusal = told_of("--predictions", seen, "--ids", str(strange))
+    refusal = error_of("--predictions", seen, "--ids", str(strange))
     assert "names 1 rows that pope popular does not have, such as 'nobody'" in refusal
 
 

@@ -24,7 +24,7 @@ def ref_adv(folder, tmp_path, model):
     rows = records(folder / f"ref_adv/{model}_predictions.jsonl")
     size = 1 + max(corner for row in rows for corner in (*row["gt_bbox_xyxy"], *row["pred_box_xyxy_first"]))
     bands = ((3, "2 to 3"), (6, "4 to 6"), (99, "7 and more"))
-    own = [
+    rows_in_pixels = [
         {"id": row["row_idx"], "image": row["file_name"], "text": row["normal_caption"], "frame": "pixels",
          "boxes": [row["gt_bbox_xyxy"]], "width": int(size), "height": int(size),
          "strata": {"distractors": next(name for most, name in bands if row["distractor_count"] <= most),
@@ -32,7 +32,7 @@ def ref_adv(folder, tmp_path, model):
         for row in rows
     ]  # fmt: skip
     path = tmp_path / f"{model}.jsonl"
-    path.write_text("\n".join(map(json.dumps, own)))
+    path.write_text("\n".join(map(json.dumps, rows_in_pixels)))
     said = {
         str(row["row_idx"]): Answer(text="<answer>?")
         if row["parse_error"]

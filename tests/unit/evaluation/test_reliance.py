@@ -262,8 +262,8 @@ def test_the_command_says_what_is_missing(data, capsys):
         assert message in capsys.readouterr().err
     (data / "bad.jsonl").write_text('{"row_id": "x"}\n')
     assert promvil("--rows", data / "bad.jsonl", "--images", data / "images", "--model", "x") == 2
-    told = capsys.readouterr().err
-    assert "bad.jsonl line 1: This is not a row of FiVL-Instruct" in told and "missing required field `source`" in told
+    errors = capsys.readouterr().err
+    assert "bad.jsonl line 1: This is not a row of FiVL-Instruct" in errors and "missing required field `source`" in errors
 
 
 def test_answers_from_a_file_load_no_torch(data):

@@ -54,7 +54,7 @@ def test_the_terminal_table_says_number_interval_rows_hash_policy_tables_faults_
     report = answered(benchmark, 0.03, skip=("r3", "r4"))
     shown = table_text(report)
     assert re.search(r"accuracy at IoU 0.5 +0\.\d+ \[0\.\d+, \d\.\d+\] \(95%\)", shown)
-    for told in (
+    for text in (
         "toy test, 30 rows of 10 images",
         benchmark.content_hash[:16],
         "which of several boxes counts",
@@ -63,7 +63,7 @@ def test_the_terminal_table_says_number_interval_rows_hash_policy_tables_faults_
         "fault: 2 × row without an answer, scored 0, e.g. r3, r4",
         "warning: toy test is small.",
     ):
-        assert told in shown, told
+        assert text in shown, text
     lines = shown.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("level"))
     assert [line.split()[0] for line in lines[first + 1 : first + 4]] == ["1", "2", "3"]
@@ -75,12 +75,12 @@ def test_the_page_holds_curve_tables_faults_cases_with_pictures_and_the_environm
     report = answered(benchmark, 0.05, skip=("r3",))
     path = write_page(tmp_path / "deep/report.html", report, pictures)
     html = path.read_text()
-    for told in (
+    for text in (
         "Accuracy per level", "By level", "By size", "What was wrong with the answers", "Worst cases", "Best cases",
         "What makes this comparable", benchmark.content_hash, "which of several boxes counts", "over 10 images", "Environment",
         "toy test is small.", "numpy", "answers.jsonl",
     ):  # fmt: skip
-        assert told in html, told
+        assert text in html, text
     assert html.count("data:image/") >= 2 * CASES
     assert "<b>thing</b>" not in html and "&lt;b&gt;thing&lt;/b&gt;" in html
     assert not re.search(r'(src|href)="http', html)

@@ -132,8 +132,8 @@ def test_every_kind_of_benchmark_is_scored_from_a_file(tmp_path):
         "choice": ({"answers": ("1",), "choices": ("a", "b")}, "B"),
         "one_word": ({"answers": ("no",), "choices": ("yes", "no")}, "No, it is not."),
     }
-    for kind, (own, right) in kinds.items():
-        rows = tuple(BenchmarkRow(id=str(k), **common, **own) for k in range(4))
+    for kind, (fields, right) in kinds.items():
+        rows = tuple(BenchmarkRow(id=str(k), **common, **fields) for k in range(4))
         path = lines(tmp_path / f"{kind}.jsonl", *({"id": k, "text": right} for k in range(3)))
         report = scored(Benchmark(kind, "test", kind, rows), path)
         assert report.scores["value"] == (0.75 if kind != "pope" else pytest.approx(6 / 7))

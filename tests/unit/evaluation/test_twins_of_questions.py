@@ -76,9 +76,9 @@ def sees(picture) -> bool:
 def test_a_folder_of_twins_is_answered_and_scored(pope, tmp_path, images, capsys):
     out = tmp_path / "twins"
     assert promvil(*pope, "--pictures", "--out", out) == 0
-    told = capsys.readouterr().out
-    assert "4 questions with twins" in told and f"left out: 1 × {ABSENT}" in told and "1 × no place is given" in told
-    assert "A model that always says yes is right on all of them and loses nothing" in told
+    printed = capsys.readouterr().out
+    assert "4 questions with twins" in printed and f"left out: 1 × {ABSENT}" in printed and "1 × no place is given" in printed
+    assert "A model that always says yes is right on all of them and loses nothing" in printed
     made = TwinFolder.load(out)
     assert made.benchmark.kind == "pope" and [row.id for row in made.benchmark.rows] == ["0", "1", "2", "3"]
     assert made.benchmark.rows[0].image_size == SIZE and made.settings.kinds == KINDS
@@ -127,9 +127,9 @@ def test_the_page_shows_each_original_beside_its_twins(pope, tmp_path, capsys):
     assert promvil("twins", "--verdicts", tmp_path / "v.json") == 2 and "v.json" in capsys.readouterr().err
 
 
-def asked(kind: str, own: dict, count: int = 4) -> Benchmark:
-    own = {"text": "What color is the square?", **own}
-    return Benchmark("mine", "test", kind, [BenchmarkRow(id=f"q{n}", image=f"{n}.png", **own) for n in range(count)])
+def asked(kind: str, fields: dict, count: int = 4) -> Benchmark:
+    fields = {"text": "What color is the square?", **fields}
+    return Benchmark("mine", "test", kind, [BenchmarkRow(id=f"q{n}", image=f"{n}.png", **fields) for n in range(count)])
 
 
 SETS = {
@@ -143,8 +143,8 @@ SETS = {
 
 @pytest.mark.parametrize("kind", SETS)
 def test_every_kind_of_question_has_a_reliance_score_by_its_own_rule(kind, images, tmp_path):
-    own, right, wrong = SETS[kind]
-    benchmark = asked(kind, own)
+    fields, right, wrong = SETS[kind]
+    benchmark = asked(kind, fields)
 
     def annotator(items: list[ImagePhrases]):
         assert all(item.phrases for item in items)
@@ -220,23 +220,23 @@ def test_rows_whose_pictures_are_missing_are_left_out_with_the_reason(images, tm
 def test_the_command_says_what_cannot_be_made(pope, tmp_path, images, capsys):
     data = pope[pope.index("--files") + 1]
 
-    def told(*words):
+    def error_of(*words):
         assert promvil("twins", *words, "--out", tmp_path / "x") == 2
         return capsys.readouterr().err
 
     common = ["--benchmark", "pope", "--files", data, "--images", images]
-    assert "You passed neither --benchmark nor --rows, or both" in told()
-    assert "You passed no --images" in told("--benchmark", "pope", "--files", data)
-    assert "have no boxes or masks of their own: say with --regions" in told(*common)
-    assert "it is given, grounded-sam, boxes, sam3, ground, or a file" in told(*common, "--regions", "nowhere.jsonl")
-    assert "say what grounds, with one of --model, --base-url and --detector" in told(*common, "--regions", "ground")
+    assert "You passed neither --benchmark nor --rows, or both" in error_of()
+    assert "You passed no --images" in error_of("--benchmark", "pope", "--files", data)
+    assert "have no boxes or masks of their own: say with --regions" in error_of(*common)
+    assert "it is given, grounded-sam, boxes, sam3, ground, or a file" in error_of(*common, "--regions", "nowhere.jsonl")
+    assert "say what grounds, with one of --model, --base-url and --detector" in error_of(*common, "--regions", "ground")
     strange = lines(tmp_path / "strange.jsonl", {"id": "x", "boxes": [[0, 0, 1, 1]]})
-    assert "gives places for none of the 6 questions" in told(*common, "--regions", strange)
+    assert "gives places for none of the 6 questions" in error_of(*common, "--regions", strange)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "None of the pictures of pope lies under" in told("--benchmark", "pope", "--files", data, "--images", empty)
+    assert "None of the pictures of pope lies under" in error_of("--benchmark", "pope", "--files", data, "--images", empty)
     rows_file = lines(tmp_path / "rows.jsonl", {})
-    assert "which have their regions: leave it out" in told("--rows", rows_file, "--images", images, "--regions", "ground")
+    assert "which have their regions: leave it out" in error_of("--rows", rows_file, "--images", images, "--regions", "ground")
     assert not (tmp_path / "x").exists()  # all of this before anything is made
 
 

@@ -18,9 +18,9 @@ CUP = Box(0.1, 0.1, 0.6, 0.6)
 
 
 def test_refadv_is_the_same_from_the_data_set_and_from_predictions_beside_the_sizes(tmp_path):
-    own = read("refadv", parquet(tmp_path / "train.parquet", made.REFADV_HUB))
-    assert own.rows[0].boxes == (Box(0.05, 0.1, 0.3, 0.4),) and own.rows[0].id == "0"
-    assert [dict(row.strata) for row in own.rows] == [
+    published = read("refadv", parquet(tmp_path / "train.parquet", made.REFADV_HUB))
+    assert published.rows[0].boxes == (Box(0.05, 0.1, 0.3, 0.4),) and published.rows[0].id == "0"
+    assert [dict(row.strata) for row in published.rows] == [
         {"distractors": "2-3", "negation": "no", "author": "person"},
         {"distractors": "4-6", "negation": "yes", "author": "model"},
         {"distractors": "7 and more", "negation": "no", "author": "person"},
@@ -28,10 +28,10 @@ def test_refadv_is_the_same_from_the_data_set_and_from_predictions_beside_the_si
     predictions = write(tmp_path / "predictions.jsonl", lines(*made.REFADV_PREDICTIONS))
     sizes = write(tmp_path / "instances_val2017.json", made.SIZES)
     said = read("refadv", [predictions, sizes])
-    assert said.content_hash == own.content_hash and said.rows == own.rows
+    assert said.content_hash == published.content_hash and said.rows == published.rows
     with pytest.raises(ValueError, match="does not tell the size of 000000000000.jpg: pass a COCO file whose `images` do"):
         read("refadv", predictions)
-    assert own.warnings == ("refadv s has 3 expressions here, 1,142 when it is whole: numbers on it are not comparable.",)
+    assert published.warnings == ("refadv s has 3 expressions here, 1,142 when it is whole: numbers on it are not comparable.",)
 
 
 def test_predictions_as_they_are_published_are_read_as_answers_to_their_own_rows(tmp_path):

@@ -37,9 +37,9 @@ def test_flickr30k_gives_phrases_with_all_their_boxes_and_counts_the_others(tmp_
         ("36979/0/0", "A group of friends", "people"), ("36979/0/1", "cards", "other"), ("36979/1/0", "Their hands", "bodyparts"),
     ]  # fmt: skip
     assert found.rows[0].boxes == (Box(0, 0, 0.5, 0.5), Box(0.5, 0.5, 1, 1)) and found.rows[0].image_size == (100, 50)
-    told = " ".join(found.warnings)
-    assert "1 rows left out: phrases of nothing visible." in told and "whole scene" in told and "do not hold" in told
-    assert "phrases with a box here, 14,481" in told
+    warnings = " ".join(found.warnings)
+    assert "1 rows left out: phrases of nothing visible." in warnings and "whole scene" in warnings and "do not hold" in warnings
+    assert "phrases with a box here, 14,481" in warnings
     with pytest.raises(ValueError, match="needs the folders Annotations and Sentences"):
         read_flickr30k(tmp_path, "val")
     write(tmp_path / "Annotations" / "36979.xml", '<!DOCTYPE a [<!ENTITY b "c">]>' + XML)
