@@ -53,8 +53,8 @@ def eager(model, inputs) -> tuple[torch.Tensor, ...]:
 def wanted(backend, inputs, last: int = 3) -> list[Wanted]:
     positions = backend.image_positions(inputs)
     return [
-        Wanted(mask.nonzero()[-last:, 0].tolist(), own.nonzero()[:, 0].tolist())
-        for mask, own in zip(inputs["attention_mask"], positions, strict=True)
+        Wanted(mask.nonzero()[-last:, 0].tolist(), image_places.nonzero()[:, 0].tolist())
+        for mask, image_places in zip(inputs["attention_mask"], positions, strict=True)
     ]
 
 
@@ -106,8 +106,8 @@ def test_a_hybrids_layers_without_heads_are_not_counted_and_are_said_to_have_non
     with pytest.raises(ValueError, match=r"head 2 of layer 1, which has no attention heads: .* only 3, 7 have some"):
         head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(1, 2)])
     turns = [AskedTurn(f"{i}", one.image, one.image.size, "Where?", (KEY,), "A circle.") for i, one in enumerate(REQUESTS[::2])]
-    told, _ = tell(backend, turns, own_answers=False)
-    atlas = head_atlas(backend, told, Null("cells", shuffles=2))
+    answered_turns, _ = tell(backend, turns, own_answers=False)
+    atlas = head_atlas(backend, answered_turns, Null("cells", shuffles=2))
     assert "|".join(map(str, atlas.layers)) == "3|7" and "".join(map(str, atlas.without_heads)) == "012456"
     assert {head.layer.index for head in atlas.best()} <= {3, 7} and atlas.interval(atlas.best(1)[0])
     page = str(atlas_page(atlas, [], None))
@@ -138,9 +138,9 @@ def test_answers_of_different_lengths_in_one_batch_are_explained_as_alone():
     backend = tiny("llava")
     pairs = [(REQUESTS[0], (300, 301, 302, 303)), (REQUESTS[2], (310,))]
     together, _ = head_rows(backend, pairs, None)
-    for pair, own in zip(pairs, together, strict=True):
+    for pair, in_batch in zip(pairs, together, strict=True):
         [alone], _ = head_rows(backend, [pair], None)
-        np.testing.assert_allclose(own, alone, atol=1e-5)
+        np.testing.assert_allclose(in_batch, alone, atol=1e-5)
 
 
 def test_no_map_is_kept_and_layers_come_one_by_one():

@@ -141,8 +141,8 @@ def test_batch_mode_writes_the_atlas_and_one_answer_is_explained_with_its_best_h
     atlas = HeadAtlas.from_dict(json.loads((out / "atlas.json").read_text()))
     assert atlas.best(1) == [wired.PLANTED]
     page = (out / "atlas.html").read_text()
-    for told in ("Layer by head", "Best heads", "Chance", "Examples", "best heads, above 50%"):
-        assert told in page
+    for text in ("Layer by head", "Best heads", "Chance", "Examples", "best heads, above 50%"):
+        assert text in page
     assert len(read_explanations(out / "explanations.jsonl")) == 3
 
     picture = next(iter(sorted((checkpoint / "images").iterdir())))

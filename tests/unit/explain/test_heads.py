@@ -35,13 +35,13 @@ def backend():
 
 
 @pytest.fixture(scope="module")
-def told(backend):
+def answered_turns(backend):
     return tell(backend, turns(), decoding=SHORT)[0]
 
 
 @pytest.fixture(scope="module")
-def atlas(backend, told):
-    return head_atlas(backend, told, Null(shuffles=200))
+def atlas(backend, answered_turns):
+    return head_atlas(backend, answered_turns, Null(shuffles=200))
 
 
 def test_the_planted_head_ranks_first_and_passes_alone(atlas):
@@ -54,8 +54,8 @@ def test_the_planted_head_ranks_first_and_passes_alone(atlas):
     assert atlas.rho[wired.PLACE] < atlas.ceiling < 0.6  # raw rho is far from 1 even for a perfect head
 
 
-def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, told):
-    some = told[:8]
+def test_rho_is_scipys_between_the_predicting_row_and_the_soft_mask(backend, answered_turns):
+    some = answered_turns[:8]
     found = head_atlas(backend, some, Null(shuffles=1))
     theirs = []
     for one in some:
@@ -70,9 +70,9 @@ def test_a_head_without_an_answer_is_a_nan_with_its_count_and_harms_no_other(atl
     assert (atlas.tokens.ravel()[1:] == 40).all() and np.isfinite(atlas.rho.ravel()[1:]).all()
 
 
-def test_batches_do_not_change_the_atlas(backend, told):
-    one = head_atlas(backend, told[:9], Null(shuffles=5), batch_size=1)
-    many = head_atlas(backend, told[:9], Null(shuffles=5), batch_size=4)
+def test_batches_do_not_change_the_atlas(backend, answered_turns):
+    one = head_atlas(backend, answered_turns[:9], Null(shuffles=5), batch_size=1)
+    many = head_atlas(backend, answered_turns[:9], Null(shuffles=5), batch_size=4)
     np.testing.assert_allclose(one.rho, many.rho, atol=2e-3, equal_nan=True)  # ranks of near ties move with padding
     np.testing.assert_allclose(one.null, many.null, atol=2e-3, equal_nan=True)
     assert one.image_ids == many.image_ids
@@ -89,20 +89,20 @@ def test_an_atlas_is_read_back_as_it_was_written(atlas):
     assert again.interval(wired.PLANTED).low == pytest.approx(atlas.interval(wired.PLANTED).low, abs=1e-6)
 
 
-def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(backend, told):
+def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(backend, answered_turns):
     """Masks of shuffles are taken for the true ones: whatever passes then is an error. The planted head has no pardon."""
     level, trials = 0.05, 200
     wrong = np.random.default_rng(7)
-    scores = _scores_of_all_pairs(backend, told)  # (turns, masks, heads)
-    places = np.arange(len(told))
+    scores = _scores_of_all_pairs(backend, answered_turns)  # (turns, masks, heads)
+    places = np.arange(len(answered_turns))
 
     def mean_of(order):
         return np.nanmean(scores[places, order], axis=0)
 
     errors = heads_alone = 0
     for _ in range(trials):
-        observed = mean_of(wrong.permutation(len(told)))
-        null = np.stack([mean_of(wrong.permutation(len(told))) for _ in range(99)])
+        observed = mean_of(wrong.permutation(len(answered_turns)))
+        null = np.stack([mean_of(wrong.permutation(len(answered_turns))) for _ in range(99)])
         alone, family = p_values(observed, null)
         errors += bool((family <= level).any())
         heads_alone += int((alone <= level).sum())
@@ -114,14 +114,14 @@ def test_over_200_shuffles_no_more_atlases_name_a_head_than_the_level_allows(bac
     assert family.argmin() == wired.PLACE[0] * 4 + wired.PLACE[1] and family.min() <= level  # the check can fail
 
 
-def _scores_of_all_pairs(backend, told):
+def _scores_of_all_pairs(backend, answered_turns):
     from promvil_hf.explain.answered import answered
     from promvil_hf.explain.attention_rows import Wanted, attention_rows
     from promvil_hf.metrics.rank_correlation import Ranked
 
-    masks_ranked = Ranked.of(np.stack([wired.grid_mask(one.mask) for one in told]))
+    masks_ranked = Ranked.of(np.stack([wired.grid_mask(one.mask) for one in answered_turns]))
     found = []
-    for one in told:
+    for one in answered_turns:
         row = answered(backend, [one.turn.request()], [one.tokens])
         keys = backend.image_positions(row.inputs)[0].nonzero()[:, 0].tolist()
         [rows] = attention_rows(backend.model, row.inputs, [Wanted([row.query_of(one.key_tokens[0])], keys)])
@@ -138,12 +138,12 @@ def test_a_null_that_shuffles_cells_is_passed_by_smooth_heads_that_look_at_nothi
     low[4:7, 2:6] = 1  # every mask lies there, for every image alike
     from promvil_hf.metrics.rank_correlation import Ranked
 
-    ranked, own = Ranked.of(rows), Ranked.of(low.reshape(1, -1))
+    ranked, low_ranks = Ranked.of(rows), Ranked.of(low.reshape(1, -1))
     rng = np.random.default_rng(0)
     cells = np.stack([ranked.spearman(Ranked.of(rng.permutation(low.ravel()))).ravel() for _ in range(99)])
-    images = np.stack([ranked.spearman(own).ravel() for _ in range(99)])
-    assert p_values(ranked.spearman(own).ravel(), cells)[0][0] <= 0.05
-    assert p_values(ranked.spearman(own).ravel(), images)[0][0] == 1.0
+    images = np.stack([ranked.spearman(low_ranks).ravel() for _ in range(99)])
+    assert p_values(ranked.spearman(low_ranks).ravel(), cells)[0][0] <= 0.05
+    assert p_values(ranked.spearman(low_ranks).ravel(), images)[0][0] == 1.0
 
 
 def test_p_values_count_the_observation_and_benjamini_hochberg_is_the_textbooks():
@@ -179,33 +179,33 @@ def test_what_cannot_be_used_is_counted_by_reason(backend):
         dataclasses.replace(good[0], keys=()),
         dataclasses.replace(good[0], keys=(dataclasses.replace(good[0].keys[0], text="zebra"),)),
     ]
-    told, skipped = tell(backend, [*others, *good], decoding=SHORT)
+    answered_turns, skipped = tell(backend, [*others, *good], decoding=SHORT)
     assert skipped == Counter({"no key expression": 1, "key expression not in the answer": 1})
-    outside = dataclasses.replace(told[0], mask=masks.encode(np.zeros((96, 96))))
-    found = head_atlas(backend, [outside, *told[1:]], Null(shuffles=3), skipped=skipped)
+    outside = dataclasses.replace(answered_turns[0], mask=masks.encode(np.zeros((96, 96))))
+    found = head_atlas(backend, [outside, *answered_turns[1:]], Null(shuffles=3), skipped=skipped)
     assert found.skipped["mask outside what the model sees"] == 1
     assert found.turns == 9
 
 
 def test_a_told_answer_is_looked_at_like_an_own_one(backend):
-    own, _ = tell(backend, turns(8), decoding=SHORT)
-    given, _ = tell(backend, turns(8), own_answers=False)
-    assert [one.tokens[0] for one in own] == [one.tokens[0] for one in given]
+    written, _ = tell(backend, turns(8), decoding=SHORT)
+    read, _ = tell(backend, turns(8), own_answers=False)
+    assert [one.tokens[0] for one in written] == [one.tokens[0] for one in read]
     tokens = answer_tokens(backend, Request("What color is it?"), "It is red.")
     assert backend.processor.tokenizer.decode(tokens).strip() == "It is red."
 
 
-def test_what_cannot_be_computed_is_refused_with_a_sentence(backend, told):
+def test_what_cannot_be_computed_is_refused_with_a_sentence(backend, answered_turns):
     with pytest.raises(ValueError, match="You passed 3 turns and the null 'images'.*at least 8.*the null 'cells'"):
-        head_atlas(backend, told[:3])
+        head_atlas(backend, answered_turns[:3])
     with pytest.raises(ValueError, match="nulls are auto, images, cells"):
-        head_atlas(backend, told, Null("pixels"))
+        head_atlas(backend, answered_turns, Null("pixels"))
     with pytest.raises(ValueError, match="No turn is left to look at. 4 × no key expression"):
         head_atlas(backend, [], skipped={"no key expression": 4})
     with pytest.raises(ValueError, match="tell the model its answers, but toy-.* has none"):
         tell(backend, [dataclasses.replace(turns(1)[0], answer=None)], own_answers=False)
     with pytest.raises(ValueError, match="it is 'family' or 'fdr'"):
-        head_atlas(backend, told[:8], Null(shuffles=1)).passing(0.05, "none")
-    gone = [dataclasses.replace(one, mask=masks.encode(np.zeros((96, 96)))) for one in told[:8]]
+        head_atlas(backend, answered_turns[:8], Null(shuffles=1)).passing(0.05, "none")
+    gone = [dataclasses.replace(one, mask=masks.encode(np.zeros((96, 96)))) for one in answered_turns[:8]]
     with pytest.raises(ValueError, match="None of the 8 masks lies in what the model sees"):
         head_atlas(backend, gone, Null(shuffles=1))
