@@ -48,8 +48,8 @@ def toy(server):
         checksum=f"sha256:{sha256(server.files['/objects.zip']).hexdigest()}", unpack=Unpacking("vg", 100),
     )  # fmt: skip
     plain = RemoteFile("pope.json", (f"{server.url}/pope.json",), place="pope/pope.json")
-    told = ("about", "MIT", "page", "facts", "gives")
-    return Source("graphs", *told, (zipped,)), Source("questions", *told, (plain,))
+    facts = ("about", "MIT", "page", "facts", "gives")
+    return Source("graphs", *facts, (zipped,)), Source("questions", *facts, (plain,))
 
 
 def there(out):
@@ -133,8 +133,8 @@ def test_a_damaged_archive_is_removed_so_that_the_next_run_gets_a_new_one(server
 def test_a_file_without_address_is_asked_of_the_user_and_then_taken(server, tmp_path):
     graphs, questions = toy(server)
     graphs = replace(graphs, files=(replace(graphs.files[0], urls=(), mark="a web drive"),))
-    told = r"has to be got by hand \(a web drive\): put it at .*downloads/graphs/objects.zip"
-    with pytest.raises(ValueError, match=told):
+    sentence = r"has to be got by hand \(a web drive\): put it at .*downloads/graphs/objects.zip"
+    with pytest.raises(ValueError, match=sentence):
         list(fetch([graphs, questions], tmp_path, HOW))
     place = tmp_path / "downloads" / "graphs" / "objects.zip"
     place.parent.mkdir(parents=True)

@@ -93,7 +93,7 @@ def test_a_file_that_shrank_is_begun_anew(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "acts, told",
+    "acts, sentence",
     [
         (["promises less"], "it does not begin and end as a .json file does"),
         (["until it closes:50000"], "it does not begin and end as a .json file does"),
@@ -106,8 +106,8 @@ def test_a_file_that_shrank_is_begun_anew(server, tmp_path):
     ],
     ids=str,
 )
-def test_what_is_no_whole_file_is_a_sentence_and_leaves_none(server, tmp_path, acts, told):
-    with pytest.raises(ValueError, match=told):
+def test_what_is_no_whole_file_is_a_sentence_and_leaves_none(server, tmp_path, acts, sentence):
+    with pytest.raises(ValueError, match=sentence):
         got(server, tmp_path, *acts)
     assert not (tmp_path / "a.json").exists()
 
