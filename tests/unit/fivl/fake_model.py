@@ -34,16 +34,16 @@ def fake_model(answer: Callable[[dict], str]) -> Iterator[misbehaving.Misbehavin
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.told = misbehaving.MisbehavingEndpoint()
-    server.told.url = f"http://127.0.0.1:{server.server_port}/v1"
+    server.endpoint = misbehaving.MisbehavingEndpoint()
+    server.endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(misbehaving, "prompt_of", last_text)
         thread.start()
         try:
-            yield server.told
+            yield server.endpoint
         finally:
-            server.told.hanging.set()
+            server.endpoint.hanging.set()
             server.shutdown()
             server.server_close()
             thread.join()

@@ -59,30 +59,30 @@ def test_a_bad_row_is_rejected_in_its_place_and_the_others_are_rows(tmp_path, ki
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "sentence"),
     [
         ({"label": "maybe"}, "item 2: `label` is 'maybe', and it must be yes or no"),
         ({"question_id": 0}, "the id '0' stands there before"),
     ],
 )
-def test_what_is_wrong_with_a_row_is_said_of_it_and_scoring_refuses_the_benchmark(tmp_path, change, told):
+def test_what_is_wrong_with_a_row_is_said_of_it_and_scoring_refuses_the_benchmark(tmp_path, change, sentence):
     rows = pope()
     rows[1] |= change
     path = tmp_path / "coco_pope_random.json"
     path.write_text(json.dumps(rows))
     found = list(Source("pope", (path,)))
     assert [row.fault and row.fault.reason for row in found] == [None, "unreadable record", None]
-    assert told in found[1].fault.detail and str(path) in found[1].fault.detail
+    assert sentence in found[1].fault.detail and str(path) in found[1].fault.detail
     with pytest.raises(ValueError, match="coco_pope_random"):
         read("pope", path)
 
 
 def test_a_question_without_answers_is_rejected(tmp_path):
-    told = annotations()
-    told["annotations"][1]["answers"] = []
-    del told["annotations"][2]
+    answers = annotations()
+    answers["annotations"][1]["answers"] = []
+    del answers["annotations"][2]
     (tmp_path / "q.json").write_text(json.dumps(questions()))
-    (tmp_path / "a.json").write_text(json.dumps(told))
+    (tmp_path / "a.json").write_text(json.dumps(answers))
     found = list(Source("vqav2", (tmp_path / "q.json", tmp_path / "a.json")))
     assert [row.fault and row.fault.reason for row in found] == [None, "no answer", "unreadable record"]
     assert "q.json, `questions` 3: no answers to it can be read" in found[2].fault.detail

@@ -49,8 +49,9 @@ def test_each_bad_record_is_rejected_with_its_reason_and_place_and_the_rest_is_b
     content = b"\n".join(records) if layout == "lines" else b"[" + b",\n".join(records) + b"]"
     (tmp_path / "mix.json").write_bytes(b"\xef\xbb\xbf" + content)
     (tmp_path / "masks.jsonl").write_text("\n".join(map(json.dumps, source_files.given_masks())))
-    told = ["--files", tmp_path / "mix.json", "--images", images, "--out", tmp_path / "out", "--masks", tmp_path / "masks.jsonl"]
-    assert main(["build", "fivl", "--source", "llava", *map(str, told), "--quiet"]) == 0
+    options = ["--files", tmp_path / "mix.json", "--images", images, "--out", tmp_path / "out"]
+    options += ["--masks", tmp_path / "masks.jsonl"]
+    assert main(["build", "fivl", "--source", "llava", *map(str, options), "--quiet"]) == 0
     work = tmp_path / "out" / "work" / "instruct" / "masks"
     assert [key for key, _ in jobs.rows(work)] == ["llava-00000000", f"llava-{len(BAD) + 1:08d}"]
     found = list(jobs.rejects(work))
@@ -81,9 +82,9 @@ def test_captions_whose_images_are_not_named_are_rejected_one_by_one(tmp_path, c
 def outcome(source, images):
     """What becomes of each row, as a job would write it: its phrases, with a mask where that is given."""
     seen = list(seen_turns(source, images))
-    told = annotate(seen, rules)
+    results = annotate(seen, rules)
     found = dict.fromkeys((one.row_id for one in seen), b"")
-    for one, result in zip(seen, told, strict=True):
+    for one, result in zip(seen, results, strict=True):
         found[one.row_id] += encoded(one.key, result)
         if not isinstance(result, Rejected) and result["phrases"]:
             phrases = tuple((one.turn.index, each["text"], each["phrase"]) for each in result["phrases"])

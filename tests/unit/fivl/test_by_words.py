@@ -57,11 +57,11 @@ def test_what_is_absent_or_has_no_place_is_left_out(phrases, answer, expected):
 
 
 def test_what_is_supposed_is_left_out_and_what_is_presupposed_is_kept(phrases):
-    told = "He could be waiting for a bus, and he might sit on the wooden bench."
-    assert phrases(told, "Why is the man here?") == ("wooden bench",)
+    answer = "He could be waiting for a bus, and he might sit on the wooden bench."
+    assert phrases(answer, "Why is the man here?") == ("wooden bench",)
     assert phrases("Cats are curious animals.", "Why does the cat look at the screen?") == ()
-    told = "Furthermore, felines like warm places, and the sofa provides a soft cushion that invites people to rest."
-    assert phrases(told, "Why might the cat sleep here?") == ("sofa",)
+    answer = "Furthermore, felines like warm places, and the sofa provides a soft cushion that invites people to rest."
+    assert phrases(answer, "Why might the cat sleep here?") == ("sofa",)
     assert phrases("He can tell by the clock that is mounted on a pole.", "How would he know the time?") == ("clock", "pole")
     assert phrases("It shows a suit with a white shirt, red tie, and shoes.", "What could be the occasion?")[1:] == (
         "white shirt", "red tie", "shoes",

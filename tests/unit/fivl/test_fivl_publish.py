@@ -134,11 +134,11 @@ def test_images_are_embedded_only_where_asked_and_a_broken_one_is_named(built, t
 
 
 def test_the_report_for_people_names_every_count(built):
-    told = report_text(publish(built, "instruct"))
-    assert "20 rows in, 16 with key expressions" in told
-    assert "nothing detected                           4" in told
-    assert "32 key expressions in 10 images, 32 masks" in told
-    assert "16 rows share their source id with another row" in told
+    report = report_text(publish(built, "instruct"))
+    assert "20 rows in, 16 with key expressions" in report
+    assert "nothing detected                           4" in report
+    assert "32 key expressions in 10 images, 32 masks" in report
+    assert "16 rows share their source id with another row" in report
 
 
 def test_a_builder_or_push_without_a_build_says_what_to_do(tmp_path):

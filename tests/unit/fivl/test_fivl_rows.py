@@ -45,7 +45,7 @@ def test_rows_are_named_by_their_number_because_ids_repeat(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("record", "reason", "told"),
+    ("record", "reason", "detail"),
     [
         (conversation("1", ("Hi", "Ho"), image=None), "no image", ""),
         ({"id": "1", "image": "x"}, "unreadable record", "mix.json "),
@@ -65,14 +65,14 @@ def test_rows_are_named_by_their_number_because_ids_repeat(tmp_path):
         (3, "unreadable record", "it is 3"),
     ],
 )
-def test_what_is_no_conversation_is_a_row_with_a_fault_and_its_neighbours_are_read(tmp_path, record, reason, told):
+def test_what_is_no_conversation_is_a_row_with_a_fault_and_its_neighbours_are_read(tmp_path, record, reason, detail):
     good = conversation("2", ("What?", "A cat."))
     for text in (json.dumps([record, good]), json.dumps(record) + "\n" + json.dumps(good)):
         path = tmp_path / "mix.json"
         path.write_text(text)
         bad, kept = read_llava(path)
         assert bad.fault.reason == reason
-        assert told in bad.fault.detail
+        assert detail in bad.fault.detail
         assert kept.fault is None
         assert kept.row_id == "llava-00000001"
 
@@ -107,8 +107,8 @@ def test_the_most_frequent_answer_of_vqav2s_ten_is_the_turns(tmp_path):
     (tmp_path / "q.json").write_text(
         json.dumps({"questions": [{"question_id": 1, "image_id": 2, "question": "Colour?"}]})
     )
-    told = {"question_id": 1, "image_id": 2, "answers": [{"answer": each} for each in people]}
-    (tmp_path / "a.json").write_text(json.dumps({"annotations": [told]}))
+    annotation = {"question_id": 1, "image_id": 2, "answers": [{"answer": each} for each in people]}
+    (tmp_path / "a.json").write_text(json.dumps({"annotations": [annotation]}))
     (row,) = Source("vqav2", (tmp_path / "q.json", tmp_path / "a.json"))
     assert (row.turns[0].answer, row.answers, row.image) == ("blue", tuple(people), "COCO_val2014_000000000002.jpg")
 
@@ -163,8 +163,8 @@ def test_image_names_stay_in_their_folder_and_suffixes_may_differ(tmp_path):
 
 
 def test_statistics_count_what_the_rows_hold():
-    told = Statistics.of([fivl_row(0), fivl_row(1), fivl_row(2, keys=0, source_id="8")]).to_dict()
-    assert told == {
+    statistics = Statistics.of([fivl_row(0), fivl_row(1), fivl_row(2, keys=0, source_id="8")]).to_dict()
+    assert statistics == {
         "rows": 3,
         "images": 2,
         "rows_whose_source_id_repeats": 2,

@@ -40,10 +40,10 @@ def filling(seen=None):
     """A segmenter whose mask is the box itself, in pixels."""
 
     def segment(items):
-        for picture, own in items:
+        for picture, phrase_boxes in items:
             if seen is not None:
-                seen.append((picture.size, list(own)))
-            yield [masks.decode(masks.from_boxes([box], picture.size)) for box in own]
+                seen.append((picture.size, list(phrase_boxes)))
+            yield [masks.decode(masks.from_boxes([box], picture.size)) for box in phrase_boxes]
 
     return segment
 
@@ -111,9 +111,10 @@ def test_refinement_fills_holes_and_drops_specks():
 
 
 def test_what_is_not_found_is_told_apart():
-    annotator = grounded_sam(
-        fixed({"dust": [(LEFT, 0.9)]}), lambda items: ([np.zeros((60, 100), bool) for _ in own] for _, own in items)
-    )
+    def empty_masks(items):
+        return ([np.zeros((60, 100), bool) for _ in phrase_boxes] for _, phrase_boxes in items)
+
+    annotator = grounded_sam(fixed({"dust": [(LEFT, 0.9)]}), empty_masks)
     assert found_by(annotator, "dust", "ghost") == (Rejected("empty mask"), Rejected("nothing detected"))
 
 
@@ -206,16 +207,16 @@ def test_the_threshold_is_that_of_the_upstream_post_processing(dino, pictures):
     (ours,) = grounding_dino(dino.model, dino.processor, 0.4)([(picture, "Red cross")])
     ours = ours.detections
     assert len(ours) == len(theirs["boxes"]) > 0
-    for own, box, score in zip(ours, theirs["boxes"].clamp(0, 1).tolist(), theirs["scores"].tolist(), strict=True):
-        assert own.box.xyxy == pytest.approx(box, abs=1e-5)
-        assert own.score == pytest.approx(score, abs=1e-3)
+    for detection, box, score in zip(ours, theirs["boxes"].clamp(0, 1).tolist(), theirs["scores"].tolist(), strict=True):
+        assert detection.box.xyxy == pytest.approx(box, abs=1e-5)
+        assert detection.score == pytest.approx(score, abs=1e-3)
 
 
 def test_sam_gives_what_the_upstream_processor_gives_and_best_is_one_of_its_three(segment_anything, pictures):
     model, processor = segment_anything.model, segment_anything.processor
     picture = pictures[1]
-    own = [Box(0.1, 0.2, 0.5, 0.6), Box(0.4, 0.3, 0.9, 0.9)]
-    pixels = [[[x0 * 160, y0 * 100, x1 * 160, y1 * 100] for x0, y0, x1, y1 in (box.xyxy for box in own)]]
+    phrase_boxes = [Box(0.1, 0.2, 0.5, 0.6), Box(0.4, 0.3, 0.9, 0.9)]
+    pixels = [[[x0 * 160, y0 * 100, x1 * 160, y1 * 100] for x0, y0, x1, y1 in (box.xyxy for box in phrase_boxes)]]
     inputs = processor(images=picture, input_boxes=pixels, return_tensors="pt")
     with torch.inference_mode():
         outputs = model(**inputs)
@@ -223,8 +224,8 @@ def test_sam_gives_what_the_upstream_processor_gives_and_best_is_one_of_its_thre
         0
     ]
     best = outputs.iou_scores[0].argmax(-1)
-    (union,) = sam(model, processor, "union")([(picture, own)])
-    (picked,) = sam(model, processor, "best", boxes_at_once=1)([(picture, own)])
+    (union,) = sam(model, processor, "union")([(picture, phrase_boxes)])
+    (picked,) = sam(model, processor, "best", boxes_at_once=1)([(picture, phrase_boxes)])
     for index in range(2):
         assert (union[index] == three[index].any(0).numpy()).mean() > 0.999
         assert (picked[index] == three[index, best[index]].numpy()).mean() > 0.999
@@ -311,16 +312,16 @@ def tiny_sam2():
 
 def test_sam2_takes_the_place_of_sam(pictures):
     model = tiny_sam2()
-    own = [Box(0.1, 0.2, 0.5, 0.6), Box(0.4, 0.3, 0.9, 0.9)]
+    phrase_boxes = [Box(0.1, 0.2, 0.5, 0.6), Box(0.4, 0.3, 0.9, 0.9)]
     processor = StretchingProcessor(64)
-    items = [(pictures[0], own[:1]), (pictures[1], own)]
+    items = [(pictures[0], phrase_boxes[:1]), (pictures[1], phrase_boxes)]
     together = list(sam(model, processor, "union")(items))
     assert [[mask.shape for mask in found] for found in together] == [[(128, 128)], [(100, 160)] * 2]
     alone = next(sam(model, processor, "union")([items[1]]))
     assert all((a == b).mean() > 0.999 for a, b in zip(together[1], alone, strict=True))
     direct = model(
         pixel_values=processor(pictures[1])["pixel_values"],
-        input_boxes=torch.tensor([[[coordinate * 64 for coordinate in box.xyxy] for box in own]]),
+        input_boxes=torch.tensor([[[coordinate * 64 for coordinate in box.xyxy] for box in phrase_boxes]]),
     )
     three = processor.post_process_masks([direct.pred_masks[0]], [(100, 160)])[0]
     assert all((mask == three[k].any(0).numpy()).mean() > 0.999 for k, mask in enumerate(together[1]))

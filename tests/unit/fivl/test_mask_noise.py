@@ -35,24 +35,24 @@ def test_noise_hangs_on_row_text_and_seed_alone(kind):
     first = [noise.of(expression(disk()), row) for row in rows]
     assert first == [noise.of(expression(disk()), row) for row in reversed(rows)][::-1]
     if kind in ("shifted", "random", "grounded_sam", "incomplete"):
-        assert len({own.mask for own in first}) > 3
+        assert len({expression_with_noise.mask for expression_with_noise in first}) > 3
         assert first != [MaskNoise(kind, seed=1).of(expression(disk()), row) for row in rows]
 
 
 def test_dilated_masks_hold_the_mask_and_grow_with_the_level():
     areas = []
     for level in (0.0, 0.1, 0.25, 0.5):
-        own = spoilt("dilated", disk(), level)
-        assert (own | disk()).sum() == own.sum()
-        areas.append(own.sum())
+        dilated = spoilt("dilated", disk(), level)
+        assert (dilated | disk()).sum() == dilated.sum()
+        areas.append(dilated.sum())
     assert areas[0] == disk().sum() and areas == sorted(areas) and areas[-1] > 2 * areas[0]
 
 
 def test_shifted_masks_keep_their_form_and_move_by_the_level():
     for row in range(10):
-        own = spoilt("shifted", disk(), 0.5, row=str(row))
-        assert own.sum() == disk().sum()
-        moved = np.subtract(np.argwhere(own).mean(0), np.argwhere(disk()).mean(0))
+        shifted = spoilt("shifted", disk(), 0.5, row=str(row))
+        assert shifted.sum() == disk().sum()
+        moved = np.subtract(np.argwhere(shifted).mean(0), np.argwhere(disk()).mean(0))
         assert np.hypot(*moved) == pytest.approx(0.5 * np.sqrt(disk().sum()), abs=1)
     beyond = spoilt("shifted", disk(), 50.0)
     assert beyond.sum() == 0
@@ -61,31 +61,31 @@ def test_shifted_masks_keep_their_form_and_move_by_the_level():
 def test_random_masks_keep_their_form_and_lie_anywhere_within_the_picture():
     centres = []
     for row in range(60):
-        own = spoilt("random", disk((12, 12)), row=str(row))
-        assert own.sum() == disk((12, 12)).sum()
-        centres.append(np.argwhere(own).mean(0))
+        mask = spoilt("random", disk((12, 12)), row=str(row))
+        assert mask.sum() == disk((12, 12)).sum()
+        centres.append(np.argwhere(mask).mean(0))
     centres = np.array(centres)
     assert np.ptp(centres[:, 0]) > 40 and np.ptp(centres[:, 1]) > 70
 
 
 def test_masks_like_grounded_sams_are_somewhere_else_as_often_as_stated_and_too_large_otherwise():
     ring = disk(hole=5)
-    own = [spoilt("grounded_sam", ring, row=str(row)) for row in range(200)]
-    right = [mask for mask in own if (mask & ring).sum() == ring.sum()]
-    assert 0.48 < len(right) / len(own) < 0.68
+    spoilt_masks = [spoilt("grounded_sam", ring, row=str(row)) for row in range(200)]
+    right = [mask for mask in spoilt_masks if (mask & ring).sum() == ring.sum()]
+    assert 0.48 < len(right) / len(spoilt_masks) < 0.68
     assert all(mask[40, 60] for mask in right)  # the hole is filled
     assert np.mean([mask.sum() / ring.sum() for mask in right]) > 1.2
-    assert np.mean([overlap(mask, ring) for mask in own]) < 0.7
+    assert np.mean([overlap(mask, ring) for mask in spoilt_masks]) < 0.7
 
 
 def test_incomplete_masks_are_the_part_on_one_side_of_a_line_and_as_small_as_stated():
     for level in (0.0, 0.25, 0.5, 1.0):
-        own = spoilt("incomplete", disk(), level)
-        assert not (own & ~disk()).any() and own.sum() == pytest.approx((1 - level) * disk().sum(), abs=1)
+        rest = spoilt("incomplete", disk(), level)
+        assert not (rest & ~disk()).any() and rest.sum() == pytest.approx((1 - level) * disk().sum(), abs=1)
     half = spoilt("incomplete", disk())
     lost = disk() & ~half
     towards = np.subtract(np.argwhere(lost).mean(0), np.argwhere(half).mean(0))
-    kept, gone = (np.argwhere(own) @ (towards / np.hypot(*towards)) for own in (half, lost))
+    kept, gone = (np.argwhere(part) @ (towards / np.hypot(*towards)) for part in (half, lost))
     assert kept.max() < gone.min() + 1.5  # a straight cut, but for the pixels on it
 
 
@@ -101,8 +101,8 @@ def test_what_has_no_mask_and_other_keys_of_a_row_stay():
 
 
 def test_unknown_noise_is_refused():
-    told = "mask noise 'blurred': it is one of perfect, dilated, shifted, random, grounded_sam, incomplete"
-    with pytest.raises(ValueError, match=told):
+    sentence = "mask noise 'blurred': it is one of perfect, dilated, shifted, random, grounded_sam, incomplete"
+    with pytest.raises(ValueError, match=sentence):
         MaskNoise("blurred")
     with pytest.raises(ValueError, match="level=-1 for dilated masks: it is a share, 0 or more"):
         MaskNoise("dilated", -1)

@@ -51,8 +51,8 @@ def source_of(row):
 
 
 def test_what_is_exported_is_what_the_reference_reads(tmp_path, images):
-    told = export(rows(), tmp_path / "out")
-    assert str(told) == "3 rows, 9 masks"
+    export_report = export(rows(), tmp_path / "out")
+    assert str(export_report) == "3 rows, 9 masks"
     index = json.loads((tmp_path / "out" / "fivl_instruct.json").read_text())
     assert list(index) == ["000", "001", "002"]
     first = index["000"][0]
@@ -80,8 +80,8 @@ def test_exporting_and_importing_keeps_every_mask_on_the_grid(tmp_path, images):
             assert [(each.text, each.expression.turn) for each in again.keys] == [
                 (each.text, each.expression.turn) for each in row.keys
             ]
-            for own, other in zip(row.keys, again.keys, strict=True):
-                difference = abs(to_grid(own.expression.mask) - to_grid(other.expression.mask)).max()
+            for row_key, other in zip(row.keys, again.keys, strict=True):
+                difference = abs(to_grid(row_key.expression.mask) - to_grid(other.expression.mask)).max()
                 assert difference < 0.005  # 0.02 is asked for
 
 
@@ -101,8 +101,8 @@ def test_rows_with_one_id_keep_their_own_masks(tmp_path, images):
     """In the reference the later conversation of an id overwrites the masks of the earlier one."""
     first, second = rows()[:2]
     second = FivlRow(second.row_id, "llava", "000", second.image_path, second.image_size, second.turns, second.keys)
-    told = export([first, second], tmp_path / "out")
-    assert "2 rows renamed, since their ids repeat" in str(told)
+    export_report = export([first, second], tmp_path / "out")
+    assert "2 rows renamed, since their ids repeat" in str(export_report)
     with tarfile.open(tmp_path / "out" / "dataset_grounded.tar") as tar:
         names = tar.getnames()
     assert len(set(names)) == len(names) == 6
@@ -172,8 +172,8 @@ def test_a_release_imported_by_several_processes_equals_one(tmp_path, images):
     from promvil_hf.fivl.fivl_build import import_release
     from promvil_hf.job_terms import Ranks, Terms
 
-    told = export(rows(), tmp_path / "out")
-    assert told.rows == 3
+    export_report = export(rows(), tmp_path / "out")
+    assert export_report.rows == 3
     source = Source("llava", (tmp_path / "out" / "conversations.json",))
     for name, world_size in (("one", 1), ("two", 2)):
         for rank in reversed(range(world_size)):

@@ -213,7 +213,7 @@ def test_what_is_no_tensor_is_refused(data, sentence):
 class Numbers:
     """What a saved tensor says of its storage."""
 
-    told = ("storage", torch.DoubleStorage, "0", "cpu", 576)
+    persistent_id = ("storage", torch.DoubleStorage, "0", "cpu", 576)
 
 
 class View:
@@ -223,7 +223,7 @@ class View:
 
 class ViewPickler(pickle.Pickler):
     def persistent_id(self, value):
-        return value.told if isinstance(value, Numbers) else None
+        return value.persistent_id if isinstance(value, Numbers) else None
 
     def reducer_override(self, value):
         return (torch._utils._rebuild_tensor_v2, value.arguments) if isinstance(value, View) else NotImplemented
@@ -250,6 +250,6 @@ def test_a_tensor_that_describes_more_than_it_holds_is_refused(shape, stride):
 def test_plain_tensors_are_read_as_torch_reads_them(dtype):
     tensor = GOOD.to(dtype)
     for each in (tensor, tensor.t(), tensor[3:9, ::2], tensor[5]):
-        own = read_tensor(saved(each))
-        assert own.dtype == each.numpy().dtype
-        assert np.array_equal(own, torch.load(io.BytesIO(saved(each)), weights_only=True).numpy())
+        array = read_tensor(saved(each))
+        assert array.dtype == each.numpy().dtype
+        assert np.array_equal(array, torch.load(io.BytesIO(saved(each)), weights_only=True).numpy())

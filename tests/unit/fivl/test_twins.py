@@ -151,11 +151,11 @@ def test_rows_without_keys_drop_out_and_the_balance_of_labels_is_told(picture):
     made = list(all_twins(rows, lambda each: picture, summary=summary))
     assert len(made) == 2 * len(KINDS)
     assert Counter(each.row_id for each, _ in made).keys() == {"pope-00000000", "c"}
-    told = summary.to_dict()
-    assert (told["rows"], told["rows_with_twins"]) == (4, 2)
-    assert told["labels"] == {"no": 3, "yes": 1}
-    assert told["labels_of_rows_with_twins"] == {"no": 1, "yes": 1}
-    assert told["covered"]["key boxes"] == {"mean": 0.1, "quartiles": [0.1, 0.1, 0.1]}
+    report = summary.to_dict()
+    assert (report["rows"], report["rows_with_twins"]) == (4, 2)
+    assert report["labels"] == {"no": 3, "yes": 1}
+    assert report["labels_of_rows_with_twins"] == {"no": 1, "yes": 1}
+    assert report["covered"]["key boxes"] == {"mean": 0.1, "quartiles": [0.1, 0.1, 0.1]}
     assert str(summary).startswith(
         "2 of 4 rows have something to hide; answers before: no 75%, yes 25%; after: no 50%, yes 50%; hidden on average: "
     )
