@@ -24,7 +24,7 @@ def test_grounding_forwards_each_picture_and_token_once_and_finds_the_boxes_of_t
 
 
 def test_questions_about_a_picture_cost_a_fraction_of_a_generate_each(backend):
-    own = vqa_prefix.make_backend("tiny")
-    report = vqa_prefix.compare(own, Namespace(images=1, questions=8, new_tokens=2, repeats=1, seed=0))
+    tiny_backend = vqa_prefix.make_backend("tiny")
+    report = vqa_prefix.compare(tiny_backend, Namespace(images=1, questions=8, new_tokens=2, repeats=1, seed=0))
     assert report["equal"] and report["answers"] == 8
     assert report["flops_ratio"] > 1.5

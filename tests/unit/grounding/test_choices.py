@@ -54,7 +54,7 @@ def test_turned_round_a_side_is_the_other_one(side, other):
     rng = np.random.default_rng(1)
     boxes = [Box(x, y, x + 0.1, y + 0.1) for x, y in rng.uniform(0, 0.9, (5, 2))]
     seen = [Box(1 - box.x1, 1 - box.y1, 1 - box.x0, 1 - box.y0) for box in boxes]
-    plain, turned = (choices.position(things(own), name, sure(5), SIZE) for own, name in ((boxes, side), (seen, other)))
+    plain, turned = (choices.position(things(places), name, sure(5), SIZE) for places, name in ((boxes, side), (seen, other)))
     if side in ("front", "back"):  # they count by the lower edge, and boxes of one height keep its order
         assert plain.argsort().tolist() == turned.argsort().tolist()
     else:
@@ -63,7 +63,8 @@ def test_turned_round_a_side_is_the_other_one(side, other):
 
 def test_largest_and_smallest_and_tallest():
     boxes = [Box(0.1, 0.1, 0.2, 0.2), Box(0.3, 0.1, 0.6, 0.3), Box(0.7, 0.1, 0.75, 0.7)]
-    best = [choices.sized(things(boxes), *own, sure(3)).argmax() for own in (("area", 1, 2), ("area", -1, 2), ("height", 1, 2))]
+    measures = ("area", 1, 2), ("area", -1, 2), ("height", 1, 2)
+    best = [choices.sized(things(boxes), *measure, sure(3)).argmax() for measure in measures]
     assert best == [1, 0, 2]
 
 

@@ -41,7 +41,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(detector_loading, "load_detector", lambda *args, **options: detect)
 
     def run(*arguments):
-        status = main([str(own) for own in arguments])
+        status = main([str(argument) for argument in arguments])
         said = capsys.readouterr()
         return status or 0, said.out, said.err
 
@@ -74,7 +74,7 @@ def test_nothing_found_is_a_refusal_and_an_unknown_noun_is_said(command):
 def test_a_file_of_queries_is_resumed_and_reads_back(command, tmp_path):
     texts = ["the man left of the car", "the man right of the car", "the chimney", ""]
     (tmp_path / "queries.jsonl").write_text(
-        "".join(json.dumps({"image": "photo.png", "expression": own}) + "\n" for own in texts)
+        "".join(json.dumps({"image": "photo.png", "expression": text}) + "\n" for text in texts)
     )
     arguments = ("ground", "--queries", "queries.jsonl", "--out", "traces", "--detector", "any")
     assert command(*arguments)[0] == 0
@@ -89,7 +89,7 @@ def test_a_file_of_queries_is_resumed_and_reads_back(command, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "more, told",
+    "more, sentence",
     [
         (("--model", "m"), "--model and --detector"),
         (("--constrained",), "--detector with --constrained, which a detector does not have"),
@@ -97,9 +97,9 @@ def test_a_file_of_queries_is_resumed_and_reads_back(command, tmp_path):
         (("--answer",), "--detector with --answer"),
     ],
 )
-def test_what_only_a_model_has_is_refused(command, more, told):
+def test_what_only_a_model_has_is_refused(command, more, sentence):
     status, _, said = command("ground", "photo.png", "the man", "--detector", "any", *more)
-    assert status and told in said
+    assert status and sentence in said
 
 
 @pytest.mark.parametrize("mode, accuracy", [("one_shot", 0.5), ("progressive", 1.0)])
@@ -175,5 +175,5 @@ def test_masks_of_a_relation_are_of_the_one_that_stands_in_it():
 
 
 def filling(items):
-    for picture, own in items:
-        yield [masks.decode(masks.from_boxes([box], picture.size)) for box in own]
+    for picture, boxes in items:
+        yield [masks.decode(masks.from_boxes([box], picture.size)) for box in boxes]

@@ -29,7 +29,7 @@ class Eyes:
     def __call__(self, pairs):
         self.calls.append([noun for _, noun in pairs])
         return [
-            Found([own if isinstance(own, Detection) else Detection(own, self.score) for own in self.world.get(noun, ())],
+            Found([box if isinstance(box, Detection) else Detection(box, self.score) for box in self.world.get(noun, ())],
                   known=noun in self.world or noun == "unicorn")
             for _, noun in pairs
         ]  # fmt: skip
@@ -144,10 +144,10 @@ def test_a_colour_is_measured_where_the_detector_knows_classes_only():
 def test_many_queries_ask_the_detector_once_for_each_picture_and_noun():
     eyes = Eyes()
     expressions = ["the man left of the car", "the man right of the car", "the dog", "a man wearing a hat"]
-    together = ComposedGrounder(eyes).ground_all([(PICTURE, own) for own in expressions], progress=False)
+    together = ComposedGrounder(eyes).ground_all([(PICTURE, expression) for expression in expressions], progress=False)
     assert [sorted(call) for call in eyes.calls] == [["car", "dog", "hat", "man"]]
-    alone = [ground(own) for own in expressions]
-    assert [own.to_dict(times=False) | {"id": ""} for own in together] == [own.to_dict(times=False) for own in alone]
+    alone = [ground(expression) for expression in expressions]
+    assert [trace.to_dict(times=False) | {"id": ""} for trace in together] == [trace.to_dict(times=False) for trace in alone]
 
 
 def test_a_trace_is_read_back_as_it_was_written():

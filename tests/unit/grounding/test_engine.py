@@ -42,7 +42,7 @@ def backend():
     return Kosmos2Backend(tiny.model, tiny.processor)
 
 
-class Told:
+class SameAnswer:
     """A backend of one's own: it answers every prompt with the same text and remembers what it was asked."""
 
     def __init__(self, text="<patch_index_0000><patch_index_0400></object>", dialect=None):
@@ -87,17 +87,17 @@ def test_each_picture_is_read_once_wherever_its_queries_stand_and_order_is_kept(
 
 
 def test_a_prompt_about_a_picture_is_asked_once_and_the_others_remember():
-    told = Told()
-    grounder = ProgressiveGrounder(told)
+    same_answer = SameAnswer()
+    grounder = ProgressiveGrounder(same_answer)
     picture, other = noise(1), noise(2)
     texts = ["the man with a hat", "the dog with a hat", "the man with a hat"]
     traces = grounder.ground_all([(picture, text) for text in texts] + [(other, texts[0])])
     hats = [trace.steps[0] for trace in traces]
     assert [step.source for step in hats] == ["model", "memory", "memory", "model"]
     assert [trace.steps[1].source for trace in traces] == ["model", "model", "memory", "model"]
-    assert [len(asked) for asked in told.asked] == [2, 3]  # one call a level, across expressions and pictures
+    assert [len(asked) for asked in same_answer.asked] == [2, 3]  # one call a level, across expressions and pictures
     assert hats[1].seconds == 0 < hats[0].seconds
-    assert {step.boxes for step in hats} == {told.dialect.parse(told.text).boxes}
+    assert {step.boxes for step in hats} == {same_answer.dialect.parse(same_answer.text).boxes}
 
 
 def test_results_stream_in_order_and_as_they_finish(backend):
@@ -162,8 +162,8 @@ def test_memory_stays_within_the_budget_where_pictures_grow():
 
 
 def test_oracle_boxes_are_told_and_never_asked():
-    told, box = Told(), Box(0.5, 0.5, 1.0, 1.0)
-    grounder = ProgressiveGrounder(told, GroundingOptions("oracle"))
+    same_answer, box = SameAnswer(), Box(0.5, 0.5, 1.0, 1.0)
+    grounder = ProgressiveGrounder(same_answer, GroundingOptions("oracle"))
     query = Query(noise(1), "the man with a hat and a bag", boxes={"a hat": [box]})
     (trace,) = grounder.ground_all([query])
     assert [(step.phrase, step.source, step.reason) for step in trace.steps] == [
@@ -172,16 +172,16 @@ def test_oracle_boxes_are_told_and_never_asked():
         ("the man with a hat and a bag", "model", None),
     ]
     assert trace.steps[-1].fed == (0,) and "<patch_index_0528><patch_index_1023>" in trace.steps[-1].prompt
-    assert sum(map(len, told.asked)) == 1
+    assert sum(map(len, same_answer.asked)) == 1
 
 
 def test_a_question_is_answered_with_its_things_located(backend):
-    told = Told("<patch_index_0000><patch_index_0400></object> yes.")
-    grounder = ProgressiveGrounder(told)
+    same_answer = SameAnswer("<patch_index_0000><patch_index_0400></object> yes.")
+    grounder = ProgressiveGrounder(same_answer)
     trace = grounder.answer(noise(1), "Is the man next to the dog wearing a hat?")
     assert trace.task == "answer" and trace.boxes == ()
     assert [step.level for step in trace.steps] == [1, 1, 2, 3]
-    assert trace.steps[-1].fed == (1, 2) and trace.steps[-1].answer == told.text
+    assert trace.steps[-1].fed == (1, 2) and trace.steps[-1].answer == same_answer.text
     assert trace.answer == "yes"
     real = ProgressiveGrounder(backend, GroundingOptions(constrained=True, max_boxes=1, max_answer_tokens=4))
     answers = real.ground_all([Query(noise(1), "Is it red?", "answer"), Query(noise(1), "a dog")])
@@ -192,17 +192,17 @@ def test_a_question_is_answered_with_its_things_located(backend):
     "text, answer", [(" Yes. The man", "Yes"), ("yes", "yes"), ("<phrase>a dog</phrase>.", "a dog"), ("", "")]
 )
 def test_an_answer_ends_at_its_first_period_and_loses_no_letter_without_one(text, answer):
-    trace = ProgressiveGrounder(Told(text)).answer(noise(1), "Is it red?")
+    trace = ProgressiveGrounder(SameAnswer(text)).answer(noise(1), "Is it red?")
     assert trace.answer == answer
     assert trace.reason == (None if answer else "no answer")
 
 
 def test_any_backend_serves_and_a_reason_of_its_own_is_passed_on():
     answer = '```json\n[{"bbox_2d": [100, 200, 300, 400], "label": "a dog"}]\n```'
-    trace = ProgressiveGrounder(Told(answer, QwenJson())).ground(noise(1), "the man with a dog")
+    trace = ProgressiveGrounder(SameAnswer(answer, QwenJson())).ground(noise(1), "the man with a dog")
     assert trace.boxes == (Box(0.1, 0.2, 0.3, 0.4),) and trace.score is None
 
-    class Down(Told):
+    class Down(SameAnswer):
         def generate(self, requests, decoding=Decoding()):  # noqa: B008
             return [Generated("", (), (), "rate limited") for _ in requests]
 
@@ -220,7 +220,7 @@ def test_any_backend_serves_and_a_reason_of_its_own_is_passed_on():
     ],
 )
 def test_a_trace_tells_a_refusal_from_no_box_and_from_what_cannot_be_read(answer, reason, ok):
-    trace = ProgressiveGrounder(Told(answer, QwenJson())).ground(noise(1), "the dog")
+    trace = ProgressiveGrounder(SameAnswer(answer, QwenJson())).ground(noise(1), "the dog")
     assert (trace.reason, trace.ok, trace.refused) == (reason, ok, reason == "refused")
     again = GroundingTrace.from_dict(trace.to_dict())
     assert (again.reason, again.steps[0].reason, again.refused) == (reason, reason, trace.refused)
@@ -229,7 +229,7 @@ def test_a_trace_tells_a_refusal_from_no_box_and_from_what_cannot_be_read(answer
 
 def test_a_dialect_that_points_gives_points_in_the_trace():
     answer = '<points coords="1 1 250 500">dog</points>'
-    trace = ProgressiveGrounder(Told(answer, MolmoPoints())).ground(noise(1), "the dog with a hat")
+    trace = ProgressiveGrounder(SameAnswer(answer, MolmoPoints())).ground(noise(1), "the dog with a hat")
     assert trace.ok and trace.steps[-1].points == (Point(0.25, 0.5),) and trace.boxes == ()
     assert GroundingTrace.from_dict(trace.to_dict(times=False)).steps[-1].points == trace.steps[-1].points
     assert "(0.250, 0.500)" in str(trace)
@@ -394,9 +394,9 @@ def test_a_prompt_beyond_the_context_is_a_reason_of_its_step():
 
 def test_what_does_not_fit_together_is_refused(backend):
     with pytest.raises(ValueError, match="only Kosmos-2 writes boxes as cells"):
-        ProgressiveGrounder(Told(dialect=QwenJson()), GroundingOptions(constrained=True))
+        ProgressiveGrounder(SameAnswer(dialect=QwenJson()), GroundingOptions(constrained=True))
     with pytest.raises(ValueError, match="only Kosmos-2 writes boxes as cells"):
-        ProgressiveGrounder(Told(), GroundingOptions(constrained=True)).ground(noise(1), "a dog")
+        ProgressiveGrounder(SameAnswer(), GroundingOptions(constrained=True)).ground(noise(1), "a dog")
     with pytest.raises(ValueError, match="token_budget=0"):
         ProgressiveGrounder(backend, token_budget=0)
 

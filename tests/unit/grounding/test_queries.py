@@ -58,9 +58,9 @@ def test_each_bad_line_is_rejected_with_its_reason_and_place_and_all_others_are_
     assert list(rows) == ["first", "line 2", f"line {last - 1}", "7"]
     found = list(rejects.items())
     assert len(found) == len(BAD)
-    for number, ((_, reason, told), (key, rejected)) in enumerate(zip(BAD, found, strict=True), 3):
+    for number, ((_, reason, why), (key, rejected)) in enumerate(zip(BAD, found, strict=True), 3):
         assert (key, rejected.reason) == (f"line {number}", reason)
-        assert told in rejected.detail and f"queries.jsonl line {number}" in rejected.detail
+        assert why in rejected.detail and f"queries.jsonl line {number}" in rejected.detail
 
 
 def test_a_generated_name_never_collides_with_an_id(grounder, tmp_path):
@@ -92,4 +92,5 @@ def test_a_line_with_one_place_damaged_changes_no_other(grounder, tmp_path):
     for place, fragment, content in drawn(value[1], 12, seed=6):
         rows, rejects = outcome([lines[0], content, lines[2]])
         assert (rows.get("q0"), rows.get("q2")) == (whole["q0"], whole["q2"]), (place, fragment)
-        assert len(rows) + len(rejects) == 3 and all("line 2" in own.detail for own in rejects.values()), (place, fragment)
+        assert len(rows) + len(rejects) == 3, (place, fragment)
+        assert all("line 2" in rejected.detail for rejected in rejects.values()), (place, fragment)

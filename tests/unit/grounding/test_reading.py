@@ -34,9 +34,9 @@ def test_a_noun_keeps_the_words_that_belong_to_its_name(expression, noun):
 
 
 def test_positions_are_denied_only_where_the_denial_reaches():
-    assert [own.text for own in last("the man not on the left").denied_places] == ["on the left"]
+    assert [place.text for place in last("the man not on the left").denied_places] == ["on the left"]
     one = last("the man not wearing a hat on the right")
-    assert [own.text for own in one.places] == ["on the right"] and one.links[0].denied
+    assert [place.text for place in one.places] == ["on the right"] and one.links[0].denied
 
 
 def test_two_things_make_one_between():
@@ -56,8 +56,8 @@ def photo(*boxes) -> Photo:
     return Photo("drawn", 400, 300, things, frozenset(thing.noun for thing in things))
 
 
-def kept(own: Photo) -> dict[str, int]:
-    return {truth.expression: truth.target for truth in truths(own)}
+def kept(photograph: Photo) -> dict[str, int]:
+    return {truth.expression: truth.target for truth in truths(photograph)}
 
 
 def test_a_truth_is_kept_only_where_the_rival_is_certainly_not_meant():
@@ -72,7 +72,7 @@ def test_nothing_is_said_of_a_noun_with_one_box():
 
 
 def test_real_photographs_give_expressions_that_name_one_of_several(shared_data):
-    found = [truth for own in islice(photos(shared_data / "coco_photos", "val"), 12) for truth in truths(own)]
+    found = [truth for photograph in islice(photos(shared_data / "coco_photos", "val"), 12) for truth in truths(photograph)]
     assert len(found) > 30
     assert all(len(truth.photo.named(truth.noun)) >= 2 for truth in found)
     assert np.mean([truth.target not in truth.evidence for truth in found]) == 1

@@ -26,12 +26,12 @@ def parts_of(text, options=GroundingOptions(), **query):  # noqa: B008
     return plan(Query(PICTURE, text, **query), options, decompose)
 
 
-def phrases(parts, told):
-    return [parts[index].phrase for index in told]
+def phrases(parts, places):
+    return [parts[index].phrase for index in places]
 
 
 @pytest.mark.parametrize(
-    "mode, told",
+    "mode, expected",
     [
         ("progressive", ["the woman holding an umbrella"]),
         ("all", ["a hat", "an umbrella", "the woman holding an umbrella"]),
@@ -39,10 +39,10 @@ def phrases(parts, told):
         ("one_shot", []),
     ],
 )
-def test_each_mode_tells_the_whole_expression_about_its_own_choice_of_phrases(mode, told):
+def test_each_mode_tells_the_whole_expression_about_its_own_choice_of_phrases(mode, expected):
     parts = parts_of(NESTED, GroundingOptions(mode))
     assert parts[-1].phrase == NESTED
-    assert phrases(parts, parts[-1].evidence) == told
+    assert phrases(parts, parts[-1].evidence) == expected
     assert len(parts) == (1 if mode == "one_shot" else 4)
 
 
