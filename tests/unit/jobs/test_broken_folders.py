@@ -107,8 +107,8 @@ except jobs.JobError as error:
         env=os.environ | {"PYTHONPATH": str(Path(jobs.__file__).parents[1])},
     )
     assert done.returncode == 1
-    told = f"Cannot write {out}/part-00004.jsonl: File too large. Shards done are kept: mend that and run again.\n"
-    assert done.stderr == told
+    sentence = f"Cannot write {out}/part-00004.jsonl: File too large. Shards done are kept: mend that and run again.\n"
+    assert done.stderr == sentence
     assert sorted(content(out)) == [".lock", *(f"part-0000{n}.jsonl" for n in range(4)), "plan.json"]
 
 

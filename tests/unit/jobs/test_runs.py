@@ -43,9 +43,9 @@ def test_a_restart_does_only_what_is_missing_and_ends_with_the_same_bytes(tmp_pa
     report = run(half_done, work=work, progress=True)
     assert [batch[0] for batch in work.batches] == ["k12", "k16", "k20", "k24"]
     assert (report.reused_shards, report.reused_items) == (3, 12)
-    told = capsys.readouterr().err
-    assert "resuming: 3 of 7 shards are done and will be reused\n" in told
-    assert "finished: 25 items, 22 rows, 3 rejected; reused 3 of 7 shards (12 items)\n" in told
+    errors = capsys.readouterr().err
+    assert "resuming: 3 of 7 shards are done and will be reused\n" in errors
+    assert "finished: 25 items, 22 rows, 3 rejected; reused 3 of 7 shards (12 items)\n" in errors
     assert content(half_done) == content(tmp_path / "whole")
 
 
@@ -165,9 +165,9 @@ def test_an_empty_input_makes_a_finished_empty_job(tmp_path):
 
 def test_without_a_terminal_each_shard_is_a_line(tmp_path, capsys):
     run(tmp_path, progress=True)
-    told = capsys.readouterr()
-    assert told.out == ""
-    lines = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = printed.err.splitlines()
     assert len(lines) == 8 and lines[0].startswith("part-00000.jsonl: 4 items, 1 rejected (")
 
 
