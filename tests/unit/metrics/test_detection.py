@@ -11,7 +11,7 @@ from promvil_hf.metrics.grounding import iou_matrix
 
 def plain(said, gold, scores, threshold):
     """COCO's average precision, by the book: matching by score, 101 points of recall. Also the true positives."""
-    boxes = [(score, row, place) for row, own in enumerate(scores) for place, score in enumerate(own)]
+    boxes = [(score, row, place) for row, row_scores in enumerate(scores) for place, score in enumerate(row_scores)]
     order = sorted(boxes, key=lambda one: -one[0])
     taken, right = set(), []
     for _, row, place in order:
@@ -31,9 +31,9 @@ def plain(said, gold, scores, threshold):
 
 def random_rows(rng, rows):
     gold = [[_box(rng) for _ in range(rng.integers(0, 4))] for _ in range(rows)]
-    near = [[list(np.clip(np.array(box) + rng.normal(0, 0.03, 4), 0, 1.2)) for box in own] for own in gold]
-    said = [own + [_box(rng) for _ in range(rng.integers(0, 3))] for own in near]
-    said = [[box for box in own if box[0] < box[2] and box[1] < box[3]] for own in said]
+    near = [[list(np.clip(np.array(box) + rng.normal(0, 0.03, 4), 0, 1.2)) for box in row_boxes] for row_boxes in gold]
+    said = [row_boxes + [_box(rng) for _ in range(rng.integers(0, 3))] for row_boxes in near]
+    said = [[box for box in row_boxes if box[0] < box[2] and box[1] < box[3]] for row_boxes in said]
     return said, gold
 
 
@@ -46,7 +46,7 @@ def _box(rng):
 def test_random_boxes_with_scores_have_the_plain_average_precision_and_f1(seed):
     rng = np.random.default_rng(seed)
     said, gold = random_rows(rng, 30)
-    scores = [rng.permutation(len(own)) + row / 100 for row, own in enumerate(said)]
+    scores = [rng.permutation(len(row_boxes)) + row / 100 for row, row_boxes in enumerate(said)]
     found = detection_score(read_boxes(said), read_boxes(gold), np.concatenate(scores))
     expected = {threshold: plain(said, gold, scores, threshold) for threshold in THRESHOLDS}
     assert found.ap50 == pytest.approx(expected[0.5][0]) and found.ap75 == pytest.approx(expected[0.75][0])
@@ -59,7 +59,7 @@ def test_random_boxes_with_scores_have_the_plain_average_precision_and_f1(seed):
 def test_without_scores_the_order_of_writing_counts():
     gold = [[[0.0, 0.0, 0.5, 0.5]], [[0.5, 0.5, 1.0, 1.0]]]
     right_first = [[gold[0][0], [0.6, 0.0, 1.0, 0.3]], [gold[1][0], [0.6, 0.0, 1.0, 0.3]]]
-    last = [own[::-1] for own in right_first]
+    last = [row_boxes[::-1] for row_boxes in right_first]
     assert detection_score(read_boxes(right_first), read_boxes(gold)).ap50 == 1
     assert detection_score(read_boxes(last), read_boxes(gold)).ap50 == pytest.approx(0.5, abs=0.01)
     assert detection_score(read_boxes(last), read_boxes(gold)).f1 == pytest.approx(2 / 3)

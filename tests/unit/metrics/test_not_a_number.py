@@ -107,7 +107,7 @@ def _ood(found):
 
 def functions() -> dict:
     """The public functions of the room, by module and name."""
-    modules = [import_module(f"promvil_hf.metrics.{own.name}") for own in iter_modules(metrics.__path__)]
+    modules = [import_module(f"promvil_hf.metrics.{module_info.name}") for module_info in iter_modules(metrics.__path__)]
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": function
         for module in modules

@@ -36,7 +36,7 @@ def test_intervals_that_draw_pairs_are_wider_than_those_that_draw_pictures_of_pa
     right = np.repeat((rng.random(100) < 0.5).astype(float), 2)  # both rows of a pair, whose pictures differ
     pictures = np.arange(200)
     pairs = linked(pictures.tolist(), np.repeat(np.arange(100), 2).tolist())
-    by_picture, by_pair = (bootstrap_interval(right, clusters=own) for own in (pictures, pairs))
+    by_picture, by_pair = (bootstrap_interval(right, clusters=clusters) for clusters in (pictures, pairs))
     assert by_pair.high - by_pair.low > 1.3 * (by_picture.high - by_picture.low)
 
 
@@ -46,8 +46,8 @@ def test_holm_by_definition_and_below_bonferroni():
         p = rng.random(6)
         found = holm(p)
         ranks = np.argsort(np.argsort(p))
-        for own in range(6):
-            assert found[own] == pytest.approx(min(1, max((6 - ranks[k]) * p[k] for k in range(6) if p[k] <= p[own])))
+        for index in range(6):
+            assert found[index] == pytest.approx(min(1, max((6 - ranks[k]) * p[k] for k in range(6) if p[k] <= p[index])))
         assert (found <= np.minimum(6 * p, 1) + 1e-12).all() and (found >= stats.false_discovery_control(p) - 1e-12).all()
     assert holm([0.02]).tolist() == [0.02]
     some = holm([np.nan, 0.01, 0.5])
