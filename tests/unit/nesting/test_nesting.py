@@ -189,10 +189,10 @@ def test_laws_hold_for_any_text(expression):
 def test_the_head_of_a_phrase_lies_in_none_of_its_anchors(expression):
     nesting = decompose(expression)
     for phrase in nesting.phrases:
-        own = set(range(*phrase.span))
+        outside_anchors = set(range(*phrase.span))
         for anchor in phrase.anchors:
-            own -= set(range(*nesting.phrases[anchor].span))
-        words = [nesting.text[slice(*nesting.tokens[i])] for i in own] if nesting.tokens else [nesting.text]
+            outside_anchors -= set(range(*nesting.phrases[anchor].span))
+        words = [nesting.text[slice(*nesting.tokens[i])] for i in outside_anchors] if nesting.tokens else [nesting.text]
         assert phrase.head in words
 
 
@@ -305,8 +305,8 @@ def test_nltk_without_its_data_names_what_to_download(monkeypatch):
 
 def test_nltk_with_its_data_keeps_the_laws(monkeypatch):
     penn = {"the": "DT", "a": "DT", "with": "IN", "on": "IN", "sitting": "VBG"}
-    own = SimpleNamespace(pos_tag=lambda words: [(word, penn.get(word, "NN")) for word in words], __version__="3")
-    monkeypatch.setitem(sys.modules, "nltk", own)
+    fake_nltk = SimpleNamespace(pos_tag=lambda words: [(word, penn.get(word, "NN")) for word in words], __version__="3")
+    monkeypatch.setitem(sys.modules, "nltk", fake_nltk)
     expression = "the man with a beard sitting on a bench"
     nesting = tagged_decomposer(nltk_tagger())(expression)
     assert texts(nesting) == ["a beard", "a bench", expression]

@@ -11,8 +11,8 @@ def bracketed(expression):
     nesting = decompose(expression)
     text = []
     for i, letter in enumerate(expression + " "):
-        text += ["]" for own in nesting.phrases[:-1] if own.chars[1] == i]
-        text += ["[" for own in nesting.phrases[:-1] if own.chars[0] == i]
+        text += ["]" for phrase in nesting.phrases[:-1] if phrase.chars[1] == i]
+        text += ["[" for phrase in nesting.phrases[:-1] if phrase.chars[0] == i]
         text.append(letter)
     return "".join(text).strip(), nesting.top.head
 
