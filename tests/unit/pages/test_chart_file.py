@@ -19,14 +19,14 @@ def test_it_is_well_formed_and_says_its_names():
     assert {"up", "level", "accuracy", "<one & two>", "b", "level 1"} <= set(said)
     assert drawn.find(f"{SVG}title").text == "it rises"
     assert "--series-0" in drawn.find(f"{SVG}style").text
-    assert not [own for own in drawn.iter() if own.tag.startswith(f"{SVG}script") or own.get("href")]
+    assert not [element for element in drawn.iter() if element.tag.startswith(f"{SVG}script") or element.get("href")]
 
 
 def test_panels_stand_beside_and_below_each_other():
     def places(count):
         drawn = ElementTree.fromstring(chart_file([Panel(str(n), SERIES) for n in range(count)], alt="x"))
-        curves = [own for own in drawn.findall(f"{SVG}svg") if own.get("viewBox") == "0 0 440 260"]
-        return [(float(own.get("x")), float(own.get("y"))) for own in curves], float(drawn.get("height"))
+        curves = [curve for curve in drawn.findall(f"{SVG}svg") if curve.get("viewBox") == "0 0 440 260"]
+        return [(float(curve.get("x")), float(curve.get("y"))) for curve in curves], float(drawn.get("height"))
 
     (one, two, three), height = places(3)
     assert one[1] == two[1] < three[1] and one[0] == three[0] < two[0]
