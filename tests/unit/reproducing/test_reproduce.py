@@ -17,7 +17,7 @@ from promvil_hf.reproducing.experiments import FULL, SMALL, Experiment, Step, Wo
 from promvil_hf.reproducing.running import reproduce
 
 
-STEPS = {(own.name, step.name): step for own in EXPERIMENTS.values() for step in own.steps}
+STEPS = {(entry.name, step.name): step for entry in EXPERIMENTS.values() for step in entry.steps}
 DATA = re.compile(r"\{data\}/([^' ]+)")
 
 
@@ -42,7 +42,7 @@ def test_options_of_recipes_are_options_of_their_scripts():
         if words[:2] == ["recipe", "run"]:
             objective = (train_kosmos2 if "kosmos2/" in words[2] else train_fivl).OBJECTIVE
             kinds = (ModelArguments, AdapterArguments, objective.data, DataArguments, RunArguments, objective.config)
-            known = {own.name for kind in kinds for own in fields(kind)}
+            known = {field.name for kind in kinds for field in fields(kind)}
             assert {word.removeprefix("--") for word in words if word.startswith("--")} <= known
 
 
@@ -57,20 +57,20 @@ def test_what_steps_read_is_what_their_sources_give():
     for name, source in SOURCES.items():
         for file in source.files:
             given.setdefault(name, set()).add(file.unpack.into if file.unpack else file.place)
-    for own in EXPERIMENTS.values():
-        places = {place for name in own.sources for place in given[name]}
-        for step in own.steps:
+    for entry in EXPERIMENTS.values():
+        places = {place for name in entry.sources for place in given[name]}
+        for step in entry.steps:
             for path in DATA.findall(f"{step.words} {step.full}"):
-                assert any(f"{path}/".startswith(f"{own}/") or own.startswith(f"{path}/") for own in places), path
+                assert any(f"{path}/".startswith(f"{place}/") or place.startswith(f"{path}/") for place in places), path
 
 
 def test_the_small_data_has_every_file_that_steps_read(tmp_path):
     from promvil_hf.toy.real_forms import Amounts, write_real_forms
 
     write_real_forms(tmp_path, Amounts(graphs=10, referred=4, asked=4, described=4))
-    for own in EXPERIMENTS.values():
-        if own.name not in WITHOUT_SMALL:
-            for step in own.steps:
+    for entry in EXPERIMENTS.values():
+        if entry.name not in WITHOUT_SMALL:
+            for step in entry.steps:
                 for path in DATA.findall(f"{step.words} {step.small}"):
                     assert (tmp_path / path).exists(), path
 
@@ -158,10 +158,10 @@ def test_missing_data_is_said_with_the_command_that_gets_it(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_plan_says_commands_needs_and_what_the_paper_has(name, tmp_path):
-    own = experiment(name)
-    told = "\n".join(plan(own, FULL, tmp_path / "out", tmp_path / "data"))
-    assert own.published in told and own.differs in told and f"promvil fetch {' '.join(own.sources)}" in told
-    assert told.count("\n    promvil ") == len(own.steps) + 1 and "to download in all" in told
+    entry = experiment(name)
+    plan_text = "\n".join(plan(entry, FULL, tmp_path / "out", tmp_path / "data"))
+    assert entry.published in plan_text and entry.differs in plan_text and f"promvil fetch {' '.join(entry.sources)}" in plan_text
+    assert plan_text.count("\n    promvil ") == len(entry.steps) + 1 and "to download in all" in plan_text
     assert not list(tmp_path.iterdir())
 
 
