@@ -16,8 +16,8 @@ def test_an_adapter_is_small_and_has_a_card_made_of_its_scores(name):
     card = (folder(name) / "README.md").read_text(encoding="utf-8")
     scores = json.loads((folder(name) / "scores.json").read_text(encoding="utf-8"))
     assert f"python -m studies.toy_adapters {name} --out" in card
-    for what, own in scores.items():
-        assert f"| {what} | {own['estimate']:.3f} | {own['low']:.3f} to {own['high']:.3f} |" in card
+    for what, interval in scores.items():
+        assert f"| {what} | {interval['estimate']:.3f} | {interval['low']:.3f} to {interval['high']:.3f} |" in card
 
 
 def test_an_adapter_is_loaded_by_its_name_and_changes_the_base():

@@ -31,9 +31,9 @@ def test_phrases_have_the_boxes_of_held_out_scenes_and_the_evidence_of_the_parts
     for file, config in (("simple.jsonl", HARD), ("nested.jsonl", NESTED)):
         truth = {}
         for scene in held_out(config, 4, 3):
-            for own in scene.expressions(4):
-                truth[f"{file.removesuffix('.jsonl')}_{scene.image_id}.png", own.text] = (
-                    own.level, scene.box(scene.position_of(own.target_id)),
+            for expression in scene.expressions(4):
+                truth[f"{file.removesuffix('.jsonl')}_{scene.image_id}.png", expression.text] = (
+                    expression.level, scene.box(scene.position_of(expression.target_id)),
                 )  # fmt: skip
         rows = read("compovl", [folder / file]).rows
         assert {row.level for row in rows} == ({1} if file == "simple.jsonl" else {1, 2, 3})
@@ -47,7 +47,7 @@ def test_phrases_have_the_boxes_of_held_out_scenes_and_the_evidence_of_the_parts
 def test_questions_are_of_the_kinds_the_base_knows(exam):
     folder, _ = exam
     asked = json.loads((folder / "questions.json").read_text())
-    assert {own["types"]["detailed"] for own in asked.values()} <= set(QUESTIONS)
+    assert {question["types"]["detailed"] for question in asked.values()} <= set(QUESTIONS)
     labels = [json.loads(line)["label"] for line in (folder / "pope.jsonl").read_text().splitlines()]
     assert labels.count("yes") == labels.count("no")
 

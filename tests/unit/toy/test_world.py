@@ -174,14 +174,14 @@ def test_a_region_is_the_box_around_its_objects_and_names_them_where_it_says(wor
 def test_regions_share_objects_and_cover_every_relation_of_the_expressions(world):
     for scene in scenes(CONFIG, COUNT, seed=2):
         found = regions(scene)
-        told = {triple for region in found for triple in region.triples}
+        covered = {triple for region in found for triple in region.triples}
         first = scene.objects[0].object_id
         for expression in scene.expressions():
-            assert {(s - first, p, o - first) for s, p, o in expression.triples} <= told
+            assert {(s - first, p, o - first) for s, p, o in expression.triples} <= covered
         appearances = Counter(position for region in found if region.triples for position in region.objects)
         assert max(appearances.values()) >= 2
         holding = set(scene.geometry.triples())
-        assert told <= holding
+        assert covered <= holding
 
 
 def test_pictures_and_masks_are_those_of_the_scene(world):

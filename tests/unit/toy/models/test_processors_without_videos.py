@@ -42,8 +42,9 @@ def test_the_image_text_processors_refuse_videos_and_load_a_checkpoint_that_upst
         "processor_class": type(ours).upstream(),
     }
     settings_file.write_text(json.dumps(published), encoding="utf-8")
-    own = {name: value for name, value in ours.to_dict().items() if isinstance(value, int | str) and name != "processor_class"}
-    (tmp_path / "processor_config.json").write_text(json.dumps(own), encoding="utf-8")
+    plain = {name: value for name, value in ours.to_dict().items() if isinstance(value, int | str)}
+    processor_settings = {name: value for name, value in plain.items() if name != "processor_class"}
+    (tmp_path / "processor_config.json").write_text(json.dumps(processor_settings), encoding="utf-8")
     loaded = type(ours).from_pretrained(tmp_path)
     expected = encode(tiny(family), images, TEXTS)
     found = encode(tiny(family), images, TEXTS, processor=loaded)
