@@ -76,8 +76,8 @@ def test_a_missing_part_is_noticed(tmp_path, gone):
 
 def test_a_run_killed_at_any_moment_of_saving_leaves_no_whole_looking_half(tmp_path, monkeypatch):
     """Saving is cut short after each file that it writes."""
-    own = trainer(tmp_path, few(), max_steps=1, save_strategy="steps", save_steps=1)
-    own.train()
+    tiny_trainer = trainer(tmp_path, few(), max_steps=1, save_strategy="steps", save_steps=1)
+    tiny_trainer.train()
     path = tmp_path / "checkpoint-1"
     names = sorted(file.name for file in path.iterdir())
     assert what_is_missing(path) is None and MARK in names and "optimizer.pt" in names and "trainer_state.json" in names
@@ -118,7 +118,7 @@ def test_a_finished_run_is_not_trained_on(tmp_path):
 
 
 def test_an_old_checkpoint_goes_only_when_the_new_one_is_whole(tmp_path, monkeypatch):
-    own = trainer(tmp_path, few(), max_steps=2, save_strategy="steps", save_steps=1, save_total_limit=1)
+    tiny_trainer = trainer(tmp_path, few(), max_steps=2, save_strategy="steps", save_steps=1, save_total_limit=1)
 
     def interrupted(folder):
         if str(folder).endswith("-2"):
@@ -127,7 +127,7 @@ def test_an_old_checkpoint_goes_only_when_the_new_one_is_whole(tmp_path, monkeyp
 
     monkeypatch.setattr(window_trainer, "mark_whole", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        own.train()
+        tiny_trainer.train()
     assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-1")
 
 
@@ -145,7 +145,7 @@ def test_old_checkpoints_go_by_their_steps_whatever_the_clock_says(tmp_path):
 
 
 def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path, monkeypatch):
-    own = trainer(tmp_path, few(), max_steps=3, save_strategy="steps", save_steps=1, save_total_limit=1)
+    tiny_trainer = trainer(tmp_path, few(), max_steps=3, save_strategy="steps", save_steps=1, save_total_limit=1)
 
     def written_in_the_past(folder):
         mark_whole(folder)
@@ -153,7 +153,7 @@ def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path,
         os.utime(folder, (10_000 - 1_000 * step,) * 2)
 
     monkeypatch.setattr(window_trainer, "mark_whole", written_in_the_past)
-    own.train()
+    tiny_trainer.train()
     assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-3")
 
 
@@ -188,18 +188,18 @@ def test_an_old_checkpoint_is_removed_whole_or_not_at_all(tmp_path, monkeypatch)
 
 
 def test_scores_of_the_card_hold_no_times(tmp_path):
-    own = trainer(tmp_path, few(), max_steps=1)
+    tiny_trainer = trainer(tmp_path, few(), max_steps=1)
     times = {"eval_runtime": 1.0, "eval_steps_per_second": 1.0, "eval_model_preparation_time": 0.1}
-    own.state.log_history.append({"eval_loss": 0.5, **times})
-    assert own.last_scores() == {"eval_loss": 0.5}
+    tiny_trainer.state.log_history.append({"eval_loss": 0.5, **times})
+    assert tiny_trainer.last_scores() == {"eval_loss": 0.5}
 
 
 def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path):
     options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
     trainer(tmp_path, few(), **options).train()
     others = {"of another shape": {"rank": 8}, "unexpected": {"scope": "text"}, "missing": {"scope": "all-linear"}}
-    for told, other in others.items():
-        with pytest.raises(ValueError, match=f"does not fit this model: its tensors are .*{told}"):
+    for difference, other in others.items():
+        with pytest.raises(ValueError, match=f"does not fit this model: its tensors are .*{difference}"):
             trainer(tmp_path / "other", few(), **{**options, **other}).train(str(tmp_path / "checkpoint-1"))
 
 
@@ -223,26 +223,27 @@ def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):
     whole = load_file(path / "model.safetensors")
     name = next(name for name in whole if "fc1.weight" in name)
     spoilt = {
-        f"1 missing .{name}": {key: own for key, own in whole.items() if key != name},
+        f"1 missing .{name}": {key: value for key, value in whole.items() if key != name},
         "1 unexpected .extra": whole | {"extra": torch.zeros(2)},
         f"1 of another shape .{name}": whole | {name: whole[name][:, :3].clone()},
     }
-    for told, tensors in spoilt.items():
+    for difference, tensors in spoilt.items():
         save_file(tensors, path / "model.safetensors", {"format": "pt"})
         mark_whole(path)
-        own = trainer(tmp_path / "other", few(), **options)
-        before = weights(own)
-        with pytest.raises(ValueError, match=f"weights in .*checkpoint-1 do not fit this model: .*{told}.* Go on with the model"):
-            own.train(str(path))
-        assert all(torch.equal(tensor, before[name]) for name, tensor in weights(own).items())
+        tiny_trainer = trainer(tmp_path / "other", few(), **options)
+        before = weights(tiny_trainer)
+        sentence = f"weights in .*checkpoint-1 do not fit this model: .*{difference}.* Go on with the model"
+        with pytest.raises(ValueError, match=sentence):
+            tiny_trainer.train(str(path))
+        assert all(torch.equal(tensor, before[name]) for name, tensor in weights(tiny_trainer).items())
 
 
 def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round(tmp_path):
     options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
-    for scope, other, told in (("text", None, "which holds an adapter alone"), (None, "text", "cannot be read")):
+    for scope, other, sentence in (("text", None, "which holds an adapter alone"), (None, "text", "cannot be read")):
         path = tmp_path / str(scope)
         trainer(path, few(), scope=scope, **options).train()
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=sentence):
             trainer(path, few(), scope=other, **options).train(str(path / "checkpoint-1"))
 
 
@@ -256,29 +257,30 @@ def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_th
         "max_steps": 3, "save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 1,
         "load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "learning_rate": 0.5, "vision_loss_weight": 0.5,
     }  # fmt: skip
-    own = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(), **options)
-    before = own.evaluate()["eval_loss"]
-    own.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(own.create_optimizer(), lambda step: 1 if step < 1 else -1)
-    own.train()
-    scores = [entry["eval_loss"] for entry in own.state.log_history if "eval_loss" in entry]
+    tiny_trainer = fivl_rows.trainer(tmp_path, evaluated=fivl_rows.rows(), **options)
+    before = tiny_trainer.evaluate()["eval_loss"]
+    optimizer = tiny_trainer.create_optimizer()
+    tiny_trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 if step < 1 else -1)
+    tiny_trainer.train()
+    scores = [entry["eval_loss"] for entry in tiny_trainer.state.log_history if "eval_loss" in entry]
     assert scores[0] < 0.99 * min(before, *scores[1:])
-    assert own.evaluate()["eval_loss"] == pytest.approx(scores[0], rel=1e-6)
+    assert tiny_trainer.evaluate()["eval_loss"] == pytest.approx(scores[0], rel=1e-6)
 
 
 def test_a_cut_adapter_file_is_an_error_wherever_it_is_read(tmp_path):
-    own = trainer(tmp_path, few(), max_steps=1)
-    own.train()
-    own.save_model()
-    assert check_adapter(own.model, tmp_path, same_values=True) == len(
-        [name for name, p in own.model.named_parameters() if p.requires_grad]
+    tiny_trainer = trainer(tmp_path, few(), max_steps=1)
+    tiny_trainer.train()
+    tiny_trainer.save_model()
+    assert check_adapter(tiny_trainer.model, tmp_path, same_values=True) == len(
+        [name for name, p in tiny_trainer.model.named_parameters() if p.requires_grad]
     )
     with torch.no_grad():
-        next(p for p in own.model.parameters() if p.requires_grad).add_(1)
+        next(p for p in tiny_trainer.model.parameters() if p.requires_grad).add_(1)
     with pytest.raises(ValueError, match="1 of other values"):
-        check_adapter(own.model, tmp_path, same_values=True)
+        check_adapter(tiny_trainer.model, tmp_path, same_values=True)
     file = tmp_path / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match="cannot be read: .*It may have been cut short"):
-        check_adapter(own.model, tmp_path)
+        check_adapter(tiny_trainer.model, tmp_path)
     with pytest.raises(Exception, match="(?i)safetensor|incomplete|fit"):
         with_adapter(tiny_kosmos2(latent_query_num=8, gain=1).model, tmp_path)

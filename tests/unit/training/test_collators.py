@@ -121,7 +121,7 @@ def test_trained_tokens_of_published_rows_decode_to_exactly_the_intended_text(pu
         texts = Texts().of_row(given)
         for text in texts:
             (branch,) = ours.branches([text])
-            decoded = processor.tokenizer.decode([t for t, own in zip(branch.tokens, branch.trained) if own])
+            decoded = processor.tokenizer.decode([t for t, trained in zip(branch.tokens, branch.trained) if trained])
             if text.level:
                 intended = text.text[text.text.rindex("<phrase>") :]
             else:
@@ -182,7 +182,7 @@ def test_packed_rows_read_the_same_texts_as_single_rows_in_the_same_places():
     rows = [row(), {**QUESTION, "image": picture()}, row(image=picture("blue"))]
     batch = collator()(rows)
     assert batch["pixel_values"].shape[0] == 2 == len(batch["image_of_row"])
-    expected = [backend.prompt_tokens([text.text for own in rows[:2] for text in Texts().of_row(own)]),
+    expected = [backend.prompt_tokens([text.text for packed in rows[:2] for text in Texts().of_row(packed)]),
                 backend.prompt_tokens([text.text for text in Texts().of_row(rows[2])])]  # fmt: skip
     for number, texts in enumerate(expected):
         ids, branch, positions = batch["input_ids"][number], batch["branch"][number], batch["position_ids"][number]
@@ -257,7 +257,7 @@ def test_equal_pictures_are_opened_and_encoded_once(tmp_path, monkeypatch):
     picture().save(path)
     data = path.read_bytes()
     opened = []
-    monkeypatch.setattr(Image, "open", lambda file, own=Image.open: (opened.append(file), own(file))[1])
+    monkeypatch.setattr(Image, "open", lambda file, original=Image.open: (opened.append(file), original(file))[1])
     named = [{"image_path": "a.png", "chain": chain()}, {"image": str(path), "chain": chain()}]
     assert len(collator(image_root=tmp_path)(named)["pixel_values"]) == 1 == len(opened)
     embedded = [{"image": {"bytes": data, "path": None}, "chain": chain()}] * 2 + [{"image": bytes(data), "chain": chain()}]
@@ -298,7 +298,7 @@ def test_texts_that_do_not_fit_into_one_row_go_to_a_further_row_of_the_same_pict
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "sentence"),
     [
         ({"chain": chain(), "image_id": "77"}, "The row '77' has no image: each row needs `image`"),
         ({"image": picture(), "phrase": "x"}, "it needs `steps` (CompoVL), or `text`"),
@@ -311,8 +311,8 @@ def test_texts_that_do_not_fit_into_one_row_go_to_a_further_row_of_the_same_pict
         ({"image": "missing.png", "chain": chain()}, "Cannot open the image missing.png"),
     ],
 )  # fmt: skip
-def test_bad_rows_are_refused_with_a_sentence(bad, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_bad_rows_are_refused_with_a_sentence(bad, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         collator()([bad])
 
 

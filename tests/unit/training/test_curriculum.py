@@ -140,7 +140,7 @@ def test_in_order_shows_each_row_once():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         ({"kind": "easy"}, "the curriculum 'easy': it is one of none, levels, cumulative, competence"),
         ({"kind": "none"}, "the curriculum 'none'"),
@@ -149,8 +149,8 @@ def test_in_order_shows_each_row_once():
         ({"competence_root": 0.5}, "competence_root=0.5"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(options, told):
-    with pytest.raises(ValueError, match=told.replace("(", r"\(")):
+def test_numbers_that_make_no_sense_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence.replace("(", r"\(")):
         Curriculum(**options)
 
 

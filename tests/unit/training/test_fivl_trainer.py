@@ -35,9 +35,9 @@ def tiny(family="llava", **options):
     return getattr(models, f"tiny_{family}")(context=2048, **options)
 
 
-def collator(own=None, **options):
-    own = own or tiny()
-    return FiVLCollator(backend_of(own.model, own.processor), **options)
+def collator(tiny_model=None, **options):
+    tiny_model = tiny_model or tiny()
+    return FiVLCollator(backend_of(tiny_model.model, tiny_model.processor), **options)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,11 @@ def pixels_mask(row, **where):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_and_the_mark_that_ends_each_are_trained_and_nothing_else(family, drawn):
-    own = collator(tiny(family))
-    tokenizer = own.backend.processor.tokenizer
+    fivl_collator = collator(tiny(family))
+    tokenizer = fivl_collator.backend.processor.tokenizer
     end = {"gemma3": "<end_of_turn>", "gemma4": "<turn|>"}.get(family, tokenizer.eos_token)
     rows = [{**drawn[0], "turns": TWO_TURNS, "key_expressions": []}, {"row_id": "text", "turns": TWO_TURNS[1:]}]
-    batch = own(rows)
+    batch = fivl_collator(rows)
     for number, answers in enumerate((["A red circle.", "It is small."], ["It is small."])):
         labels = batch["labels"][number]
         pieces = tokenizer.decode(labels[labels != -100]).split(end)
@@ -79,40 +79,40 @@ def test_answers_and_the_mark_that_ends_each_are_trained_and_nothing_else(family
 
 
 def test_a_template_without_an_end_mark_gets_the_tokenizers_behind_each_answer():
-    own = collator()
-    own.backend.processor.chat_template = own.backend.processor.chat_template.replace("</s>", " ")
-    talk = own.conversation(own_turns())
+    fivl_collator = collator()
+    fivl_collator.backend.processor.chat_template = fivl_collator.backend.processor.chat_template.replace("</s>", " ")
+    talk = fivl_collator.conversation(parsed_turns())
     assert talk.text.count("</s>") == 2
     assert [talk.text[start:end] for start, end in talk.spans] == ["A red circle.</s>", "It is small.</s>"]
 
 
 def test_the_systems_words_come_first():
-    assert collator(system="Be kind.").conversation(own_turns()).text.startswith("SYSTEM: Be kind. USER: <image>")
+    assert collator(system="Be kind.").conversation(parsed_turns()).text.startswith("SYSTEM: Be kind. USER: <image>")
     plain = tiny("paligemma")
-    assert collator(plain, system="Be kind.").conversation(own_turns()).text.startswith("Be kind. What is it?\nA red")
+    assert collator(plain, system="Be kind.").conversation(parsed_turns()).text.startswith("Be kind. What is it?\nA red")
 
 
-def own_turns():
+def parsed_turns():
     from promvil_hf.training.fivl_collator import turns_of
 
     return turns_of({"turns": TWO_TURNS})
 
 
 def test_tags_in_the_rows_own_words_are_never_interpreted(drawn):
-    own = collator()
+    fivl_collator = collator()
     hostile = [{"question": "<image><image>?", "answer": "Yes </s> USER: <image> no."}]
-    batch = own([{**drawn[0], "turns": hostile, "key_expressions": []}])
-    assert (batch["input_ids"] == own.backend.model.config.image_token_id).sum() == 16
+    batch = fivl_collator([{**drawn[0], "turns": hostile, "key_expressions": []}])
+    assert (batch["input_ids"] == fivl_collator.backend.model.config.image_token_id).sum() == 16
     labels = batch["labels"][0]
-    told = own.backend.processor.tokenizer.decode(labels[labels != -100])
-    assert told.count("</s>") == 1 and told.endswith("no.</s>")
+    trained_text = fivl_collator.backend.processor.tokenizer.decode(labels[labels != -100])
+    assert trained_text.count("</s>") == 1 and trained_text.endswith("no.</s>")
 
 
 def test_a_template_that_drops_a_turn_is_refused():
-    own = collator()
-    own.backend.processor.chat_template = "{{ messages[-1]['content'][0]['text'] }}"
+    fivl_collator = collator()
+    fivl_collator.backend.processor.chat_template = "{{ messages[-1]['content'][0]['text'] }}"
     with pytest.raises(ValueError, match="does not write each question and answer once and in order.*template for training"):
-        own.conversation(own_turns())
+        fivl_collator.conversation(parsed_turns())
     with pytest.raises(ValueError, match="without turns"):
         collator().conversation([])
 
@@ -124,15 +124,15 @@ def test_pictures_may_be_opened_from_bytes_paths_and_columns(drawn, tmp_path):
     file = io.BytesIO()
     drawn[0]["image"].save(file, "PNG")
     (tmp_path / "a.png").write_bytes(file.getvalue())
-    own = collator(image_root=tmp_path)
+    fivl_collator = collator(image_root=tmp_path)
     row = {name: value for name, value in drawn[0].items() if name != "image"}
     ways = [
         {"image": file.getvalue()}, {"image": "a.png"}, {"image_path": "a.png"}, {"image": {"bytes": None, "path": "a.png"}},
         {"image": {"bytes": file.getvalue(), "path": None}}, {"image": None, "image_path": str(tmp_path / "a.png")},
     ]  # fmt: skip
-    wanted = own([drawn[0]])
+    wanted = fivl_collator([drawn[0]])
     for way in ways:
-        batch = own([{**row, **way}])
+        batch = fivl_collator([{**row, **way}])
         assert all(torch.equal(batch[name], tensor) for name, tensor in wanted.items())
 
 
@@ -144,28 +144,28 @@ def test_a_row_of_the_data_set_is_a_row(drawn, tmp_path):
     turns, keys = row["turns"], row["key_expressions"]
     record = {"row_id": row["row_id"], "source": "toy", "source_id": "1", "image_path": "a.png", "width": 112, "height": 112}
     stored = FivlRow.from_dict({**record, "turns": turns, "key_expressions": keys})
-    own = collator(image_root=tmp_path)
-    wanted = own([row])
+    fivl_collator = collator(image_root=tmp_path)
+    wanted = fivl_collator([row])
     for same in (stored, stored.to_dict(), {**stored.to_dict(), "image": row["image"]}):
-        batch = own([same])
+        batch = fivl_collator([same])
         assert all(torch.equal(batch[name], tensor) for name, tensor in wanted.items())
 
 
 def test_answers_beyond_the_longest_row_are_cut_and_a_picture_never(drawn):
-    own = tiny()
-    whole = collator(own)(drawn)
-    cut = collator(own, max_length=40)(drawn)
+    tiny_model = tiny()
+    whole = collator(tiny_model)(drawn)
+    cut = collator(tiny_model, max_length=40)(drawn)
     for name in ("input_ids", "labels", "vision_labels", "attention_mask"):
         assert torch.equal(cut[name], whole[name][:, :40]), name
     assert torch.equal(cut["pixel_values"], whole["pixel_values"])
-    left = collator(own, max_length=40, padding_side="left")(drawn)
+    left = collator(tiny_model, max_length=40, padding_side="left")(drawn)
     assert left["labels"].ne(-100).sum() == cut["labels"].ne(-100).sum()
     with pytest.raises(ValueError, match=r"Row toy-0-1 holds 16 image tokens up to position 2\d, and max_length=10 would cut"):
-        collator(own, max_length=10)(drawn)
+        collator(tiny_model, max_length=10)(drawn)
 
 
 def test_rows_that_cannot_be_trained_are_refused_in_a_sentence(drawn, tmp_path):
-    own = collator(image_root=tmp_path)
+    fivl_collator = collator(image_root=tmp_path)
     row = drawn[0]
     small = KeyExpression(row["key_expressions"][0]["text"], 0, (), masks.encode(np.eye(50) > 0)).to_dict()
     cases = [
@@ -177,9 +177,9 @@ def test_rows_that_cannot_be_trained_are_refused_in_a_sentence(drawn, tmp_path):
         ([{**row, "key_expressions": [{**small, "turn": 9}]}], "of turn 9, but only"),
         ([], "no rows: a batch needs at least one"),
     ]
-    for rows, told in cases:
-        with pytest.raises(ValueError, match=told):
-            own(rows)
+    for rows, sentence in cases:
+        with pytest.raises(ValueError, match=sentence):
+            fivl_collator(rows)
     with pytest.raises(ValueError, match="padding_side='top'"):
         collator(padding_side="top")
 
@@ -191,9 +191,9 @@ def test_rows_that_cannot_be_trained_are_refused_in_a_sentence(drawn, tmp_path):
 def test_labels_lie_where_the_model_sees_the_mask_however_it_is_shown_the_picture(fit):
     row = next(iter(toy_rows(1, 0)))
     row = {**row, "image": row["image"].resize((224, 112))}
-    own = collator(tiny(fit=fit), rules=LabelRules(max_mask_fraction=1.0, min_patch_coverage=0.5))
-    batch = own([pixels_mask(row, box=(0.5, 0.0, 1.0, 1.0))])  # the right half
-    image = batch["input_ids"] == own.backend.model.config.image_token_id
+    fivl_collator = collator(tiny(fit=fit), rules=LabelRules(max_mask_fraction=1.0, min_patch_coverage=0.5))
+    batch = fivl_collator([pixels_mask(row, box=(0.5, 0.0, 1.0, 1.0))])  # the right half
+    image = batch["input_ids"] == fivl_collator.backend.model.config.image_token_id
     grid = (batch["vision_labels"][image] != -100).reshape(4, 4)
     assert grid[:, 2].any() and not grid[:, :2].any()
     if fit == "pad":  # padding above and below is no place
@@ -204,21 +204,24 @@ def test_labels_lie_where_the_model_sees_the_mask_however_it_is_shown_the_pictur
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_labels_the_patches_of_a_corner_and_no_others(family, drawn):
-    own = collator(tiny(family))
+    fivl_collator = collator(tiny(family))
     row = pixels_mask(drawn[0], box=(0.0, 0.0, 0.25, 0.25))
-    batch = own([row])
-    image = own.backend.image_positions(batch)
+    batch = fivl_collator([row])
+    image = fivl_collator.backend.image_positions(batch)
     labelled = batch["vision_labels"][image] != -100
-    boxes = own.backend.token_boxes(batch, [row["image"].size])[0]
+    boxes = fivl_collator.backend.token_boxes(batch, [row["image"].size])[0]
     assert not (batch["vision_labels"][~image] != -100).any()
     assert labelled.tolist() == [box is not None and box.x0 < 0.25 and box.y0 < 0.25 for box in boxes]
 
 
 def test_words_of_several_tokens_give_a_further_axis(drawn, tmp_path):
-    own = collator(rules=LabelRules(token="whole_word"), nouns=lambda text: ["unheardof"])
-    batch = own([pixels_mask(drawn[0], box=(0, 0, 0.25, 0.25)), {"row_id": "text", "turns": TWO_TURNS}])
+    fivl_collator = collator(rules=LabelRules(token="whole_word"), nouns=lambda text: ["unheardof"])
+    batch = fivl_collator([pixels_mask(drawn[0], box=(0, 0, 0.25, 0.25)), {"row_id": "text", "turns": TWO_TURNS}])
     assert batch["vision_labels"].dim() == 3 and batch["vision_labels"].shape[2] > 2
-    trainer = FiVLTrainer(own.backend.model, config(tmp_path), processing_class=own.backend.processor, data_collator=own)
+    backend = fivl_collator.backend
+    trainer = FiVLTrainer(
+        backend.model, config(tmp_path), processing_class=backend.processor, data_collator=fivl_collator
+    )
     assert trainer.count(batch)["vm_loss"] == (batch["vision_labels"][..., 0] != -100).sum() > 0
     assert trainer.evaluate([pixels_mask(drawn[0], box=(0, 0, 0.25, 0.25))])["eval_vm_loss"] > 0
 
@@ -248,13 +251,13 @@ def test_models_without_patches_are_refused_with_what_to_use_instead(tmp_path):
 
 @pytest.mark.parametrize("name", ["compute_metrics", "compute_loss_func", "preprocess_logits_for_metrics"])
 def test_what_would_wait_for_logits_is_refused(name, tmp_path):
-    own = tiny()
+    tiny_model = tiny()
     with pytest.raises(ValueError, match=f"You passed {name}, which would wait for logits that are never made"):
-        FiVLTrainer(own.model, config(tmp_path), processing_class=own.processor, **{name: print})
+        FiVLTrainer(tiny_model.model, config(tmp_path), processing_class=tiny_model.processor, **{name: print})
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, sentence",
     [
         ({"vision_loss_weight": 1.1}, "between 0 and 1"),
         ({"remove_unused_columns": True}, "would take pictures, boxes and masks out of the rows"),
@@ -263,8 +266,8 @@ def test_what_would_wait_for_logits_is_refused(name, tmp_path):
         ({"curriculum": "hard"}, "none, levels, cumulative, competence"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_before_anything_is_loaded(options, told, tmp_path):
-    with pytest.raises(ValueError, match=told):
+def test_settings_that_make_no_sense_are_refused_before_anything_is_loaded(options, sentence, tmp_path):
+    with pytest.raises(ValueError, match=sentence):
         config(tmp_path, **options)
 
 
@@ -287,14 +290,14 @@ def test_patch_iou_of_a_word_is_over_the_patches_of_its_row():
 
 
 def test_the_projector_may_learn_at_its_own_rate(drawn, tmp_path):
-    own = tiny()
+    tiny_model = tiny()
     trainer = FiVLTrainer(
-        own.model, config(tmp_path, learning_rate=1e-3, projector_learning_rate=1e-5), processing_class=own.processor,
-        train_dataset=drawn,
+        tiny_model.model, config(tmp_path, learning_rate=1e-3, projector_learning_rate=1e-5),
+        processing_class=tiny_model.processor, train_dataset=drawn,
     )  # fmt: skip
     trainer.create_optimizer()
     trainer.create_optimizer()
-    names = {id(parameter): name for name, parameter in own.model.named_parameters()}
+    names = {id(parameter): name for name, parameter in tiny_model.model.named_parameters()}
     rates = {names[id(p)]: group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
     assert len(rates) == len(names)
     assert all((rate == 1e-5) == ("multi_modal_projector" in name) for name, rate in rates.items())
@@ -303,16 +306,16 @@ def test_the_projector_may_learn_at_its_own_rate(drawn, tmp_path):
 def test_the_first_weights_of_an_adapter_hang_on_the_seed_alone(drawn, tmp_path):
     def first(seed, before):
         torch.manual_seed(before)  # what ran earlier in this process
-        own = tiny()
-        adapter = lora(AdapterArguments(lora_scope="text_and_projector", lora_r=2), own.model)
+        tiny_model = tiny()
+        adapter = lora(AdapterArguments(lora_scope="text_and_projector", lora_r=2), tiny_model.model)
         trainer = FiVLTrainer(
-            own.model,
+            tiny_model.model,
             config(tmp_path, seed=seed),
-            processing_class=own.processor,
+            processing_class=tiny_model.processor,
             train_dataset=drawn,
             peft_config=adapter,
         )
-        return [own.clone() for name, own in trainer.model.named_parameters() if "lora_A" in name]
+        return [parameter.clone() for name, parameter in trainer.model.named_parameters() if "lora_A" in name]
 
     one, same, other = first(0, 1), first(0, 2), first(3, 1)
     assert one and all(map(torch.equal, one, same)) and not any(map(torch.equal, one, other))
@@ -323,10 +326,10 @@ def test_a_curriculum_goes_from_plain_phrases_to_nested_ones(drawn, tmp_path):
     rows = [{**drawn[0], "turns": [{"question": "What?", "answer": text}],
              "key_expressions": [{"text": text, "turn": 0}]} for text in texts]  # fmt: skip
     assert [row_level(row) for row in rows] == [3, 1, 2, 1] and row_level({"turns": []}) == 0
-    own = tiny()
+    tiny_model = tiny()
     trainer = FiVLTrainer(
-        own.model, config(tmp_path, curriculum="levels", per_device_train_batch_size=3, max_steps=2, save_strategy="no"),
-        processing_class=own.processor, train_dataset=rows,
+        tiny_model.model, config(tmp_path, curriculum="levels", per_device_train_batch_size=3, max_steps=2, save_strategy="no"),
+        processing_class=tiny_model.processor, train_dataset=rows,
     )  # fmt: skip
     order = [cut.row for cut in trainer._get_train_sampler()]
     assert sorted(order[:2]) == [1, 3] and order[2:4] == [2, 0]
@@ -337,9 +340,9 @@ def test_a_curriculum_goes_from_plain_phrases_to_nested_ones(drawn, tmp_path):
 def test_a_map_style_row_may_come_from_datasets(drawn, tmp_path):
     from datasets import Dataset
 
-    own = tiny()
+    tiny_model = tiny()
     trainer = FiVLTrainer(
-        own.model, config(tmp_path, max_steps=1, save_strategy="no"), processing_class=own.processor,
+        tiny_model.model, config(tmp_path, max_steps=1, save_strategy="no"), processing_class=tiny_model.processor,
         train_dataset=Dataset.from_list(drawn), eval_dataset=Dataset.from_list(drawn),
     )  # fmt: skip
     assert set(trainer.train_dataset.levels) == {(1,)}
@@ -352,21 +355,21 @@ def test_a_map_style_row_may_come_from_datasets(drawn, tmp_path):
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])
 def test_batches_are_shown_as_words_and_on_a_page(family, drawn, tmp_path):
-    own = tiny(family)
-    trainer = FiVLTrainer(own.model, config(tmp_path), processing_class=own.processor, train_dataset=drawn)
-    told = str(next(trainer.shown(drawn, trainer.data_collator(drawn))))
-    assert told.startswith("row toy-0-1: ") and "trained text:" in told and "trained patches: '" in told
+    tiny_model = tiny(family)
+    trainer = FiVLTrainer(tiny_model.model, config(tmp_path), processing_class=tiny_model.processor, train_dataset=drawn)
+    shown_batch = str(next(trainer.shown(drawn, trainer.data_collator(drawn))))
+    assert shown_batch.startswith("row toy-0-1: ") and "trained text:" in shown_batch and "trained patches: '" in shown_batch
     html = write_batches(tmp_path / "page.html", first_batches(trainer), "rows").read_text()
     assert html.count("<figure") == 3 and "<mark>" in html and "vision_labels" in html and "row toy-0-1" in html
     assert trainer.data_collator(drawn).keys() >= {"input_ids", "labels"}
 
 
 def test_what_is_trained_is_told_by_part():
-    own = tiny()
-    for name, parameter in own.model.named_parameters():
+    tiny_model = tiny()
+    for name, parameter in tiny_model.model.named_parameters():
         parameter.requires_grad_("vision" not in name)
-    told = adapted(own.model)
-    assert "text" in told and "projection" in told and "vision" not in told
+    summary = adapted(tiny_model.model)
+    assert "text" in summary and "projection" in summary and "vision" not in summary
 
 
 @pytest.mark.parametrize("family", ["kosmos2", "llava", "qwen2_5_vl", "idefics3"])
@@ -390,7 +393,7 @@ def test_a_sweep_reads_values_of_the_options_own_type():
 
 
 @pytest.mark.parametrize(
-    "kind, options, told",
+    "kind, options, sentence",
     [
         (AdapterArguments, {"tune": "head"}, "tune='head': it is one of lora, full"),
         (ModelArguments, {"quantize": "int3"}, "quantize='int3': it is one of nf4, int8"),
@@ -398,8 +401,8 @@ def test_a_sweep_reads_values_of_the_options_own_type():
         (FiVLDataArguments, {"mask_noise": "blurred"}, "mask noise 'blurred': it is one of perfect, dilated"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(kind, options, told):
-    with pytest.raises(ValueError, match=told):
+def test_arguments_that_make_no_sense_are_refused(kind, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
         kind(**options)
 
 

@@ -54,21 +54,21 @@ def gradients(loss, *tensors):
 def test_gathered_rows_give_the_loss_and_each_gradient_of_full_logits(trained, biased, softcap):
     hidden, head, labels, vision = case(trained=trained)
     bias = torch.randn(VOCABULARY, dtype=torch.float64, requires_grad=trained) if biased else None
-    own = vision_modeling_loss(
+    joint = vision_modeling_loss(
         hidden, head, labels, vision, vision_loss_weight=WEIGHT, bias=bias, softcap=softcap
     )
     expected = on_full_logits(hidden, head, labels, vision, bias=bias, softcap=softcap)
-    torch.testing.assert_close(own.loss, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(joint.loss, expected, rtol=1e-12, atol=0)
     for mine, theirs in zip(
-        gradients(own.loss, hidden, head, bias), gradients(expected, hidden, head, bias), strict=True
+        gradients(joint.loss, hidden, head, bias), gradients(expected, hidden, head, bias), strict=True
     ):
         torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-12)
 
 
 def test_in_fp32_the_loss_is_equal_to_a_millionth():
     given = case(dtype=torch.float32)
-    own = vision_modeling_loss(*given, vision_loss_weight=WEIGHT)
-    assert own.loss.item() == pytest.approx(on_full_logits(*given).item(), rel=1e-6)
+    joint = vision_modeling_loss(*given, vision_loss_weight=WEIGHT)
+    assert joint.loss.item() == pytest.approx(on_full_logits(*given).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 7, CHUNK_ROWS])
@@ -145,8 +145,8 @@ def test_text_predicts_the_next_token_and_no_first_label_counts():
 def test_a_position_may_carry_a_word_of_the_text_and_one_of_the_picture():
     hidden, head, labels, vision = case()
     labels[:, PICTURE.stop] = 4  # the first token behind the picture is trained: its loss is read at the last patch
-    own = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
-    torch.testing.assert_close(own.loss, on_full_logits(hidden, head, labels, vision))
+    joint = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
+    torch.testing.assert_close(joint.loss, on_full_logits(hidden, head, labels, vision))
 
 
 def test_several_labels_of_a_patch_are_averaged_and_count_once():
@@ -156,9 +156,9 @@ def test_several_labels_of_a_patch_are_averaged_and_count_once():
     logits = (hidden @ head.T).log_softmax(-1)
     expected = hits = 0
     for row, place in (vision[..., 0] != -100).nonzero().tolist():
-        own = [label for label in vision[row, place].tolist() if label != -100]
-        expected -= sum(logits[row, place, label] for label in own) / len(own)
-        hits += logits[row, place].argmax().item() in own
+        patch_labels = [label for label in vision[row, place].tolist() if label != -100]
+        expected -= sum(logits[row, place, label] for label in patch_labels) / len(patch_labels)
+        hits += logits[row, place].argmax().item() in patch_labels
     torch.testing.assert_close(sums.vm, expected)
     assert sums.patches == (vision[..., 0] != -100).sum() and sums.hits == hits
 
@@ -169,10 +169,10 @@ def test_micro_batches_divided_by_the_counts_of_their_window_add_up_to_the_whole
     whole = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
     parts = [
         vision_modeling_loss(
-            hidden[own], head, labels[own], vision[own],
+            hidden[rows], head, labels[rows], vision[rows],
             vision_loss_weight=WEIGHT, tokens=whole.sums.tokens, patches=whole.sums.patches,
         )
-        for own in (slice(0, 1), slice(1, 2), slice(2, 3))
+        for rows in (slice(0, 1), slice(1, 2), slice(2, 3))
     ]  # fmt: skip
     torch.testing.assert_close(sum(part.loss for part in parts), whole.loss)
     assert parts[1].vm_loss == 0
@@ -189,9 +189,9 @@ def test_without_any_patch_the_language_loss_is_whole_unless_asked_otherwise():
 @pytest.mark.parametrize("trained", [False, True])
 def test_without_any_label_the_loss_is_zero_and_every_gradient_is_still_made(trained):
     hidden, head, labels, vision = case(patches=False, texts=False, trained=trained)
-    own = vision_modeling_loss(hidden, head, labels, vision)
-    own.loss.backward()
-    assert own.loss == 0 and not hidden.grad.any()
+    joint = vision_modeling_loss(hidden, head, labels, vision)
+    joint.loss.backward()
+    assert joint.loss == 0 and not hidden.grad.any()
     assert (head.grad is not None) == trained and not (trained and head.grad.any())
 
 
@@ -207,15 +207,15 @@ def test_torch_has_the_same_loss():
 @pytest.mark.parametrize("trained", [False, True])
 def test_bf16_errs_no_more_than_bf16_logits_do(trained):
     given = case(dtype=torch.bfloat16, trained=trained)
-    exact = [own.detach().double().requires_grad_() if own.is_floating_point() else own for own in given]
+    exact = [tensor.detach().double().requires_grad_() if tensor.is_floating_point() else tensor for tensor in given]
     expected = on_full_logits(*exact)
     wanted = gradients(expected, exact[0])[0]
     hidden, head, labels, vision = given
     naive = on_full_logits(hidden.float(), head.float(), labels, vision)  # same rounded inputs, fp32 logits
-    own = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
-    assert own.loss.dtype == torch.float32
-    assert own.loss.item() == pytest.approx(naive.item(), rel=3e-3)
-    found = gradients(own.loss, hidden)[0]
+    joint = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
+    assert joint.loss.dtype == torch.float32
+    assert joint.loss.item() == pytest.approx(naive.item(), rel=3e-3)
+    found = gradients(joint.loss, hidden)[0]
     assert found.dtype == torch.bfloat16
     assert (found.double() - wanted).norm() / wanted.norm() < 1e-2
 
@@ -223,13 +223,13 @@ def test_bf16_errs_no_more_than_bf16_logits_do(trained):
 def test_under_autocast_the_head_computes_as_the_model_would():
     hidden, head, labels, vision = case(dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        own = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
+        joint = vision_modeling_loss(hidden, head, labels, vision, vision_loss_weight=WEIGHT)
         logits = F.linear(hidden, head)
     assert logits.dtype == torch.bfloat16
     lm = F.cross_entropy(logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten())
     vm = F.cross_entropy(logits.float().flatten(0, 1), vision.flatten())
-    assert own.loss.item() == pytest.approx(((1 - WEIGHT) * lm + WEIGHT * vm).item(), rel=1e-6)
-    own.loss.backward()
+    assert joint.loss.item() == pytest.approx(((1 - WEIGHT) * lm + WEIGHT * vm).item(), rel=1e-6)
+    joint.loss.backward()
     assert hidden.grad.dtype == head.grad.dtype == torch.float32
 
 
@@ -258,6 +258,6 @@ def test_the_benchmark_runs_every_way_and_all_are_equal(capsys):
     small = ["--vocabulary", "96", "--width", "8", "--repeats", "1", "--memory-runs", "0"]
     (report,) = main(["--labels", "sparse", *small])["reports"]
     assert report["ways"].keys() == WAYS.keys()
-    for name, own in report["ways"].items():
-        assert own["loss_error"] < 1e-6 and own["gradient_error"] < 1e-6, name
+    for name, errors in report["ways"].items():
+        assert errors["loss_error"] < 1e-6 and errors["gradient_error"] < 1e-6, name
     assert "ours against two_full" in capsys.readouterr().out

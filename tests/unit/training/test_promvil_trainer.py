@@ -64,7 +64,7 @@ def test_a_schedule_is_made_of_the_settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "sentence"),
     [
         ({"curriculum": "easy"}, "the curriculum 'easy': it is one of none, levels"),
         ({"supervise": "all"}, "supervise='all': it is one of phrase, boxes"),
@@ -73,15 +73,15 @@ def test_a_schedule_is_made_of_the_settings(tmp_path):
         ({"activation_checkpointing_kwargs": {"use_reentrant": True}}, "the adapter of the vision tower would get no gradient"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(tmp_path, options, told):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_settings_that_make_no_sense_are_refused(tmp_path, options, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         PromViLConfig(str(tmp_path), **options)
 
 
 def test_our_own_settings_are_few_and_each_says_what_it_is():
-    own = PromViLConfig.__dataclass_fields__.keys() - TrainingArguments.__dataclass_fields__.keys()
-    assert len(own) == 21
-    assert all(PromViLConfig.__dataclass_fields__[name].metadata["help"] for name in own)
+    added = PromViLConfig.__dataclass_fields__.keys() - TrainingArguments.__dataclass_fields__.keys()
+    assert len(added) == 21
+    assert all(PromViLConfig.__dataclass_fields__[name].metadata["help"] for name in added)
 
 
 # Models
@@ -120,9 +120,9 @@ def test_several_gpus_in_one_process_are_refused(tmp_path, monkeypatch):
 def test_the_loss_is_that_of_mixed_precision_too(tmp_path):
     found = {}
     for bf16 in (False, True):
-        own = trainer(tmp_path, few(), bf16=bf16, max_steps=1)
-        own.train()
-        found[bf16] = next(entry["loss"] for entry in own.state.log_history if "loss" in entry)
+        tiny_trainer = trainer(tmp_path, few(), bf16=bf16, max_steps=1)
+        tiny_trainer.train()
+        found[bf16] = next(entry["loss"] for entry in tiny_trainer.state.log_history if "loss" in entry)
     assert found[True] == pytest.approx(found[False], abs=0.05) and found[True] != found[False]
 
 
@@ -130,24 +130,24 @@ def test_the_loss_is_that_of_mixed_precision_too(tmp_path):
 def test_a_frozen_base_in_half_precision_is_trained(tmp_path):
     tiny = tiny_kosmos2(latent_query_num=8, gain=1)
     config = PromViLConfig(str(tmp_path), use_cpu=True, max_steps=1, save_strategy="no", disable_tqdm=True)
-    own = PromViLTrainer(
+    tiny_trainer = PromViLTrainer(
         tiny.model.to(torch.bfloat16), config, processing_class=tiny.processor, train_dataset=few(),
         peft_config=lora_config("reference", r=2),
     )  # fmt: skip
-    own.train()
-    assert own.state.global_step == 1
+    tiny_trainer.train()
+    assert tiny_trainer.state.global_step == 1
 
 
 def test_texts_that_were_refused_are_counted_in_the_log(tmp_path):
-    own = trainer(tmp_path, few(), max_length=60, num_train_epochs=1)
-    own.train()
-    entries = [entry for entry in own.state.log_history if "refused_texts" in entry]
-    assert entries and entries[-1]["refused_texts"] == int(own._tallies["refused_texts"]) > 0
+    tiny_trainer = trainer(tmp_path, few(), max_length=60, num_train_epochs=1)
+    tiny_trainer.train()
+    entries = [entry for entry in tiny_trainer.state.log_history if "refused_texts" in entry]
+    assert entries and entries[-1]["refused_texts"] == int(tiny_trainer._tallies["refused_texts"]) > 0
 
 
 def test_evaluation_gives_exact_losses_by_level_and_accuracy_by_generation(tmp_path):
-    own = trainer(tmp_path, few(), eval_generate=3, per_device_eval_batch_size=2)
-    scores = own.evaluate(few())
+    tiny_trainer = trainer(tmp_path, few(), eval_generate=3, per_device_eval_batch_size=2)
+    scores = tiny_trainer.evaluate(few())
     one = trainer(tmp_path, few(), per_device_eval_batch_size=1).evaluate(few())
     assert scores["eval_loss"] == pytest.approx(one["eval_loss"], abs=1e-5)
     assert scores["eval_loss_level_1"] == pytest.approx(one["eval_loss_level_1"], abs=1e-5)
@@ -157,7 +157,7 @@ def test_evaluation_gives_exact_losses_by_level_and_accuracy_by_generation(tmp_p
 
 def test_grounding_leans_on_what_the_model_answered_below_and_scores_it(tmp_path, monkeypatch):
     """A model that always answers right has accuracy 1, and sees its own boxes as evidence."""
-    own = trainer(tmp_path, few())
+    tiny_trainer = trainer(tmp_path, few())
     chains = [row for row in few() if "chain" in row]
     gold = {}
     for row in chains:
@@ -172,15 +172,15 @@ def test_grounding_leans_on_what_the_model_answered_below_and_scores_it(tmp_path
 
     class Backend:
         dialect = Kosmos2()
-        tokenizer = own.processing_class.tokenizer
+        tokenizer = tiny_trainer.processing_class.tokenizer
         generate = staticmethod(answer)
 
-    found = ground(Backend(), chains, own.data_collator)
+    found = ground(Backend(), chains, tiny_trainer.data_collator)
     assert len(found) == len(asked) == sum(len(row["chain"].steps) for row in chains)
-    told = ["We can see" in prompt for prompt in asked]
-    assert any(told) and told == sorted(told)  # level by level, all rows at a time
+    with_evidence = ["We can see" in prompt for prompt in asked]
+    assert any(with_evidence) and with_evidence == sorted(with_evidence)  # level by level, all rows at a time
     monkeypatch.setattr(promvil, "ground", lambda *args: found)
-    scores = own.grounding(chains)
+    scores = tiny_trainer.grounding(chains)
     ceiling = {name: value for name, value in scores.items() if "accuracy" in name}
     assert scores["parse_rate"] == 1 and min(ceiling.values()) > 0.5  # the grid of 32x32 cells is all that errs
 
@@ -207,17 +207,17 @@ def naive_grounding(backend, rows, collator):
 @pytest.mark.parametrize("evidence", [True, False])
 def test_grounding_while_training_equals_one_prompt_after_the_other(tmp_path, evidence):
     base = load("toy:kosmos2", device="cpu")
-    own = PromViLTrainer(
+    tiny_trainer = PromViLTrainer(
         base.model, PromViLConfig(str(tmp_path), use_cpu=True, report_to="none", train_evidence=evidence),
         processing_class=base.processor,
     )  # fmt: skip
     chains = []
     for drawn in scenes(NESTED, 3, 5):
         chains += [{"image": drawn.image(), "chain": chain_of(drawn, expression)} for expression in drawn.expressions(1)]
-    expected = naive_grounding(own.backend, chains, own.data_collator)
+    expected = naive_grounding(tiny_trainer.backend, chains, tiny_trainer.data_collator)
     assert sum(bool(boxes) for boxes, *_ in expected) > len(expected) / 2 and max(level for *_, level in expected) > 1
-    assert ground(own.backend, chains, own.data_collator) == expected
-    scores = own.grounding(chains)
+    assert ground(tiny_trainer.backend, chains, tiny_trainer.data_collator) == expected
+    scores = tiny_trainer.grounding(chains)
     answers, gold, levels = zip(*expected, strict=True)
     table = grounding_table(answers, gold, None)[None]
     assert (scores["accuracy"], scores["parse_rate"]) == (table.accuracy, table.parse_rate)
@@ -232,19 +232,19 @@ def test_pictures_of_a_dataset_are_not_decoded_before_the_collator(tmp_path):
     table = table.cast_column("image", datasets.Image())
     made = CutRows(table, row_levels)
     assert isinstance(made[0]["image"], dict) and made.levels == [(1,)] * 3
-    own = trainer(tmp_path, table, max_steps=1)
-    own.train()
-    assert own.state.global_step == 1
+    tiny_trainer = trainer(tmp_path, table, max_steps=1)
+    tiny_trainer.train()
+    assert tiny_trainer.state.global_step == 1
 
 
 # Base
 
 
 def test_a_window_trainer_says_what_it_needs(tmp_path):
-    own = WindowTrainer.__new__(WindowTrainer)
-    for call in (own.backend_for, own.collator, own.shown, own.terms):
+    tiny_trainer = WindowTrainer.__new__(WindowTrainer)
+    for call in (tiny_trainer.backend_for, tiny_trainer.collator, tiny_trainer.shown, tiny_trainer.terms):
         with pytest.raises(NotImplementedError):
             call(None, {})
-    for call in (own.count, own.levels_of):
+    for call in (tiny_trainer.count, tiny_trainer.levels_of):
         with pytest.raises(NotImplementedError):
             call({})

@@ -16,13 +16,13 @@ WORDS = ["a clock on the wall", "a kitefish and a playground beside the clock", 
 
 def sentencepiece(prepend):
     """As Llama's (`first`: a blank before every text) or Gemma's (`never`)."""
-    own = Tokenizer(models.BPE(unk_token="<unk>"))
-    own.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
-    own.decoder = decoders.Metaspace(prepend_scheme=prepend)
-    own.train_from_iterator(
+    trained = Tokenizer(models.BPE(unk_token="<unk>"))
+    trained.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend)
+    trained.decoder = decoders.Metaspace(prepend_scheme=prepend)
+    trained.train_from_iterator(
         WORDS, trainers.BpeTrainer(vocab_size=60, special_tokens=["<unk>"], show_progress=False)
     )
-    return PreTrainedTokenizerFast(tokenizer_object=own, unk_token="<unk>")
+    return PreTrainedTokenizerFast(tokenizer_object=trained, unk_token="<unk>")
 
 
 def byte_level():
@@ -52,10 +52,10 @@ def by_the_published_loop(coverages, tokens, most=0.3):
     """FiVL's own control flow, patch by patch."""
     labels = [-100] * len(coverages[0])
     for coverage, token in zip(coverages, tokens, strict=True):
-        if sum(own > 0 for own in coverage) / len(coverage) > most:
+        if sum(covered > 0 for covered in coverage) / len(coverage) > most:
             continue
-        for patch, own in enumerate(coverage):
-            if own > 0 and labels[patch] == -100:
+        for patch, covered in enumerate(coverage):
+            if covered > 0 and labels[patch] == -100:
                 labels[patch] = token
     return labels
 
@@ -66,7 +66,7 @@ def test_labels_equal_the_published_loop_on_300_random_cases():
     for _ in range(300):
         patches, count = int(draw.integers(4, 60)), int(draw.integers(1, 6))
         density = draw.choice([0.05, 0.2, 0.29, 0.31, 0.6], count)
-        coverages = [draw.random(patches) * (draw.random(patches) < own) for own in density]
+        coverages = [draw.random(patches) * (draw.random(patches) < share) for share in density]
         tokens = draw.integers(0, 50, count).tolist()
         labels, dropped = label_patches(coverages, [(token,) for token in tokens])
         assert labels[:, 0].tolist() == by_the_published_loop(coverages, tokens)
@@ -152,11 +152,11 @@ def test_nouns_of_key_expressions(text, expected):
 
 
 def test_the_random_noun_hangs_on_the_row_and_the_seed_alone():
-    own = PatchLabeller(byte_level(), nouns=str.split)
+    labeller = PatchLabeller(byte_level(), nouns=str.split)
     texts = [expression("clock wall snowman", None), expression("wall clock snowman", None, 1)]
     rows = [f"row {number}" for number in range(20)]
-    drawn = [[own.targets(text, row) for text in texts] for row in rows]
-    again = [[own.targets(text, row) for text in reversed(texts)][::-1] for row in reversed(rows)][::-1]
+    drawn = [[labeller.targets(text, row) for text in texts] for row in rows]
+    again = [[labeller.targets(text, row) for text in reversed(texts)][::-1] for row in reversed(rows)][::-1]
     assert drawn == again and len({target for pair in drawn for target in pair}) == 3
     other = PatchLabeller(byte_level(), LabelRules(seed=1), str.split)
     assert drawn != [[other.targets(text, row) for text in texts] for row in rows]
@@ -165,7 +165,7 @@ def test_the_random_noun_hangs_on_the_row_and_the_seed_alone():
 def test_the_noun_may_be_the_first_or_the_last_and_the_word_whole():
     tokenizer = byte_level()
     text = expression("snowman kitefish", None)
-    first, last = (PatchLabeller(tokenizer, LabelRules(noun=own), str.split) for own in ("first", "last"))
+    first, last = (PatchLabeller(tokenizer, LabelRules(noun=noun), str.split) for noun in ("first", "last"))
     assert first.targets(text, "") == first.word_tokens("snowman")[:1]
     assert last.targets(text, "") == last.word_tokens("kitefish")[:1]
     whole = PatchLabeller(tokenizer, LabelRules(noun="last", token="whole_word"), str.split)
@@ -173,37 +173,37 @@ def test_the_noun_may_be_the_first_or_the_last_and_the_word_whole():
 
 
 def test_masks_in_original_coordinates_fall_on_the_patches_that_see_them():
-    own = PatchLabeller(byte_level())
-    found = own("row", [expression("a clock", block(0, 10, 10, 30))], GRID, (40, 40))
-    clock = own.word_tokens("clock")[0]
+    labeller = PatchLabeller(byte_level())
+    found = labeller("row", [expression("a clock", block(0, 10, 10, 30))], GRID, (40, 40))
+    clock = labeller.word_tokens("clock")[0]
     expected = np.full(16, -100)
     expected[1:3] = clock
     assert found.labels[:, 0].tolist() == expected.tolist() and not found.unused
     centre = [None, Box(0.25, 0, 0.5, 0.25), Box(0.5, 0, 0.75, 0.25), *[None] * 7]  # a crop, a newline, padding
-    assert own("row", [expression("a clock", block(0, 10, 10, 30))], centre, (40, 40)).labels[:, 0].tolist() == [
+    assert labeller("row", [expression("a clock", block(0, 10, 10, 30))], centre, (40, 40)).labels[:, 0].tolist() == [
         -100, clock, clock, *[-100] * 7
     ]  # fmt: skip
 
 
 def test_earlier_turns_write_first_whatever_the_order_of_the_list():
-    own = PatchLabeller(byte_level())
+    labeller = PatchLabeller(byte_level())
     same = block(0, 10, 0, 10)
-    found = own("row", [expression("the wall", same, 1), expression("a clock", same, 0)], GRID, (40, 40))
-    assert found.labels[0, 0] == own.word_tokens("clock")[0]
+    found = labeller("row", [expression("the wall", same, 1), expression("a clock", same, 0)], GRID, (40, 40))
+    assert found.labels[0, 0] == labeller.word_tokens("clock")[0]
 
 
 def test_what_gives_no_label_is_counted_by_its_reason():
-    own = PatchLabeller(byte_level())
+    labeller = PatchLabeller(byte_level())
     given = [
         expression("a clock", None),
         expression("Yes", block(0, 10, 0, 10)),
         expression("the wall", block(0, 40, 0, 40)),
         expression("snowman", block(0, 0, 0, 0)),
     ]
-    found = own("row", given, GRID, (40, 40))
+    found = labeller("row", given, GRID, (40, 40))
     assert found.unused == {"no mask": 1, "no noun": 1, "too large": 1, "not on any patch": 1}
     assert found.labels.shape == (16, 1) and (found.labels == -100).all()
-    assert own("row", [], GRID, (40, 40)).labels.shape == (16, 1)
+    assert labeller("row", [], GRID, (40, 40)).labels.shape == (16, 1)
 
 
 TURNS = [Turn(0, "What is on the wall?", "A large clock."), Turn(1, "Who is there?", "A snowman.")]
@@ -227,7 +227,7 @@ def test_an_expression_may_stand_in_the_question_in_any_case():
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, sentence",
     [
         ({"overlap": "last"}, "overlap='last': it is one of first, smallest"),
         ({"token": "word"}, "token='word': it is one of first_subtoken, whole_word"),
@@ -236,8 +236,8 @@ def test_an_expression_may_stand_in_the_question_in_any_case():
         ({"min_patch_coverage": -1}, "min_patch_coverage=-1: it is a share"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(options, told):
-    with pytest.raises(ValueError, match=told):
+def test_rules_that_make_no_sense_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
         LabelRules(**options)
 
 
