@@ -8,21 +8,21 @@ from contextlib import contextmanager
 @contextmanager
 def another_process(work):
     """A forked process that is inside the context `work()`."""
-    ready, told = os.pipe()
-    wait, let = os.pipe()
+    ready_read, ready_write = os.pipe()
+    leave_read, leave_write = os.pipe()
     child = os.fork()
     if not child:
         try:
-            os.close(let)
+            os.close(leave_write)
             with work():
-                os.write(told, b".")
-                os.read(wait, 1)
+                os.write(ready_write, b".")
+                os.read(leave_read, 1)
         finally:
             os._exit(0)
-    os.close(wait), os.close(told)
-    assert os.read(ready, 1) == b"."
+    os.close(leave_read), os.close(ready_write)
+    assert os.read(ready_read, 1) == b"."
     try:
         yield child
     finally:
-        os.close(let), os.close(ready)
+        os.close(leave_write), os.close(ready_read)
         os.waitpid(child, 0)

@@ -73,8 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes; with Nagle each answer waits 40 ms
 
     @property
-    def told(self) -> MisbehavingEndpoint:
-        return self.server.told
+    def endpoint(self) -> MisbehavingEndpoint:
+        return self.server.endpoint
 
     def log_message(self, *_):
         pass
@@ -92,42 +92,42 @@ class _Handler(BaseHTTPRequestHandler):
         self.reply(status, json.dumps(value).encode(), **headers)
 
     def complete(self, prompt: str, text: str | None, finish_reason: str = "stop", **message: object) -> None:
-        with self.told.lock:
-            self.told.answered[prompt] += 1
+        with self.endpoint.lock:
+            self.endpoint.answered[prompt] += 1
         choice = {
             "index": 0,
             "finish_reason": finish_reason,
             "message": {"role": "assistant", "content": text, **message},
         }
-        self.reply_json(200, {"id": "x", "model": "m", "created": 0, "choices": [choice], "usage": self.told.usage})
+        self.reply_json(200, {"id": "x", "model": "m", "created": 0, "choices": [choice], "usage": self.endpoint.usage})
 
     def do_POST(self):
-        told = self.told
+        endpoint = self.endpoint
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         prompt = prompt_of(body)
-        with told.lock:
-            told.requests[prompt] += 1
-            told.times.append(time.monotonic())
-            told.bodies[prompt].append(body)
-            told.authorizations.append(self.headers.get("Authorization"))
-            told.busy += 1
-            told.busiest = max(told.busiest, told.busy)
-            act = told.next_act(prompt)
+        with endpoint.lock:
+            endpoint.requests[prompt] += 1
+            endpoint.times.append(time.monotonic())
+            endpoint.bodies[prompt].append(body)
+            endpoint.authorizations.append(self.headers.get("Authorization"))
+            endpoint.busy += 1
+            endpoint.busiest = max(endpoint.busiest, endpoint.busy)
+            act = endpoint.next_act(prompt)
         try:
-            if told.delay:
-                time.sleep(told.delay)
-            if told.gate:
-                told.gate.acquire()
+            if endpoint.delay:
+                time.sleep(endpoint.delay)
+            if endpoint.gate:
+                endpoint.gate.acquire()
             self.act(act, prompt, body)
         except (BrokenPipeError, ConnectionResetError):
             pass
         finally:
-            with told.lock:
-                told.busy -= 1
+            with endpoint.lock:
+                endpoint.busy -= 1
 
     def act(self, act: str, prompt: str, body: dict) -> None:
         name, _, detail = act.partition(":")
-        if "response_format" in body and not self.told.takes_response_format:
+        if "response_format" in body and not self.endpoint.takes_response_format:
             self.reply_json(400, {"error": {"message": "unknown field response_format"}})
         elif name in ANSWERS:
             self.complete(prompt, ANSWERS[name])
@@ -141,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "say key":
             self.complete(prompt, f"{GOOD} {self.headers['Authorization']}")
         elif name == "hang":
-            self.told.hanging.wait(5)
+            self.endpoint.hanging.wait(5)
             self.close_connection = True
         elif name == "reset":
             linger_none = struct.pack("ii", 1, 0)  # close() then sends RST, not FIN
@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "content in parts":
             self.complete(prompt, [{"type": "text", "text": GOOD[:20]}, {"type": "text", "text": GOOD[20:]}])
         elif name == "no choices":
-            self.reply_json(200, {"choices": [], "usage": self.told.usage})
+            self.reply_json(200, {"choices": [], "usage": self.endpoint.usage})
         elif name == "null":
             self.complete(prompt, None)
         elif name == "cut off":
@@ -211,14 +211,14 @@ def misbehaving_endpoint():
     """A running server; its `url` is what `Endpoint` takes as base_url."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.told = MisbehavingEndpoint()
-    server.told.url = f"http://127.0.0.1:{server.server_port}/v1"
+    server.endpoint = MisbehavingEndpoint()
+    server.endpoint.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield server.told
+        yield server.endpoint
     finally:
-        server.told.hanging.set()
+        server.endpoint.hanging.set()
         server.shutdown()
         server.server_close()
         thread.join()

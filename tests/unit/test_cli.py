@@ -63,8 +63,8 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
 def test_a_mistyped_call_is_refused_in_one_line_that_names_what_was_meant(words, sentence, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(words)
-    told = capsys.readouterr().err
-    assert stop.value.code == 2 and sentence in told and told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2 and sentence in errors and errors.count("\n") == 1
 
 
 def test_a_value_may_look_like_an_option_after_two_dashes(capsys):

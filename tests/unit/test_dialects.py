@@ -270,8 +270,8 @@ def test_the_seven_published_encodings_come_out_of_our_text(shared_data, process
             text = text[: text.index("<object>")].rstrip() + text[text.index("</object>") + len("</object>") :]
             given_boxes = [[[79, 1016], [135, 1008]], *given_boxes[1:]]
         per_phrase = [
-            [] if not own else ([own] if isinstance(own[0], int) else own)
-            for own in given_boxes or [None] * text.count("<phrase>")
+            [] if not phrase_boxes else ([phrase_boxes] if isinstance(phrase_boxes[0], int) else phrase_boxes)
+            for phrase_boxes in given_boxes or [None] * text.count("<phrase>")
         ]
         written = Kosmos2().annotate(grounded(text, per_phrase))
         ids = processor.tokenizer(written).input_ids

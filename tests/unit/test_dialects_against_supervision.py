@@ -54,7 +54,8 @@ def test_supervision_reads_the_same_boxes_and_labels(name, vlm, sizes):
         boxes, labels = by_supervision(vlm, answer, **sizes)
         ours = spoken.parse(answer, image_size=SIZE)
         assert np.array([box.xyxy for box in ours.boxes]) * (*SIZE, *SIZE) == pytest.approx(boxes, abs=1e-3)
-        assert labels == [own.text for own in ours.phrases for _ in own.boxes] == [phrase.text] * len(phrase.boxes)
+        read = [grounded.text for grounded in ours.phrases for _ in grounded.boxes]
+        assert labels == read == [phrase.text] * len(phrase.boxes)
 
 
 def test_transformers_reads_florence_s_boxes_the_same_to_the_pixel():
@@ -69,9 +70,10 @@ def test_transformers_reads_florence_s_boxes_the_same_to_the_pixel():
         theirs = reader.parse_description_with_bboxes_from_text_and_spans(answer, image_size=SIZE)
         ours = spoken.parse(answer)
         assert [int(edge) for box in ours.boxes for edge in np.array(box.xyxy) * (*SIZE, *SIZE) + 1e-4] == [
-            edge for own in theirs for edge in own["bbox"]
+            edge for their_phrase in theirs for edge in their_phrase["bbox"]
         ]
-        assert {own["cat_name"] for own in theirs} == {own.text for own in ours.phrases} == {phrase.text}
+        assert {their_phrase["cat_name"] for their_phrase in theirs} == {phrase.text}
+        assert {grounded.text for grounded in ours.phrases} == {phrase.text}
 
 
 # Where supervision 0.31 reads something else: what it finds, then what we find

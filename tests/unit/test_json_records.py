@@ -70,7 +70,7 @@ def test_a_mark_before_utf8_and_rare_line_ends_are_no_part_of_a_record(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, sentence",
     [
         (lambda r: r.text("n"), "file.json item 1: `n` is 5, and it must be text."),
         (lambda r: r.text("gone", "lost"), "file.json item 1 has no `gone` or `lost`: it holds n, box, flag, big, inner."),
@@ -87,12 +87,12 @@ def test_a_mark_before_utf8_and_rare_line_ends_are_no_part_of_a_record(tmp_path)
         (lambda r: r.identifier("flag"), "`flag` is True, and it must be an id: text or a whole number."),
     ],
 )
-def test_a_wrong_field_is_named_with_its_file_and_record(tmp_path, call, told):
+def test_a_wrong_field_is_named_with_its_file_and_record(tmp_path, call, sentence):
     row = {"n": 5, "box": [1, 2, "x", 4], "flag": True, "big": 10**400, "inner": {"x": 1}}
     (record,) = records(written(tmp_path, json.dumps([row])))
     with pytest.raises(RecordError) as error:
         call(record)
-    assert str(error.value).endswith(told) and "file.json" in str(error.value)
+    assert str(error.value).endswith(sentence) and "file.json" in str(error.value)
 
 
 def test_fields_of_the_right_type_are_given_as_they_are(tmp_path):
@@ -104,15 +104,15 @@ def test_fields_of_the_right_type_are_given_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, told",
+    "content, sentence",
     [
         ("[1, 2", "ends in the middle of its JSON"),
         ('[{"a": 1}] [2]', "something follows its end"),
         ('[{"a": "b]', "ends in the middle of its JSON"),
     ],
 )
-def test_a_list_that_is_no_json_is_refused_whole(tmp_path, content, told):
-    with pytest.raises(RecordError, match=told):
+def test_a_list_that_is_no_json_is_refused_whole(tmp_path, content, sentence):
+    with pytest.raises(RecordError, match=sentence):
         list(records(written(tmp_path, content)))
 
 
@@ -210,6 +210,6 @@ def test_where_the_blocks_of_a_file_end_does_not_matter(values, block):
 
 
 def test_what_a_message_shows_is_short_and_harmless():
-    told = [shown(value) for value in ("\x1b[31mred\u202e", "x" * 5_000, {"\n": 1}, list(range(99)), 10**5_000, None)]
-    assert told == ["'\\x1b[31mred\\u202e'", repr("x" * 60 + "…"), "an object with '\\n'", "a list of 99",
+    texts = [shown(value) for value in ("\x1b[31mred\u202e", "x" * 5_000, {"\n": 1}, list(range(99)), 10**5_000, None)]
+    assert texts == ["'\\x1b[31mred\\u202e'", repr("x" * 60 + "…"), "an object with '\\n'", "a list of 99",
                     "a whole number of more than 60 digits", "null"]  # fmt: skip

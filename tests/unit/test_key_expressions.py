@@ -7,9 +7,9 @@ from promvil_hf import Box, KeyExpression, Rle
 
 
 def test_a_key_expression_survives_json():
-    own = KeyExpression("the red cup", 2, (Box(0.1, 0.2, 0.3, 0.4),), Rle((4, 6), b"R3"))
-    assert KeyExpression.from_dict(json.loads(json.dumps(own.to_dict()))) == own
-    assert own.mask.image_size == (6, 4)
+    key = KeyExpression("the red cup", 2, (Box(0.1, 0.2, 0.3, 0.4),), Rle((4, 6), b"R3"))
+    assert KeyExpression.from_dict(json.loads(json.dumps(key.to_dict()))) == key
+    assert key.mask.image_size == (6, 4)
 
 
 def test_a_bare_key_expression_is_known_by_text_alone():

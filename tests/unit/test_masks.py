@@ -77,7 +77,7 @@ def test_published_panoptic_segments_keep_areas_and_boxes(shared_data):
 def test_published_polygons_give_pycocotools_counts(shared_data):
     record = json.loads((shared_data / "coco" / "coco_annotations_39769.json").read_text())
     annotations = record["annotations"] if isinstance(record, dict) else record
-    areas = [masks.area(masks.from_polygons(own["segmentation"], (640, 480))) for own in annotations]
+    areas = [masks.area(masks.from_polygons(annotation["segmentation"], (640, 480))) for annotation in annotations]
     assert areas == [2118, 4068, 176809, 301563, 53306, 59710]
 
 

@@ -97,10 +97,10 @@ def test_several_instances_of_one_noun_stay_together():
 
 
 def test_a_tag_in_a_phrase_is_text():
-    told = PhraseChain("1", [PhraseStep(GroundedPhrase("a sign saying </phrase><object>", [HAT]), own_level=2)])
-    row = to_row(told, "1.jpg")
+    with_tag = PhraseChain("1", [PhraseStep(GroundedPhrase("a sign saying </phrase><object>", [HAT]), own_level=2)])
+    row = to_row(with_tag, "1.jpg")
     assert row["text"][0].count("</phrase>") == 1 and "<object>" not in row["text"][0]
-    assert from_row(row) == told
+    assert from_row(row) == with_tag
 
 
 def test_a_row_of_another_wording_is_refused_with_both_texts():

@@ -77,7 +77,7 @@ def headings(card):
 def test_a_line_break_in_a_name_never_reaches_a_card(tmp_path):
     facts = CardFacts(BREAKING, "T", "About.", "Rows.", settings={"rows": BREAKING, "images": BREAKING})
     plain = CardFacts("x", "T", "About.", "Rows.", settings={"rows": "x", "images": "x"})
-    cards = [write_card(tmp_path / name, own, {}, "trains") for name, own in (("a", facts), ("b", plain))]
+    cards = [write_card(tmp_path / name, card_facts, {}, "trains") for name, card_facts in (("a", facts), ("b", plain))]
     hostile, harmless = (path.read_text() for path in cards)
     assert headings(hostile) == headings(harmless)
     assert hostile.count("```") >= harmless.count("```")
@@ -87,9 +87,9 @@ def test_a_line_break_in_a_name_never_reaches_a_card(tmp_path):
 
 def test_names_of_files_and_reasons_stay_in_their_place_in_the_cards_of_data_sets():
     listed = {"name": BREAKING, "ids": 1, "ids_of": "coco", "images_found": 1, "names_that_are_no_id": 0}
-    told = _leakage({"leakage": {"images": 1, "images_with_coco_id": 1, "excluded": 1, "lists": [listed]}})
-    assert len(headings(told)) == 1 and r"x\\n\`\`\`\\n\# Heading" in told
-    row = next(line for line in told.splitlines() if "Heading" in line)
+    section = _leakage({"leakage": {"images": 1, "images_with_coco_id": 1, "excluded": 1, "lists": [listed]}})
+    assert len(headings(section)) == 1 and r"x\\n\`\`\`\\n\# Heading" in section
+    row = next(line for line in section.splitlines() if "Heading" in line)
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
     report = dict.fromkeys(("rows", "images", "turns", "key_expressions", "masks", "rows_in"), 1) | {
         "split": "train", "key_expressions_per_turn": 1, "mask_area": {"mean": 0.1}, "settings": {"rows": BREAKING},

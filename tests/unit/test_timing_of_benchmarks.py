@@ -53,7 +53,7 @@ def strays(folder: str, allowed: set[str], sources: dict[str, str]) -> list[str]
             found += [
                 f"{path} imports {name}"
                 for name in names
-                if name.partition(".")[0] in ("tests", "benchmarks") and not any(name.startswith(own) for own in allowed)
+                if name.partition(".")[0] in ("tests", "benchmarks") and not any(name.startswith(prefix) for prefix in allowed)
             ]
     return found
 
