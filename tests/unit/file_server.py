@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FileServer:
-    """What the server holds, was told to do, and saw."""
+    """What the server holds, what it has to do, and what it saw."""
 
     def __init__(self):
         self.files: dict[str, bytes] = {}

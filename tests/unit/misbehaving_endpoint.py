@@ -36,7 +36,7 @@ STATUSES = {"400": 400, "401": 401, "403": 403, "429": 429, "500": 500, "503": 5
 
 
 class MisbehavingEndpoint:
-    """What the server was told to do and what it saw."""
+    """What the server has to do and what it saw."""
 
     def __init__(self):
         self.scripts: dict[str, list[str]] = {}

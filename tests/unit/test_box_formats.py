@@ -161,7 +161,7 @@ def test_a_conversation_has_one_image_tag_and_a_turn_each():
     assert row["conversations"][1]["value"] == "[0.40, 0.20, 0.98, 0.72]"  # 640x427: 106 pixels of padding above
 
 
-def test_what_cannot_be_written_is_told():
+def test_what_cannot_be_written_is_refused_in_a_sentence():
     nowhere = GroundedImage("x.jpg", (4, 4), (GroundedPhrase("a ghost"),))
     for export in (lambda g: to_coco([g]), to_swift, lambda g: to_conversation(g, QwenJson())):
         with pytest.raises(ValueError, match="You passed 'a ghost' of 'x.jpg' without boxes: leave out what has none"):

@@ -77,7 +77,7 @@ def test_kosmos2_prompts_read_as_promvils():
     )
 
 
-def test_evidence_without_boxes_is_told_without_boxes():
+def test_evidence_without_boxes_stands_in_the_prompt_without_boxes():
     assert "<phrase>a cup</phrase>. Base" in Kosmos2().prompt("a table", [GroundedPhrase("a cup")])
 
 

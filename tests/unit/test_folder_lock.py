@@ -14,7 +14,7 @@ from promvil_hf.job_files import JobError
 from tests.unit.another_process import another_process
 
 
-def test_a_second_process_is_told_who_holds_the_folder(tmp_path):
+def test_a_second_process_reads_who_holds_the_folder(tmp_path):
     with another_process(lambda: held(tmp_path)) as first:
         with pytest.raises(JobError) as error:
             with held(tmp_path):

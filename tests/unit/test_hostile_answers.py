@@ -28,7 +28,7 @@ TAGS = ["<ref>", "</ref>", "<box>", "</box>", "[[1, 2, 3, 4]]", "(1,2),(3,4)", "
         "<|box_start|>", "<|box_end|>", "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<1><2>", "<3><4>", "1.2.3"]  # fmt: skip
 POINTS = ['<point x="', "<points", ' coords="', '1 1 105 205"', ' x1="3" y1="4"', '">', "</points>", "(0.1, 0.2)",
           '{"point_2d": [1, 2]}', '{"point": [3, 4]}', '"point_2d":', "(1, 2", "; 2 ", "\t"]  # fmt: skip
-OWN = {
+DIALECT_PIECES = {
     "kosmos2": ["<object>", "</object>", "<phrase>", "</phrase>", MANY, "<patch_index_0044>", "<patch_index_0863>", "<grounding>",
                 "<patch_index_1024>", "<patch_index_99999>", "<patch_"],
     "paligemma_loc": ["<loc0000>", "<loc0500>", "<loc1023>", "<lo", ";"],
@@ -36,14 +36,14 @@ OWN = {
 }  # fmt: skip
 
 
-def own_pieces(name):
+def pieces_of(name):
     family = TAGS if name.endswith("_tags") else POINTS if name.endswith("_points") else JSON
-    return OWN.get(name, family)
+    return DIALECT_PIECES.get(name, family)
 
 
 def attack(name, rounds, seed):
     """Random answers from pieces that hurt this dialect; returns how many were read."""
-    dialect, rng, pieces = DIALECTS[name], random.Random(f"{name} {seed}"), own_pieces(name)
+    dialect, rng, pieces = DIALECTS[name], random.Random(f"{name} {seed}"), pieces_of(name)
     pieces = pieces * (1 + len(PIECES) // len(pieces)) + PIECES  # half of them are of this dialect
     for _ in range(rounds):
         text = "".join(rng.choices(pieces, k=int(rng.random() * 14)))

@@ -160,7 +160,7 @@ def push(backend: PatchTokenBackend, image: Image.Image):
 def ramp(width: int, height: int) -> Image.Image:
     """Red says how far right, green how far down; blue is full, so less blue is padding.
 
-    Colours are rounded at random, so that averages tell more than 256 steps could.
+    Colours are rounded at random, so that averages are finer than 256 steps.
     """
     x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
     colours = np.stack([np.tile(x, (height, 1)), np.tile(y[:, None], (1, width)), np.ones((height, width))], -1)

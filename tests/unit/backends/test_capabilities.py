@@ -82,8 +82,8 @@ def test_shared_prefix(name):
     assert isinstance(ways, Asked) == (cell("shared prefix", name).said == "whole prompts")
     prompts = [prompt(backend), backend.dialect.prompt("the blue star", image_size=PICTURE.size)]
     [picture] = ways.open([PICTURE])
-    found = ways.ask([(picture, own_prompt) for own_prompt in prompts], DECODING)
-    expected = backend.generate([Request(own_prompt, PICTURE) for own_prompt in prompts], DECODING)
+    found = ways.ask([(picture, whole_prompt) for whole_prompt in prompts], DECODING)
+    expected = backend.generate([Request(whole_prompt, PICTURE) for whole_prompt in prompts], DECODING)
     assert [answer.tokens for answer in found] == [answer.tokens for answer in expected]
     assert ways.pictures_read == (0 if isinstance(ways, Asked) else 1)
 

@@ -95,7 +95,7 @@ def test_what_is_found_is_what_the_upstream_post_processing_gives(made, pictures
     assert found.known
 
 
-def test_a_checkpoint_is_told_by_its_configuration(made, pictures, tmp_path):
+def test_a_checkpoint_is_recognised_by_its_configuration(made, pictures, tmp_path):
     tiny, detect, threshold = made
     if tiny.family == "sam3":
         pytest.importorskip("torchvision", reason="upstream's image processor of SAM 3 needs it")
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_kind_is_refused_before_its_weights_are_read(tmp
 
 
 class Counting:
-    """A detector that finds a box whose place tells picture and noun, and counts what it is asked."""
+    """A detector that finds a box whose place depends on picture and noun, and counts what it is asked."""
 
     def __init__(self):
         self.asked = []

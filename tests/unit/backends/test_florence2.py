@@ -180,7 +180,7 @@ def test_rows_of_each_stack_equal_the_rows_of_eager_full_maps():
     assert [str(layer) for layer in language_layers(backend.model)] == ["cross.0", "cross.1"]
 
 
-def test_a_told_answer_gives_the_cross_attention_of_writing_it():
+def test_a_given_answer_has_the_cross_attention_of_writing_it():
     backend = tiny_backend()
     [written] = backend.generate(REQUESTS[:1], Decoding(4))
     [rows], row = head_rows(backend, [(REQUESTS[0], written.tokens)], [Head(Layer("cross", 1), 2)])

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Detectors with fixed classes: nouns become classes, layouts are told by shapes, boxes come back to the original picture."""
+"""Detectors with fixed classes: nouns become classes, shapes give the layout, boxes come back to the original picture."""
 
 import json
 from pathlib import Path

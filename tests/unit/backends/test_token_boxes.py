@@ -40,7 +40,7 @@ CASES = [
     Case("gemma3", {"image_size": 56, "patch_size": 7, "tokens_per_side": 4}, PAN_AND_SCAN, "pan and scan"),
 ]
 PICTURES = [(640, 427), (427, 640), (1000, 200), (320, 320)]
-# The sizes of published checkpoints, on a large picture: colours of 8 bits need many pixels to tell half a one.
+# The sizes of published checkpoints, on a large picture: colours of 8 bits need many pixels to show half a pixel.
 PUBLISHED = [
     Case("llava", {"image_size": 336, "patch_size": 14}, name="centre crop"),
     Case("llava", {"image_size": 336, "patch_size": 14, "fit": "pad"}, name="pad"),
@@ -67,7 +67,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def measure(backend, inputs) -> np.ndarray:
-    """For each image token what it sees of a ramp: its share inside the picture, x, y, and what tells its extent."""
+    """For each image token what it sees of a ramp: its share inside the picture, x, y, and a measure of its extent."""
     seen, padding = pixels(backend, inputs), padding_colour(backend)[:, None, None]
     weight = (seen[:, 2] - padding[2]) / (1 - padding[2])  # 1 inside the picture, 0 in the padding
     x, y = (seen[:, axis] - padding[axis] * (1 - weight) for axis in (0, 1))

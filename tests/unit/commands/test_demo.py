@@ -131,7 +131,7 @@ def test_the_chains_of_a_scene_become_one_that_says_all_they_said_once():
     assert len(whole.steps) == len({step.target.text for step in whole.steps}) < sum(len(chain.steps) for chain in chains)
 
 
-# --- what is asked and told -----------------------------------------------------------------------
+# --- what is asked and what the page says ------------------------------------------------------------
 
 
 def test_each_level_is_asked_about_as_often_and_the_truth_is_the_scenes():

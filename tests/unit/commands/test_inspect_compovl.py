@@ -92,7 +92,7 @@ def test_verdicts_print_the_share_judged_good_with_an_interval(built, tmp_path, 
         (("--verdicts", "{built}/report.json"), "which is not a verdict file"),
     ],
 )
-def test_bad_input_is_told_in_a_sentence(built, tmp_path, capsys, arguments, sentence):
+def test_bad_input_is_refused_in_a_sentence(built, tmp_path, capsys, arguments, sentence):
     given = [argument.format(built=built) for argument in arguments]
     assert inspect(*given, "--html", tmp_path / "page.html") == 2
     errors = capsys.readouterr().err

@@ -134,7 +134,7 @@ def judged(built, tmp_path, monkeypatch):
         yield run
 
 
-def test_the_model_takes_three_tests_and_its_agreement_with_people_is_told(built, tmp_path, judged, capsys):
+def test_the_model_takes_three_tests_and_its_agreement_with_people_is_reported(built, tmp_path, judged, capsys):
     html = page(built, tmp_path, "--sample", "10")
     names = re.findall(r'data-item="([^"]+)"', html)
     answers = [("yes" if name.endswith("/0") else "no", "yes", "yes") for name in names]

@@ -92,7 +92,7 @@ def nothing_loads(monkeypatch):
     from promvil_hf.endpoint import Endpoint
 
     def loaded(*args, **kwargs):
-        raise AssertionError("a model was loaded, or a server asked, before the missing file was told")
+        raise AssertionError("a model was loaded, or a server asked, before the missing file was reported")
 
     monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", loaded)
     monkeypatch.setattr(Endpoint, "ask", loaded)

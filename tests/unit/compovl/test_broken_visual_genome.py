@@ -49,7 +49,7 @@ def composed(folder) -> tuple[dict[str, dict], list]:
         return rows, source.broken
 
 
-IMAGE_LINES = [  # a line of image_data, and what is told of it
+IMAGE_LINES = [  # a line of image_data, its reason and a part of its message
     (b'{"image_id": 9999999999999999999, "width": 64, "height": 48}', "record without an image", "`image_id` is 99999"),
     (b'{"width": 64, "height": 48}', "record without an image", "no `image_id` or `id`"),
     (b'{"image_id": -4, "width": 64, "height": 48}', "record without an image", "`image_id` is -4"),
@@ -77,7 +77,7 @@ def test_a_bad_line_of_image_data_costs_this_image_only(tmp_path, line):
     assert why in broken[0].detail
 
 
-ENTRIES = {  # an entry among the objects of image 2, and what is told of it
+ENTRIES = {  # an entry among the objects of image 2, and a part of its message
     "a byte that is no UTF-8": (b'{"object_id": 5, "names": ["\xff"], "x": 1, "y": 1, "w": 9, "h": 9}', "not UTF-8"),
     "half a surrogate pair": (b'{"object_id": 5, "names": ["\\ud800"], "x": 1, "y": 1, "w": 9, "h": 9}', "surrogate"),
     "NaN": (b'{"object_id": 5, "names": ["cat"], "x": NaN, "y": 1, "w": 9, "h": 9}', "box is empty or outside"),
@@ -106,7 +106,7 @@ def test_a_bad_entry_costs_itself_and_not_its_image(tmp_path, name):
 def test_an_unknown_field_5000_deep_is_passed_over(tmp_path):
     files = source_files.visual_genome()
     whole, _ = composed(written(tmp_path / "whole", files))
-    files["objects"][0] = {"other": "HERE"} | files["objects"][0]  # before what tells the release
+    files["objects"][0] = {"other": "HERE"} | files["objects"][0]  # before the field that shows the release
     files["relationships"][1]["other"] = "HERE"
     deep = {name: with_bytes(files[name], DEEP * 20) for name in ("objects", "relationships")}
     rows, broken = composed(written(tmp_path / "bad", files, **deep))
@@ -124,11 +124,11 @@ def test_a_place_damaged_in_one_image_changes_no_other_and_nothing_is_lost(tmp_p
         rows, broken = composed(folder)
         assert {key: rows[key] for key in ("1", "3")} == {key: whole[key] for key in ("1", "3")}, (place, name)
         assert "2" in rows or broken, (place, name)
-        if "2" in rows and file != "question_answers" and len(place) > 3:  # within an entry, which is there or told
+        if "2" in rows and file != "question_answers" and len(place) > 3:  # within an entry, which is read or reported
             assert rows["2"]["counts"].get(file) == whole["2"]["counts"].get(file) or broken, (place, name)
         with VisualGenome(folder) as source:
             asked = [source.questions(image) for image in source.images()]
-        if file == "question_answers" and len(place) > 3:  # a question is there or told
+        if file == "question_answers" and len(place) > 3:  # a question is read or reported
             assert sum(len(part) for pair in asked for part in pair) == 3, (place, name)
 
 

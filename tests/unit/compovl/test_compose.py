@@ -161,7 +161,7 @@ def test_per_image_and_levels_are_kept(toy):
         assert all(chain.level <= 2 for chain in compose(graph, Composing(levels=2)).chains)
 
 
-def test_deep_expressions_come_first_and_their_steps_are_not_told_again(toy):
+def test_deep_expressions_come_first_and_their_steps_are_not_repeated(toy):
     for graph in toy[:6]:
         chains = compose(graph).chains
         assert chains[0].level == max(chain.level for chain in chains)

@@ -68,7 +68,7 @@ def test_a_vsr_statement_that_cannot_be_used_says_why(change, reason):
     assert isinstance(rejected, Rejected) and rejected.reason == reason
 
 
-def test_real_vsr_rows_are_all_told(shared_data):
+def test_real_vsr_rows_are_all_converted_or_rejected(shared_data):
     rows = list(records(shared_data / "vsr" / "zeroshot_dev.jsonl"))
     nothing = Record("instances", {"images": [], "annotations": [], "categories": []})
     converted = list(vsr_rows(rows, nothing))

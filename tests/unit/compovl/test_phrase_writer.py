@@ -66,7 +66,7 @@ def test_a_bad_answer_leaves_the_grammar_and_the_reason(chain):
     assert kept.expression == chain.expression and kept.writer == f"grammar ({MORE_THAN_GIVEN})"
 
 
-def test_the_model_is_told_the_head_the_parts_and_the_phrases(chain):
+def test_the_prompt_has_the_head_the_parts_and_the_phrases(chain):
     system, user = messages_for(chain)
     assert 'about "man"' in system["content"] and '"man' in system["content"]
     assert "A man with a beard" in user["content"] and chain.expression in user["content"]

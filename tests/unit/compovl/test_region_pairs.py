@@ -69,7 +69,7 @@ def test_of_more_than_100_regions_100_are_drawn_and_always_the_same(data):
     assert first != drawn(random.Random(1))
 
 
-def test_damage_is_told(data, tmp_path):
+def test_damage_is_reported(data, tmp_path):
     with pytest.raises(ValueError, match=r"has no attributes\.json, and pairs of regions need it"):
         build_region_pairs(tmp_path, tmp_path / "out")
     with pytest.raises(ValueError, match="You passed compat='old'"):

@@ -274,7 +274,7 @@ def test_each_broken_record_is_left_out_with_its_reason_and_the_rest_stays(tmp_p
     assert graph.counts == {"objects": 10, "attributes": 2, "relationships": 7, "region_descriptions": 1}
 
 
-def test_records_that_belong_to_no_image_are_told(tmp_path):
+def test_records_that_belong_to_no_image_are_reported(tmp_path):
     folder = write(
         tmp_path,
         image_data=[image(1), image(2, width=0), image(1), {"image_id": 4}, image(5)],

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Laws of the endpoint client: the key stays secret, images travel, and wrong settings are told."""
+"""Laws of the endpoint client: the key stays secret, images travel, and wrong settings are refused in a sentence."""
 
 import base64
 import io

@@ -100,10 +100,11 @@ def test_scores_of_a_file_are_read_and_those_that_fit_no_box_are_a_fault(tmp_pat
 def test_boxes_below_the_least_score_are_dropped_on_grefcoco_only():
     rows = [BenchmarkRow("a", "1.jpg", "it", (LEFT,), wanted="all"), BenchmarkRow("b", "1.jpg", "no", absent=True)]
     said = {"a": Answer(boxes=[list(LEFT.xyxy), FAR], scores=[0.9, 0.6]), "b": Answer(boxes=[FAR], scores=[0.6])}
-    its_own = scored(Benchmark("grefcoco", "val", "grounding", rows), said).scores
-    assert (its_own["value"], its_own["n_acc"], its_own["t_acc"]) == (1, 1, 1) and its_own["settings"]["min_score"] == 0.7
-    other = scored(Benchmark("mine", "val", "grounding", rows), said).scores
-    assert (other["value"], other["n_acc"]) == (0, 0)
+    on_grefcoco = scored(Benchmark("grefcoco", "val", "grounding", rows), said).scores
+    assert (on_grefcoco["value"], on_grefcoco["n_acc"], on_grefcoco["t_acc"]) == (1, 1, 1)
+    assert on_grefcoco["settings"]["min_score"] == 0.7
+    elsewhere = scored(Benchmark("mine", "val", "grounding", rows), said).scores
+    assert (elsewhere["value"], elsewhere["n_acc"]) == (0, 0)
     assert scored(Benchmark("mine", "val", "grounding", rows), said, min_score=0.7).scores["value"] == 1
 
 

@@ -57,7 +57,7 @@ def asked(benchmark, pictures, out, backend, **asking):
     return found, dict(jobs.rows(out / "answers"))
 
 
-def test_nested_rows_are_told_what_was_found_below_and_simple_ones_are_asked_as_in_one_shot(pictures, tmp_path):
+def test_prompts_of_nested_rows_say_what_was_found_below_and_simple_ones_are_asked_as_in_one_shot(pictures, tmp_path):
     benchmark = grounding(("the man", 1), ("the man in a hat", 2), ("the dog", None))
     once, levels = SameAnswer(), SameAnswer()
     _, alone = asked(benchmark, pictures, tmp_path / "one", once)

@@ -90,7 +90,7 @@ def test_answerers_that_do_not_look_have_no_pair_right(benchmark, answer, pairs,
     assert scores["chains_all_right"] == (pairs == 1)
 
 
-def test_the_level_that_is_wrong_first_is_told_by_the_level_of_the_change(benchmark):
+def test_the_level_that_is_wrong_first_is_counted_by_the_level_of_the_change(benchmark):
     def blind_to_changes_at_level_2(row):
         return truth(row) or ([] if row.level != 2 else [[0, 0, 1, 1]])
 

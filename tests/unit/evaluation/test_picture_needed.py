@@ -62,7 +62,7 @@ def test_one_who_knows_the_questions_is_beyond_guessing_and_one_who_guesses_is_n
     assert all(run.accuracy.estimate > found.runs[0].accuracy.estimate for run in others)
 
 
-def test_runs_that_lean_to_one_answer_are_told_apart_from_knowledge():
+def test_runs_that_lean_to_one_answer_are_distinguished_from_knowledge():
     """Rows that a wrong "no" leaves are those of yes: one that always says yes knows nothing and is right on them."""
     benchmark = Benchmark("asked", "test", "pope", [
         BenchmarkRow(f"r{n}", f"{n}.png", f"{n}?", answers=("yes" if n % 2 else "no",)) for n in range(40)

@@ -20,7 +20,7 @@ MODELS = {  # hits at IoU 0.5, 0.75 and 0.9, answers that cannot be read, hits b
 
 
 def ref_adv(folder, tmp_path, model):
-    """The model's rows as rows of one's own in pixels, with the parts that the benchmark's report has."""
+    """The model's rows in pixels, as rows of the format `rows`, with the parts that the benchmark's report has."""
     rows = records(folder / f"ref_adv/{model}_predictions.jsonl")
     size = 1 + max(corner for row in rows for corner in (*row["gt_bbox_xyxy"], *row["pred_box_xyxy_first"]))
     bands = ((3, "2 to 3"), (6, "4 to 6"), (99, "7 and more"))

@@ -108,7 +108,7 @@ def test_tables_divide_by_answer_type_area_words_and_given_types():
     assert set(report.tables["right answer"]) == {"no", "other", "yes"}
 
 
-def test_rows_without_a_thing_to_hide_drop_out_and_the_skew_they_leave_is_told():
+def test_rows_without_a_thing_to_hide_drop_out_and_the_skew_they_leave_is_reported():
     rows = [row(n, "pope", "yes") for n in range(9)] + [row(n, "pope", "no", box=None) for n in range(9, 18)]
     report = reliance(
         rows, said(rows[:9], {"original": lambda n: "yes", "key boxes": lambda n: "yes"}), resampling=QUICK
@@ -177,7 +177,7 @@ def test_correlation_over_models_is_numpys_and_its_interval_is_bounded():
         points([("a", models[0][1]), ("b", models[0][1]), ("b", models[1][1])])
 
 
-def test_variants_of_one_base_are_one_unit_and_what_the_definition_brings_about_is_told():
+def test_variants_of_one_base_are_one_unit_and_what_the_definition_brings_about_is_reported():
     rng = np.random.default_rng(1)
     reports = []
     for number in range(12):

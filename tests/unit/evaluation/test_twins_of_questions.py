@@ -176,7 +176,7 @@ def test_phrases_come_from_question_and_answer_or_from_the_question_alone():
     row = BenchmarkRow("a", "0.png", "What is the man on the left holding?", answers=("a red umbrella",))
     texts = {part: [phrase for _, phrase in phrases_of(row, "vqa", RULES, part)] for part in ("answer", "question")}
     assert texts["answer"] == ["red umbrella"] and any("man" in phrase for phrase in texts["question"])
-    assert "umbrella" not in " ".join(texts["question"])  # the question alone tells nothing of the answer
+    assert "umbrella" not in " ".join(texts["question"])  # the question alone does not give the answer away
     phrase = BenchmarkRow("b", "0.png", "the man with an umbrella", (LEFT,))
     assert phrases_of(phrase, "grounding", RULES) == (("the man with an umbrella",) * 2,)
     nobody = BenchmarkRow("c", "0.png", "the unicorn", absent=True)

@@ -115,7 +115,7 @@ def test_a_hybrids_layers_without_heads_are_not_counted_and_are_said_to_have_non
 
 
 @every_family
-def test_a_told_answer_gives_the_rows_of_writing_it(family):
+def test_a_given_answer_has_the_rows_of_writing_it(family):
     """One teacher-forced pass has the attention of each step of `generate`, row t - 1 for token t."""
     backend = tiny(family)
     request = REQUESTS[0]

@@ -72,7 +72,7 @@ def test_without_a_place_the_region_is_where_the_heads_looked(backend, case):
     assert elsewhere.hidden == {"original": "blue", "key boxes": "blue"} and elsewhere.region == "given"
 
 
-def test_phrases_come_from_the_finder_where_none_is_given_and_a_told_answer_is_looked_at(backend, case):
+def test_phrases_come_from_the_finder_where_none_is_given_and_a_given_answer_is_explained(backend, case):
     asked = []
 
     def finder(turn):

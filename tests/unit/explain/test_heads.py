@@ -187,7 +187,7 @@ def test_what_cannot_be_used_is_counted_by_reason(backend):
     assert found.turns == 9
 
 
-def test_a_told_answer_is_looked_at_like_an_own_one(backend):
+def test_a_given_answer_is_explained_like_one_that_the_model_writes(backend):
     written, _ = tell(backend, turns(8), decoding=SHORT)
     read, _ = tell(backend, turns(8), own_answers=False)
     assert [one.tokens[0] for one in written] == [one.tokens[0] for one in read]

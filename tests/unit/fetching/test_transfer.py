@@ -77,8 +77,8 @@ def test_a_second_run_goes_on_where_the_first_gave_up(server, tmp_path):
     [
         ["drop:50000", "changed:good"],
         ["drop:50000", "changed:without ranges"],
-        ["drop:50000", "changed:without if range"],  # only the tag tells
-        ["drop without validators:50000", "changed:without validators"],  # only the overlap tells
+        ["drop:50000", "changed:without if range"],  # only the tag shows it
+        ["drop without validators:50000", "changed:without validators"],  # only the overlap shows it
         ["drop:50000", "refuse:503", "changed:good"],
     ],
     ids=str,

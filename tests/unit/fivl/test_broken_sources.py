@@ -26,7 +26,7 @@ def text_of(*fields: bytes) -> bytes:
     return b'{"id": "1", "image": "0.png", "instruction": "What is there?", "output": "A red cup."' + b"".join(fields) + b"}"
 
 
-BAD = [  # a record, its reason, and what is told of it
+BAD = [  # a record, its reason, and a part of its message
     (text_of(b', "image": 5'), "unreadable record", "`image` is 5, and it must be text"),
     (text_of(b', "image": null'), "no image", "names no image"),
     (text_of(b', "image": ""'), "no image", "names no image"),
@@ -113,7 +113,7 @@ def test_a_record_with_one_place_damaged_changes_no_other_and_is_never_lost(imag
 
 
 @pytest.mark.parametrize("name", ["given_masks", "given_expressions"])
-def test_a_bad_record_of_given_places_or_phrases_costs_itself_and_is_told(images, tmp_path, name):
+def test_a_bad_record_of_given_places_or_phrases_costs_itself_and_is_reported(images, tmp_path, name):
     value = getattr(source_files, name)()
     path = tmp_path / "given.json"
     for place, kind, content in drawn(value, 50, seed=3, within=(1,)):

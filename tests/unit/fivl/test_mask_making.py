@@ -110,7 +110,7 @@ def test_refinement_fills_holes_and_drops_specks():
     assert (refined(diagonal) == diagonal).all()  # pixels that touch at a corner are one part
 
 
-def test_what_is_not_found_is_told_apart():
+def test_an_empty_mask_and_nothing_detected_are_different_reasons():
     def empty_masks(items):
         return ([np.zeros((60, 100), bool) for _ in phrase_boxes] for _, phrase_boxes in items)
 

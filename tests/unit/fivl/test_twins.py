@@ -145,7 +145,7 @@ def test_a_place_that_is_free_is_found_however_rare():
     assert random_boxes([*keys, (0, 0, 2, 1)], (30, 20), 3)[-1] == (28, 19, 30, 20)
 
 
-def test_rows_without_keys_drop_out_and_the_balance_of_labels_is_told(picture):
+def test_rows_without_keys_drop_out_and_the_balance_of_labels_is_reported(picture):
     rows = [row(answer="yes"), row((), answer="no"), row((), answer="no", name="b"), row(answer="No.", name="c")]
     summary = TwinSummary()
     made = list(all_twins(rows, lambda each: picture, summary=summary))

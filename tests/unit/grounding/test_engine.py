@@ -1,6 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What the engine does with many queries: nothing is lost, nothing is asked twice, memory is bounded. That its answers are
-those of the plain loop is a law of its own (`tests/laws/test_grounding_equals_naive.py`)."""
+those of the plain loop is another law (`tests/laws/test_grounding_equals_naive.py`)."""
 
 import io
 import random
@@ -43,7 +43,7 @@ def backend():
 
 
 class SameAnswer:
-    """A backend of one's own: it answers every prompt with the same text and remembers what it was asked."""
+    """A backend that answers every prompt with the same text and remembers what it was asked."""
 
     def __init__(self, text="<patch_index_0000><patch_index_0400></object>", dialect=None):
         self.dialect, self.text, self.asked = dialect or Kosmos2(), text, []
@@ -161,7 +161,7 @@ def test_memory_stays_within_the_budget_where_pictures_grow():
     assert again.most_slots <= 600 and again.pictures_read == len(sides)
 
 
-def test_oracle_boxes_are_told_and_never_asked():
+def test_oracle_boxes_go_into_prompts_and_are_never_asked_for():
     same_answer, box = SameAnswer(), Box(0.5, 0.5, 1.0, 1.0)
     grounder = ProgressiveGrounder(same_answer, GroundingOptions("oracle"))
     query = Query(noise(1), "the man with a hat and a bag", boxes={"a hat": [box]})
@@ -389,7 +389,7 @@ def test_a_prompt_beyond_the_context_is_a_reason_of_its_step():
     grounder = ProgressiveGrounder(backend, ONE_BOX)
     trace = grounder.ground(noise(1), "the man with a hat and the woman with a bag")
     assert [step.reason for step in trace.steps] == [None, None, "prompt too long", None]
-    assert trace.steps[2].fed and trace.steps[3].fed == ()  # with its evidence it was too long; nothing to tell on
+    assert trace.steps[2].fed and trace.steps[3].fed == ()  # with its evidence it was too long; so there is no box to pass on
 
 
 def test_what_does_not_fit_together_is_refused(backend):

@@ -16,7 +16,7 @@ from tests.reference import source_files
 
 
 GOOD = {"image": "0.png", "expression": "a dog"}
-BAD = [  # a line, and the reason and the place that are told of it
+BAD = [  # a line, its reason, and the place in its message
     (b'{"image": "0.png", "expression": "\\ud800"}', "line is not JSON", "half a surrogate pair"),
     (b'{"image": "0.png", "expression": ' + b"9" * 5_000 + b"}", "line is not JSON", "thousands of digits"),
     (b'{"image": "0.png", "expression": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "line is not JSON", "nested too deeply"),

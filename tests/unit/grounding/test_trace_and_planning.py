@@ -39,14 +39,14 @@ def phrases(parts, places):
         ("one_shot", []),
     ],
 )
-def test_each_mode_tells_the_whole_expression_about_its_own_choice_of_phrases(mode, expected):
+def test_each_mode_puts_its_own_choice_of_phrases_into_the_prompt_of_the_whole_expression(mode, expected):
     parts = parts_of(NESTED, GroundingOptions(mode))
     assert parts[-1].phrase == NESTED
     assert phrases(parts, parts[-1].evidence) == expected
     assert len(parts) == (1 if mode == "one_shot" else 4)
 
 
-def test_a_phrase_without_boxes_is_not_told_and_without_any_the_prompt_is_plain():
+def test_a_phrase_without_boxes_is_left_out_of_the_prompt_and_without_any_the_prompt_is_plain():
     parts = parts_of("the woman holding an umbrella")
     prompt, fed = prompt_of(parts, 1, [(BOX,)], Kosmos2(), GroundingOptions(), PICTURE.size)
     assert fed == (0,)
@@ -116,7 +116,7 @@ def test_a_question_carries_the_boxes_of_its_longest_grounded_phrases_never_one_
 
 
 @pytest.mark.parametrize("dialect", [LlavaBrackets(), QwenJson()], ids=["llava", "qwen"])
-def test_families_that_write_boxes_as_text_are_told_before_the_question(dialect):
+def test_families_that_write_boxes_as_text_get_the_evidence_before_the_question(dialect):
     parts = parts_of("Is the man wearing a hat?", task="answer")
     prompt, fed = prompt_of(parts, 2, [(BOX,), ()], dialect, GroundingOptions(), PICTURE.size)
     assert fed == (0,)

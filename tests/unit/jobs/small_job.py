@@ -24,7 +24,7 @@ def content(out):
 
 
 class Counting:
-    """Work that notes its batches, and stops the job at the batch it is told to."""
+    """Work that notes its batches, and fails at the batch of number `stop_at`."""
 
     def __init__(self, stop_at=None):
         self.batches, self.stop_at = [], stop_at

@@ -68,7 +68,7 @@ def test_a_full_disk_stops_with_a_sentence_and_leaves_nothing_that_looks_whole(t
     run(tmp_path / "whole")
     real, count = os.fsync, 0
 
-    def fsync(handle):  # a disk with delayed allocation tells here
+    def fsync(handle):  # with delayed allocation the disk reports the error here
         nonlocal count
         count += 1
         if count == 2 * call - 1:
@@ -112,7 +112,7 @@ except jobs.JobError as error:
     assert sorted(content(out)) == [".lock", *(f"part-0000{n}.jsonl" for n in range(4)), "plan.json"]
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(JobError, match="Cannot write in .*file/out: Not a directory. Use a folder that can be"):
         run(tmp_path / "file" / "out")
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_told_in_a_sentence(tmp_path):
+def test_a_folder_without_permission_is_reported_in_a_sentence(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(JobError, match="Cannot write in .*: Permission denied"):
         run(tmp_path / "out")

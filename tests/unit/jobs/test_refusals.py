@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Laws of resumable jobs: other settings or items are noticed, and work that fails is told in a sentence."""
+"""Laws of resumable jobs: other settings or items are noticed, and work that fails is reported in a sentence."""
 
 import os
 
@@ -93,12 +93,12 @@ def test_an_exception_in_a_worker_process_arrives_with_its_shard_named(tmp_path)
     assert "In the shard of 3 items, '1' to '0'" in error.value.__notes__[0]
 
 
-def test_a_worker_that_dies_is_told_in_a_sentence(tmp_path):
+def test_a_worker_that_dies_is_reported_in_a_sentence(tmp_path):
     with pytest.raises(JobError, match=r"A worker process died .* run again, with fewer workers"):
         run(tmp_path, work=exit_at_once, workers=2)
 
 
-def test_work_that_cannot_be_sent_to_processes_is_told_before_anything_runs(tmp_path):
+def test_work_that_cannot_be_sent_to_processes_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(JobError, match="You passed workers=2, and work cannot be sent .* top level of a module"):
         run(tmp_path, work=lambda batch: shout(batch), workers=2)
 
@@ -111,7 +111,7 @@ def test_work_that_cannot_be_sent_to_processes_is_told_before_anything_runs(tmp_
         (lambda batch: ["text" for _ in batch], "work returned 'text' for 'k00'"),
     ],
 )
-def test_work_that_answers_wrongly_is_told_how_to(tmp_path, work, complaint):
+def test_work_that_answers_wrongly_is_refused_with_how_to_answer(tmp_path, work, complaint):
     with pytest.raises(JobError, match=complaint):
         run(tmp_path, work=work)
 

@@ -76,7 +76,7 @@ def test_an_answer_that_cannot_be_read_is_no_correct_rejection():
     assert np.isnan(found.falsely_refused) and found.rows == 5
 
 
-def test_a_refusal_of_what_is_there_is_told_apart_from_a_right_one():
+def test_a_refusal_of_what_is_there_is_counted_apart_from_a_right_one():
     found = rejection(read_boxes([[], [], [LEFT], [LEFT]]), np.array([True, False, False, False]))
     assert found.refused == 1 and found.falsely_refused == pytest.approx(1 / 3)
     with pytest.raises(ValueError, match="4 answers and marks of shape"):

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Points are scored in boxes and in masks under a declared policy, and an answer without one is told apart by its kind."""
+"""Points are scored in boxes and in masks under a declared policy, and answers without one are counted by their kind."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_a_point_in_a_mask_and_in_its_box_agree_on_random_points():
     assert (in_boxes == in_masks).mean() > 0.99 and 50 < in_boxes.sum() < 200
 
 
-def test_what_cannot_be_scored_is_told():
+def test_what_cannot_be_scored_is_refused_in_a_sentence():
     with pytest.raises(ValueError, match="a point is scored in one of them"):
         points_inside(answers())
     with pytest.raises(ValueError, match="7 answers and the truth of 1 rows"):

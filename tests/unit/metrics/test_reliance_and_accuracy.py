@@ -94,7 +94,7 @@ def test_several_benchmarks_count_by_their_means_and_their_order_does_not_matter
     assert again.pearson.estimate == pytest.approx(found.pearson.estimate)
 
 
-def test_what_cannot_be_told_is_no_number_and_says_why():
+def test_what_cannot_be_computed_is_no_number_and_says_why():
     few = of_table([0.5, 0.6], [0.1, 0.2])[0]
     assert np.isnan(few.estimate) and few.note == "a correlation needs 3 models of different bases; these are 2"
     same_base = of_table([0.5, 0.6, 0.7, 0.8], [0.1, 0.2, 0.3, 0.1], ["a", "a", "b", "b"])[0]

@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Colours can be read in both themes, told apart by colour-blind readers, and maps rise in lightness."""
+"""Colours can be read in both themes, distinguished by colour-blind readers, and maps rise in lightness."""
 
 from itertools import combinations
 

@@ -97,7 +97,7 @@ def two_steps():
 
 
 class Runner:
-    """Runs nothing: writes what the steps make, and fails where it is told to."""
+    """Runs nothing: writes what the steps make, and fails at the step it is given."""
 
     def __init__(self, out):
         self.out, self.calls, self.fails = out, [], ""

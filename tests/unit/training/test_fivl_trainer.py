@@ -364,7 +364,7 @@ def test_batches_are_shown_as_words_and_on_a_page(family, drawn, tmp_path):
     assert trainer.data_collator(drawn).keys() >= {"input_ids", "labels"}
 
 
-def test_what_is_trained_is_told_by_part():
+def test_what_is_trained_is_counted_by_part():
     tiny_model = tiny()
     for name, parameter in tiny_model.model.named_parameters():
         parameter.requires_grad_("vision" not in name)

@@ -33,7 +33,7 @@ def test_vizwiz_in_its_own_form_says_what_nobody_could_answer(tmp_path):
     ]  # fmt: skip
     copy = read("vizwiz", parquet(tmp_path / "val-00000-of-00001.parquet", hub))
     assert copy.content_hash == found.content_hash and copy.split == "val"
-    assert [row.strata for row in copy.rows] == [row.strata for row in found.rows]  # told by what most people said
+    assert [row.strata for row in copy.rows] == [row.strata for row in found.rows]  # the stratum is what most people said
     with pytest.raises(ValueError, match="VizWiz's test split cannot be scored here"):
         read("vizwiz", write(tmp_path / "test.json", [{"image": "VizWiz_test_00000000.jpg", "question": "?"}]))
 

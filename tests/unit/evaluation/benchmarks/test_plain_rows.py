@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Rows of one's own: every sort of truth, and a sentence for each field that is wrong."""
+"""Rows that a user writes: every sort of truth, and a sentence for each field that is wrong."""
 
 import pytest
 

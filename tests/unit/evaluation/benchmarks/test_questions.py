@@ -71,7 +71,7 @@ def test_pope_is_read_from_json_lines_under_a_json_name_an_array_and_parquet(tmp
         read("pope", write(tmp_path / "y.json", json.dumps(rows[0]) + "\nnot json"))
 
 
-def test_the_size_of_llavas_pope_random_is_told():
+def test_the_size_of_llavas_pope_random_is_reported():
     assert "LLaVA-1.5" in size_warning("pope", "random", 2_910)
     assert size_warning("pope", "random", 3_000) is None and size_warning("pope", "mine", 5) is None
 
