@@ -131,12 +131,12 @@ def test_toy_scenes_come_back_with_their_objects_relations_and_phrases(toy):
     assert [graph.image_id for graph in graphs] == [scene.image_id for scene in drawn]
     for graph, scene in zip(graphs, drawn, strict=True):
         assert {thing.object_id: thing.names for thing in graph.things.values()} == {
-            thing.object_id: (thing.name,) for thing in scene.objects
+            drawn_object.object_id: (drawn_object.name,) for drawn_object in scene.objects
         }
-        for thing in scene.objects:
-            left, top, right, bottom = thing.xyxy_px
-            assert graph.things[thing.object_id].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
-            assert graph.things[thing.object_id].attributes == tuple(thing.attributes)
+        for drawn_object in scene.objects:
+            left, top, right, bottom = drawn_object.xyxy_px
+            assert graph.things[drawn_object.object_id].xyxy == (left / 64, top / 64, right / 64, bottom / 64)
+            assert graph.things[drawn_object.object_id].attributes == tuple(drawn_object.attributes)
         assert all(region.phrase == region.phrase.strip() for region in graph.regions)
         assert all(relation.predicate == relation.predicate.lower() for relation in graph.relations)
         assert {broken.reason for broken in graph.broken} <= {"dangling object"}

@@ -52,10 +52,10 @@ def by_the_published_loop(coverages, tokens, most=0.3):
     """FiVL's own control flow, patch by patch."""
     labels = [-100] * len(coverages[0])
     for coverage, token in zip(coverages, tokens, strict=True):
-        if sum(covered > 0 for covered in coverage) / len(coverage) > most:
+        if sum(share > 0 for share in coverage) / len(coverage) > most:
             continue
-        for patch, covered in enumerate(coverage):
-            if covered > 0 and labels[patch] == -100:
+        for patch, share in enumerate(coverage):
+            if share > 0 and labels[patch] == -100:
                 labels[patch] = token
     return labels
 
