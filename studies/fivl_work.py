@@ -223,13 +223,13 @@ def ablated(
 
 def _atlas(backend, turns: Sequence[tuple[int, Scene, Turn]], seed: int):
     """The atlas of these (scene's number, scene, turn), where the model is given the true answers."""
-    from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, tell
+    from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, key_turns
 
     asked = [
         AskedTurn(str(place), drawn_scene.image, drawn_scene.size, turn[0], keys_of(drawn_scene, turn), turn[1], str(number))
         for place, (number, drawn_scene, turn) in enumerate(turns)
     ]
-    answered, skipped = tell(backend, asked, own_answers=False, batch_size=32)
+    answered, skipped = key_turns(backend, asked, own_answers=False, batch_size=32)
     return head_atlas(backend, answered, Null(shuffles=100, seed=seed), skipped=skipped, batch_size=32)
 
 

@@ -127,12 +127,12 @@ def _draw_atlas(args):
 def _atlas(args, backend, rows, pictures: Pictures):
     """The atlas and the answers it was drawn from."""
     from promvil_hf.backends.base import Decoding
-    from promvil_hf.explain.heads import Null, head_atlas, tell, turns_of
+    from promvil_hf.explain.heads import Null, head_atlas, key_turns, turns_of
 
     wording = args.prompt or (SHORT_ANSWER["chat"] if rows[0].answers else "{text}")
     wording = wording.replace("{text}", "{question}")
     turns = [turn for row in rows for turn in turns_of(row, lambda row: pictures.open(row.image_path), wording)]
-    answered, skipped = tell(
+    answered, skipped = key_turns(
         backend, turns, own_answers=not args.given_answers, decoding=Decoding(max_new_tokens=args.max_new_tokens),
         batch_size=args.batch_size, progress=True,
     )  # fmt: skip

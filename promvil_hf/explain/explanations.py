@@ -174,7 +174,7 @@ def explain(backend, asked: ToExplain, settings: ExplainSettings = ExplainSettin
 
 
 def explain_turns(backend, turns: Iterable["KeyTurn"], settings: ExplainSettings, own_answers: bool) -> list[Explanation]:
-    """The turns that `heads.tell` gives, each explained for its key expression."""
+    """The turns that `heads.key_turns` gives, each explained for its key expression."""
     return [
         explain(
             backend,

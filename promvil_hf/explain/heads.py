@@ -104,7 +104,7 @@ def turns_of(
     ]
 
 
-def tell(
+def key_turns(
     backend,
     turns: Iterable[AskedTurn],
     *,
@@ -125,7 +125,7 @@ def tell(
             missing = [turn.name for turn in batch if not turn.answer]
             if missing:
                 raise ValueError(
-                    f"You asked to tell the model its answers, but {missing[0]} has none: give `answer`, or let the "
+                    f"You asked to give the model its answers, but {missing[0]} has none: give `answer`, or let the "
                     "model answer itself (own_answers=True)."
                 )
             written = [answer_tokens(backend, r, turn.answer) for r, turn in zip(requests, batch, strict=True)]
@@ -148,7 +148,7 @@ def head_atlas(
     progress: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> HeadAtlas:
-    """The atlas of the turns that `tell` gives. Memory does not grow with the number of turns but for one small map each."""
+    """The atlas of the turns that `key_turns` gives. Memory does not grow with the number of turns but for one small map each."""
     require_places(backend)
     if not turns:
         raise ValueError(

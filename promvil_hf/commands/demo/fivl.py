@@ -240,7 +240,7 @@ def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed:
     from promvil_hf.backends.loading import load
     from promvil_hf.explain.explanation_pages import atlas_page
     from promvil_hf.explain.explanations import ExplainSettings, explain_turns, write_explanations
-    from promvil_hf.explain.heads import Null, head_atlas, tell, turns_of
+    from promvil_hf.explain.heads import Null, head_atlas, key_turns, turns_of
     from promvil_hf.pages import write
 
     asked, pictures = list(read_rows(rows / "test", "instruct")), Pictures(world)
@@ -249,7 +249,7 @@ def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed:
     for name, place in models.items():
         backend, folder = load(*place), out / file_name(name)
         folder.mkdir(parents=True, exist_ok=True)
-        answered, skipped = tell(backend, turns, own_answers=False, batch_size=32, progress=True)
+        answered, skipped = key_turns(backend, turns, own_answers=False, batch_size=32, progress=True)
         atlas = head_atlas(
             backend, answered, Null("auto", sizes.shuffles, seed), skipped=skipped, batch_size=32, progress=True,
             settings={"model": name, "answers": "given"},

@@ -15,7 +15,7 @@ from promvil_hf.boxes import Box
 from promvil_hf.explain.answered import answer_tokens, answered, require_places, token_spans, tokens_of
 from promvil_hf.explain.attention_rows import Wanted, attention_rows, language_layers, stream_attention_rows
 from promvil_hf.explain.explanation_pages import atlas_page
-from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, key_turns
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
@@ -106,7 +106,7 @@ def test_a_hybrids_layers_without_heads_are_not_counted_and_are_said_to_have_non
     with pytest.raises(ValueError, match=r"head 2 of layer 1, which has no attention heads: .* only 3, 7 have some"):
         head_rows(backend, [(REQUESTS[0], (300,))], [Head.of(1, 2)])
     turns = [AskedTurn(f"{i}", one.image, one.image.size, "Where?", (KEY,), "A circle.") for i, one in enumerate(REQUESTS[::2])]
-    answered_turns, _ = tell(backend, turns, own_answers=False)
+    answered_turns, _ = key_turns(backend, turns, own_answers=False)
     atlas = head_atlas(backend, answered_turns, Null("cells", shuffles=2))
     assert "|".join(map(str, atlas.layers)) == "3|7" and "".join(map(str, atlas.without_heads)) == "012456"
     assert {head.layer.index for head in atlas.best()} <= {3, 7} and atlas.interval(atlas.best(1)[0])

@@ -14,7 +14,7 @@ from promvil_hf import masks
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.explain.answered import answer_tokens
 from promvil_hf.explain.head_atlas import HeadAtlas
-from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell, turns_of
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, key_turns, turns_of
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.metrics.significance import benjamini_hochberg, p_values
@@ -36,7 +36,7 @@ def backend():
 
 @pytest.fixture(scope="module")
 def answered_turns(backend):
-    return tell(backend, turns(), decoding=SHORT)[0]
+    return key_turns(backend, turns(), decoding=SHORT)[0]
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_of_several_key_expressions_the_smallest_that_the_answer_has_is_taken(ba
         KeyExpression(turn.answer, 0, mask=whole),
         key,
     )
-    [found], skipped = tell(backend, [dataclasses.replace(turn, keys=keys)], decoding=SHORT)
+    [found], skipped = key_turns(backend, [dataclasses.replace(turn, keys=keys)], decoding=SHORT)
     assert found.key is key and not skipped
     assert found.text.split("<")[0].strip() == turn.answer and found.key_tokens == (0,)
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_used_is_counted_by_reason(backend):
         dataclasses.replace(good[0], keys=()),
         dataclasses.replace(good[0], keys=(dataclasses.replace(good[0].keys[0], text="zebra"),)),
     ]
-    answered_turns, skipped = tell(backend, [*others, *good], decoding=SHORT)
+    answered_turns, skipped = key_turns(backend, [*others, *good], decoding=SHORT)
     assert skipped == Counter({"no key expression": 1, "key expression not in the answer": 1})
     outside = dataclasses.replace(answered_turns[0], mask=masks.encode(np.zeros((96, 96))))
     found = head_atlas(backend, [outside, *answered_turns[1:]], Null(shuffles=3), skipped=skipped)
@@ -188,8 +188,8 @@ def test_what_cannot_be_used_is_counted_by_reason(backend):
 
 
 def test_a_given_answer_is_explained_like_one_that_the_model_writes(backend):
-    written, _ = tell(backend, turns(8), decoding=SHORT)
-    read, _ = tell(backend, turns(8), own_answers=False)
+    written, _ = key_turns(backend, turns(8), decoding=SHORT)
+    read, _ = key_turns(backend, turns(8), own_answers=False)
     assert [one.tokens[0] for one in written] == [one.tokens[0] for one in read]
     tokens = answer_tokens(backend, Request("What color is it?"), "It is red.")
     assert backend.processor.tokenizer.decode(tokens).strip() == "It is red."
@@ -202,8 +202,8 @@ def test_what_cannot_be_computed_is_refused_with_a_sentence(backend, answered_tu
         head_atlas(backend, answered_turns, Null("pixels"))
     with pytest.raises(ValueError, match="No turn is left to look at. 4 × no key expression"):
         head_atlas(backend, [], skipped={"no key expression": 4})
-    with pytest.raises(ValueError, match="tell the model its answers, but toy-.* has none"):
-        tell(backend, [dataclasses.replace(turns(1)[0], answer=None)], own_answers=False)
+    with pytest.raises(ValueError, match="give the model its answers, but toy-.* has none"):
+        key_turns(backend, [dataclasses.replace(turns(1)[0], answer=None)], own_answers=False)
     with pytest.raises(ValueError, match="it is 'family' or 'fdr'"):
         head_atlas(backend, answered_turns[:8], Null(shuffles=1)).passing(0.05, "none")
     gone = [dataclasses.replace(one, mask=masks.encode(np.zeros((96, 96)))) for one in answered_turns[:8]]
