@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
         },
     ),
     "convert": ("convert boxes between formats, and look at some of them", "convert"),
+    "assemble": ("put a LLaVA together from a vision tower and a language model", "assemble"),
     "recipe": ("list, copy and run the training recipes", "recipe"),
     "evaluate": ("evaluate a model or a file of answers, or compare two reports", "evaluate"),
     "twins": ("hide in the pictures of any questions what these are about", "twins"),

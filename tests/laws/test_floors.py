@@ -24,6 +24,7 @@ ROOMS = {  # from the ground up; a module belongs to the room with the longest m
     "pages": ("pages",),
     "toy": ("toy",),
     "backends": ("backends", "toy.models"),
+    "assembling": ("assembling",),
     "compovl": ("compovl",),
     "benchmarks": ("evaluation.benchmarks",),
     "fivl": ("fivl",),
