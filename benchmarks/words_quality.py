@@ -23,7 +23,10 @@ from promvil_hf.nesting import tagged_decomposer, tagger
 
 
 LABELS = Path(__file__).with_name("word_labels")
-_ARTICLES = frozenset("a an the his her its their this that these those".split())
+_ARTICLES = frozenset("""
+    a an the his her its their this that these those some any other another each every both all several many various numerous
+    few multiple different one
+""".split())
 _BOXES = re.compile(r" ?\[[\d., ]+\]")
 
 
@@ -38,9 +41,9 @@ def turns(data: Path, file: str) -> list[Turn]:
 
 
 def words_at(text: str, start: int, end: int) -> frozenset[int]:
-    """Where the words of a span begin, without leading articles."""
+    """Where the words of a span begin, without what leads them and says nothing that is seen ("the", "several other")."""
     found = [(start + word.start(), word.group().lower()) for word in re.finditer(r"[\w'-]+", text[start:end])]
-    while found and found[0][1] in _ARTICLES:
+    while len(found) > 1 and found[0][1] in _ARTICLES:
         found.pop(0)
     return frozenset(at for at, _ in found)
 

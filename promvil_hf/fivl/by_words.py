@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
+from promvil_hf.fivl.moods import ABSENT, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting import lexicon
@@ -44,8 +45,7 @@ _OPENERS = (lexicon.DETERMINERS | lexicon.POSSESSIVES) - lexicon.NUMBERS | froze
 _NAMED_BY_QUALITY = lexicon.PERSONS | {"square"}
 _ARTICLES = frozenset({"a", "an", "another"})
 _COUNTS = frozenset("several many some various multiple numerous few".split())
-_DEFINITE = lexicon.POSSESSIVES | {"the", "this", "these", "those", "both", "each"}
-_SAID, _WEAKLY, _SUPPOSED, _ABSENT = range(4)
+_DEFINITE = lexicon.POSSESSIVES | {"the", "this", "these", "those"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class _Thing:
     says: frozenset[str]
     is_definite: bool
     is_bare: bool  # plural or uncounted, without article or number
+    another: int  # where "another" or "the other" stands, which say that it is not the one before; -1: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,17 @@ class _Text:
     tokens: list[Token]
     words: list[str]
     tags: list[str]
+
+    @property
+    def opens(self) -> list[bool]:
+        """Whether each word begins a line."""
+        ends = [0, *(token.end for token in self.tokens)]
+        return ["\n" in self.text[end : token.start] for end, token in zip(ends, self.tokens)]
+
+    def is_quoted(self, start: int, end: int) -> bool:
+        """Whether any of these words are quoted: what a sign says is no thing."""
+        before, inside = self.text[: self.tokens[start].start], self.written(start, end)
+        return before.count('"') % 2 == 1 or '"' in inside
 
     def written(self, start: int, end: int) -> str:
         return self.text[self.tokens[start].start : self.tokens[end - 1].end]
@@ -80,28 +92,36 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     question, answer = _read(turn.question, tagger), _read(turn.answer, tagger)
     asked = list(_things(question))
     spoken = _spoken(question)
-    supposes = not prose.ASKS_TO_SUPPOSE.isdisjoint(question.words) and not _only_shows(question.words)
+    supposes = _supposes(question.words, answer.words)
     found: list[tuple[int, str]] = []
-    kept: list[_Thing] = []
-    mood = _moods(answer, supposes)
+    told: list[_Thing] = []
+    mood = moods(answer.words, answer.tags, answer.opens, supposes)
     for thing in _things(answer):
         if supposes and thing.is_bare and _opens_sentence(thing, answer):
             _make_general(mood, thing.start, answer)  # "cats are curious animals"
         if not _is_there(thing, mood[thing.start], supposes, answer):
             continue
-        if thing.says <= spoken:
+        is_known = thing.says <= spoken or any(_is_same(thing, earlier, answer.words) for earlier in told)
+        if is_known and thing.another < 0:
             continue
-        if any(thing.noun == earlier.noun and thing.says <= earlier.says for earlier in kept):
-            continue
-        kept.append(thing)
-        found.append((thing.start, answer.written(thing.start, thing.end)))
+        told.append(thing)
+        found.append((thing.start, answer.written(thing.another if is_known else thing.start, thing.end)))
     if not supposes:
-        found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
+        found += _predicates(answer, question, spoken, bool(asked), {i for thing in told for i in range(thing.start, thing.end)})
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:
         return tuple(dict.fromkeys(question.written(thing.start, thing.end) for thing in asked))
     return ()
+
+
+def _is_same(thing: _Thing, earlier: _Thing, words: list[str]) -> bool:
+    """Whether a phrase names a thing that was named before: "the dog" again, "this tool", "the animals" for two cats."""
+    if thing.noun == earlier.noun:
+        return thing.says <= earlier.says
+    if not thing.is_definite or len(thing.says) > 1:
+        return False
+    return words[thing.start - 1] == "this" or earlier.noun in prose.KINDS.get(thing.noun, ())
 
 
 def _spoken(question: _Text) -> frozenset[str]:
@@ -140,6 +160,8 @@ def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
         elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and before == PREP and after == NOUN:
             if words[i + 1] not in lexicon.GERUND_COMPOUNDS.get(word, ()) and words[i - 1] != "of":
                 tags[i] = PARTICIPLE  # "for reaching leaves"
+        elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
+            tags[i] = PARTICIPLE  # "some holding umbrellas"
         elif word in prose.FUNCTION_WORDS:
             tags[i] = ADV
         elif tags[i] == NOUN == before and word in lexicon.ADJECTIVES and after != NOUN and not prose.is_seen(word):
@@ -158,6 +180,16 @@ def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
         elif form in ("ed", "ing") and before not in (DET, POSS, ADJ, NUM) and not _before_noun(tags, i):
             tags[i] = PARTICIPLE
     return tags
+
+
+def _has_object(words: list[str], tags: list[str], i: int) -> bool:
+    """Whether a word in -ing that nothing describes does something to the plural after it, rather than describe it."""
+    if i and (tags[i - 1] in (ADJ, POSS, NUM) or (tags[i - 1] == DET and words[i - 1] not in ("some", "many"))):
+        return False
+    if words[i] in lexicon.GERUND_COMPOUNDS or not (base_of(words[i]) in lexicon.AGENT_VERBS or words[i] in prose.VERBS):
+        return False
+    last = next((k - 1 for k in range(i + 1, len(tags)) if tags[k] not in (NOUN, ADJ, NUM, DET)), len(tags) - 1)
+    return lemma(words[last]) != words[last] or DET in tags[i + 1 : last]
 
 
 def _is_verb(words: list[str], tags: list[str], i: int, by_rules: bool) -> bool:
@@ -208,8 +240,10 @@ def _things(read: _Text) -> Iterator[_Thing]:
             continue
         opened = {words[k] for k in range(i, max(chunk.head, i)) if tags[k] in (DET, POSS)}
         is_joined = last < i and all(now in (CONJ, COMMA) for now in tags[last:i])  # "the dishes, glasses and forks"
-        is_definite = bool(opened & _DEFINITE) or (i > 0 and tags[i - 1] == OWNER) or (not opened and is_joined and was_definite)
+        is_owned = i > 0 and tags[i - 1] == OWNER and was_definite and lemma(words[i - 2]) not in prose.ROLES
+        is_definite = bool(opened & _DEFINITE) or is_owned or (not opened and is_joined and was_definite)
         is_bare = not is_definite and not opened & _ARTICLES and not (is_joined and not was_bare)
+        chunk.end, chunk.head = _joined_name(words, tags, chunk, opened)
         thing = _thing(read, chunk, opened, is_definite, is_bare)
         if thing is not None:
             yield thing
@@ -217,28 +251,52 @@ def _things(read: _Text) -> Iterator[_Thing]:
         was_definite, was_bare = is_definite, is_bare
 
 
+def _joined_name(words: list[str], tags: list[str], chunk: Chunk, opened: set[str]) -> tuple[int, int]:
+    """ "A bunny or rabbit costume" is one phrase: after an article, two names before one noun in the singular."""
+    i = chunk.end + 1
+    if not opened & (_ARTICLES | {"the"}) or i + 1 >= len(words) or tags[chunk.end] != CONJ or tags[i : i + 2] != [NOUN, NOUN]:
+        return chunk.end, chunk.head
+    after = read_chunk(words, tags, i)
+    is_one = all(lemma(words[k]) == words[k] for k in (chunk.head, after.head))
+    return (after.end, after.head) if is_one and after.head == i + 1 else (chunk.end, chunk.head)
+
+
 def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_bare: bool) -> _Thing | None:
     words, tags = read.words, read.tags
     end, head = chunk.end, chunk.head
     if head < 0 or not chunk.is_thing or not _is_nominal(words, tags, head):
         return None
-    if "no" in opened or "neither" in opened:
+    if "no" in opened or "neither" in opened or read.is_quoted(chunk.start, end):
         return None
     start = _after_counts(words, chunk)
     while start < head and (words[start] in _OPENERS or tags[start] == ADV or tags[start] in (COMMA, CONJ)):
         start += 1
     noun = lemma(words[head])
-    if head < start or not prose.can_be_pointed_at(noun) or len(noun) < 2:
+    if head < start or len(noun) < 2 or noun[0].isdigit():
         return None
-    if noun == "design" and tags[head - 1] != NOUN:  # "a ladybug design" is seen, "a classic design" judged
+    if not prose.can_be_pointed_at(noun) and not _is_described(noun, words[start:head], tags[start:head]):
         return None
     if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
         return None  # what it is made of has no border of its own
-    if words[start:end] == ["other", "hand"] and words[chunk.start - 1 : chunk.start] == ["on"]:
+    if words[chunk.start - 1 : end] == ["on", "the", "other", "hand"]:
         return None
     said = frozenset(lemma(words[i]) for i in range(start, end) if tags[i] not in (DET, POSS, CONJ, COMMA, PREP))
     is_counted = any(tags[i] == NUM or words[i] in _COUNTS for i in range(_after_counts(words, chunk), head))
-    return _Thing(start, end, noun, said, is_definite, is_bare and not is_counted)
+    another = next((i for i in range(chunk.start, start) if words[i] in ("another", "other")), -1)
+    if another >= 0 and words[another] == "other" and (plural(words[head]) == words[head] or "the" not in opened):
+        another = -1  # "other cars" may be any
+    return _Thing(start, end, noun, said, is_definite, is_bare and not is_counted, another)
+
+
+def _is_described(noun: str, words: list[str], tags: list[str]) -> bool:
+    """ "A grassy area" and "a ladybug design" are seen, "the area" and "a classic design" are not."""
+    if noun not in prose.SEEN_WHERE_DESCRIBED or not words:
+        return False
+    return any(
+        (now == NOUN and (prose.is_seen(lemma(word)) or word in lexicon.GERUND_COMPOUNDS or word in prose.USES_OF_A_PLACE))
+        or (now != NOUN and (word in prose.LOOKS or word.endswith(("ed", "y"))))
+        for word, now in zip(words, tags)
+    )
 
 
 def _after_counts(words: list[str], chunk: Chunk) -> int:
@@ -254,6 +312,13 @@ def _is_nominal(words: list[str], tags: list[str], head: int) -> bool:
     return tags[head] == NOUN and words[head] not in lexicon.RELATION_OPENERS
 
 
+def _supposes(question: list[str], answer: list[str]) -> bool:
+    """Whether question or answer are about more than what is seen: reasons, purposes, what might be."""
+    if not prose.ASKS_TO_SUPPOSE.isdisjoint(question):
+        return not _only_shows(question)
+    return prose.DESCRIBES.isdisjoint(question) and gives_reasons(answer)
+
+
 def _only_shows(words: list[str]) -> bool:
     """ "Can you describe ...", "What can be seen ...": no question about what might be."""
     asked = prose.ASKS_TO_SUPPOSE.intersection(words)
@@ -263,56 +328,40 @@ def _only_shows(words: list[str]) -> bool:
 # --- what is said to be there ---------------------------------------------------------------------
 
 
-def _moods(read: _Text, supposes: bool) -> list[int]:
-    """For each word, how what it names is said: as being there, weakly, only supposed, or as absent."""
-    words, tags = read.words, read.tags
-    moods, mood, absent, weak = [], _SAID, False, False
-    for i, word in enumerate(words):
-        if tags[i] == STOP or (i and "\n\n" in read.text[read.tokens[i - 1].end : read.tokens[i].start]):
-            mood, absent, weak = _SAID, False, False
-        elif word in prose.MODALS:
-            if not prose.SEES.intersection(words[i + 1 : i + 4]):
-                mood = _SUPPOSED
-        elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS):
-            mood = _SUPPOSED
-        elif word in prose.ABSENCE:
-            absent = word != "not" or words[i + 1 : i + 2] != ["only"]
-        elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
-            mood = _SAID  # "by looking at the clock that is mounted on a pole"
-        elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and tags[i + 1 : i + 2] == [VERB]):
-            weak = True
-        elif word in ("as", "for") and tags[i + 1 : i + 2] != [PRON] and words[i + 1 : i + 2] != ["evidenced"]:
-            weak = weak or word == "as" or tags[i + 1 : i + 2] == [PARTICIPLE]
-        elif tags[i] == COMMA:
-            weak = absent = False
-        elif tags[i] in (VERB, REL) or word in ("but", "and"):
-            absent = False
-        moods.append(_ABSENT if absent else _SUPPOSED if mood else _WEAKLY if weak else _SAID)
-    return moods
-
-
 def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
     """Whether the answer says that a thing is in the picture. `supposes`: the question asks for more than is seen."""
     following = next((i for i in range(thing.end, len(read.words)) if read.tags[i] != ADV), thing.start)
-    if supposes and read.words[following] in prose.MODALS and mood == _SAID and not thing.is_definite:
+    if supposes and read.words[following] in prose.MODALS and mood == SAID and not thing.is_definite:
         if not prose.SEES.intersection(read.words[following + 1 : following + 4]):
             return False  # "a person would wear one tie"
-    if mood == _ABSENT:
+    if mood == ABSENT or _is_hedged(thing, read):
         return thing.is_definite
-    if thing.noun in prose.ROLES and (mood == _SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
+    if thing.noun in prose.ROLES and (mood == SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
         return False  # "providing shade for visitors", "the driver has parked to follow the rules"
     if supposes and thing.noun in prose.ANYBODY and thing.is_bare and not _is_witnessed(thing, read):
         return False  # "it protects people from the sun"
     is_seen = prose.is_seen(thing.noun)
-    if mood == _SUPPOSED or (supposes and mood == _WEAKLY):
-        return thing.is_definite and is_seen
-    if mood == _WEAKLY and not is_seen:
+    if mood == SUPPOSED or (supposes and mood == WEAKLY):
+        is_anyones = thing.noun in lexicon.BODY and read.words[thing.start - 1] == "the"  # "to keep the head warm"
+        return thing.is_definite and is_seen and not is_anyones
+    if mood == WEAKLY and not is_seen:
         return thing.is_definite
     word = read.words[thing.end - 1]
     is_one = thing.is_bare and plural(word) != word
+    if supposes and not is_seen:
+        described = read.words[thing.start : thing.end - 1]
+        return bool(described if thing.is_definite else not thing.is_bare or prose.LOOKS.intersection(described))
     if supposes and not _is_witnessed(thing, read):
-        return is_seen and (not is_one or thing.noun in prose.STUFF)
+        return not is_one or thing.noun in prose.STUFF
     return is_seen or not is_one or thing.end - thing.start > 1 or len(read.words) <= 3
+
+
+def _is_hedged(thing: _Thing, read: _Text) -> bool:
+    """ "A red drink, possibly wine", "likely a score"."""
+    i = thing.start - 1
+    while i >= 0 and read.tags[i] in (DET, NUM):
+        i -= 1
+    return i >= 0 and read.words[i] in prose.HEDGES
 
 
 def _is_witnessed(thing: _Thing, read: _Text) -> bool:
@@ -328,7 +377,7 @@ def _is_witnessed(thing: _Thing, read: _Text) -> bool:
 def _make_general(moods: list[int], start: int, read: _Text) -> None:
     """Let what a sentence says from `start` on count as supposed."""
     while start < len(moods) and read.tags[start] != STOP:
-        moods[start] = max(moods[start], _SUPPOSED)
+        moods[start] = max(moods[start], SUPPOSED)
         start += 1
 
 

@@ -83,13 +83,14 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     resting sleeping running jumping sitting standing waiting hiking traveling conditioning injure fatalities snowfall
     rainfall sunshine daylight daytime nighttime rain wind snowstorm storm humidity other another both either one none
     each photographer videographer individual's
+    concert exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
     flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
 # Nouns whose ending is that of an abstract one, and which can be pointed at.
 _CONCRETE_ENDINGS = _words("""
     station television mansion cushion vegetation decoration illustration reflection intersection extension invention
     attraction accommodation concession inscription plantation harness witness wilderness business fortress pavement
-    apartment equipment garment monument instrument basement document ornament compartment cement attachment parchment
+    apartment advertisement equipment garment monument instrument basement document ornament compartment cement attachment parchment
     department condiment embankment pigment filament segment moment city university facility utility electricity fence
     ambulance entrance appliance audience residence ship battleship spaceship airship cruise-ship hood neighborhood
     childhood structure furniture picture sculpture fixture pasture creature
@@ -151,6 +152,17 @@ _SEEN = _words("""
     pedestrian enclosure exhibit corral terrain tracks bicyclist spectator savanna fencing siding shading dune
     coconut
 """)
+# What has a border where it is described: "a grassy area", "a paved surface", "a quilted design".
+SEEN_WHERE_DESCRIBED = _words("""
+    area surface region section attire expression design setup stage pattern layer lot spot mark edge display space track
+    arrangement platform border
+""")
+USES_OF_A_PLACE = _words("service seating dining parking play playing picnic waiting storage sitting facial wedding living")
+LOOKS = (lexicon.MATERIALS | lexicon.ADJECTIVES) - _words("""
+    large small big little tall short long huge tiny wide narrow high low deep upper lower inner outer new old modern
+    other same different various certain similar main extra next last first second third fourth fifth visible single double
+    common public private real whole entire individual separate partial complete good bad nice ready calm quiet busy tasty fresh
+""")
 # Words for other words of the answer ("the items", "other objects"), and words that only point at the picture.
 GENERAL = _words("""
     item object thing element other another one someone somebody everyone anyone person's individual component detail
@@ -204,10 +216,16 @@ def is_image_word(noun: str) -> bool:
 
 # Persons who have to do with a thing and need not be in the picture, and words for anybody at all.
 ROLES = _words("""
-    driver owner passenger photographer visitor customer guest pedestrian passerby traveler traveller worker commuter viewer
-    resident builder caretaker tourist buyer collector enthusiast user participant individual reader staff
+    rider driver owner passenger photographer visitor customer guest pedestrian passerby traveler traveller worker commuter viewer
+    resident builder caretaker tourist buyer collector enthusiast user participant individual reader staff user
 """)
 ANYBODY = ROLES | _words("people person man human individual someone")
+# Names for any thing of a kind, which take up what was named before.
+_ANYBODY_SEEN = lexicon.PERSONS | {"person"}
+KINDS = {
+    "animal": lexicon.ANIMALS, "creature": lexicon.ANIMALS, "vehicle": lexicon.VEHICLES, "people": _ANYBODY_SEEN,
+    "person": _ANYBODY_SEEN, "individual": _ANYBODY_SEEN, "clothes": lexicon.CLOTHING, "clothing": lexicon.CLOTHING,
+}  # fmt: skip
 # Words that a phrase may add to what the question says without saying anything that is seen: how many is seen, but not
 # that it is one or a group, nor that it is lovely.
 NOT_SEEN_OF_A_THING = frozenset(map(lemma, lexicon.MEASURES)) | _words("""
@@ -307,5 +325,20 @@ ASKS_TO_SUPPOSE = _words("""
     concern concerns consideration considerations factor factors role suggest suggests implication implications
     opinion effect effects risk risks must hazard hazards motivation conclusion conclusions scenario skill skills
     necessary important assumption assumptions deduce safety guess strategy strategies issue issues influence
-    contribute
+    contribute function unusual funny notable noteworthy affect explain
 """)
+DESCRIBES = _words("describe describing description detail details detailed elements elaborate happening see see shown features depict")
+# What a sentence with one of these says is so in general, wherever it stands.
+IN_GENERAL = _words("typically usually generally often commonly normally traditionally frequently sometimes always known considered tend tends")
+# "It is important for drivers to ...", "it is a common practice to ...".
+JUDGED = _words("""
+    important essential crucial vital necessary common possible likely typical natural beneficial difficult easy hard clear
+    unclear helpful advisable safe normal popular practice reminder unlikely best better
+""")
+POINTS_AT_PICTURE = (["the", "image"], ["this", "image"], ["the", "picture"], ["the", "photo"], ["the", "scene"], ["this", "case"])
+SERVES_FOR = _words("used designed intended meant suited suitable useful ideal perfect needed essential")
+PURPOSES = _words("purpose purposes function role goal aim reason use")
+NEEDS = _words("need needs needed have has had ought tend tends want wants able")
+# "It resembles a cat", "a scene reminiscent of a movie", "shaped like a heart".
+LIKENESS = _words("resemble resembles resembling reminiscent akin")
+SEEMS = _words("look shape seem appear looking shaped styled")

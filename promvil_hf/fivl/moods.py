@@ -1,0 +1,121 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""How an answer says what it names: as being in the picture, weakly, only supposed, or as absent.
+
+Read off the words and tags of one sentence after the other. What is supposed ("he might throw a ball"), general ("cats are
+usually curious"), a purpose ("used to carry keys") or a comparison ("it looks like a cat") is not said to be there.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from promvil_hf.fivl import prose
+from promvil_hf.inflection import lemma
+from promvil_hf.nesting import lexicon
+from promvil_hf.nesting.tags import ADJ, ADV, COMMA, NOUN, PARTICIPLE, PRON, REL, STOP, VERB
+
+
+SAID, WEAKLY, SUPPOSED, ABSENT = range(4)
+
+
+def moods(words: Sequence[str], tags: Sequence[str], opens: Sequence[bool], supposes: bool) -> list[int]:
+    """For each word, how what it names is said. `opens`: a word that a new paragraph begins with. `supposes`: the question
+    asks for more than is seen.
+    """
+    found: list[int] = []
+    for start, end in _sentences(tags, opens):
+        found += _of_sentence(list(words[start:end]), list(tags[start:end]), supposes)
+    return found
+
+
+def _sentences(tags: Sequence[str], opens: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for i in range(len(tags)):
+        if i > start and opens[i]:
+            yield start, i
+            start = i
+        if tags[i] == STOP:
+            yield start, i + 1
+            start = i + 1
+    if start < len(tags):
+        yield start, len(tags)
+
+
+def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]:
+    found, weak, absent, in_list = [], False, False, False
+    mood, general = SAID, _general_from(words, tags)
+    for i, word in enumerate(words):
+        before = words[i - 1] if i else ""
+        after = tags[i + 1] if i + 1 < len(tags) else STOP
+        mood = SUPPOSED if i == general else mood
+        mood = SAID if words[i : i + 2] in prose.POINTS_AT_PICTURE else mood
+        if word in prose.MODALS:
+            if not prose.SEES.intersection(words[i + 1 : i + 4]):
+                mood = SUPPOSED
+        elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS):
+            mood = SUPPOSED
+        elif _says_what_for(words, tags, i) or (word == "to" and before in prose.NEEDS):
+            mood = SUPPOSED
+        elif word in prose.ABSENCE:
+            absent = word != "not" or words[i + 1 : i + 2] != ["only"]
+        elif word in prose.LIKENESS or (word == "like" and lemma(before) in prose.SEEMS):
+            absent = True  # "designed to look like a cat"
+        elif word == "be" and before == "to" and lemma(words[i - 2]) in prose.SEEMS:
+            absent = True  # "what appears to be an airport"
+        elif word in ("because", "since") and not _supposes_on(words, tags, i + 1):
+            mood, weak = SAID, False  # "it might be funny because it shows a dog"
+        elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
+            mood = SAID  # "by looking at the clock that is mounted on a pole"
+        elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and after == VERB):
+            weak = True
+        elif word in ("as", "for") and after != PRON and words[i + 1 : i + 2] != ["evidenced"]:
+            weak = weak or word == "as" or after == PARTICIPLE
+            in_list = in_list or before == "such"
+        elif tags[i] == COMMA:
+            absent = False
+            weak = weak and (in_list or words[i + 1 : i + 2] == ["such"])
+        elif tags[i] in (VERB, REL) or word in ("but", "and"):
+            absent = False
+            in_list = in_list and tags[i] not in (VERB, REL)
+        elif tags[i] == PARTICIPLE and in_list:
+            in_list = weak = False
+        found.append(ABSENT if absent else SUPPOSED if mood else WEAKLY if weak else SAID)
+    return found
+
+
+def _supposes_on(words: list[str], tags: list[str], start: int) -> bool:
+    """Whether the clause from here on supposes something."""
+    end = next((i for i in range(start, len(words)) if tags[i] in (COMMA, STOP)), len(words))
+    return not (prose.MODALS | prose.HEDGES | prose.IN_GENERAL).isdisjoint(words[start:end])
+
+
+def _general_from(words: list[str], tags: list[str]) -> int:
+    """Where a sentence begins to speak of what is so in general ("a purse is generally for keys", "..., which usually have
+    long necks", "it is common to wear one"); past its end where it does not.
+    """
+    at = next((i for i, word in enumerate(words) if word in prose.IN_GENERAL), None)
+    if prose.EVIDENCE.intersection(words) or any(words[i : i + 2] in prose.POINTS_AT_PICTURE for i in range(at or len(words))):
+        return len(words)
+    if at is not None:
+        clauses = (i for i in range(at, 0, -1) if tags[i] == REL or (tags[i - 1] == COMMA and tags[i] in (PARTICIPLE, ADV)))
+        return next(clauses, 0)
+    i = next((k for k, now in enumerate(tags) if now not in (ADV, COMMA)), 0)
+    if words[i : i + 1] in (["it"], ["it's"], ["this"]):
+        judged = {lemma(word) for word, now in zip(words[i + 1 : i + 7], tags[i + 1 : i + 7]) if now in (ADJ, NOUN)}
+        if judged & prose.JUDGED and {"to", "for", "that"}.intersection(words[i + 2 : i + 9]):
+            return 0
+    return len(words)
+
+
+def _says_what_for(words: list[str], tags: list[str], i: int) -> bool:
+    """ "Designed for cleaning", "used to carry", "its purpose is to display"."""
+    if words[i] not in ("for", "to") or i == 0:
+        return False
+    before = words[max(i - 3, 0) : i]
+    if prose.SERVES_FOR.intersection(before[-2:]):
+        return True
+    return before[-1] in lexicon.BE | {"be"} and bool(prose.PURPOSES.intersection(words[:i]))
+
+
+def gives_reasons(words: Sequence[str]) -> bool:
+    """Whether an answer speaks more of what may be than of what is seen, whatever was asked."""
+    weighs = sum(word in prose.MODALS | prose.IN_GENERAL | prose.INFERS | prose.HEDGES for word in words)
+    return weighs >= 3
