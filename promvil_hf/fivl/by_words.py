@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
-from promvil_hf.fivl.moods import ABSENT, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
+from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting import lexicon
@@ -97,11 +97,9 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     told: list[_Thing] = []
     mood = moods(answer.words, answer.tags, answer.opens, supposes)
     for thing in _things(answer):
-        if supposes and thing.is_bare and _opens_sentence(thing, answer):
-            _make_general(mood, thing.start, answer)  # "cats are curious animals"
         if not _is_there(thing, mood[thing.start], supposes, answer):
             continue
-        is_known = thing.says <= spoken or any(_is_same(thing, earlier, answer.words) for earlier in told)
+        is_known = thing.says <= spoken or _takes_up(thing, spoken) or any(_is_same(thing, earlier, answer.words) for earlier in told)
         if is_known and thing.another < 0:
             continue
         told.append(thing)
@@ -119,9 +117,13 @@ def _is_same(thing: _Thing, earlier: _Thing, words: list[str]) -> bool:
     """Whether a phrase names a thing that was named before: "the dog" again, "this tool", "the animals" for two cats."""
     if thing.noun == earlier.noun:
         return thing.says <= earlier.says
-    if not thing.is_definite or len(thing.says) > 1:
-        return False
-    return words[thing.start - 1] == "this" or earlier.noun in prose.KINDS.get(thing.noun, ())
+    is_this = words[thing.start - 1] == "this" and len(thing.says) == 1
+    return is_this or _takes_up(thing, frozenset({earlier.noun}))
+
+
+def _takes_up(thing: _Thing, nouns: frozenset[str]) -> bool:
+    """ "The animals" take up two cats."""
+    return thing.is_definite and len(thing.says) == 1 and not nouns.isdisjoint(prose.KINDS.get(thing.noun, ()))
 
 
 def _spoken(question: _Text) -> frozenset[str]:
@@ -162,6 +164,8 @@ def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
                 tags[i] = PARTICIPLE  # "for reaching leaves"
         elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
             tags[i] = PARTICIPLE  # "some holding umbrellas"
+        elif word == "top" and before == ADJ and not {"a", "an"}.isdisjoint(words[max(i - 4, 0) : i]) and after not in (NOUN, PREP):
+            tags[i] = NOUN  # "an orange sleeveless top"
         elif word in prose.FUNCTION_WORDS:
             tags[i] = ADV
         elif tags[i] == NOUN == before and word in lexicon.ADJECTIVES and after != NOUN and not prose.is_seen(word):
@@ -274,7 +278,9 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     noun = lemma(words[head])
     if head < start or len(noun) < 2 or noun[0].isdigit():
         return None
-    if not prose.can_be_pointed_at(noun) and not _is_described(noun, words[start:head], tags[start:head]):
+    if noun in prose.SEEN_WHERE_DESCRIBED and not _is_described(words[start:head], tags[start:head]):
+        return None
+    if not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
     if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
         return None  # what it is made of has no border of its own
@@ -288,13 +294,11 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     return _Thing(start, end, noun, said, is_definite, is_bare and not is_counted, another)
 
 
-def _is_described(noun: str, words: list[str], tags: list[str]) -> bool:
+def _is_described(words: list[str], tags: list[str]) -> bool:
     """ "A grassy area" and "a ladybug design" are seen, "the area" and "a classic design" are not."""
-    if noun not in prose.SEEN_WHERE_DESCRIBED or not words:
-        return False
     return any(
         (now == NOUN and (prose.is_seen(lemma(word)) or word in lexicon.GERUND_COMPOUNDS or word in prose.USES_OF_A_PLACE))
-        or (now != NOUN and (word in prose.LOOKS or word.endswith(("ed", "y"))))
+        or (now != NOUN and (word in prose.LOOKS or word.endswith("ed")))
         for word, now in zip(words, tags)
     )
 
@@ -331,16 +335,20 @@ def _only_shows(words: list[str]) -> bool:
 def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
     """Whether the answer says that a thing is in the picture. `supposes`: the question asks for more than is seen."""
     following = next((i for i in range(thing.end, len(read.words)) if read.tags[i] != ADV), thing.start)
-    if supposes and read.words[following] in prose.MODALS and mood == SAID and not thing.is_definite:
+    is_subject = not {PREP, PARTICIPLE}.intersection(read.tags[max(thing.start - 2, 0) : thing.start])
+    if read.words[following] in prose.MODALS and mood == SAID and is_subject and not thing.is_definite:
         if not prose.SEES.intersection(read.words[following + 1 : following + 4]):
             return False  # "a person would wear one tie"
+    if mood == GENERAL:
+        return False
     if mood == ABSENT or _is_hedged(thing, read):
         return thing.is_definite
     if thing.noun in prose.ROLES and (mood == SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
         return False  # "providing shade for visitors", "the driver has parked to follow the rules"
-    if supposes and thing.noun in prose.ANYBODY and thing.is_bare and not _is_witnessed(thing, read):
-        return False  # "it protects people from the sun"
-    is_seen = prose.is_seen(thing.noun)
+    is_anybody = thing.is_bare or (not thing.is_definite and len(thing.says) == 1 and thing.noun in prose.SOMEBODY)
+    if supposes and thing.noun in prose.ANYBODY and is_anybody and not _is_witnessed(thing, read):
+        return False  # "it protects people from the sun", "it keeps a person warm"
+    is_seen = prose.is_seen(thing.noun) or thing.noun in prose.SEEN_WHERE_DESCRIBED
     if mood == SUPPOSED or (supposes and mood == WEAKLY):
         is_anyones = thing.noun in lexicon.BODY and read.words[thing.start - 1] == "the"  # "to keep the head warm"
         return thing.is_definite and is_seen and not is_anyones
@@ -350,7 +358,8 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
     is_one = thing.is_bare and plural(word) != word
     if supposes and not is_seen:
         described = read.words[thing.start : thing.end - 1]
-        return bool(described if thing.is_definite else not thing.is_bare or prose.LOOKS.intersection(described))
+        looks = any(word in prose.LOOKS or word.endswith("ed") for word in described)
+        return bool(described if thing.is_definite else not thing.is_bare or looks)
     if supposes and not _is_witnessed(thing, read):
         return not is_one or thing.noun in prose.STUFF
     return is_seen or not is_one or thing.end - thing.start > 1 or len(read.words) <= 3
@@ -372,20 +381,6 @@ def _is_witnessed(thing: _Thing, read: _Text) -> bool:
             return True
         i -= 1
     return False
-
-
-def _make_general(moods: list[int], start: int, read: _Text) -> None:
-    """Let what a sentence says from `start` on count as supposed."""
-    while start < len(moods) and read.tags[start] != STOP:
-        moods[start] = max(moods[start], SUPPOSED)
-        start += 1
-
-
-def _opens_sentence(thing: _Thing, read: _Text) -> bool:
-    i = thing.start - 1
-    while i >= 0 and read.tags[i] in (ADV, COMMA):
-        i -= 1
-    return i < 0 or read.tags[i] == STOP  # "Furthermore, felines are ..."
 
 
 # --- what a thing of the question looks like or does ----------------------------------------------

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from promvil_hf.fivl import prose
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.tags import ADJ, ADV, COMMA, NOUN, PARTICIPLE, PRON, REL, STOP, VERB
+from promvil_hf.nesting.tags import ADJ, ADV, AUX, COMMA, CONJ, NOUN, PARTICIPLE, PRON, REL, STOP, VERB, base_of
 
 
-SAID, WEAKLY, SUPPOSED, ABSENT = range(4)
+_NEW_SUBJECTS = tuple([word] for word in ("the", "this", "these", "there", "his", "her", "their", "its"))
+SAID, WEAKLY, SUPPOSED, ABSENT, GENERAL = range(5)
 
 
 def moods(words: Sequence[str], tags: Sequence[str], opens: Sequence[bool], supposes: bool) -> list[int]:
@@ -41,19 +42,19 @@ def _sentences(tags: Sequence[str], opens: Sequence[bool]) -> Iterator[tuple[int
 
 def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]:
     found, weak, absent, in_list = [], False, False, False
-    mood, general = SAID, _general_from(words, tags)
+    mood, general = SAID, _general_from(words, tags, supposes)
     for i, word in enumerate(words):
         before = words[i - 1] if i else ""
         after = tags[i + 1] if i + 1 < len(tags) else STOP
-        mood = SUPPOSED if i == general else mood
+        mood = GENERAL if i == general else mood
         mood = SAID if words[i : i + 2] in prose.POINTS_AT_PICTURE else mood
         if word in prose.MODALS:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
-                mood = SUPPOSED
+                mood = max(mood, SUPPOSED)
         elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS):
-            mood = SUPPOSED
+            mood = max(mood, SUPPOSED)
         elif _says_what_for(words, tags, i) or (word == "to" and before in prose.NEEDS):
-            mood = SUPPOSED
+            mood = max(mood, SUPPOSED)
         elif word in prose.ABSENCE:
             absent = word != "not" or words[i + 1 : i + 2] != ["only"]
         elif word in prose.LIKENESS or (word == "like" and lemma(before) in prose.SEEMS):
@@ -64,7 +65,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             mood, weak = SAID, False  # "it might be funny because it shows a dog"
         elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
             mood = SAID  # "by looking at the clock that is mounted on a pole"
-        elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and after == VERB):
+        elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and after == VERB and lemma(before) not in prose.SEEMS):
             weak = True
         elif word in ("as", "for") and after != PRON and words[i + 1 : i + 2] != ["evidenced"]:
             weak = weak or word == "as" or after == PARTICIPLE
@@ -72,12 +73,14 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         elif tags[i] == COMMA:
             absent = False
             weak = weak and (in_list or words[i + 1 : i + 2] == ["such"])
+            if mood == GENERAL and words[i + 1 : i + 2] in (["and"], ["but"], ["while"]) and words[i + 2 : i + 3] in _NEW_SUBJECTS:
+                mood = SAID  # "cats like to be warm, and the laptop is"
         elif tags[i] in (VERB, REL) or word in ("but", "and"):
             absent = False
             in_list = in_list and tags[i] not in (VERB, REL)
         elif tags[i] == PARTICIPLE and in_list:
             in_list = weak = False
-        found.append(ABSENT if absent else SUPPOSED if mood else WEAKLY if weak else SAID)
+        found.append(ABSENT if absent else mood or (WEAKLY if weak else SAID))
     return found
 
 
@@ -87,7 +90,7 @@ def _supposes_on(words: list[str], tags: list[str], start: int) -> bool:
     return not (prose.MODALS | prose.HEDGES | prose.IN_GENERAL).isdisjoint(words[start:end])
 
 
-def _general_from(words: list[str], tags: list[str]) -> int:
+def _general_from(words: list[str], tags: list[str], supposes: bool) -> int:
     """Where a sentence begins to speak of what is so in general ("a purse is generally for keys", "..., which usually have
     long necks", "it is common to wear one"); past its end where it does not.
     """
@@ -102,7 +105,24 @@ def _general_from(words: list[str], tags: list[str]) -> int:
         judged = {lemma(word) for word, now in zip(words[i + 1 : i + 7], tags[i + 1 : i + 7]) if now in (ADJ, NOUN)}
         if judged & prose.JUDGED and {"to", "for", "that"}.intersection(words[i + 2 : i + 9]):
             return 0
-    return len(words)
+    return i if supposes and _is_of_all(words, tags, i) else len(words)
+
+
+def _is_of_all(words: list[str], tags: list[str], start: int) -> bool:
+    """Whether a sentence begins with a plural that nothing describes and says what it is like: "cats are curious animals"."""
+    end = start
+    while end < len(words) and tags[end] in (NOUN, ADJ, CONJ):
+        end += 1
+    if end == start or tags[end - 1] != NOUN or lemma(words[end - 1]) == words[end - 1]:
+        return False
+    if prose.LOOKS.intersection(words[start:end]) - lexicon.PERSONS:
+        return False
+    verb = next((i for i in range(end, len(words)) if tags[i] != ADV), end)
+    if verb == len(words) or tags[verb] not in (VERB, AUX) or words[verb] in prose.MODALS:
+        return False
+    is_placed = tags[verb] == VERB and (base_of(words[verb]) or words[verb]) in lexicon.POSTURE_VERBS
+    is_doing = tags[verb] == AUX and any(word.endswith("ing") or word in prose.SAYS_WHERE for word in words[verb + 1 : verb + 3])
+    return not is_placed and not is_doing
 
 
 def _says_what_for(words: list[str], tags: list[str], i: int) -> bool:
@@ -118,4 +138,4 @@ def _says_what_for(words: list[str], tags: list[str], i: int) -> bool:
 def gives_reasons(words: Sequence[str]) -> bool:
     """Whether an answer speaks more of what may be than of what is seen, whatever was asked."""
     weighs = sum(word in prose.MODALS | prose.IN_GENERAL | prose.INFERS | prose.HEDGES for word in words)
-    return weighs >= 3
+    return weighs >= 2

@@ -83,7 +83,8 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     resting sleeping running jumping sitting standing waiting hiking traveling conditioning injure fatalities snowfall
     rainfall sunshine daylight daytime nighttime rain wind snowstorm storm humidity other another both either one none
     each photographer videographer individual's
-    concert exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
+    hazard injury predator species territory debris menace peril posture stance grip balance
+    concert call exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
     flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
 # Nouns whose ending is that of an abstract one, and which can be pointed at.
@@ -154,15 +155,14 @@ _SEEN = _words("""
 """)
 # What has a border where it is described: "a grassy area", "a paved surface", "a quilted design".
 SEEN_WHERE_DESCRIBED = _words("""
-    area surface region section attire expression design setup stage pattern layer lot spot mark edge display space track
-    arrangement platform border
+    area surface region section attire expression design setup stage lot spot mark edge display
 """)
 USES_OF_A_PLACE = _words("service seating dining parking play playing picnic waiting storage sitting facial wedding living")
 LOOKS = (lexicon.MATERIALS | lexicon.ADJECTIVES) - _words("""
     large small big little tall short long huge tiny wide narrow high low deep upper lower inner outer new old modern
     other same different various certain similar main extra next last first second third fourth fifth visible single double
     common public private real whole entire individual separate partial complete good bad nice ready calm quiet busy tasty fresh
-""")
+""") | {"lit", "formal", "casual", "quilted", "matching", "traditional", "rural", "mountainous", "lush", "weird", "silly"}
 # Words for other words of the answer ("the items", "other objects"), and words that only point at the picture.
 GENERAL = _words("""
     item object thing element other another one someone somebody everyone anyone person's individual component detail
@@ -184,7 +184,7 @@ SAME_THING = tuple(map(frozenset, (
 # "a variety of dishes" is dishes, "a group of people" a group one can point at.
 COUNTS_ONLY = _words("""
     variety abundance plenty lot lots number range array assortment amount selection multitude couple kind kinds type
-    types sort sorts bit majority rest handful host wealth part form combination mixture total
+    types sort sorts bit majority mess rest handful host wealth part form combination mixture total
 """)
 
 
@@ -219,6 +219,7 @@ ROLES = _words("""
     rider driver owner passenger photographer visitor customer guest pedestrian passerby traveler traveller worker commuter viewer
     resident builder caretaker tourist buyer collector enthusiast user participant individual reader staff user
 """)
+SOMEBODY = _words("person individual someone human")
 ANYBODY = ROLES | _words("people person man human individual someone")
 # Names for any thing of a kind, which take up what was named before.
 _ANYBODY_SEEN = lexicon.PERSONS | {"person"}
@@ -245,7 +246,7 @@ _VERBS = """
     distract distribute draw elevate eliminate emanate embrace emerge emit emphasize enable encounter encourage
     endanger engage enhance enrich ensure entertain establish evaluate evoke exhibit exist expect experience explore
     expose express facilitate favor fear fill find focus forget foster fulfil fulfill function gain gather generate
-    govern handle happen help hinder highlight hint hope ignore imagine impact implement imply impose impress improve
+    govern handle happen help hinder highlight hint hope ignore imagine impact implement imply identify illustrate portray accentuate impose impress improve
     include incorporate increase indulge infer influence inform inspire intend interact interfere introduce invest
     invite involve join justify know lack learn let limit live locate lose lower maintain manage maximize mean meet
     mention minimize mitigate monitor motivate need notice nourish nurture observe obtain occupy occur offer optimize
@@ -287,7 +288,7 @@ VERBS_ONLY = frozenset(form for form, kind in VERBS.items() if kind in ("base", 
 
 # Adverbs and conjunctions of sentences, which the grammar of short expressions would take for nouns.
 FUNCTION_WORDS = _words("""
-    yet once however moreover furthermore additionally thus therefore although though because since until despite else
+    if whether rather yet once however moreover furthermore additionally thus therefore although though because since until despite else
     meanwhile overall hence likewise otherwise nevertheless besides instead whereas alongside so such often usually
     simply typically generally firstly secondly thirdly lastly finally first-ly ultimately specifically particularly
     especially namely indeed perhaps forth further along
@@ -312,7 +313,7 @@ EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 # "She is wearing a brace", "there is a ramp": said of what is seen, also in an answer about reasons.
 WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds") | EVIDENCE
 # Participles that only say where something is or that it is there.
-SAYS_WHERE = _words("set located situated positioned placed shown seen visible made used due called present involved based")
+SAYS_WHERE = _words("set located situated positioned placed shown seen visible made used due called present involved based dressed known considered")
 # In an answer about reasons, what follows these is what a thing is good for.
 EFFECTS = _words("""
     providing provides provide offering offers offer creating creates create allowing allows allow making makes causing causes
@@ -325,7 +326,7 @@ ASKS_TO_SUPPOSE = _words("""
     concern concerns consideration considerations factor factors role suggest suggests implication implications
     opinion effect effects risk risks must hazard hazards motivation conclusion conclusions scenario skill skills
     necessary important assumption assumptions deduce safety guess strategy strategies issue issues influence
-    contribute function unusual funny notable noteworthy affect explain
+    contribute function unusual funny notable noteworthy affect explain tell suitable choose profession
 """)
 DESCRIBES = _words("describe describing description detail details detailed elements elaborate happening see see shown features depict")
 # What a sentence with one of these says is so in general, wherever it stands.
