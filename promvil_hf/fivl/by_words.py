@@ -99,7 +99,8 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     for thing in _things(answer):
         if not _is_there(thing, mood[thing.start], supposes, answer):
             continue
-        is_known = thing.says <= spoken or _takes_up(thing, spoken) or any(_is_same(thing, earlier, answer.words) for earlier in told)
+        is_known = thing.says <= spoken or _takes_up(thing, spoken)
+        is_known = is_known or any(_is_same(thing, earlier, answer.words) for earlier in told)
         if is_known and thing.another < 0:
             continue
         told.append(thing)
@@ -164,7 +165,7 @@ def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
                 tags[i] = PARTICIPLE  # "for reaching leaves"
         elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
             tags[i] = PARTICIPLE  # "some holding umbrellas"
-        elif word == "top" and before == ADJ and not {"a", "an"}.isdisjoint(words[max(i - 4, 0) : i]) and after not in (NOUN, PREP):
+        elif word == "top" and before == ADJ and after not in (NOUN, PREP) and {"a", "an"} & set(words[max(i - 4, 0) : i]):
             tags[i] = NOUN  # "an orange sleeveless top"
         elif word in prose.FUNCTION_WORDS:
             tags[i] = ADV

@@ -9,6 +9,7 @@ import numpy as np
 
 from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.key_expressions import Turn
+from promvil_hf.metrics.agreement import kappa
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 
 
@@ -66,7 +67,7 @@ class Agreement:
     """
 
     same: Interval
-    kappa: float
+    kappa: Interval
     both: int
     precision: Interval | None = None
     recall: Interval | None = None
@@ -80,10 +81,7 @@ def agreement(
     if not names:
         return None
     a, b = (np.array([judged[name] for name in names]) for judged in (first, second))
-    observed = float((a == b).mean())
-    expected = float(a.mean() * b.mean() + (1 - a.mean()) * (1 - b.mean()))
-    kappa = (observed - expected) / (1 - expected) if expected < 1 else float("nan")
     images = np.array([image_of(name) for name in names])
     pairs = (b, a), (a, b)
     precision, recall = (share(list(said[given]), list(images[given])) if given.any() else None for said, given in pairs)
-    return Agreement(share(list(a == b), list(images)), kappa, len(names), precision, recall)
+    return Agreement(share(list(a == b), list(images)), kappa(a, b, list(images)), len(names), precision, recall)

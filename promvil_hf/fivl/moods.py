@@ -13,7 +13,7 @@ from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.tags import ADJ, ADV, AUX, COMMA, CONJ, NOUN, PARTICIPLE, PRON, REL, STOP, VERB, base_of
 
 
-_NEW_SUBJECTS = tuple([word] for word in ("the", "this", "these", "there", "his", "her", "their", "its"))
+_NEW_SUBJECTS = frozenset("the this these there his her their its".split())
 SAID, WEAKLY, SUPPOSED, ABSENT, GENERAL = range(5)
 
 
@@ -43,10 +43,11 @@ def _sentences(tags: Sequence[str], opens: Sequence[bool]) -> Iterator[tuple[int
 def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]:
     found, weak, absent, in_list = [], False, False, False
     mood, general = SAID, _general_from(words, tags, supposes)
+    judged = _judges(words, tags)
     for i, word in enumerate(words):
         before = words[i - 1] if i else ""
         after = tags[i + 1] if i + 1 < len(tags) else STOP
-        mood = GENERAL if i == general else mood
+        mood = GENERAL if i == general else SUPPOSED if i == 0 and judged else mood
         mood = SAID if words[i : i + 2] in prose.POINTS_AT_PICTURE else mood
         if word in prose.MODALS:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
@@ -65,7 +66,9 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             mood, weak = SAID, False  # "it might be funny because it shows a dog"
         elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
             mood = SAID  # "by looking at the clock that is mounted on a pole"
-        elif word in prose.HEDGES or word in ("like", "when") or (word == "to" and after == VERB and lemma(before) not in prose.SEEMS):
+        elif word in prose.HEDGES or word in ("like", "when"):
+            weak = True
+        elif word == "to" and after == VERB and lemma(before) not in prose.SEEMS:
             weak = True
         elif word in ("as", "for") and after != PRON and words[i + 1 : i + 2] != ["evidenced"]:
             weak = weak or word == "as" or after == PARTICIPLE
@@ -73,7 +76,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         elif tags[i] == COMMA:
             absent = False
             weak = weak and (in_list or words[i + 1 : i + 2] == ["such"])
-            if mood == GENERAL and words[i + 1 : i + 2] in (["and"], ["but"], ["while"]) and words[i + 2 : i + 3] in _NEW_SUBJECTS:
+            if mood == GENERAL and _begins_anew(words[i + 1 : i + 3]):
                 mood = SAID  # "cats like to be warm, and the laptop is"
         elif tags[i] in (VERB, REL) or word in ("but", "and"):
             absent = False
@@ -92,20 +95,34 @@ def _supposes_on(words: list[str], tags: list[str], start: int) -> bool:
 
 def _general_from(words: list[str], tags: list[str], supposes: bool) -> int:
     """Where a sentence begins to speak of what is so in general ("a purse is generally for keys", "..., which usually have
-    long necks", "it is common to wear one"); past its end where it does not.
+    long necks", "cats are curious"); past its end where it does not.
     """
     at = next((i for i, word in enumerate(words) if word in prose.IN_GENERAL), None)
-    if prose.EVIDENCE.intersection(words) or any(words[i : i + 2] in prose.POINTS_AT_PICTURE for i in range(at or len(words))):
+    points_at = any(words[i : i + 2] in prose.POINTS_AT_PICTURE for i in range(at or len(words)))
+    if points_at or prose.EVIDENCE.intersection(words):
         return len(words)
     if at is not None:
         clauses = (i for i in range(at, 0, -1) if tags[i] == REL or (tags[i - 1] == COMMA and tags[i] in (PARTICIPLE, ADV)))
         return next(clauses, 0)
-    i = next((k for k, now in enumerate(tags) if now not in (ADV, COMMA)), 0)
-    if words[i : i + 1] in (["it"], ["it's"], ["this"]):
-        judged = {lemma(word) for word, now in zip(words[i + 1 : i + 7], tags[i + 1 : i + 7]) if now in (ADJ, NOUN)}
-        if judged & prose.JUDGED and {"to", "for", "that"}.intersection(words[i + 2 : i + 9]):
-            return 0
+    i = _first(tags)
     return i if supposes and _is_of_all(words, tags, i) else len(words)
+
+
+def _begins_anew(words: list[str]) -> bool:
+    return len(words) == 2 and words[0] in ("and", "but", "while") and words[1] in _NEW_SUBJECTS
+
+
+def _first(tags: list[str]) -> int:
+    return next((i for i, now in enumerate(tags) if now not in (ADV, COMMA)), 0)
+
+
+def _judges(words: list[str], tags: list[str]) -> bool:
+    """ "It is important to wear a helmet", "it is possible that he fell"."""
+    i = _first(tags)
+    if words[i : i + 1] not in (["it"], ["it's"], ["this"]):
+        return False
+    said = {lemma(word) for word, now in zip(words[i + 1 : i + 7], tags[i + 1 : i + 7]) if now in (ADJ, NOUN)}
+    return not said.isdisjoint(prose.JUDGED) and not {"to", "for", "that"}.isdisjoint(words[i + 2 : i + 9])
 
 
 def _is_of_all(words: list[str], tags: list[str], start: int) -> bool:
@@ -118,7 +135,7 @@ def _is_of_all(words: list[str], tags: list[str], start: int) -> bool:
     if prose.LOOKS.intersection(words[start:end]) - lexicon.PERSONS:
         return False
     verb = next((i for i in range(end, len(words)) if tags[i] != ADV), end)
-    if verb == len(words) or tags[verb] not in (VERB, AUX) or words[verb] in prose.MODALS:
+    if verb == len(words) or (tags[verb] not in (VERB, AUX) and words[verb] != "like") or words[verb] in prose.MODALS:
         return False
     is_placed = tags[verb] == VERB and (base_of(words[verb]) or words[verb]) in lexicon.POSTURE_VERBS
     is_doing = tags[verb] == AUX and any(word.endswith("ing") or word in prose.SAYS_WHERE for word in words[verb + 1 : verb + 3])

@@ -91,7 +91,8 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
 _CONCRETE_ENDINGS = _words("""
     station television mansion cushion vegetation decoration illustration reflection intersection extension invention
     attraction accommodation concession inscription plantation harness witness wilderness business fortress pavement
-    apartment advertisement equipment garment monument instrument basement document ornament compartment cement attachment parchment
+    apartment advertisement equipment garment monument instrument basement document ornament compartment cement attachment
+    parchment
     department condiment embankment pigment filament segment moment city university facility utility electricity fence
     ambulance entrance appliance audience residence ship battleship spaceship airship cruise-ship hood neighborhood
     childhood structure furniture picture sculpture fixture pasture creature
@@ -246,7 +247,8 @@ _VERBS = """
     distract distribute draw elevate eliminate emanate embrace emerge emit emphasize enable encounter encourage
     endanger engage enhance enrich ensure entertain establish evaluate evoke exhibit exist expect experience explore
     expose express facilitate favor fear fill find focus forget foster fulfil fulfill function gain gather generate
-    govern handle happen help hinder highlight hint hope ignore imagine impact implement imply identify illustrate portray accentuate impose impress improve
+    govern handle happen help hinder highlight hint hope ignore imagine impact implement imply identify illustrate portray
+    accentuate impose impress improve
     include incorporate increase indulge infer influence inform inspire intend interact interfere introduce invest
     invite involve join justify know lack learn let limit live locate lose lower maintain manage maximize mean meet
     mention minimize mitigate monitor motivate need notice nourish nurture observe obtain occupy occur offer optimize
@@ -288,7 +290,8 @@ VERBS_ONLY = frozenset(form for form, kind in VERBS.items() if kind in ("base", 
 
 # Adverbs and conjunctions of sentences, which the grammar of short expressions would take for nouns.
 FUNCTION_WORDS = _words("""
-    if whether rather yet once however moreover furthermore additionally thus therefore although though because since until despite else
+    if whether rather yet once however moreover furthermore additionally thus therefore although though because since until
+    despite else
     meanwhile overall hence likewise otherwise nevertheless besides instead whereas alongside so such often usually
     simply typically generally firstly secondly thirdly lastly finally first-ly ultimately specifically particularly
     especially namely indeed perhaps forth further along
@@ -313,7 +316,10 @@ EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 # "She is wearing a brace", "there is a ramp": said of what is seen, also in an answer about reasons.
 WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds") | EVIDENCE
 # Participles that only say where something is or that it is there.
-SAYS_WHERE = _words("set located situated positioned placed shown seen visible made used due called present involved based dressed known considered")
+SAYS_WHERE = _words("""
+    set located situated positioned placed shown seen visible made used due called present involved based dressed
+    known considered
+""")
 # In an answer about reasons, what follows these is what a thing is good for.
 EFFECTS = _words("""
     providing provides provide offering offers offer creating creates create allowing allows allow making makes causing causes
@@ -328,15 +334,22 @@ ASKS_TO_SUPPOSE = _words("""
     necessary important assumption assumptions deduce safety guess strategy strategies issue issues influence
     contribute function unusual funny notable noteworthy affect explain tell suitable choose profession
 """)
-DESCRIBES = _words("describe describing description detail details detailed elements elaborate happening see see shown features depict")
+DESCRIBES = _words("""
+    describe describing description detail details detailed elements elaborate happening see see shown features depict
+""")
 # What a sentence with one of these says is so in general, wherever it stands.
-IN_GENERAL = _words("typically usually generally often commonly normally traditionally frequently sometimes always known considered tend tends")
+IN_GENERAL = _words("""
+    typically usually generally often commonly normally traditionally frequently sometimes always known considered
+    tend tends
+""")
 # "It is important for drivers to ...", "it is a common practice to ...".
 JUDGED = _words("""
     important essential crucial vital necessary common possible likely typical natural beneficial difficult easy hard clear
     unclear helpful advisable safe normal popular practice reminder unlikely best better
 """)
-POINTS_AT_PICTURE = (["the", "image"], ["this", "image"], ["the", "picture"], ["the", "photo"], ["the", "scene"], ["this", "case"])
+POINTS_AT_PICTURE = tuple(
+    text.split() for text in ("the image", "this image", "the picture", "the photo", "the scene", "this case")
+)
 SERVES_FOR = _words("used designed intended meant suited suitable useful ideal perfect needed essential")
 PURPOSES = _words("purpose purposes function role goal aim reason use")
 NEEDS = _words("need needs needed have has had ought tend tends want wants able")
