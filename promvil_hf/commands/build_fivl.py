@@ -6,6 +6,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from promvil_hf import jobs, pages
 from promvil_hf.backends.segmenters import PICKS
 from promvil_hf.commands import options
 from promvil_hf.distributed import Ranks
@@ -14,13 +15,16 @@ from promvil_hf.fivl import extraction as keys
 from promvil_hf.fivl import mask_making as masks
 from promvil_hf.fivl.conversation_sources import SOURCES, Source
 from promvil_hf.fivl.fivl_build import (
+    EXPRESSIONS,
     OnFirstUse,
     annotate_expressions,
     annotate_masks,
     import_release,
     with_ray,
 )
+from promvil_hf.fivl.fivl_sample import drawn
 from promvil_hf.fivl.given_masks import given
+from promvil_hf.fivl.ways_page import ways_page
 from promvil_hf.folder_lock import held
 from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
@@ -36,6 +40,9 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
     promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --published fivl_instruct.json --tensors dataset_grounded.tar
+
+With --html, --sample turns of the key expressions stand on a page to judge, beside those of the offline way on the same
+turns, with the prompt, the schema and the checks.
 
 The same command goes on after an interruption. For many images, run the stages one by one and divide the second:
 
@@ -58,6 +65,7 @@ def add_arguments(parser):
     group.add_argument("--expressions", default="words", metavar="HOW", help=ways)
     options.add(group, "--tagger")
     options.add(group, *options.SERVER, "--blind")
+    options.add(group, "--html", "--sample", "--seed")
     group.add_argument("--whole-words", action="store_true", help="filter by whole words; FiVL compares characters")
 
     group = parser.add_argument_group("masks")
@@ -153,6 +161,16 @@ def _expressions(args, source: Source, work: Path, terms: Terms) -> None:
     annotate_expressions(source, args.images, annotator, work, describe=describe, filters=filters, terms=terms)
     if endpoint is not None:
         print(f"asked {args.served_model}: {endpoint.spent()}")
+    if args.html:
+        _both_ways(args, source, work, describe, filters)
+
+
+def _both_ways(args, source: Source, work: Path, describe: dict, filters: keys.Filters) -> None:
+    turns = drawn(keys.seen_turns(source, args.images), args.sample, args.seed)
+    made = {**dict(jobs.rows(work / EXPRESSIONS)), **dict(jobs.rejects(work / EXPRESSIONS))}
+    way = " ".join(str(describe[name]) for name in ("annotator", "model", "tagger", "file") if name in describe)
+    page = ways_page(turns, made, way, tagger(args.tagger), filters)
+    print(f"{len(turns)} turns, both ways, on {pages.write(args.html, page)}")
 
 
 def _given(path: str, option: str, others: str) -> Path:

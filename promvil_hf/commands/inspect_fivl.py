@@ -6,6 +6,7 @@ from pathlib import Path
 
 from promvil_hf import masks, pages
 from promvil_hf.commands import options
+from promvil_hf.fivl import ways_page
 from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.fivl_sample import SampledKey, sample_keys, share
 from promvil_hf.fivl.row_files import fivl_rows_of
@@ -36,7 +37,11 @@ def add_arguments(parser):
 
 def run(args):
     if args.verdicts:
+<<<<<<< HEAD
         print("\n".join(summary(pages.read_verdicts(path, FORM, QUESTIONS)) for path in args.verdicts))
+=======
+        print("\n".join(map(_told_of, args.verdicts)))
+>>>>>>> 999b6ef (promvil build fivl --html: the key expressions of a run beside the offline ones, with prompt, schema and checks, on a page to judge)
         return
     sampled = sampled_keys(args)
     form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
@@ -51,6 +56,12 @@ def run(args):
         lead=f"{len(sampled)} key expressions, drawn evenly with seed {args.seed}.",
     )
     print(f"{len(sampled)} key expressions on {pages.write(args.html, page)}")
+
+
+def _told_of(path: Path) -> str:
+    if pages.read_verdicts(path).form == ways_page.FORM:
+        return ways_page.told(pages.read_verdicts(path, ways_page.FORM, ways_page.QUESTIONS))
+    return told(pages.read_verdicts(path, FORM, QUESTIONS))
 
 
 def sampled_keys(args) -> list[SampledKey]:

@@ -221,11 +221,11 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
     """
     from promvil_hf.endpoint.asking import ask_about
 
-    schema = _schema()
+    answer = schema()
 
     def prompts(seen: SeenTurn) -> dict | Rejected:
         try:
-            return {"": (prompt(seen, show_image), schema)}
+            return {"": (prompt(seen, show_image), answer)}
         except UnreadableImage as error:
             return rejected_image(seen.image, error)
 
@@ -252,7 +252,8 @@ def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
     return [*messages, user(said(seen.turn), *images)]
 
 
-def _schema():
+def schema() -> type:
+    """What the answer of a model must fit."""
     from pydantic import BaseModel, ConfigDict, Field
 
     class KeyExpressions(BaseModel):

@@ -3,7 +3,9 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from random import Random
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from promvil_hf.fivl.fivl_rows import FivlRow, Key
 from promvil_hf.key_expressions import Turn
 from promvil_hf.metrics.agreement import kappa
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +41,22 @@ class SampledKey:
 
 def sample_keys(rows: Iterable[FivlRow], size: int, seed: int = 0) -> list[SampledKey]:
     """`size` key expressions with masks, drawn evenly from all of them in one pass, in the order of the rows."""
+    masked = (SampledKey(row, i) for row in rows for i, key in enumerate(row.keys) if key.expression.mask is not None)
+    return drawn(masked, size, seed)
+
+
+def drawn(items: Iterable[T], size: int, seed: int = 0) -> list[T]:
+    """`size` items, drawn evenly from all of them in one pass, in their order."""
     if size < 1:
         raise ValueError(f"You passed a sample of {size}: pass 1 or more.")
     random = Random(seed)
-    drawn: list[tuple[int, SampledKey]] = []
-    number = 0
-    for row in rows:
-        for index, key in enumerate(row.keys):
-            if key.expression.mask is None:
-                continue
-            number += 1
-            if len(drawn) < size:
-                drawn.append((number, SampledKey(row, index)))
-            elif (place := random.randrange(number)) < size:
-                drawn[place] = (number, SampledKey(row, index))
-    return [sampled for _, sampled in sorted(drawn, key=lambda pair: pair[0])]
+    kept: list[tuple[int, T]] = []
+    for number, item in enumerate(items, start=1):
+        if len(kept) < size:
+            kept.append((number, item))
+        elif (place := random.randrange(number)) < size:
+            kept[place] = (number, item)
+    return [item for _, item in sorted(kept, key=itemgetter(0))]
 
 
 def share(answers: Sequence[bool], images: Sequence[str], seed: int = 0) -> Interval:
