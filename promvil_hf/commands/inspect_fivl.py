@@ -37,11 +37,7 @@ def add_arguments(parser):
 
 def run(args):
     if args.verdicts:
-<<<<<<< HEAD
-        print("\n".join(summary(pages.read_verdicts(path, FORM, QUESTIONS)) for path in args.verdicts))
-=======
-        print("\n".join(map(_told_of, args.verdicts)))
->>>>>>> 999b6ef (promvil build fivl --html: the key expressions of a run beside the offline ones, with prompt, schema and checks, on a page to judge)
+        print("\n".join(map(_summary_of, args.verdicts)))
         return
     sampled = sampled_keys(args)
     form = pages.judgement_form(_items(sampled, args.images), QUESTIONS, form=FORM)
@@ -58,10 +54,10 @@ def run(args):
     print(f"{len(sampled)} key expressions on {pages.write(args.html, page)}")
 
 
-def _told_of(path: Path) -> str:
+def _summary_of(path: Path) -> str:
     if pages.read_verdicts(path).form == ways_page.FORM:
-        return ways_page.told(pages.read_verdicts(path, ways_page.FORM, ways_page.QUESTIONS))
-    return told(pages.read_verdicts(path, FORM, QUESTIONS))
+        return ways_page.summary(pages.read_verdicts(path, ways_page.FORM, ways_page.QUESTIONS))
+    return summary(pages.read_verdicts(path, FORM, QUESTIONS))
 
 
 def sampled_keys(args) -> list[SampledKey]:

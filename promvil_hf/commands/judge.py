@@ -109,15 +109,9 @@ def _agreed(name: str, first: dict[str, bool], second: dict[str, bool]) -> str:
     found = agreement(first, second, row_of)
     if found is None:
         return f"{name}: nothing that both judged"
-<<<<<<< HEAD
-    parts = [f"{name} same in {_share(found.same)} of {found.both}, kappa {found.kappa:.2f}"]
+    parts = [f"{name} same in {_share(found.same)} of {found.both}, kappa {_kappa(found.kappa)}"]
     parts += [f"{what} {_share(rate)}" for what, rate in (("precision", found.precision), ("recall", found.recall)) if rate]
     return ", ".join(parts)
-=======
-    told = [f"{name} same in {_share(found.same)} of {found.both}, kappa {_kappa(found.kappa)}"]
-    told += [f"{what} {_share(own)}" for what, own in (("precision", found.precision), ("recall", found.recall)) if own]
-    return ", ".join(told)
->>>>>>> 12560ad (promvil judge: kappa has an interval over pictures, like precision and recall (a test failed first))
 
 
 def _kappa(found: Interval) -> str:

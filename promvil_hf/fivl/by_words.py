@@ -94,19 +94,19 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     spoken = _spoken(question)
     supposes = _supposes(question.words, answer.words)
     found: list[tuple[int, str]] = []
-    told: list[_Thing] = []
+    kept: list[_Thing] = []
     mood = moods(answer.words, answer.tags, answer.opens, supposes)
     for thing in _things(answer):
         if not _is_there(thing, mood[thing.start], supposes, answer):
             continue
         is_known = thing.says <= spoken or _takes_up(thing, spoken)
-        is_known = is_known or any(_is_same(thing, earlier, answer.words) for earlier in told)
+        is_known = is_known or any(_is_same(thing, earlier, answer.words) for earlier in kept)
         if is_known and thing.another < 0:
             continue
-        told.append(thing)
+        kept.append(thing)
         found.append((thing.start, answer.written(thing.another if is_known else thing.start, thing.end)))
     if not supposes:
-        found += _predicates(answer, question, spoken, bool(asked), {i for thing in told for i in range(thing.start, thing.end)})
+        found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:

@@ -83,7 +83,7 @@ def _phrases(result: dict | Rejected) -> pages.Html:
     return pages.fragment(pages.paragraph(kept), pages.bullets(dropped) if dropped else "")
 
 
-def told(verdicts: pages.Verdicts) -> str:
+def summary(verdicts: pages.Verdicts) -> str:
     """How often people found all phrases of each way right, with intervals over rows, and which way misses more."""
     lines = [f"judged by {verdicts.judge or 'somebody'}: {len(verdicts.answers)} of {len(verdicts.items)} turns"]
     for question in QUESTIONS[:2]:
