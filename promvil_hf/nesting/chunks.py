@@ -7,14 +7,19 @@ no thing. Touches nothing but the lexicon and the tags.
 
 from dataclasses import dataclass
 
+from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.tags import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, kind_of
+from promvil_hf.nesting.tags import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS, VERB
 
 
 STARTS_CHUNK = frozenset({DET, POSS, NUM, ADJ, NOUN, DIR})
 _OPENS_NOUN = frozenset({NOUN, ADJ, NUM, DIR})
 _COUNTS = lexicon.MEASURES - lexicon.PARTS
 _ONLY_PLACES = frozenset("middle center centre background foreground distance rightmost leftmost".split())
+_ON_BODY = frozenset({BODY, CLOTHES})
+_PICTURES = frozenset("photo photograph picture photos pictures".split())
+_BESIDE = frozenset("to near beside behind by below above under with next".split())
 _FRONT_DIRECTIONS = frozenset({"left", "right", "front", "back"})
 
 
@@ -65,7 +70,7 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
         elif now == ADV:
             if head >= 0 or not (i + 1 < count and tags[i + 1] in (ADJ, PARTICIPLE)):
                 break
-        elif (now == CONJ or now == COMMA) and last_quality >= 0 and _qualities_go_on(words, tags, i, head):
+        elif (now == CONJ or now == COMMA) and last_quality >= 0 and _qualities_go_on(words, tags, i, head, has_determiner):
             head = -1
         elif not (words[i] == "/" and head >= 0 and i + 1 < count and tags[i + 1] == NOUN):  # "birthday / wedding cake"
             break
@@ -92,6 +97,24 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
     return Chunk(start, end, head, has_determiner, _names_a_thing(words, tags, start, head))
 
 
+def is_part(words: list[str], tags: list[str], chunk: Chunk) -> bool:
+    """ "The front of a red bus" names a part of the bus, "the middle of the three birds" one of the birds."""
+    start = chunk.end + 1
+    if words[chunk.head] not in lexicon.PARTS or start >= len(words) or tags[start] not in STARTS_CHUNK:
+        return False
+    whole = read_chunk(words, tags, start)
+    is_one_of = NUM in tags[start : whole.end] or lemma(words[whole.head]) != words[whole.head]
+    return whole.head >= 0 and whole.is_thing and not is_one_of
+
+
+def is_absent(words: list[str], tags: list[str], gap: list[int], start: int) -> bool:
+    """Said not to be there: "no food", "without a hat", "not wearing a bag"."""
+    if words[start] == "no":
+        return True
+    is_definite = tags[start] == POSS or words[start] in ("the", "this", "that", "these", "those")
+    return not is_definite and any(words[i] in lexicon.DENIES for i in gap)
+
+
 def _direction_opens_relation(words: list[str], tags: list[str], i: int) -> bool:
     """ "the cup left of the plate", "the man right next to it": a direction behind a noun is no part of its name."""
     following = words[i + 1] if i + 1 < len(words) else ""
@@ -108,10 +131,13 @@ def _is_inside_name(words: list[str], tags: list[str], i: int, head: int, has_de
     """A quality between two nouns of one name: "a toy wooden truck", "a forest green pillow"."""
     if not (i + 1 < len(words) and tags[i + 1] == NOUN):
         return False
-    return words[i] in lexicon.MATERIALS or (has_determiner and words[head] in lexicon.SHADES_OF)
+    if words[head] in lexicon.SHADES_OF:
+        return has_determiner or tags[head - 1 : head] != [NOUN]
+    is_owned = lemma(words[head]) != words[head] and kind_of(words[head]) in ANIMATE and kind_of(words[i + 1]) in _ON_BODY
+    return words[i] in lexicon.MATERIALS or is_owned  # "the mans blue shirt"
 
 
-def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int) -> bool:
+def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int, has_determiner: bool) -> bool:
     """ "black and white cat", "red , yellow and orange kite", "wood and metal bench": one list of qualities before one
     noun.
     """
@@ -119,6 +145,8 @@ def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int) -> bo
         return False
     count = len(words)
     j = i + 1
+    if tags[i] == COMMA and has_determiner and tags[j : j + 1] == [NOUN]:  # "a soft , grumpy dog", "a soft , brown , dog"
+        return tags[i - 1] == ADJ and (tags[j + 1 : j + 2] == [NOUN] or COMMA in tags[j - 4 : i] or j + 1 == count)
     if j < count and tags[j] == CONJ:
         j += 1
     if j >= count or not (tags[j] == ADJ or words[j] in lexicon.MATERIALS):
@@ -135,8 +163,24 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
+    if tags[head] == ADJ and word in lexicon.ORDERS:
+        return False  # "the furthest to the right"
     if word in lexicon.IMAGE_WORDS:
-        return any(words[i] in ("a", "an") or tags[i] in (ADJ, NOUN, NUM, POSS) for i in range(start, head))
+        return _is_picture_inside(words, tags, start, head)
     if tags[head] != DIR:
         return True
     return any(tags[i] in (ADJ, NOUN) and words[i] not in lexicon.DIRECTION_MODIFIERS for i in range(start, head))
+
+
+def _is_picture_inside(words: list[str], tags: list[str], start: int, head: int) -> bool:
+    """Whether a picture is a thing in the image ("a framed photo", "near the photo") and not the image itself."""
+    before = words[start - 1] if start else ""
+    if before == "of" and start > 1 and tags[start - 2] == DIR:
+        return False  # "on the side of a picture"
+    if before in _BESIDE or (start and tags[start - 1] in (PARTICIPLE, VERB)):
+        if words[head] in _PICTURES:
+            return True
+    told = [i for i in range(start, head) if tags[i] in (ADJ, NOUN, NUM, POSS)]
+    if before == "in" and {words[i] for i in told} == {"black", "white"}:
+        return False
+    return bool(told) or any(words[i] in ("a", "an") for i in range(start, head))

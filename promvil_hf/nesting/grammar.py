@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, read_chunk
-from promvil_hf.nesting.kinds import ANIMATE, BODY, THING, kind_of
+from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, is_absent, is_part, read_chunk
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, THING, kind_of
 from promvil_hf.nesting.levels import Node, spread_coordination
 from promvil_hf.nesting.right_edge import RightEdge
 from promvil_hf.nesting.tags import (
@@ -82,8 +82,8 @@ class _Reader:
                         direction = False
                 elif (
                     chunk.is_thing
-                    or (not self.edge and i == 0 and (not followed_by_of or self._is_part(chunk)))
-                    or (followed_by_of and self.edge and tags[i - 1] == CONJ and self._is_part(chunk))
+                    or (not self.edge and i == 0 and (not followed_by_of or is_part(words, tags, chunk)))
+                    or (followed_by_of and self.edge and tags[i - 1] == CONJ and is_part(words, tags, chunk))
                 ):
                     if direction and not (words[i - 1] == "of" or tags[i - 1] in (CONJ, PREP)):
                         self._settle(i)
@@ -109,16 +109,6 @@ class _Reader:
             i += 1
         self._settle(count, is_last=True)
         return self._finish()
-
-    def _is_part(self, chunk: Chunk) -> bool:
-        """ "The front of a red bus" names a part of the bus, "the middle of the three birds" one of the birds."""
-        words, tags = self.words, self.tags
-        start = chunk.end + 1
-        if words[chunk.head] not in lexicon.PARTS or start >= len(words) or tags[start] not in STARTS_CHUNK:
-            return False
-        whole = read_chunk(words, tags, start)
-        is_one_of = NUM in tags[start : whole.end] or lemma(words[whole.head]) != words[whole.head]
-        return whole.head >= 0 and whole.is_thing and not is_one_of
 
     # --- questions ---
 
@@ -221,12 +211,24 @@ class _Reader:
         if not edge:
             self._attach_first(node, start)
             return
+        for i in range(self.gap + 1, start):
+            if tags[i] == COMMA and self._has(range(self.gap, i), PARTICIPLE):
+                self._settle(i)  # "with her tongue sticking out , holding a cup"
+            elif tags[i] == PARTICIPLE and (
+                tags[i - 1] == PARTICIPLE or (words[i - 1] == "on" and edge[-1].kind == CLOTHES)
+            ):
+                self._settle(i)  # "with one ear missing sitting on a rug", "with a hat on holding a cup"
+        node.relation = (self.gap, start)
         gap = list(range(self.gap, start))
         following = tags[end] if end < len(tags) else ""
         if not gap or all(tags[i] == ADV for i in gap):
             self._attach_neighbour(node, following)
             return
         last = tags[gap[-1]]
+        if words[gap[-1]] == "while":
+            self._hang(node, 0)
+            self.subject = node
+            return
         if last in (CONJ, COMMA):
             first = len(gap) - 1
             while first > 0 and tags[gap[first - 1]] in (CONJ, COMMA):
@@ -245,7 +247,7 @@ class _Reader:
             self._replace_root(node)
             return
         index, is_subject = self._owner(gap, node)
-        if self._is_absent(gap, node):  # "with no food on it": nothing to find
+        if is_absent(words, tags, gap, start):  # "with no food on it": nothing to find
             edge.widen(max(index, 0), end)
             return
         if any(words[i] in lexicon.SAYING_VERBS for i in gap):  # the words on a sign are no thing
@@ -259,14 +261,6 @@ class _Reader:
         self._hang(node, index)
         if is_subject:
             self.subject = node
-
-    def _is_absent(self, gap: list[int], node: Node) -> bool:
-        """Said not to be there: "no food", "without a hat", "not wearing a bag"."""
-        words, tags, start = self.words, self.tags, node.start
-        if words[start] == "no":
-            return True
-        is_definite = tags[start] == POSS or words[start] in ("the", "this", "that", "these", "those")
-        return not is_definite and any(words[i] in lexicon.DENIES for i in gap)
 
     def _attach_first(self, node: Node, start: int) -> None:
         tags = self.tags
@@ -311,8 +305,9 @@ class _Reader:
         """ "and": beside the nearest phrase of the same kind; a second subject with its own verb beside the root."""
         edge = self.edge
         index = len(edge) - 1
-        has_parts = bool(edge[0].children)
-        if has_parts and (is_list or following in (AUX, VERB)):
+        is_alike = node.kind == edge[index].kind != THING
+        goes_on = is_alike and (is_list or any(own.relation[0] == own.relation[1] for own in edge[1:index]))
+        if edge[0].children and not goes_on and (is_list or following in (AUX, VERB)):
             index = 0
             self.subject = node if following in (AUX, VERB) and not self.is_question else None
         elif edge[index].joined:
@@ -356,6 +351,8 @@ class _Reader:
             behind = gap[relative + 1 :]
             if self._has(behind, *_VERBAL):
                 last = self._agreeing(words[behind[0]], last)
+                if last > 0 and words[edge[last].relation[1] - 1] == "with" and any(words[i] in lexicon.ORDERS for i in behind):
+                    last -= 1  # "a truck with a red stripe that is third from the right"
                 if words[gap[relative]] == "who":
                     return self.edge.nearest(ANIMATE, last), False
                 return self.edge.actor(actions, last, node is not None), False

@@ -59,10 +59,12 @@ DIRECTIONS = _words("""
     leftside rightside lefthand righthand
 """)
 IMAGE_WORDS = _words("picture photo photograph image scene frame photos pictures pic shot screenshot view")
+TIMES = frozenset("night day daytime nighttime time noon".split())  # "at night"
+STATES = frozenset("focus fours sale profile".split())  # "in focus", "on all fours"
 ATTRIBUTES = _words("""
     color colour colors colours size shape name names type kind gender material age height length width weather
-    position style pose night day daytime nighttime time
-""")
+    position style pose amount
+""") | TIMES | STATES
 DIRECTION_MODIFIERS = _words("""
     left right far very other same opposite upper lower top bottom front back extreme near middle center centre
     closest hand most both either each rear outer inner outside inside side first second third last direct
@@ -74,17 +76,28 @@ MEASURES = _words("""
     pile piles crowd herd herds flock flocks number bit bits type types kind kinds sort variety part parts portion
     half halves section line lines mound patch bundle cluster string body bodies series collection chunk loaf sheet
     sheets strand strands assortment alot dozens hundreds plenty heap batch pack clump clumps school swarm one some
-    all most each many several both forest thicket bouquet item items rest majority remainder
+    amount amounts all most each many several both forest thicket bouquet item items rest majority remainder
 """)
 # "half of a sandwich", "the front of a bus": a part of the thing after "of", and no count of it.
 PARTS = _words("""
     part parts portion half halves section left right front back rear side top bottom middle center centre end edge corner
     base inside outside underside backside
 """)
+# "A bowl of soup on the left": where it is, the bowl is.
+CONTAINERS = _words("bowl plate cup glass mug bottle box basket bag tray dish pan pot jar vase carton can container bucket")
+# What is on a piece of clothing or a thing, and with whom nobody goes: "a jersey with number 7".
+MARKS = _words("""
+    number letter logo writing lettering word print name pattern design emblem text stripe dot sleeve collar button pocket
+    zipper trim
+""")
+# Where a place in the image or an order is said, it is said of what the expression names.
+ORDERS = _words("""
+    first second third fourth fifth last closest nearest furthest farthest leftmost rightmost
+""")
 # Where things are: nothing is wrapped or held by a place, and rain carries no umbrella.
 PLACES = _words("""
     rain snow beach street sidewalk road field water park court grass ground floor air sand hill slope wave ocean sea
-    room shore path pavement parking yard forest
+    room shore path pavement parking yard forest kitchen bathroom restaurant store shop office
 """)
 # What things stand on: a cup "on a table standing next to a plate" stands, not the table.
 SURFACES = PLACES | _words("table desk counter countertop shelf rack tray stove tablecloth cart bench bed couch plate")
@@ -154,7 +167,7 @@ POSTURE_VERBS = _words("""
     consist sprinkle litter load equip trim crown flank outline coat sprawl splatter drip melt burn pour leak spill
     dangle suspend balance prop plate garnish slide roll swing wind curve stretch say indicate read spell open
     close wash strap hold stuff furnish dust stain accompany roast grill fry bake toast slice cut chop lift tuck
-    crumple tilt turn bend break bunch tangle cluster crowd arrange organize mark label sign light sunlight reach
+    crumple mean tilt turn bend break bunch tangle cluster crowd arrange organize mark label sign light sunlight reach
     run go come throw tan rust secure pin bury clothe costume embed engrave etch insert install own pair power
     propel ripple shade shadow shape slope smear soak stamp style wet
 """)
@@ -172,7 +185,7 @@ IRREGULAR_FORMS = {
     "make": ("made",), "build": ("built",), "draw": ("drew", "drawn"), "rise": ("risen",), "fall": ("fell", "fallen"),
     "lead": ("led",), "see": ("seen",), "keep": ("kept",), "get": ("got",), "become": ("became",), "say": ("said",),
     "wind": ("wound",), "shear": ("shorn",), "teach": ("taught",), "think": ("thought",), "break": ("broke", "broken"),
-    "shine": ("shone",), "overhang": ("overhung",), "burn": ("burnt",), "light": ("lit",),
+    "shine": ("shone",), "mean": ("meant",), "overhang": ("overhung",), "burn": ("burnt",), "light": ("lit",),
 }  # fmt: skip
 DOUBLING = _words("""
     stop hit sit run swim cut dig put set get hug grab wrap pat drag drop chop trim top strap skip clip tip jog pin
@@ -210,7 +223,7 @@ _GERUND_COMPOUNDS = {
     "sitting": "room area", "training": "wheels", "boxing": "gloves ring", "wrapping": "paper", "writing": "desk pad",
     "lighting": "fixture fixtures", "heating": "vent unit", "diving": "board", "vending": "machine machines",
     "bowling": "ball alley pin pins", "steering": "wheel wheels", "turning": "signal lane", "seating": "area",
-    "building": "block blocks", "eating": "utensil utensils", "skiing": "gear pole poles",
+    "building": "block blocks", "making": "machine machines", "eating": "utensil utensils", "skiing": "gear pole poles",
 }  # fmt: skip
 GERUND_COMPOUNDS = {gerund: _words(nouns) for gerund, nouns in _GERUND_COMPOUNDS.items()}
 # Finite forms that are no everyday noun; the others ("waves", "plants", "lines") need stronger signs to be a verb.
@@ -233,7 +246,7 @@ PERSONS = _words("""
     swimmer climber hiker tourist shopper judge coach conductor photographer musician singer dancer performer model
     actor king queen santa clown people male female youth teen teenager hitter runner goalie defender opponent
     opponents businessman businesswoman individual human bystander trainer skiier someone server bartender fan
-    member staff group somebody baseman outfielder fielder shortstop fisherman cowboy snowman
+    member staff group somebody baseman baker butcher barber carpenter shepherd clerk cashier sailor outfielder fielder shortstop fisherman cowboy snowman
 """)
 ANIMALS = _words("""
     dog cat horse cow sheep elephant giraffe zebra bear bird lion tiger monkey goat deer pig duck goose chicken
@@ -254,7 +267,7 @@ CLOTHING = _words("""
     eyeglasses belt apron jersey robe gown bikini swimsuit wetsuit trunk bra blouse outfit tank top tanktop
     cardigan blazer tuxedo overalls leggings tights pajamas clothes clothing costume hood visor bandana headband
     headscarf veil watch bracelet necklace earring backpack mask cape kimono sari turban cloth attire stripe
-    polo capris slacks khakis trousers crown wig halter gear denim spectacles
+    polo short capris slacks khakis trousers crown wig halter gear denim spectacles
 """)
 BODY = _words("""
     head face hair eye ear nose mouth neck arm hand finger thumb leg foot feet knee shoulder chest chin cheek lip

@@ -4,10 +4,11 @@
 Touches nothing but the lexicon and the tags.
 """
 
+from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, VEHICLE
 from promvil_hf.nesting.levels import Node
-from promvil_hf.nesting.tags import DIR, PARTICIPLE, PREP, VERB, base_of
+from promvil_hf.nesting.tags import ADJ, DIR, PARTICIPLE, PREP, PRON, VERB, base_of
 
 
 _BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
@@ -16,6 +17,11 @@ _VEHICLE = frozenset({VEHICLE})
 _REACH = 24  # phrases on the right edge that one relation may look back over
 _DONE_BY_HAND = frozenset("wear hold carry ride read use drive throw swing".split())
 _PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
+_NOT_OF_BODY = _DONE_BY_HAND | frozenset("sit stand walk look smile run play".split())
+_PARTICLES = frozenset("off up out down away".split())
+_FILLED = lexicon.CONTAINERS | frozenset("fork spoon hand hands mouth table shelf cart".split())
+_PATHS = frozenset("down along across through".split())
+_MOVES = ANIMATE | _VEHICLE
 _NOT_OF_PLACES = frozenset("wrap dress wear hold carry drape clothe".split())
 _CARRYING = frozenset(
     "wearing holding carrying wears holds carries riding rides using swinging throwing catching".split()
@@ -47,7 +53,13 @@ class RightEdge(list[Node]):
     def actor(self, actions: list[int], last: int, has_object: bool) -> int:
         """Who does it: a living being wears and holds, anything hangs and covers."""
         last = self._shared(last)
-        if not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
+        if actions and self.words[actions[0]] == "missing":
+            return last
+        if last > 0 and self._is_purpose(last):
+            last -= 1  # "a tanker meant to carry oil parked by a wall"
+        if actions and self._acts_itself(last) and not any(base_of(self.words[i]) in _NOT_OF_BODY for i in actions):
+            return last
+        if actions and not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
             return last  # "the bird with its head turned to the side"
         bases = [base_of(self.words[i]) for i in actions]
         if any(base in _DONE_BY_HAND for base in bases):
@@ -55,10 +67,10 @@ class RightEdge(list[Node]):
             if index >= 0:
                 return index
         if any(base in lexicon.AGENT_VERBS or not base for base in bases):
-            index = self.find(ANIMATE, last)
+            index = self.find(_MOVES if self[last].kind in _VEHICLE else ANIMATE, last)
             if index < 0:
                 index = self.nearest(_VEHICLE, last)
-            return index
+            return 0 if index == last and self._is_place(last) else index
         if self._is_place(last) and any(base in _NOT_OF_PLACES for base in bases):
             return self.nearest(ANIMATE, last)
         if self[last].kind in _BODY_OR_CLOTHES or any(base in _PREFERS_LIVING for base in bases):
@@ -75,19 +87,37 @@ class RightEdge(list[Node]):
         """What a preposition belongs to."""
         words, tags = self.words, self.tags
         first = next((words[i] for i in gap if tags[i] == PREP), "")
-        if first == "of":
-            return last
+        if first == "of" or (first == "full" and words[self[last].head] in _FILLED) or (tags[gap[0]] == ADJ and words[gap[0]] not in lexicon.ORDERS):
+            return last  # "a spoon full of soup", "slices visible under the cheese"
         if first == "except":
             return 0
         if node is None:
+            if any(words[i] in lexicon.TIMES or (words[i] in lexicon.IMAGE_WORDS and first == "in") for i in gap):
+                return 0
+            if last > 0 and self._is_done_to(last) and all(words[i] in _PARTICLES for i in gap):
+                return last - 1  # "shearing the wool off"
+            if last > 0 and self[last].joined and (tags[gap[-1]] == PRON or words[gap[-1]] == "inside"):
+                return max(last - 2, 0)  # "with a cup and a plate in it"
+            if last > 0 and words[self[last - 1].head] in lexicon.CONTAINERS and words[self[last].relation[0]] == "of":
+                return last - 1  # "a bowl of soup on the left"
             if last > 0 and self._is_place(last) and any(tags[i] == DIR for i in gap):
                 return last - 1
-            on_body = self[last].kind in (CLOTHES, HELD, BODY) and any(tags[i] == DIR for i in gap)
+            on_side = any(tags[i] == DIR or words[i] in lexicon.ORDERS for i in gap)
+            on_body = self[last].kind in (CLOTHES, HELD, BODY) and on_side
             return self.nearest(ANIMATE, last) if on_body else last
         last = self._shared(last)
         if first == "by" and last > 0 and self._is_place(last) and self.tags[self[last].relation[0]] == PARTICIPLE:
             return last - 1  # "pulled on the water by a kite"
-        if first == "with" or (first == "in" and node.kind == CLOTHES):
+        if last > 0 and first == "by":
+            if "by" in words[slice(*self[last].relation)] or (node.kind != BODY and self._is_done_to(last)):
+                return last - 1  # "leading a cow by a rope"
+        if last > 0 and first in ("into", "onto") and tags[self[last].relation[1] - 1] in (PARTICIPLE, VERB):
+            return last - 1  # "putting a cake into an oven"
+        if first in _PATHS and words[node.head] in lexicon.PLACES:
+            return self.nearest(_MOVES, last)
+        if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
+            return last
+        if first in ("with", "without") or (first == "in" and node.kind == CLOTHES):
             if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
                 return self.nearest(ANIMATE, last)
             of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
@@ -98,6 +128,22 @@ class RightEdge(list[Node]):
                 return last - 1  # "a laptop with a prompt on the screen": the screen is the laptop's own
         return last
 
+    def _is_done_to(self, place: int) -> bool:
+        """Whether somebody does something to it: "leading a cow"."""
+        last_word = self[place].relation[1] - 1
+        return self.tags[last_word] in (PARTICIPLE, VERB) and base_of(self.words[last_word]) in lexicon.AGENT_VERBS
+
+    def _is_purpose(self, place: int) -> bool:
+        """ "Meant to carry oil": what is said behind it is said of what is meant so."""
+        tied = range(*self[place].relation)
+        return any(self.words[i] == "to" and self.tags[i - 1] == PARTICIPLE for i in tied[1:-1])
+
+    def _acts_itself(self, place: int) -> bool:
+        """ "With its paw touching a ball": a part of the body, and whose it is."""
+        node = self[place]
+        is_had = self.words[node.start] in lexicon.POSSESSIVES and self.words[node.relation[1] - 1] == "with"
+        return place > 0 and node.kind == BODY and is_had
+
     def _is_place(self, place: int) -> bool:
         return self.words[self[place].head] in lexicon.PLACES
 
@@ -106,7 +152,9 @@ class RightEdge(list[Node]):
         return self.words[node.head] in lexicon.SURFACES and self.words[node.relation[0]] in ("on", "at", "in")
 
     def _shared(self, last: int) -> int:
-        """A modifier behind "a cat and a dog" belongs to both."""
+        """A modifier behind "a cat and a dog" belongs to both, behind "a dress with long sleeves" to the dress."""
+        if last > 0 and self[last - 1].kind == CLOTHES and lemma(self.words[self[last].head]) in lexicon.MARKS:
+            return last - 1
         if (
             last > 0
             and self[last].joined

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.kinds import ANIMATE, kind_of
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, kind_of
 
 
 NOUN, ADJ, DET, POSS, NUM, PRON, PREP, CONJ, REL, WH, AUX, ADV = (
@@ -198,6 +198,10 @@ def tag(words: list[str]) -> list[str]:
             raw[i + 1] = ADJ
         elif following == "most" and raw[i] in (ADJ, DIR):
             raw[i + 1] = ADJ
+        elif word == "straight" and raw[i + 1] == PREP:
+            raw[i] = ADV
+        elif word == "short" and raw[i - 1 : i] in ([ADJ], [NOUN]) and raw[i + 1] == PREP and i > 1:
+            raw[i] = NOUN  # "a boy wearing a white short on the left"
     tags: list[str] = []
     asks_do = bool(words) and any(word in ("do", "does", "did", "can", "could", "will") for word in words[:3])
     count = len(words)
@@ -206,8 +210,9 @@ def tag(words: list[str]) -> list[str]:
         before = tags[-1] if tags else ""
         after = raw[i + 1] if i + 1 < count else ""
         if now == NOUN:
-            if before == NOUN and after in (DET, POSS) and word in lexicon.ING_NOUNS and word in VERB_FORMS:
-                now = PARTICIPLE
+            if before == NOUN and word in lexicon.ING_NOUNS and word in VERB_FORMS:
+                does = after == NOUN and kind_of(words[i - 1]) in ANIMATE and kind_of(words[i + 1]) in (BODY, CLOTHES)
+                now = PARTICIPLE if does or after in (DET, POSS) else now
         elif now == DET:
             if after in (AUX, DET, POSS) and word in ("this", "these", "those"):
                 now = PRON
