@@ -17,7 +17,7 @@ import msgspec
 
 from promvil_hf.compovl.chain_writing import ChainWriter, Edge, Node, members
 from promvil_hf.compovl.chains import Chain
-from promvil_hf.compovl.overlaps import same_box, share
+from promvil_hf.compovl.overlaps import area, closeness, same_box, share
 from promvil_hf.compovl.relation_words import (
     fits_subject,
     is_adjective,
@@ -25,13 +25,15 @@ from promvil_hf.compovl.relation_words import (
     link_between,
     link_of,
     noun_of,
-    touches,
 )
+from promvil_hf.compovl.rivals import APART, is_as_close, is_gaze, is_of_all, may_be, must_meet, names_any
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph
+from promvil_hf.nesting.kinds import PERSON, THING, kind_of
 
 
 SOURCES = ("both", "regions", "graph")
-_LIES_ON = 0.7  # share of the smaller box that lies in the other
+_STUFF = frozenset("water sky grass snow sand ground road floor street field ocean sea beach pavement dirt mud".split())
+_SAME_STUFF = 0.6  # share of the smaller box in the other, from which two of them are one
 _WHERE = frozenset("in on at inside into of under above".split())
 _HAS = frozenset("with wearing holding carrying eating using".split())
 _WIDTH = 2  # expressions kept for one object and level while composing: bounds the work, not the result's kinds
@@ -104,13 +106,18 @@ class _Composer:
         by_noun: dict[str, list[int]] = {}
         for position, noun in enumerate(self.nouns):
             if noun is not None:
-                by_noun.setdefault(kind_key(noun), []).append(position)
+                kind = kind_key(noun)
+                by_noun.setdefault(PERSON if kind_of(kind.split()[-1]) == PERSON else kind, []).append(position)
         self.same = list(range(len(self.things)))
-        for positions in by_noun.values():
+        for kind, positions in by_noun.items():
+            is_stuff = kind in _STUFF
+            if is_stuff:
+                positions.sort(key=lambda position: -area(self.things[position].xyxy))
             for k, later in enumerate(positions):
                 for earlier in positions[:k]:
                     boxes = self.things[earlier].xyxy, self.things[later].xyxy
-                    if self.same[earlier] == earlier and same_box(*boxes, self.how.same_iou):
+                    is_same = share(*boxes) >= _SAME_STUFF if is_stuff else same_box(*boxes, self.how.same_iou)
+                    if self.same[earlier] == earlier and is_same:
                         self.same[later] = earlier
                         self.left_out["object annotated twice"] += 1
                         break
@@ -136,6 +143,15 @@ class _Composer:
             for attribute in thing.attributes:
                 self.likes[attribute] = self.likes.get(attribute, 0) | bit
         self.kind = [0 if noun is None else self.kinds[kind_key(noun)] for noun in self.nouns]
+        named = [(1 << self.same[position], noun) for position, noun in enumerate(self.nouns) if noun is not None]
+        self.may_fit = list(self.kind)  # with what may be called by the noun too: a catcher may be a man
+        for position, noun in enumerate(self.nouns):
+            if noun is not None and kind_of(noun.split()[-1]) != THING:
+                for bit, other in named:
+                    if may_be(noun, other):
+                        self.may_fit[position] |= bit
+            if noun is not None and names_any(noun):
+                self.fits[noun] |= self.may_fit[position]
 
     def _edges(self) -> list[Edge]:
         """Each relation once; the words of a region win over the predicate."""
@@ -148,9 +164,12 @@ class _Composer:
             for relation in self.graph.relations:
                 self._add(found, relation, None)
         for edge in found.values():
-            rows = self.related.setdefault(edge.key, {})
-            rows[edge.object] = rows.get(edge.object, 0) | 1 << edge.subject
+            self._relate(edge.key, edge.subject, edge.object)
         return list(found.values())
+
+    def _relate(self, key: str, subject: int, thing: int) -> None:
+        rows = self.related.setdefault(key, {})
+        rows[thing] = rows.get(thing, 0) | 1 << subject
 
     def _add(self, found: dict, relation: Relation, region: Region | None):
         subject, thing = self.same[self.place[relation.subject]], self.same[self.place[relation.object]]
@@ -166,6 +185,11 @@ class _Composer:
             return
         if not fits_subject(key, self.nouns[subject]):
             self.left_out["clothes that wear or carry"] += 1
+            return
+        boxes = self.things[subject].xyxy, self.things[thing].xyxy
+        if must_meet(key, self.nouns[subject], self.nouns[thing]) and closeness(*boxes) < APART:
+            self.left_out["boxes lie apart"] += 1
+            self._relate(key, subject, thing)  # it may be true all the same, so nothing else is picked out by it
             return
         link = self._link_in_phrase(relation, region) if region is not None else None
         known = found.get((subject, thing, key))
@@ -258,7 +282,7 @@ class _Composer:
             return None
         subjects = self._subjects(edge.key, fits)
         subjects &= subject_kind
-        if subjects == bit and self._has_rival(edge, subject_kind):
+        if subjects == bit and self._rivals(edge, anchor, self.may_fit[edge.subject] & ~(bit | fits | used)):
             self.left_out["another of its kind may fit"] += 1
             return None
         adjective = ""
@@ -269,13 +293,18 @@ class _Composer:
                     break
         return Node(level, edge.subject, subjects, used, adjective, (edge,), (anchor,))
 
-    def _has_rival(self, edge: Edge, kind: int) -> bool:
-        """Whether another thing of the subject's kind lies on the object as the subject does: graphs miss relations."""
-        if not touches(edge.key):
-            return False
-        around = self.things[edge.object].xyxy
-        others = members(kind & ~(1 << edge.subject))
-        return any(share(self.things[other].xyxy, around) >= _LIES_ON for other in others)
+    def _rivals(self, edge: Edge, anchor: Node | None, others: int) -> int:
+        """Those of `others` that may be in the edge's relation too: graphs miss relations."""
+        text, fits = self.simple(edge.object) if anchor is None else ("", anchor.fits)
+        if is_gaze(edge.key) or (anchor is None and text.count(" ") == 1 and is_of_all(edge.key, self.nouns[edge.object])):
+            return others
+        subject, around = self.things[edge.subject].xyxy, self.things[edge.object].xyxy
+        found = others & self._subjects(edge.key, fits)
+        for other in members(others & ~found):
+            box = self.things[other].xyxy
+            if any(is_as_close(box, subject, around, self.things[thing].xyxy) for thing in members(fits)):
+                found |= 1 << other
+        return found
 
     def _subjects(self, key: str, objects: int) -> int:
         rows, subjects = self.related[key], 0
@@ -319,6 +348,11 @@ class _Composer:
                 return
         if node.used & used or node.fits & self._subjects(edge.key, fits) != bit:
             return
+        if node.fits != bit:  # both clauses together must rule out the others
+            others = self.may_fit[node.target] & ~(bit | fits | used | node.used)
+            if self._rivals(edge, anchor, self._rivals(first, None, others)):
+                self.left_out["another of its kind may fit"] += 1
+                return
         used |= node.used
         if node.fits == bit:  # the opening is a separate step
             whole = Node(level, node.target, bit, used, node.adjective, (edge,), (anchor,), node)

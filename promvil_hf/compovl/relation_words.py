@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from promvil_hf.inflection import lemma
+from promvil_hf.compovl.misspelt import is_misspelt
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import BODY, CLOTHES, kind_of
 from promvil_hf.nesting.tags import VERB_FORMS, base_of, is_noun, participle
@@ -33,7 +34,9 @@ _NO_THINGS = (
     | lexicon.ATTRIBUTES
     | lexicon.IMAGE_WORDS
     | frozenset("background foreground part area corner distance object thing item stuff something shade".split())
+    | frozenset("section portion level exterior interior".split())
 ) - {"material"}
+_NO_PLACE = frozenset("to for from before after about up out".split())
 _TAKES_ARTICLE = frozenset("side edge end left right back bottom middle center centre".split())
 _PLACE_WORDS = frozenset("the other close together parallel adjacent far away back forward upside amongst amid".split())
 _FULL = frozenset("full next close adjacent parallel perpendicular closer closest nearest".split())
@@ -83,7 +86,7 @@ def link_of(predicate: str) -> str | None:
         return how + " ".join(words) if is_known and (behind or base not in _NEEDS_PLACE) else None
     if form == "ed" or first in lexicon.ADJECTIVES - PREPOSITIONS or first in _FULL:
         return how + " ".join(words) if behind and _is_place(behind) and behind[-1] in PREPOSITIONS else None
-    if not _is_place(words) or words[-1] not in PREPOSITIONS:
+    if not _is_place(words) or words[-1] not in PREPOSITIONS or (len(words) == 1 and first in _NO_PLACE):
         return None
     if first == "to" and words[1:2] and words[1] in _SIDES:
         words = ["to", "the", *words[1:]]
@@ -129,6 +132,8 @@ def noun_of(name: str) -> str | None:
     is_named = is_noun(words[-1]) or (len(words) > 1 and words[-1] in ("can", "cans"))
     if len(words[-1]) < 2 or not is_named or lexicon.CONJUNCTIONS.intersection(words):
         return None  # "pluged", "akimbo", "s", "cup and saucer"
+    if any(map(is_misspelt, words)):
+        return None
     if lemma(words[-1]) in _NO_THINGS and (len(words) == 1 or lemma(words[-1]) in lexicon.ATTRIBUTES | lexicon.IMAGE_WORDS):
         return None
     return " ".join(words)

@@ -246,7 +246,8 @@ PERSONS = _words("""
     swimmer climber hiker tourist shopper judge coach conductor photographer musician singer dancer performer model
     actor king queen santa clown people male female youth teen teenager hitter runner goalie defender opponent
     opponents businessman businesswoman individual human bystander trainer skiier someone server bartender fan
-    member staff group somebody baseman baker butcher barber carpenter shepherd clerk cashier sailor outfielder fielder shortstop fisherman cowboy snowman
+    member staff group somebody baseman baker butcher barber carpenter shepherd clerk cashier sailor
+    outfielder fielder shortstop fisherman cowboy snowman
 """)
 ANIMALS = _words("""
     dog cat horse cow sheep elephant giraffe zebra bear bird lion tiger monkey goat deer pig duck goose chicken

@@ -59,7 +59,8 @@ class RightEdge(list[Node]):
             last -= 1  # "a tanker meant to carry oil parked by a wall"
         if actions and self._acts_itself(last) and not any(base_of(self.words[i]) in _NOT_OF_BODY for i in actions):
             return last
-        if actions and not has_object and self.words[self[last].start] in lexicon.POSSESSIVES and self.words[actions[0]].endswith("ed"):
+        is_owned = self.words[self[last].start] in lexicon.POSSESSIVES
+        if actions and not has_object and is_owned and self.words[actions[0]].endswith("ed"):
             return last  # "the bird with its head turned to the side"
         bases = [base_of(self.words[i]) for i in actions]
         if any(base in _DONE_BY_HAND for base in bases):
@@ -87,7 +88,8 @@ class RightEdge(list[Node]):
         """What a preposition belongs to."""
         words, tags = self.words, self.tags
         first = next((words[i] for i in gap if tags[i] == PREP), "")
-        if first == "of" or (first == "full" and words[self[last].head] in _FILLED) or (tags[gap[0]] == ADJ and words[gap[0]] not in lexicon.ORDERS):
+        is_said_of = tags[gap[0]] == ADJ and words[gap[0]] not in lexicon.ORDERS
+        if first == "of" or is_said_of or (first == "full" and words[self[last].head] in _FILLED):
             return last  # "a spoon full of soup", "slices visible under the cheese"
         if first == "except":
             return 0

@@ -17,7 +17,7 @@ def scene_graph(things, relations):
 
 def spread(names):
     """Things beside each other, none on another."""
-    return {k: (name, (k / 20, 0.1, k / 20 + 0.02, 0.2)) for k, name in enumerate(names.split(", "), start=1)}
+    return {k: (name, (k / 50, 0.1, k / 50 + 0.02, 0.2)) for k, name in enumerate(names.split(", "), start=1)}
 
 
 def texts(graph, **how):
@@ -77,3 +77,74 @@ def test_a_noun_stands_once_in_an_expression_and_clothes_carry_nothing():
     assert not any(text.count("person") > 1 for text in texts(graph))
     graph = scene_graph(spread("jacket, bear"), [(1, "carrying", 2)])
     assert compose(graph).left_out["clothes that wear or carry"] == 1
+
+
+def test_things_that_touch_do_not_lie_apart():
+    apart = scene_graph({1: ("leaves", (0.8, 0.3, 0.9, 0.4)), 2: ("tree", (0.0, 0.0, 0.4, 0.6))}, [(1, "on", 2)])
+    composed = compose(apart)
+    assert composed.chains == [] and composed.left_out["boxes lie apart"] == 1
+    owner = scene_graph({1: ("leaves", (0.8, 0.3, 0.9, 0.4)), 2: ("tree", (0.0, 0.0, 0.4, 0.6))}, [(2, "has", 1)])
+    assert compose(owner).chains == []
+    boards = {1: ("board", (0.0, 0.1, 0.1, 0.2)), 2: ("board", (0.7, 0.1, 0.8, 0.2)), 3: ("shelf", (0.6, 0.2, 0.9, 0.3))}
+    assert compose(scene_graph(boards, [(1, "on", 3), (2, "on", 3)])).chains == []
+
+
+def test_a_rival_may_lie_on_another_thing_of_the_same_name():
+    roofs = {1: ("roof", (0.0, 0.4, 0.3, 0.5)), 2: ("roof", (0.6, 0.4, 0.8, 0.5))}
+    buildings = {3: ("building", (0.0, 0.4, 0.4, 0.9)), 4: ("building", (0.6, 0.4, 0.9, 0.9))}
+    assert texts(scene_graph({**roofs, **buildings}, [(1, "on", 3)])) == set()
+    assert texts(scene_graph({1: roofs[1], **buildings}, [(1, "on", 3)])) == {"the roof on the building"}
+
+
+@pytest.mark.parametrize("predicate", ["near", "next to", "behind", "in front of"])
+def test_what_is_nearer_than_the_subject_is_a_rival(predicate):
+    tree = ("tree", (0.5, 0.1, 0.8, 0.6))
+    trailers = {1: ("trailer", (0.2, 0.5, 0.4, 0.6)), 2: ("trailer", (0.55, 0.5, 0.7, 0.65))}
+    assert texts(scene_graph({**trailers, 3: tree}, [(1, predicate, 3)])) == set()
+    assert texts(scene_graph({**trailers, 3: tree}, [(2, predicate, 3)])) == {f"the trailer {predicate} the tree"}
+
+
+def test_what_all_of_a_kind_have_tells_none_of_them_apart():
+    cars = {1: ("car", (0.0, 0.2, 0.4, 0.6)), 2: ("car", (0.6, 0.2, 1.0, 0.6))}
+    assert texts(scene_graph({**cars, 3: ("headlight", (0.0, 0.4, 0.1, 0.5))}, [(1, "has", 3)])) == set()
+    assert texts(scene_graph({**cars, 3: ("ladder", (0.1, 0.2, 0.3, 0.3))}, [(1, "has", 3)])) == {"the car with the ladder"}
+    men = {1: ("man", (0.0, 0.2, 0.4, 0.9)), 2: ("man", (0.6, 0.2, 1.0, 0.9))}
+    assert texts(scene_graph({**men, 3: ("shoes", (0.0, 0.8, 0.3, 0.9))}, [(1, "wearing", 3)])) == set()
+    assert texts(scene_graph({**men, 3: ("crown", (0.0, 0.2, 0.3, 0.3))}, [(1, "wearing", 3)])) == {"the man wearing the crown"}
+
+
+def test_who_looks_where_is_seen_by_nobody_from_boxes():
+    men = {1: ("man", (0.0, 0.2, 0.2, 0.9)), 2: ("man", (0.7, 0.2, 0.9, 0.9)), 3: ("kite", (0.3, 0.0, 0.4, 0.1))}
+    assert texts(scene_graph(men, [(1, "looking at", 3)])) == set()
+
+
+def test_a_man_is_a_person_and_a_woman_is_no_man():
+    cup, table = ("cup", (0.3, 0.5, 0.35, 0.6)), ("table", (0.0, 0.5, 1.0, 1.0))
+    person, man = ("person", (0.2, 0.2, 0.4, 0.9)), ("man", (0.3, 0.2, 0.5, 0.9))
+    woman = ("woman", (0.3, 0.2, 0.5, 0.9))
+    assert texts(scene_graph({1: person, 2: man, 3: cup}, [(1, "holding", 3)])) == set()
+    assert texts(scene_graph({1: ("man", person[1]), 2: woman, 3: cup}, [(1, "holding", 3)])) == {"the man holding the cup"}
+    [chain] = compose(scene_graph({1: person, 2: ("man", (0.7, 0.2, 0.9, 0.9)), 3: cup, 4: table}, [(3, "near", 1)])).chains
+    assert chain.steps[0].text == "the person" and chain.steps[0].object_ids == (1, 2)
+
+
+def test_one_person_under_two_names_is_one_thing():
+    things = {1: ("child", (0.4, 0.2, 0.6, 0.8)), 2: ("person", (0.41, 0.2, 0.6, 0.79)), 3: ("kite", (0.5, 0.1, 0.6, 0.3))}
+    [chain] = compose(scene_graph(things, [(1, "holding", 3), (2, "holding", 3)])).chains
+    assert chain.steps[-1].object_ids == (1,)
+
+
+def test_what_has_no_border_is_one_thing_though_listed_twice():
+    things = {1: ("water", (0.0, 0.8, 1.0, 1.0)), 2: ("water", (0.0, 0.72, 1.0, 0.95)), 3: ("boat", (0.1, 0.5, 0.9, 0.85))}
+    [chain] = compose(scene_graph(things, [(3, "in", 1)])).chains
+    assert chain.steps[0].text == "the water" and chain.steps[0].object_ids == (2,)
+
+
+@pytest.mark.parametrize("name", ["moutain", "surfbord", "umberlla", "buildding", "section", "exterior"])
+def test_misspelt_nouns_and_vague_ones_are_none(name):
+    assert noun_of(name) is None
+
+
+@pytest.mark.parametrize("predicate", ["to", "for", "from"])
+def test_words_that_say_no_place_link_nothing(predicate):
+    assert texts(scene_graph(spread("roof, ground"), [(1, predicate, 2)])) == set()

@@ -1,0 +1,89 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Which other things an expression may fit: a graph names few of the relations that its picture shows.
+
+Judged by boxes (what lies as near to the object as the subject does), by names (a man is a person), and by what all things
+of a kind have (a headlight tells no car apart).
+"""
+
+from functools import lru_cache
+
+from promvil_hf.compovl.overlaps import closeness
+from promvil_hf.compovl.relation_words import touches
+from promvil_hf.compovl.scene_graph import Corners
+from promvil_hf.inflection import lemma
+from promvil_hf.nesting.kinds import ANIMAL, BODY, CLOTHES, PERSON, VEHICLE, kind_of
+from promvil_hf.nesting.tags import base_of
+
+
+APART = -0.05  # touching things whose boxes lie further apart than this, in image sides, do not touch
+_LIES_ON = 0.7  # share of the smaller box that lies in the other
+_ANY_OF = {PERSON: "person", ANIMAL: "animal", VEHICLE: "vehicle"}
+_MEN = frozenset("man guy gentleman father grandfather groom husband businessman policeman fireman cowboy".split())
+_WOMEN = frozenset("woman lady mother grandmother bride wife businesswoman waitress".split())
+_BOYS, _GIRLS = frozenset(("boy", "son")), frozenset(("girl", "daughter"))
+_YOUNG = frozenset("child kid baby toddler infant".split())
+_OF_ALL = frozenset(
+    """
+    shirt pants shoe sneaker jeans clothes clothing outfit sock top trousers shorts sleeve collar window wheel headlight tire
+    door leaf branch leg handle roof light seat trunk mirror windshield engine tail wing
+""".split()
+)
+_OF_SOME = frozenset("beard mustache moustache goatee horn antler ponytail dreadlocks braid pigtail tattoo".split())
+_GAZES = frozenset("look stare gaze glance face watch see point smile".split())
+_HAS = frozenset(("with", "wearing", "in", "dressed"))
+
+
+@lru_cache(maxsize=65536)
+def may_be(noun: str, other: str) -> bool:
+    """Whether a thing of the second name may also be called by the first: a man is a person, a catcher may be a man."""
+    one, two = lemma(noun.split()[-1]), lemma(other.split()[-1])
+    kind = kind_of(one)
+    if kind not in _ANY_OF or kind_of(two) != kind:
+        return False
+    if _ANY_OF[kind] in (one, two):
+        return True
+    if kind != PERSON:
+        return False
+    groups = (_MEN, _WOMEN, _BOYS, _GIRLS, _YOUNG)
+    first, second = (next((group for group in groups if name in group), None) for name in (one, two))
+    if first is None or second is None or first is second:
+        return True
+    return _YOUNG in (first, second) and (_BOYS in (first, second) or _GIRLS in (first, second))
+
+
+@lru_cache(maxsize=8192)
+def names_any(noun: str) -> str:
+    """The kind that a noun is the name of ("person", "animal", "vehicle"), "" for every other noun."""
+    kind = kind_of(noun)
+    return kind if _ANY_OF.get(kind) == noun else ""
+
+
+@lru_cache(maxsize=8192)
+def is_of_all(link: str, thing: str) -> bool:
+    """Whether all things of a kind have it, so that "with a headlight" picks out none of several cars."""
+    words = thing.split()
+    name = lemma(words[-1])
+    if link.split()[0] not in _HAS or len(words) > 1:
+        return False
+    return name in _OF_ALL or (kind_of(name) == BODY and name not in _OF_SOME)
+
+
+@lru_cache(maxsize=8192)
+def is_gaze(link: str) -> bool:
+    """Whether it says where somebody looks: boxes never show who else does."""
+    return base_of(link.split()[0]) in _GAZES
+
+
+@lru_cache(maxsize=65536)
+def must_meet(link: str, subject: str, thing: str) -> bool:
+    """Whether two things in this relation have boxes that meet: what lies on, what is worn, a part and its whole."""
+    if touches(link) and not is_gaze(link):
+        return True
+    return link == "with" and kind_of(thing.split()[-1]) in (BODY, CLOTHES) or is_of_all(link, thing)
+
+
+def is_as_close(other: Corners, subject: Corners, around: Corners, thing: Corners) -> bool:
+    """Whether another thing lies as close to `thing` as the subject does to `around`, which has the same name."""
+    nearness = closeness(subject, around)
+    least = min(nearness - 0.05, _LIES_ON) if nearness > 0 else 1.5 * nearness - 0.02
+    return closeness(other, thing) >= least
