@@ -8,8 +8,8 @@ words that are there are used. It works with closed word lists and spelling, wit
 import re
 from functools import lru_cache
 
-from promvil_hf.inflection import lemma
 from promvil_hf.compovl.misspelt import is_misspelt
+from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import BODY, CLOTHES, kind_of
 from promvil_hf.nesting.tags import VERB_FORMS, base_of, is_noun, participle

@@ -159,7 +159,7 @@ def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int, has_d
 def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> bool:
     """False for a place ("the far left"), the picture itself ("the photo") and a quality ("the colour")."""
     word = words[head]
-    if word in lexicon.ATTRIBUTES:
+    if word in lexicon.ATTRIBUTES or (word == "air" and words[head - 1 : head] == ["mid"]):
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
@@ -167,8 +167,8 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False  # "the furthest to the right"
     if word in lexicon.IMAGE_WORDS:
         return _is_picture_inside(words, tags, start, head)
-    if tags[head] != DIR:
-        return True
+    if tags[head] != DIR or (word == "back" and tags[start] == POSS):
+        return True  # "showing her back"
     return any(tags[i] in (ADJ, NOUN) and words[i] not in lexicon.DIRECTION_MODIFIERS for i in range(start, head))
 
 

@@ -39,6 +39,7 @@ from promvil_hf.nesting.tags import (
 
 
 _VERBAL = (AUX, VERB, PARTICIPLE)
+_IS = lexicon.BE | {"'s"}
 
 
 def read_tree(words: list[str], tags: list[str]) -> Node:
@@ -225,7 +226,7 @@ class _Reader:
             self._attach_neighbour(node, following)
             return
         last = tags[gap[-1]]
-        if words[gap[-1]] == "while":
+        if words[gap[-1]] == "while" or (words[gap[-1]] == "as" and following in (AUX, VERB)):
             self._hang(node, 0)
             self.subject = node
             return
@@ -305,8 +306,9 @@ class _Reader:
         """ "and": beside the nearest phrase of the same kind; a second subject with its own verb beside the root."""
         edge = self.edge
         index = len(edge) - 1
-        is_alike = node.kind == edge[index].kind != THING
-        goes_on = is_alike and (is_list or any(own.relation[0] == own.relation[1] for own in edge[1:index]))
+        is_alike = node.kind == edge[index].kind and index > 0
+        in_clause = is_list or any(own.relation[0] == own.relation[1] for own in edge[1:index])
+        goes_on = is_alike and (in_clause if node.kind in ANIMATE else node.kind != THING or not is_list)
         if edge[0].children and not goes_on and (is_list or following in (AUX, VERB)):
             index = 0
             self.subject = node if following in (AUX, VERB) and not self.is_question else None
@@ -353,6 +355,8 @@ class _Reader:
                 last = self._agreeing(words[behind[0]], last)
                 if last > 0 and words[edge[last].relation[1] - 1] == "with" and any(words[i] in lexicon.ORDERS for i in behind):
                     last -= 1  # "a truck with a red stripe that is third from the right"
+                if node is not None and not actions and self._has(behind[-1:], AUX, ADV) and words[behind[0]] in _IS:
+                    return 0, False  # "... that is not a baby": said of what the expression names
                 if words[gap[relative]] == "who":
                     return self.edge.nearest(ANIMATE, last), False
                 return self.edge.actor(actions, last, node is not None), False
@@ -430,7 +434,8 @@ class _Reader:
         words, tags, root = self.words, self.tags, self.edge[0]
         base = base_of(words[gap[-1]])
         lacks_object = tags[gap[-1]] == PREP or base in lexicon.NEEDS_OBJECT
-        if not lacks_object or self._has(gap, REL) or not self._has(gap, AUX, VERB):
+        is_finite = any(tags[i] == AUX or (tags[i] == VERB and words[i - 1] != "to") for i in gap)
+        if not lacks_object or self._has(gap, REL) or not is_finite:
             return False
         nouns = [i for i in range(root.start, root.end) if tags[i] == NOUN]
         if len(nouns) < 2 or nouns[-1] != root.head or any(not child.joined for child in root.children):

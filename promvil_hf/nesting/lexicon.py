@@ -60,7 +60,7 @@ DIRECTIONS = _words("""
 """)
 IMAGE_WORDS = _words("picture photo photograph image scene frame photos pictures pic shot screenshot view")
 TIMES = frozenset("night day daytime nighttime time noon".split())  # "at night"
-STATES = frozenset("focus fours sale profile".split())  # "in focus", "on all fours"
+STATES = frozenset("focus fours sale profile captivity mid-air midair".split())  # "in focus", "on all fours"
 ATTRIBUTES = _words("""
     color colour colors colours size shape name names type kind gender material age height length width weather
     position style pose amount
@@ -124,7 +124,7 @@ ADJECTIVES = _words("""
     leafless shirtless topless barefoot cordless sleeveless other same different various certain similar single
     double main extra next last first second third fourth fifth visible invisible blurry public private real fake
     artificial electric electrical electronic digital upper inner outer overhead english german french chinese
-    italian mexican whole entire halved individual separate partial complete nude naked dead alive wild tame
+    italian mexican whole entire halved individual separate partial complete nude naked dead alive airborne wild tame
     domestic commercial residential common tasty overcast teenage grown fluorescent neon shaggy scruffy stony puffy
     woody messy tidy neat
 """)
@@ -154,7 +154,7 @@ AGENT_VERBS = _words("""
     stare gaze glance dance sing sell buy shop enjoy drag tow race chew blow grip grasp clutch operate repair fix
     poke peek peer bathe drop pick adjust examine inspect photograph wield tend tackle dribble bounce toss dress dunk follow greet
     guide help lead listen nuzzle nurse pack ponder rinse roll stroll stretch teach think tie trot yawn approach
-    celebrate compete sip slice stir swat wander
+    celebrate compete maneuver sip slice stir swat wander
 """)
 # Said of anything that has a place.
 POSTURE_VERBS = _words("""
@@ -219,7 +219,7 @@ _GERUND_COMPOUNDS = {
     "playing": "field fields cards card", "walking": "stick path cane shoes trail", "landing": "gear strip",
     "cooking": "pot utensil utensils oil pan", "fishing": "pole poles rod boat boats net",
     "running": "shoes shoe water track", "changing": "table station", "skating": "rink park",
-    "drinking": "glass fountain cup water", "measuring": "cup cups tape spoon", "flying": "disc saucer",
+    "drinking": "glass fountain cup", "measuring": "cup cups tape spoon", "flying": "disc saucer",
     "sitting": "room area", "training": "wheels", "boxing": "gloves ring", "wrapping": "paper", "writing": "desk pad",
     "lighting": "fixture fixtures", "heating": "vent unit", "diving": "board", "vending": "machine machines",
     "bowling": "ball alley pin pins", "steering": "wheel wheels", "turning": "signal lane", "seating": "area",
@@ -288,10 +288,15 @@ REPAIRABLE = (
     "background", "looking",
 )  # fmt: skip
 
+# Words whose letters are swapped or written twice ("whit", "lesft"); any other slip is an English word.
+SWAPPABLE = ("with", "left", "right")
+# "Blue eyed": the last word of a quality of two words.
+HAVING = ("haired", "eyed", "sleeved", "legged", "colored", "coloured", "shaped")
+
 # What the grammar asks of single words.
 BODY_SIDES = frozenset({"back", "front", "backside", "rear", "behind"})
 OF_ONE, OF_MANY = frozenset({"is", "was", "has"}), frozenset({"are", "were", "have"})
-OF_EITHER = frozenset("sheep fish deer glasses pants jeans shorts scissors people two three four five others".split())
+OF_EITHER = frozenset("sheep fish deer glasses pants jeans shorts scissors others".split())
 DENIES = frozenset("without not isn't aren't doesn't don't".split())
 ASKS_ALONE = frozenset({"who", "where", "when", "why"})
 NEEDS_OBJECT = frozenset("hold carry ride wear use pull push throw catch hit eat watch".split())

@@ -20,6 +20,7 @@ _PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
 _NOT_OF_BODY = _DONE_BY_HAND | frozenset("sit stand walk look smile run play".split())
 _PARTICLES = frozenset("off up out down away".split())
 _FILLED = lexicon.CONTAINERS | frozenset("fork spoon hand hands mouth table shelf cart".split())
+_TABLES = frozenset("table desk counter countertop plate tray".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
 _NOT_OF_PLACES = frozenset("wrap dress wear hold carry drape clothe".split())
@@ -107,6 +108,8 @@ class RightEdge(list[Node]):
             on_side = any(tags[i] == DIR or words[i] in lexicon.ORDERS for i in gap)
             on_body = self[last].kind in (CLOTHES, HELD, BODY) and on_side
             return self.nearest(ANIMATE, last) if on_body else last
+        if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
+            return last
         last = self._shared(last)
         if first == "by" and last > 0 and self._is_place(last) and self.tags[self[last].relation[0]] == PARTICIPLE:
             return last - 1  # "pulled on the water by a kite"
@@ -115,10 +118,10 @@ class RightEdge(list[Node]):
                 return last - 1  # "leading a cow by a rope"
         if last > 0 and first in ("into", "onto") and tags[self[last].relation[1] - 1] in (PARTICIPLE, VERB):
             return last - 1  # "putting a cake into an oven"
+        if last > 0 and first == "on" and self[last].kind == PERSON and words[node.head] in _TABLES:
+            return last - 1  # "a plate in front of the woman on the table"
         if first in _PATHS and words[node.head] in lexicon.PLACES:
             return self.nearest(_MOVES, last)
-        if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
-            return last
         if first in ("with", "without") or (first == "in" and node.kind == CLOTHES):
             if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
                 return self.nearest(ANIMATE, last)
@@ -138,7 +141,7 @@ class RightEdge(list[Node]):
     def _is_purpose(self, place: int) -> bool:
         """ "Meant to carry oil": what is said behind it is said of what is meant so."""
         tied = range(*self[place].relation)
-        return any(self.words[i] == "to" and self.tags[i - 1] == PARTICIPLE for i in tied[1:-1])
+        return any(self.words[i] == "to" and self.tags[i - 1] == PARTICIPLE and self.tags[i + 1] == VERB for i in tied[1:-1])
 
     def _acts_itself(self, place: int) -> bool:
         """ "With its paw touching a ball": a part of the body, and whose it is."""

@@ -80,6 +80,7 @@ _LOOKUP = {
     **dict.fromkeys(lexicon.PREPOSITIONS, PREP),
     **dict.fromkeys(lexicon.ADVERBS - lexicon.PREPOSITIONS, ADV),
     **dict.fromkeys(lexicon.ADJECTIVES, ADJ),
+    **dict.fromkeys(lexicon.HAVING, ADJ),
     **dict.fromkeys(lexicon.DIRECTIONS - {"inside", "outside"}, DIR),
     **dict.fromkeys(lexicon.NUMBERS, NUM),
     **dict.fromkeys(lexicon.DETERMINERS, DET),
@@ -131,6 +132,12 @@ def repaired(word: str) -> str:
     for target in lexicon.REPAIRABLE:
         if word[0] == target[0] and one_slip_apart(word, target):
             return target
+    if word in lexicon.ATTRIBUTES:
+        return word
+    for target in lexicon.SWAPPABLE:
+        has_more = len(word) > len(target) and word[-1] == target[-1] and one_slip_apart(word, target)
+        if word[0] == target[0] and (has_more or sorted(word) == sorted(target)):
+            return target
     return word
 
 
@@ -181,6 +188,12 @@ def tag(words: list[str]) -> list[str]:
             raw[i] = NOUN
         elif word in ("can", "cans") and raw[i - 1 : i] == [NOUN] and raw[i + 1] not in ("base", ADV, AUX):
             raw[i] = NOUN
+        elif following in lexicon.HAVING and raw[i] == NOUN:
+            raw[i] = ADJ
+        elif word == "can" and raw[i - 1 : i] == [DET]:
+            raw[i] = NOUN
+        elif word == "it" and following == "'s" and raw[i - 1 : i] == [PREP] and raw[i + 2 : i + 3] in ([NOUN], [DIR], [_BASE]):
+            raw[i] = raw[i + 1] = POSS  # "on it 's face"
         elif raw[i] == PREP and raw[i - 1 : i] == [DET] and raw[i + 1] in (NOUN, ADJ):
             raw[i] = ADJ
         elif word == "another" and raw[i + 1] not in (NOUN, ADJ, NUM, DIR, _S, _BASE, _ING, _ED, DET):
@@ -293,11 +306,15 @@ def _tag_finite(words: list[str], i: int, form: str, before: str, after: str, as
         return VERB
     if before == WH and form == _S and after in _OPENS_OBJECT:
         return VERB
+    if before == CONJ and form == _S and after in (DET, POSS):
+        return VERB  # "... and puts its head"
     if before == AUX and previous in lexicon.BE and after == PREP and word in _PAST_LIKE_BASE:
         return PARTICIPLE
     if before != NOUN:
         return NOUN
     is_plural = lemma(previous) != previous
+    if form == _S and base in lexicon.AGENT_VERBS and kind_of(previous) in ANIMATE and not is_plural and after == NOUN:
+        return VERB  # "a man cuts carrots"
     if form == _BASE:
         if asks_do and (clear or after in (PREP, ADJ, "", STOP)):
             return VERB

@@ -1,0 +1,209 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Forms in which readers label decompositions and chains that nobody looked at, and what the filled forms say.
+
+    python -m benchmarks.word_forms decompositions --data DATA > lines.txt
+    python -m benchmarks.word_forms chains --data DATA > chains.txt
+    python -m benchmarks.word_forms decompositions --data DATA --labels reader_1.txt reader_2.txt
+    python -m benchmarks.word_forms chains --data DATA --labels reader_1.txt reader_2.txt
+
+docs/labelling.md has the rules. A line of the first form is a row, a tab and the expression. The reader puts [ ] around every
+phrase but the whole expression, and { } around a phrase that may be one or not; a line with the same row is a second reading.
+The second form lists the objects and relations of a graph, then chains with the objects of each step; the reader writes yes or
+no behind `words:` and `boxes:`. A page with pictures of chains is `promvil inspect compovl`.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from itertools import chain as chained
+from itertools import combinations
+from pathlib import Path
+
+from benchmarks.negatives_on_real_graphs import graphs
+from benchmarks.nesting_quality import read_expressions
+from promvil_hf.compovl.chains import Chain
+from promvil_hf.compovl.compose import Composing, compose
+from promvil_hf.compovl.scene_graph import Corners, SceneGraph
+from promvil_hf.fivl.fivl_sample import agreement, share
+from promvil_hf.metrics.intervals import Interval
+from promvil_hf.nesting import TAGGERS, Decomposer, tagged_decomposer, tagger
+
+
+LABELS = Path(__file__).with_name("word_labels")
+Reading = frozenset[tuple[int, int]]
+_OPEN, _CLOSE = "[{", "]}"
+_OPTIONAL = 6  # most phrases of a line that may be one or not
+
+
+# Decompositions
+
+
+def unseen_lines(data: Path) -> dict[int, str]:
+    """The expressions that were set aside, by row."""
+    [(file, rows)] = json.loads((LABELS / "unseen_decompositions.json").read_text()).items()
+    lines = list(read_expressions(data / file))
+    return {row["row"]: lines[row["row"]] for row in rows}
+
+
+def read_brackets(marked: str) -> tuple[str, list[Reading]]:
+    """The text without brackets, and each set of phrases that the brackets allow.
+
+    >>> read_brackets("a man in [a hat] {at [night]}")[0]
+    'a man in a hat at night'
+    """
+    text, needed, optional, opened = "", [], [], []
+    for letter in marked:
+        if letter in _OPEN:
+            opened.append((letter, len(text)))
+        elif letter in _CLOSE:
+            if not opened or _OPEN.index(opened[-1][0]) != _CLOSE.index(letter):
+                raise ValueError(f"In {marked!r} a {letter} closes nothing. Put [ ] or {{ }} around each phrase.")
+            kind, start = opened.pop()
+            (needed if kind == "[" else optional).append((start, len(text)))
+        else:
+            text += letter
+    if opened:
+        raise ValueError(f"In {marked!r} a {opened[-1][0]} is never closed.")
+    if len(optional) > _OPTIONAL:
+        raise ValueError(f"{marked!r} has {len(optional)} phrases in {{ }}: mark at most {_OPTIONAL}.")
+    chosen = chained.from_iterable(combinations(optional, count) for count in range(len(optional) + 1))
+    return text, [frozenset((*needed, *some)) for some in chosen]
+
+
+def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[Reading]]:
+    """The readings of each row of a filled form. The words must be those of the expression."""
+    readings: dict[int, list[Reading]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        row, tab, marked = line.partition("\t")
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not tab or not row.strip().isdigit() or int(row) not in lines:
+            raise ValueError(f"Line {number} of {path} is not a row that was set aside, a tab and its expression.")
+        try:
+            text, found = read_brackets(marked.rstrip())
+        except ValueError as error:
+            raise ValueError(f"Line {number} of {path}: {error}") from error
+        if text != lines[int(row)]:
+            raise ValueError(f"Line {number} of {path} has other words than row {row}: only brackets may be added.")
+        readings.setdefault(int(row), []).extend(found)
+    return readings
+
+
+def judged_lines(lines: dict[int, str], readings: dict[int, list[Reading]], decompose: Decomposer) -> dict[str, bool]:
+    """Whether each row's phrases are exactly those of a reading."""
+    return {
+        str(row): frozenset(phrase.chars for phrase in decompose(lines[row]).phrases[:-1]) in found
+        for row, found in readings.items()
+    }
+
+
+# Chains
+
+
+def chain_id(name: str, chain: Chain) -> str:
+    """Where a chain is from, its thing and its relations: "ferret-3-17-2+5"."""
+    relations = sorted({relation for step in chain.steps for relation in step.relation_ids})
+    return f"{name.replace(' ', '-')}-{chain.steps[-1].object_ids[0]}-{'+'.join(map(str, relations))}"
+
+
+def unseen_chains(data: Path, count: int) -> list[tuple[str, SceneGraph, dict[str, Chain]]]:
+    """Of the graphs that were set aside: `count` chains drawn by a hash of their ids, none of which was labelled before."""
+    aside = {f"{row['source']} {row['image']}" for row in json.loads((LABELS / "unseen_chains.json").read_text())}
+    labelled = {
+        f"{row['source']}-{row['image']}-{row['target']}-{'+'.join(map(str, sorted(row['relations'])))}"
+        for row in json.loads((LABELS / "chains.json").read_text())
+    }
+    found = []
+    for name, graph, _ in graphs(data):
+        if name in aside:
+            made = {chain_id(name, chain): chain for chain in compose(graph, Composing(per_image=12)).chains}
+            found.append((name, graph, {key: chain for key, chain in made.items() if key not in labelled}))
+    drawn = sorted((key for _, _, made in found for key in made), key=lambda key: hashlib.sha256(key.encode()).digest())
+    kept = set(drawn[:count])
+    return [(name, graph, {key: made[key] for key in made if key in kept}) for name, graph, made in found]
+
+
+def chain_form(name: str, graph: SceneGraph, made: dict[str, Chain]) -> Iterator[str]:
+    """What a reader sees of one graph: its objects with their boxes in hundredths, its relations, and the chains."""
+    yield f"==== {name}: objects as name [left top right bottom], in hundredths of the picture"
+    for thing in graph.things.values():
+        words = f" ({', '.join(thing.attributes)})" if thing.attributes else ""
+        yield f"  #{thing.object_id} {'/'.join(thing.names)} {_hundredths(thing.xyxy)}{words}"
+    yield "  relations: " + "; ".join(f"#{own.subject} {own.predicate} #{own.object}" for own in graph.relations)
+    for key, chain in made.items():
+        yield f"\n== {key}"
+        for step in chain.steps:
+            yield f"  {step.level} {step.text} = " + " ".join(f"#{thing}" for thing in step.object_ids)
+        yield "words: \nboxes: "
+    yield ""
+
+
+def _hundredths(box: Corners) -> str:
+    return "[" + " ".join(f"{100 * side:.0f}" for side in box) + "]"
+
+
+def read_verdicts(path: Path) -> dict[str, dict[str, bool]]:
+    """The answers of a filled form of chains: "words" and "boxes" of each chain."""
+    verdicts: dict[str, dict[str, bool]] = {}
+    key = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.startswith("== "):
+            key = line[3:].strip()
+        elif asked := re.match(r"(words|boxes):\s*(\w*)", line):
+            if asked[2].lower() not in ("yes", "no") or not key:
+                raise ValueError(f"Line {number} of {path} says {line!r}: write yes or no behind `words:` and `boxes:`.")
+            verdicts.setdefault(key, {})[asked[1]] = asked[2].lower() == "yes"
+    return verdicts
+
+
+# What filled forms say
+
+
+def told(found: Interval, of: int) -> str:
+    return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] of {of}"
+
+
+def say(readers: dict[str, dict[str, bool]], what: str) -> None:
+    """The share of each reader, and how far each two agree."""
+    for name, judged in readers.items():
+        print(f"{what}, {name}: {told(share(list(judged.values()), list(judged)), len(judged))}")
+    for (one, first), (two, second) in combinations(readers.items(), 2):
+        if found := agreement(first, second, str):
+            print(f"{what}, {one} and {two} say the same in {told(found.same, found.both)}, kappa {found.kappa:.2f}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.word_forms", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("kind", choices=["decompositions", "chains"])
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds promvil, ferret_bench and visual_genome")
+    parser.add_argument("--labels", type=Path, nargs="+", default=[], help="filled forms, one a reader; without, the empty form")
+    parser.add_argument("--tagger", nargs="+", choices=TAGGERS, default=["rules"], help="which ones decompose (default: rules)")
+    parser.add_argument("--count", type=int, default=80, help="chains of the empty form (default: 80)")
+    options = parser.parse_args(arguments)
+    if options.kind == "decompositions":
+        lines = unseen_lines(options.data)
+        if not options.labels:
+            print("\n".join(f"{row}\t{line}" for row, line in lines.items()))
+        readings = {path.name: read_lines(path, lines) for path in options.labels}
+        for chosen in map(tagger, options.tagger if readings else []):
+            decompose = tagged_decomposer(chosen)
+            say({name: judged_lines(lines, found, decompose) for name, found in readings.items()},
+                f"fully right by {chosen.name}")  # fmt: skip
+    elif not options.labels:
+        for name, graph, made in unseen_chains(options.data, options.count):
+            print("\n".join(chain_form(name, graph, made)))
+    else:
+        verdicts = {path.name: read_verdicts(path) for path in options.labels}
+        for what in ("words", "boxes"):
+            say({name: {key: given[what] for key, given in own.items()} for name, own in verdicts.items()}, f"right in {what}")
+        say({name: {key: all(given.values()) for key, given in own.items()} for name, own in verdicts.items()}, "right in both")
+        composed = {key for _, _, made in unseen_chains(options.data, 10**6) for key in made}
+        judged = {key for own in verdicts.values() for key in own}
+        print(f"{len(judged & composed)} of {len(judged)} judged chains are composed by this code")
+
+
+if __name__ == "__main__":
+    main()
