@@ -237,7 +237,10 @@ class _Reader:
             if first > 0:
                 self._settle(gap[first])
             node.relation = (gap[-1], gap[-1] + 1)
-            self._join(node, is_list=last == COMMA, following=following)
+            if words[start] == "no":
+                edge.widen(max(len(edge) - 2, 0), end)
+            else:
+                self._join(node, is_list=last == COMMA, following=following)
             return
         renewed = next((k for k, i in enumerate(gap) if tags[i] == REL and k > 0 and tags[gap[k - 1]] != PREP), 0)
         if renewed and self._has(gap[:renewed], *_VERBAL):

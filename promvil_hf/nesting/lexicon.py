@@ -47,7 +47,7 @@ ADVERBS = _words("""
     very not too also just only directly right really quite partly partially mostly almost slightly fully
     completely nearly currently clearly barely closely upside sideways forward backward backwards outdoors indoors
     together there here still already now again away apart ready underneeth upright well even maybe probably
-    visibly seemingly mainly more less akimbo aloft overhead
+    visibly seemingly mainly more less akimbo aloft overhead upwards downwards sidewards onwards
 """)
 
 # --- places that are not things -------------------------------------------------------------------
@@ -63,7 +63,7 @@ TIMES = frozenset("night day daytime nighttime time noon".split())  # "at night"
 STATES = frozenset("focus fours sale profile captivity mid-air midair".split())  # "in focus", "on all fours"
 ATTRIBUTES = _words("""
     color colour colors colours size shape name names type kind gender material age height length width weather
-    position style pose amount
+    position style pose amount help
 """) | TIMES | STATES
 DIRECTION_MODIFIERS = _words("""
     left right far very other same opposite upper lower top bottom front back extreme near middle center centre
@@ -285,10 +285,11 @@ HELD = _words("""
 # Relation words worth repairing when one letter is wrong; each has no English neighbour that begins alike.
 REPAIRABLE = (
     "front", "behind", "between", "beneath", "wearing", "holding", "standing", "carrying", "underneath", "against",
-    "background", "looking",
+    "background", "looking", "forward",
 )  # fmt: skip
 
 # Words whose letters are swapped or written twice ("whit", "lesft"); any other slip is an English word.
+SHORT_SLIPS = {"ot": "to", "fo": "of", "teh": "the", "hte": "the", "adn": "and", "nad": "and"}
 SWAPPABLE = ("with", "left", "right")
 # "Blue eyed": the last word of a quality of two words.
 HAVING = ("haired", "eyed", "sleeved", "legged", "colored", "coloured", "shaped")

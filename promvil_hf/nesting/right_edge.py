@@ -120,11 +120,15 @@ class RightEdge(list[Node]):
             return last - 1  # "putting a cake into an oven"
         if last > 0 and first == "on" and self[last].kind == PERSON and words[node.head] in _TABLES:
             return last - 1  # "a plate in front of the woman on the table"
+        if first == "at" and (self[last].kind == BODY or words[self[last].head] == "back"):
+            return self.nearest(ANIMATE, last)  # "carrying a child on her back at the zoo"
         if first in _PATHS and words[node.head] in lexicon.PLACES:
             return self.nearest(_MOVES, last)
         if first in ("with", "without") or (first == "in" and node.kind == CLOTHES):
             if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
                 return self.nearest(ANIMATE, last)
+            if self._is_place(last) and node.kind in ANIMATE and self.find(ANIMATE, last) < 0:
+                return max(last - 1, 0)
             of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
             return self.nearest(ANIMATE, last) if of_the_living else last
         if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(self[last]):

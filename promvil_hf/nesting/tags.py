@@ -127,7 +127,9 @@ def _lookup(word: str) -> str:
 @lru_cache(maxsize=65536)
 def repaired(word: str) -> str:
     """The relation word that an unknown word misspells by one letter, else the word itself ("ftont" gives "front")."""
-    if len(word) < 4 or not word.isalpha() or _lookup(word) not in (NOUN, _ING) or word in VERB_FORMS:
+    if len(word) < 4:
+        return lexicon.SHORT_SLIPS.get(word, word)
+    if not word.isalpha() or _lookup(word) not in (NOUN, _ING) or word in VERB_FORMS:
         return word
     for target in lexicon.REPAIRABLE:
         if word[0] == target[0] and one_slip_apart(word, target):

@@ -96,7 +96,12 @@ def bracketed(expression):
         ("a boy in mid air above [a ramp]", "boy"),
         ("a zebra in captivity behind [a fence]", "zebra"),
         ("a blond haired , blue eyed little girl in [a coat]", "girl"),
+        ("a woman carrying [a child] on [her back] at [the zoo]", "woman"),
+        ("a board on [the beach] with [a boy in [shorts]]", "board"),
+        ("a burger with [cheese] and no onions taken out", "burger"),
+        ("a cat looking upwards", "cat"),
         # words that are written otherwise
+        ("a goat walking ot the right facing foward", "goat"),
         ("a man sitting to the lesft of [a dog]", "man"),
         ("a boy in [a red shirt] whit [white hair]", "boy"),
         ("a horse with [a splash of [water on [it ' s face]]]", "horse"),
