@@ -131,7 +131,7 @@ def chain_form(name: str, graph: SceneGraph, made: dict[str, Chain]) -> Iterator
     for thing in graph.things.values():
         words = f" ({', '.join(thing.attributes)})" if thing.attributes else ""
         yield f"  #{thing.object_id} {'/'.join(thing.names)} {_hundredths(thing.xyxy)}{words}"
-    yield "  relations: " + "; ".join(f"#{own.subject} {own.predicate} #{own.object}" for own in graph.relations)
+    yield "  relations: " + "; ".join(f"#{one.subject} {one.predicate} #{one.object}" for one in graph.relations)
     for key, chain in made.items():
         yield f"\n== {key}"
         for step in chain.steps:
@@ -161,17 +161,17 @@ def read_verdicts(path: Path) -> dict[str, dict[str, bool]]:
 # What filled forms say
 
 
-def told(found: Interval, of: int) -> str:
+def with_interval(found: Interval, of: int) -> str:
     return f"{found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] of {of}"
 
 
 def say(readers: dict[str, dict[str, bool]], what: str) -> None:
     """The share of each reader, and how far each two agree."""
     for name, judged in readers.items():
-        print(f"{what}, {name}: {told(share(list(judged.values()), list(judged)), len(judged))}")
+        print(f"{what}, {name}: {with_interval(share(list(judged.values()), list(judged)), len(judged))}")
     for (one, first), (two, second) in combinations(readers.items(), 2):
         if found := agreement(first, second, str):
-            print(f"{what}, {one} and {two} say the same in {told(found.same, found.both)}, kappa {found.kappa:.2f}")
+            print(f"{what}, {one} and {two} say the same in {with_interval(found.same, found.both)}, kappa {found.kappa:.2f}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
         lines = unseen_lines(options.data)
         if not options.labels:
             print("\n".join(f"{row}\t{line}" for row, line in lines.items()))
-        readings = {path.name: read_lines(path, lines) for path in options.labels}
+        readings = {str(path): read_lines(path, lines) for path in options.labels}
         for chosen in map(tagger, options.tagger if readings else []):
             decompose = tagged_decomposer(chosen)
             say({name: judged_lines(lines, found, decompose) for name, found in readings.items()},
@@ -196,13 +196,15 @@ def main(arguments: list[str] | None = None) -> None:
         for name, graph, made in unseen_chains(options.data, options.count):
             print("\n".join(chain_form(name, graph, made)))
     else:
-        verdicts = {path.name: read_verdicts(path) for path in options.labels}
+        verdicts = {str(path): read_verdicts(path) for path in options.labels}
         for what in ("words", "boxes"):
-            say({name: {key: given[what] for key, given in own.items()} for name, own in verdicts.items()}, f"right in {what}")
-        say({name: {key: all(given.values()) for key, given in own.items()} for name, own in verdicts.items()}, "right in both")
+            answers = {name: {key: given[what] for key, given in judged.items()} for name, judged in verdicts.items()}
+            say(answers, f"right in {what}")
+        both = {name: {key: all(given.values()) for key, given in judged.items()} for name, judged in verdicts.items()}
+        say(both, "right in both")
         composed = {key for _, _, made in unseen_chains(options.data, 10**6) for key in made}
-        judged = {key for own in verdicts.values() for key in own}
-        print(f"{len(judged & composed)} of {len(judged)} judged chains are composed by this code")
+        keys = {key for judged in verdicts.values() for key in judged}
+        print(f"{len(keys & composed)} of {len(keys)} judged chains are composed by this code")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from promvil_hf.compovl.relation_words import (
     link_of,
     noun_of,
 )
-from promvil_hf.compovl.rivals import APART, is_as_close, is_gaze, is_of_all, may_be, must_meet, names_any
+from promvil_hf.compovl.rivals import APART, is_gaze, is_of_all, may_be, may_relate, must_meet, names_any
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph
 from promvil_hf.nesting.kinds import PERSON, THING, kind_of
 
@@ -302,7 +302,7 @@ class _Composer:
         found = others & self._subjects(edge.key, fits)
         for other in members(others & ~found):
             box = self.things[other].xyxy
-            if any(is_as_close(box, subject, around, self.things[thing].xyxy) for thing in members(fits)):
+            if any(may_relate(edge.key, box, subject, around, self.things[thing].xyxy) for thing in members(fits)):
                 found |= 1 << other
         return found
 

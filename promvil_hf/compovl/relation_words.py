@@ -50,7 +50,6 @@ _NEEDS_PLACE = frozenset(
 )
 _TAKES_OBJECT = frozenset("wear hold carry use look throw catch hit pull push touch talk ride eat face".split())
 _DOES = frozenset("wearing carrying holding riding eating".split())
-_TOUCHING = frozenset("in on with inside within upon onto of".split())
 _WORD = re.compile(r"[a-z][a-z'-]*\Z")
 
 
@@ -151,13 +150,6 @@ def kind_key(noun: str) -> str:
     """A noun in the singular: what names of one kind of thing share."""
     *before, last = noun.split()
     return " ".join((*before, lemma(last)))
-
-
-@lru_cache(maxsize=8192)
-def touches(link: str) -> bool:
-    """Whether two things in this relation overlap in a picture: "on", "wearing", "sitting in"; "near" need not."""
-    words = link.split()
-    return words[-1] in _TOUCHING or (len(words) == 1 and base_of(words[0]) in _TAKES_OBJECT - {"look", "talk", "face", "throw"})
 
 
 @lru_cache(maxsize=8192)

@@ -8,7 +8,6 @@ of a kind have (a headlight tells no car apart).
 from functools import lru_cache
 
 from promvil_hf.compovl.overlaps import closeness
-from promvil_hf.compovl.relation_words import touches
 from promvil_hf.compovl.scene_graph import Corners
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting.kinds import ANIMAL, BODY, CLOTHES, PERSON, VEHICLE, kind_of
@@ -30,6 +29,9 @@ _OF_ALL = frozenset(
 )
 _OF_SOME = frozenset("beard mustache moustache goatee horn antler ponytail dreadlocks braid pigtail tattoo".split())
 _GAZES = frozenset("look stare gaze glance face watch see point smile".split())
+_ON = frozenset("in on inside within upon onto".split())
+_HOLDS = frozenset("wear hold carry ride eat touch".split())
+_SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "over": (1, -1), "below": (1, 1), "under": (1, 1), "beneath": (1, 1)}
 _HAS = frozenset(("with", "wearing", "in", "dressed"))
 
 
@@ -77,13 +79,21 @@ def is_gaze(link: str) -> bool:
 @lru_cache(maxsize=65536)
 def must_meet(link: str, subject: str, thing: str) -> bool:
     """Whether two things in this relation have boxes that meet: what lies on, what is worn, a part and its whole."""
-    if touches(link) and not is_gaze(link):
+    first, last = link.split()[0], link.split()[-1]
+    if (last in _ON and not is_gaze(link)) or link == "of" or (first == last and base_of(first) in _HOLDS):
         return True
     return link == "with" and kind_of(thing.split()[-1]) in (BODY, CLOTHES) or is_of_all(link, thing)
 
 
-def is_as_close(other: Corners, subject: Corners, around: Corners, thing: Corners) -> bool:
-    """Whether another thing lies as close to `thing` as the subject does to `around`, which has the same name."""
+def may_relate(link: str, other: Corners, subject: Corners, around: Corners, thing: Corners) -> bool:
+    """Whether another thing lies as close to `thing` as the subject does to `around`, which has the same name, and on the side
+    that the link says.
+    """
+    side = next((_SIDES[word] for word in link.split() if word in _SIDES), None)
+    if side is not None:
+        axis, sign = side
+        if sign * (other[axis] + other[axis + 2] - thing[axis] - thing[axis + 2]) <= 0:
+            return False
     nearness = closeness(subject, around)
     least = min(nearness - 0.05, _LIES_ON) if nearness > 0 else 1.5 * nearness - 0.02
     return closeness(other, thing) >= least

@@ -180,7 +180,7 @@ def _is_picture_inside(words: list[str], tags: list[str], start: int, head: int)
     if before in _BESIDE or (start and tags[start - 1] in (PARTICIPLE, VERB)):
         if words[head] in _PICTURES:
             return True
-    told = [i for i in range(start, head) if tags[i] in (ADJ, NOUN, NUM, POSS)]
-    if before == "in" and {words[i] for i in told} == {"black", "white"}:
+    qualities = [i for i in range(start, head) if tags[i] in (ADJ, NOUN, NUM, POSS)]
+    if before == "in" and {words[i] for i in qualities} == {"black", "white"}:
         return False
-    return bool(told) or any(words[i] in ("a", "an") for i in range(start, head))
+    return bool(qualities) or any(words[i] in ("a", "an") for i in range(start, head))

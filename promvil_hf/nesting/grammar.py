@@ -310,7 +310,7 @@ class _Reader:
         edge = self.edge
         index = len(edge) - 1
         is_alike = node.kind == edge[index].kind and index > 0
-        in_clause = is_list or any(own.relation[0] == own.relation[1] for own in edge[1:index])
+        in_clause = is_list or any(above.relation[0] == above.relation[1] for above in edge[1:index])
         goes_on = is_alike and (in_clause if node.kind in ANIMATE else node.kind != THING or not is_list)
         if edge[0].children and not goes_on and (is_list or following in (AUX, VERB)):
             index = 0

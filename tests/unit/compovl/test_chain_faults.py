@@ -148,3 +148,10 @@ def test_misspelt_nouns_and_vague_ones_are_none(name):
 @pytest.mark.parametrize("predicate", ["to", "for", "from"])
 def test_words_that_say_no_place_link_nothing(predicate):
     assert texts(scene_graph(spread("roof, ground"), [(1, predicate, 2)])) == set()
+
+
+def test_what_stands_on_the_other_side_is_no_rival():
+    cups = {1: ("cup", (0.0, 0.4, 0.2, 0.6)), 2: ("cup", (0.55, 0.4, 0.7, 0.6)), 3: ("vase", (0.4, 0.4, 0.5, 0.6))}
+    assert texts(scene_graph(cups, [(1, "left of", 3)])) == {"the cup left of the vase"}
+    assert texts(scene_graph(cups, [(2, "right of", 3)])) == {"the cup right of the vase"}
+    assert texts(scene_graph(cups, [(1, "near", 3)])) == set()

@@ -9,6 +9,7 @@ from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.relation_words import link_between, link_of, noun_of
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph, Thing, assembled
 from promvil_hf.compovl.visual_genome import VisualGenome
+from promvil_hf.nesting.kinds import PERSON, kind_of
 from promvil_hf.phrases import from_row
 from promvil_hf.toy.world import WorldConfig, scenes, write_visual_genome
 
@@ -21,7 +22,7 @@ def scene_graph(things, relations, regions=()):
     made = {}
     for k, (thing_id, described) in enumerate(things.items()):
         name, *attributes = (described,) if isinstance(described, str) else described
-        corners = (k / 40, 0.1, k / 40 + 0.02, 0.2)
+        corners = (k / 200, 0.1, k / 200 + 0.004, 0.2)  # so near each other that all may touch
         made[thing_id] = Thing(thing_id, (name,), corners, tuple(attributes))
     made_relations = []
     for k, line in enumerate(relations):
@@ -92,7 +93,8 @@ def _same(graph, first, second):
     """One object, or one that was annotated twice."""
     a, b = graph.things[first], graph.things[second]
     overlap = [max(0, min(a.xyxy[k + 2], b.xyxy[k + 2]) - max(a.xyxy[k], b.xyxy[k])) for k in (0, 1)]
-    return first == second or (a.names[0] == b.names[0] and overlap[0] * overlap[1] > 0)
+    is_named_alike = a.names[0] == b.names[0] or kind_of(a.names[0]) == kind_of(b.names[0]) == PERSON
+    return first == second or (is_named_alike and overlap[0] * overlap[1] > 0)
 
 
 # Laws
@@ -174,6 +176,7 @@ def test_deep_expressions_come_first_and_their_steps_are_not_repeated(toy):
 
 def test_a_shared_object_nests_to_the_right():
     graph = scene_graph({1: "man", 2: "camera", 3: "table", 4: "man"}, ["1 holding 2", "2 on 3"])
+    graph.things[4] = Thing(4, ("man",), (0.8, 0.1, 0.9, 0.2))
     chain, *_ = compose(graph).chains
     assert chain.expression == "the man holding the camera on the table" and chain.level == 3 and chain.distractors == 1
     assert [(step.text, step.level, step.anchors) for step in chain.steps] == [
@@ -200,6 +203,11 @@ def test_two_clauses_may_settle_together_what_neither_does_alone():
         {1: "man", 2: "man", 3: "man", 4: "hat", 5: "hat", 6: "bag", 7: "bag"},
         ["1 wearing 4", "2 wearing 5", "1 holding 6", "3 holding 7"],
     )
+    men, things = (0.0, 0.4, 0.8), {4: (0.0, 0.1), 5: (0.4, 0.1), 6: (0.0, 0.6), 7: (0.8, 0.6)}
+    for k, left in enumerate(men, start=1):
+        graph.things[k] = Thing(k, ("man",), (left, 0.1, left + 0.2, 0.9))
+    for k, (left, top) in things.items():
+        graph.things[k] = Thing(k, graph.things[k].names, (left, top, left + 0.1, top + 0.1))
     chain, *_ = compose(graph).chains
     assert chain.expression == "the man wearing the hat and holding the bag" and chain.level == 2
     assert chain.steps[-1].object_ids == (1,) and chain.steps[0].object_ids == (4, 5)

@@ -24,7 +24,7 @@ from promvil_hf.jobs import JobError
 @pytest.fixture
 def chain():
     """the man with the beard and holding the camera"""
-    things = {k: Thing(k, (name,), (k / 9, 0.1, k / 9 + 0.1, 0.9)) for k, name in enumerate(("man", "beard", "camera"), 1)}
+    things = {k: Thing(k, (name,), (k / 50, 0.1, k / 50 + 0.1, 0.9)) for k, name in enumerate(("man", "beard", "camera"), 1)}
     relations = Relation(1, 1, "has", 2), Relation(2, 1, "holding", 3)
     regions = Region(5, "A man with a beard", (0, 0, 1, 1), (1, 2), relations[:1])
     graph = SceneGraph(1, 9, 9, "p", "", None, things, relations, (regions,), (), {})
