@@ -31,7 +31,9 @@ _OF_SOME = frozenset("beard mustache moustache goatee horn antler ponytail dread
 _GAZES = frozenset("look stare gaze glance face watch see point smile".split())
 _ON = frozenset("in on inside within upon onto".split())
 _HOLDS = frozenset("wear hold carry ride eat touch".split())
-_SIDES = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "over": (1, -1), "below": (1, 1), "under": (1, 1), "beneath": (1, 1)}
+_SIDES = {
+    "left": (0, -1), "right": (0, 1), "above": (1, -1), "over": (1, -1), "below": (1, 1), "under": (1, 1), "beneath": (1, 1),
+}  # fmt: skip
 _HAS = frozenset(("with", "wearing", "in", "dressed"))
 
 

@@ -39,7 +39,6 @@ from promvil_hf.nesting.tags import (
 
 
 _VERBAL = (AUX, VERB, PARTICIPLE)
-_IS = lexicon.BE | {"'s"}
 
 
 def read_tree(words: list[str], tags: list[str]) -> Node:
@@ -355,10 +354,8 @@ class _Reader:
         if relative >= 0:
             behind = gap[relative + 1 :]
             if self._has(behind, *_VERBAL):
-                last = self._agreeing(words[behind[0]], last)
-                if last > 0 and words[edge[last].relation[1] - 1] == "with" and any(words[i] in lexicon.ORDERS for i in behind):
-                    last -= 1  # "a truck with a red stripe that is third from the right"
-                if node is not None and not actions and self._has(behind[-1:], AUX, ADV) and words[behind[0]] in _IS:
+                last = self.edge.agreeing([words[i] for i in behind], last)
+                if node is not None and not actions and self._has(behind[-1:], AUX, ADV) and words[behind[0]] in lexicon.BE:
                     return 0, False  # "... that is not a baby": said of what the expression names
                 if words[gap[relative]] == "who":
                     return self.edge.nearest(ANIMATE, last), False
@@ -379,16 +376,6 @@ class _Reader:
         if actions:
             return self.edge.actor(actions, last, node is not None), False
         return self.edge.holder(gap, node, last), False
-
-    def _agreeing(self, verb: str, last: int) -> int:
-        """ "A pizza with leaves on top that is ...": the lowest phrase that "is", or "are", can be said of."""
-        if verb not in lexicon.OF_ONE and verb not in lexicon.OF_MANY:
-            return last
-        for index in range(last, -1, -1):
-            head = self.words[self.edge[index].head]
-            if (lemma(head) != head) is (verb in lexicon.OF_MANY) or head in lexicon.OF_EITHER or self.edge[index].joined:
-                return index
-        return last
 
     # --- words that belong to no later phrase ---
 

@@ -85,6 +85,22 @@ class RightEdge(list[Node]):
                 return last - 1
         return last
 
+    def agreeing(self, behind: list[str], last: int) -> int:
+        """ "A pizza with leaves on top that is ...": the lowest phrase that "is", or "are", can be said of; an order is said of
+        what has it, not of its parts.
+        """
+        index = last
+        if behind[0] in lexicon.OF_ONE or behind[0] in lexicon.OF_MANY:
+            while index >= 0 and not self._agrees(index, behind[0] in lexicon.OF_MANY):
+                index -= 1
+            index = last if index < 0 else index
+        is_had = index > 0 and self.words[self[index].relation[1] - 1] == "with"
+        return index - 1 if is_had and any(word in lexicon.ORDERS for word in behind) else index
+
+    def _agrees(self, place: int, is_of_many: bool) -> bool:
+        head = self.words[self[place].head]
+        return (lemma(head) != head) is is_of_many or head in lexicon.OF_EITHER or self[place].joined
+
     def holder(self, gap: list[int], node: Node | None, last: int) -> int:
         """What a preposition belongs to."""
         words, tags = self.words, self.tags
