@@ -208,9 +208,24 @@ def main(arguments: list[str] | None = None) -> dict:
         "--rows", choices=["all", "even", "odd"], default="all", help="which rows --errors may show (default: all)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--page", type=Path, metavar="HTML", help="write random decompositions and chains of --data on a page")
+    parser.add_argument("--data", type=Path, help="folder that holds promvil, ferret_bench and visual_genome, for --page")
+    parser.add_argument("--before", type=Path, help="another checkout, to show on the page what it makes of the same rows")
+    parser.add_argument("--tagger", default="rules", help="another tagger, to show on the page what it makes of them")
+    parser.add_argument("--count", type=int, default=20, help="examples of each kind on the page (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="which examples (default: 0)")
     options = parser.parse_args(arguments)
-    if options.csv is None and not options.expressions:
-        parser.error("nothing to measure: give --csv FILE, --expressions FILE or both")
+    if options.csv is None and not options.expressions and options.page is None:
+        parser.error("nothing to do: give --csv FILE, --expressions FILE or --page HTML")
+    if options.page is not None and options.data is None:
+        parser.error("--page shows rows of --data: name the folder")
+    if options.page is not None:
+        from benchmarks import nesting_examples
+
+        page = nesting_examples.write(
+            options.page, options.data, options.before, options.tagger, options.count, options.seed
+        )
+        print(f"Random decompositions and chains are on {page}.")
     report: dict = {}
     wrong: list[str] = []
     if options.csv is not None:

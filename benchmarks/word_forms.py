@@ -7,7 +7,8 @@
     python -m benchmarks.word_forms chains --data DATA --labels reader_1.txt reader_2.txt
 
 docs/labelling.md has the rules. A line of the first form is a row, a tab and the expression. The reader puts [ ] around every
-phrase but the whole expression, and { } around a phrase that may be one or not; a line with the same row is a second reading.
+phrase but the whole expression, and { } around a phrase that may be one or not; | inside means that the phrase may end here
+already; a line with the same row is a second reading.
 The second form lists the objects and relations of a graph, then chains with the objects of each step; the reader writes yes or
 no behind `words:` and `boxes:`. A page with pictures of chains is `promvil inspect compovl`.
 """
@@ -17,8 +18,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from itertools import chain as chained
-from itertools import combinations
+from itertools import combinations, product
+from math import prod
 from pathlib import Path
 
 from benchmarks.negatives_on_real_graphs import graphs
@@ -34,7 +35,7 @@ from promvil_hf.nesting import TAGGERS, Decomposer, tagged_decomposer, tagger
 LABELS = Path(__file__).with_name("word_labels")
 Reading = frozenset[tuple[int, int]]
 _OPEN, _CLOSE = "[{", "]}"
-_OPTIONAL = 6  # most phrases of a line that may be one or not
+_READINGS = 4096  # most readings of one line
 
 
 # Decompositions
@@ -48,28 +49,31 @@ def unseen_lines(data: Path) -> dict[int, str]:
 
 
 def read_brackets(marked: str) -> tuple[str, list[Reading]]:
-    """The text without brackets, and each set of phrases that the brackets allow.
+    """The text without marks, and each set of phrases that the marks allow.
 
-    >>> read_brackets("a man in [a hat] {at [night]}")[0]
-    'a man in a hat at night'
+    >>> text, readings = read_brackets("a man in [a hat| worn] {at [night]}")
+    >>> text, len(readings)
+    ('a man in a hat worn at night', 4)
     """
-    text, needed, optional, opened = "", [], [], []
+    text, choices, opened = "", [], []
     for letter in marked:
         if letter in _OPEN:
-            opened.append((letter, len(text)))
+            opened.append((letter, len(text), []))
+        elif letter == "|" and opened:
+            opened[-1][2].append(len(text))
         elif letter in _CLOSE:
             if not opened or _OPEN.index(opened[-1][0]) != _CLOSE.index(letter):
-                raise ValueError(f"In {marked!r} a {letter} closes nothing. Put [ ] or {{ }} around each phrase.")
-            kind, start = opened.pop()
-            (needed if kind == "[" else optional).append((start, len(text)))
+                raise ValueError(f"in {marked!r} a {letter} closes nothing: put [ ] or {{ }} around each phrase.")
+            kind, start, ends = opened.pop()
+            spans = [(start, end) for end in (*ends, len(text))]
+            choices.append(spans if kind == "[" else [None, *spans])
         else:
             text += letter
     if opened:
-        raise ValueError(f"In {marked!r} a {opened[-1][0]} is never closed.")
-    if len(optional) > _OPTIONAL:
-        raise ValueError(f"{marked!r} has {len(optional)} phrases in {{ }}: mark at most {_OPTIONAL}.")
-    chosen = chained.from_iterable(combinations(optional, count) for count in range(len(optional) + 1))
-    return text, [frozenset((*needed, *some)) for some in chosen]
+        raise ValueError(f"in {marked!r} a {opened[-1][0]} is never closed.")
+    if prod(map(len, choices)) > _READINGS:
+        raise ValueError(f"{marked!r} can be read in more than {_READINGS} ways: use fewer of {{ }} and |.")
+    return text, [frozenset(span for span in chosen if span) for chosen in product(*choices)]
 
 
 def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[Reading]]:
@@ -84,7 +88,7 @@ def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[Reading]]:
         try:
             text, found = read_brackets(marked.rstrip())
         except ValueError as error:
-            raise ValueError(f"Line {number} of {path}: {error}") from error
+            raise ValueError(f"Line {number} of {path} cannot be read: {error}") from error
         if text != lines[int(row)]:
             raise ValueError(f"Line {number} of {path} has other words than row {row}: only brackets may be added.")
         readings.setdefault(int(row), []).extend(found)

@@ -1,0 +1,76 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The forms for readers: what is marked is read back, other words are refused, and nothing that was set aside is shown."""
+
+import json
+
+import pytest
+
+from benchmarks import nesting_examples, word_forms
+from benchmarks.nesting_quality import read_expressions
+from benchmarks.word_forms import read_brackets, read_lines, read_verdicts
+from promvil_hf.nesting import decompose
+
+
+def spans(text, *phrases):
+    return frozenset((text.index(phrase), text.index(phrase) + len(phrase)) for phrase in phrases)
+
+
+def test_brackets_give_the_text_and_its_phrases():
+    text, readings = read_brackets("a man in [a hat with [a bow]] on [a bench]")
+    assert text == "a man in a hat with a bow on a bench"
+    assert readings == [spans(text, "a hat with a bow", "a bow", "a bench")]
+
+
+def test_what_may_be_a_phrase_and_where_one_may_end_are_all_readings():
+    text, readings = read_brackets("a cat with [one ear| missing] {at play}")
+    assert set(readings) == {
+        spans(text, ear, *play) for ear in ("one ear", "one ear missing") for play in ((), ("at play",))
+    }
+
+
+@pytest.mark.parametrize("marked", ["a [man", "a man]", "a {man]", "[{" * 7 + "a" + "}]" * 7 + "{b|c|d|e|f|g}" * 3])
+def test_marks_that_do_not_fit_are_refused(marked):
+    with pytest.raises(ValueError, match="closes nothing|never closed|more than"):
+        read_brackets(marked)
+
+
+def test_a_filled_form_has_the_words_of_its_rows(tmp_path):
+    form = tmp_path / "lines.txt"
+    form.write_text("# a comment\n7\ta man in [a hat]\n7\ta man {in [a hat]}\n")
+    lines = {7: "a man in a hat"}
+    readings = read_lines(form, lines)
+    assert word_forms.judged_lines(lines, readings, decompose) == {"7": True} and len(readings[7]) == 3
+    for wrong, why in (("7\ta man in a cap", "other words"), ("8\ta man", "not a row"), ("7\ta [man in a hat", "never closed")):
+        form.write_text(wrong)
+        with pytest.raises(ValueError, match=f"Line 1 .*{why}"):
+            read_lines(form, lines)
+
+
+def test_verdicts_say_yes_or_no(tmp_path):
+    form = tmp_path / "chains.txt"
+    form.write_text("== ferret-1-2-3\n  1 the cup = #2\nwords: yes\nboxes: No\n")
+    assert read_verdicts(form) == {"ferret-1-2-3": {"words": True, "boxes": False}}
+    form.write_text("== ferret-1-2-3\nwords: \n")
+    with pytest.raises(ValueError, match="Line 2 .* write yes or no"):
+        read_verdicts(form)
+
+
+def test_forms_hold_what_was_set_aside_and_pages_of_examples_hold_none_of_it(shared_data):
+    lines = word_forms.unseen_lines(shared_data)
+    labelled = json.loads((word_forms.LABELS / "decompositions.json").read_text())
+    [(file, rows)] = labelled.items()
+    assert len(lines) >= 75 and not {row["row"] for row in rows} & set(lines)
+    assert lines.items() <= dict(enumerate(read_expressions(shared_data / file))).items()
+    shown, graphs = nesting_examples.rows(shared_data, 10**6, 0)
+    assert not set(shown) & set(lines.values())
+    unseen = {f"{row['source']} {row['image']}" for row in json.loads((word_forms.LABELS / "unseen_chains.json").read_text())}
+    assert unseen and not unseen & set(graphs)
+
+
+def test_a_form_of_chains_can_be_filled_and_read_back(shared_data, tmp_path):
+    made = word_forms.unseen_chains(shared_data, 80)
+    form = "\n".join(line for found in made for line in word_forms.chain_form(*found))
+    filled = tmp_path / "filled.txt"
+    filled.write_text(form.replace("words: ", "words: yes").replace("boxes: ", "boxes: no"))
+    verdicts = read_verdicts(filled)
+    assert len(verdicts) >= 75 and all(answer == {"words": True, "boxes": False} for answer in verdicts.values())
