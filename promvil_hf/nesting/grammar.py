@@ -166,6 +166,8 @@ class _Reader:
             owned = read_chunk(words, tags, end + 1)
             if owned.head < 0:
                 break
+            if words[owned.head] in ("left", "right") and not owned.is_thing and self.edge:
+                break
             if not owned.is_thing and (self.edge or words[owned.head] not in lexicon.BODY_SIDES):
                 end = node.end = owned.end  # "the elephant 's side" is where the elephant is
                 break
@@ -345,7 +347,7 @@ class _Reader:
                 last = 0
             elif tags[gap[0]] == CONJ and last > 0:
                 last = last - 1
-            elif tags[gap[0]] == COMMA and tags[gap[1]] in (PREP, PARTICIPLE):
+            elif tags[gap[0]] == COMMA and (tags[gap[1]] in (PREP, PARTICIPLE) or words[gap[1]] in lexicon.ORDERS):
                 last = 0
             gap = gap[1:]
         relative = next((k for k, i in enumerate(gap) if tags[i] == REL), -1)

@@ -124,7 +124,8 @@ ADJECTIVES = _words("""
     leafless shirtless topless barefoot cordless sleeveless other same different various certain similar single
     double main extra next last first second third fourth fifth visible invisible blurry public private real fake
     artificial electric electrical electronic digital upper inner outer overhead english german french chinese
-    italian mexican whole entire halved individual separate partial complete nude naked dead alive airborne wild tame
+    italian mexican whole entire halved individual separate partial complete nude naked dead alive airborne
+    horizontal vertical wild tame
     domestic commercial residential common tasty overcast teenage grown fluorescent neon shaggy scruffy stony puffy
     woody messy tidy neat
 """)

@@ -8,7 +8,7 @@ from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, VEHICLE
 from promvil_hf.nesting.levels import Node
-from promvil_hf.nesting.tags import ADJ, DIR, PARTICIPLE, PREP, PRON, VERB, base_of
+from promvil_hf.nesting.tags import ADJ, DIR, OWNER, PARTICIPLE, PREP, PRON, VERB, base_of
 
 
 _BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
@@ -20,6 +20,8 @@ _PREFERS_LIVING = frozenset("sit stand lie lay lean face rest".split())
 _NOT_OF_BODY = _DONE_BY_HAND | frozenset("sit stand walk look smile run play".split())
 _PARTICLES = frozenset("off up out down away".split())
 _FILLED = lexicon.CONTAINERS | frozenset("fork spoon hand hands mouth table shelf cart".split())
+_NEAR = frozenset("next beside near by nearby".split())
+_FURNITURE = frozenset("table desk counter countertop shelf tray stove bench bed couch".split())
 _TABLES = frozenset("table desk counter countertop plate tray".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
@@ -111,22 +113,14 @@ class RightEdge(list[Node]):
         if first == "except":
             return 0
         if node is None:
-            if any(words[i] in lexicon.TIMES or (words[i] in lexicon.IMAGE_WORDS and first == "in") for i in gap):
-                return 0
-            if last > 0 and self._is_done_to(last) and all(words[i] in _PARTICLES for i in gap):
-                return last - 1  # "shearing the wool off"
-            if last > 0 and self[last].joined and (tags[gap[-1]] == PRON or words[gap[-1]] == "inside"):
-                return max(last - 2, 0)  # "with a cup and a plate in it"
-            if last > 0 and words[self[last - 1].head] in lexicon.CONTAINERS and words[self[last].relation[0]] == "of":
-                return last - 1  # "a bowl of soup on the left"
-            if last > 0 and self._is_place(last) and any(tags[i] == DIR for i in gap):
-                return last - 1
-            on_side = any(tags[i] == DIR or words[i] in lexicon.ORDERS for i in gap)
-            on_body = self[last].kind in (CLOTHES, HELD, BODY) and on_side
-            return self.nearest(ANIMATE, last) if on_body else last
+            return self._holder_of_place(gap, first, last)
         if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
             return last
+        if first == "on" and node.kind == BODY:
+            return last  # "a shirt and a pillow on his lap"
         last = self._shared(last)
+        if last > 0 and first in _NEAR and self._is_at_place(last):
+            return last - 1  # "a dog laying in the straw next to a cat", "a bottle on a table next to a plate"
         if first == "by" and last > 0 and self._is_place(last) and self.tags[self[last].relation[0]] == PARTICIPLE:
             return last - 1  # "pulled on the water by a kite"
         if last > 0 and first == "by":
@@ -153,6 +147,25 @@ class RightEdge(list[Node]):
                 return last - 1  # "a laptop with a prompt on the screen": the screen is the laptop's own
         return last
 
+    def _holder_of_place(self, gap: list[int], first: str, last: int) -> int:
+        """What words without a thing belong to: "on the left", "inside", "off"."""
+        words, tags = self.words, self.tags
+        if any(words[i] in lexicon.TIMES or (words[i] in lexicon.IMAGE_WORDS and first == "in") for i in gap):
+            return 0
+        on_side = any(tags[i] == DIR or words[i] in lexicon.ORDERS for i in gap)
+        if last > 0:
+            if tags[gap[0]] == OWNER:
+                return last - 1  # "the chair to the woman 's right"
+            if self._is_done_to(last) and all(words[i] in _PARTICLES for i in gap):
+                return last - 1  # "shearing the wool off"
+            if self[last].joined and (tags[gap[-1]] == PRON or words[gap[-1]] == "inside"):
+                return max(last - 2, 0)  # "with a cup and a plate in it"
+            if words[self[last - 1].head] in lexicon.CONTAINERS and words[self[last].relation[0]] == "of":
+                return last - 1  # "a bowl of soup on the left"
+            if self._is_place(last) and any(tags[i] == DIR for i in gap):
+                return last - 1
+        return self.nearest(ANIMATE, last) if self[last].kind in (CLOTHES, HELD, BODY) and on_side else last
+
     def _is_done_to(self, place: int) -> bool:
         """Whether somebody does something to it: "leading a cow"."""
         last_word = self[place].relation[1] - 1
@@ -171,6 +184,11 @@ class RightEdge(list[Node]):
 
     def _is_place(self, place: int) -> bool:
         return self.words[self[place].head] in lexicon.PLACES
+
+    def _is_at_place(self, place: int) -> bool:
+        """Whether it only says where a living being, or what stands on furniture, is."""
+        is_in = self.words[self[place].relation[1] - 1] in ("in", "on", "at")
+        return is_in and (self[place - 1].kind in ANIMATE or self.words[self[place].head] in _FURNITURE)
 
     def _holds_up(self, place: int) -> bool:
         node = self[place]

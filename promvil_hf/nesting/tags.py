@@ -183,7 +183,7 @@ def tag(words: list[str]) -> list[str]:
             raw[i + 1] == PREP
             and word in lexicon.PARTICLE_COMPOUNDS
             and following in ("up", "down", "over", "out")
-            and (raw[i + 2 : i + 3] in ([NOUN], ["base"]))
+            and (raw[i + 2 : i + 3] in ([NOUN], ["base"]) or (word == "button" and raw[i - 1 : i] in ([ADJ], [DET])))
         ):
             raw[i] = raw[i + 1] = NOUN
         elif raw[i] == ADJ and word in lexicon.PERSONS and raw[i + 1] not in _NOUNISH:

@@ -100,6 +100,13 @@ def bracketed(expression):
         ("a board on [the beach] with [a boy in [shorts]]", "board"),
         ("a burger with [cheese] and no onions taken out", "burger"),
         ("a cat looking upwards", "cat"),
+        ("a dog laying in [the straw] next to [a cat]", "dog"),
+        ("a bottle on [a table] next to [some cheese]", "bottle"),
+        ("a zebra behind [another zebra] , nearest [a fence]", "zebra"),
+        ("a man with [a striped shirt] and [a green pillow on [his lap]]", "man"),
+        ("the chair to [the woman] 's right", "chair"),
+        ("a man wearing [a green button up] looking at [a dog]", "man"),
+        ("a spoon that is horizontal in [a bowl]", "spoon"),
         # words that are written otherwise
         ("a goat walking ot the right facing foward", "goat"),
         ("a man sitting to the lesft of [a dog]", "man"),
