@@ -163,13 +163,20 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
-    if tags[head] == ADJ and word in lexicon.ORDERS:
-        return False  # "the furthest to the right"
+    if (tags[head] == ADJ and word in lexicon.ORDERS) or (start > 0 and head == start and _is_bare(words, tags, start)):
+        return False  # "the furthest to the right", "one out of four", "in line"
     if word in lexicon.IMAGE_WORDS:
         return _is_picture_inside(words, tags, start, head)
     if tags[head] != DIR or (word == "back" and tags[start] == POSS):
         return True  # "showing her back"
     return any(tags[i] in (ADJ, NOUN) and words[i] not in lexicon.DIRECTION_MODIFIERS for i in range(start, head))
+
+
+def _is_bare(words: list[str], tags: list[str], at: int) -> bool:
+    """A number that counts nothing named, or a word for how things stand."""
+    if words[at] in ("line", "row"):
+        return words[at - 1] == "in"
+    return tags[at] == NUM or words[at] == "one"
 
 
 def _is_picture_inside(words: list[str], tags: list[str], start: int, head: int) -> bool:

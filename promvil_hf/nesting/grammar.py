@@ -214,7 +214,7 @@ class _Reader:
             self._attach_first(node, start)
             return
         for i in range(self.gap + 1, start):
-            if tags[i] == COMMA and self._has(range(self.gap, i), PARTICIPLE):
+            if tags[i] == COMMA and self._has(range(self.gap, i), PARTICIPLE, PRON):
                 self._settle(i)  # "with her tongue sticking out , holding a cup"
             elif tags[i] == PARTICIPLE and (
                 tags[i - 1] == PARTICIPLE or (words[i - 1] == "on" and edge[-1].kind == CLOTHES)
@@ -347,7 +347,7 @@ class _Reader:
                 last = 0
             elif tags[gap[0]] == CONJ and last > 0:
                 last = last - 1
-            elif tags[gap[0]] == COMMA and (tags[gap[1]] in (PREP, PARTICIPLE) or words[gap[1]] in lexicon.ORDERS):
+            elif tags[gap[0]] == COMMA and (tags[gap[1]] in (PREP, PARTICIPLE) or words[gap[1]] in lexicon.ORDERS | {"being"}):
                 last = 0
             gap = gap[1:]
         relative = next((k for k, i in enumerate(gap) if tags[i] == REL), -1)

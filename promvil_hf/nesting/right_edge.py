@@ -22,6 +22,9 @@ _PARTICLES = frozenset("off up out down away".split())
 _FILLED = lexicon.CONTAINERS | frozenset("fork spoon hand hands mouth table shelf cart".split())
 _NEAR = frozenset("next beside near by nearby".split())
 _FURNITURE = frozenset("table desk counter countertop shelf tray stove bench bed couch".split())
+_IN_HAND = frozenset(
+    "remote controller phone cellphone camera racket racquet bat umbrella toothbrush book newspaper laptop frisbee".split()
+)
 _TABLES = frozenset("table desk counter countertop plate tray".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
@@ -139,6 +142,8 @@ class RightEdge(list[Node]):
                 return self.nearest(ANIMATE, last)
             if self._is_place(last) and node.kind in ANIMATE and self.find(ANIMATE, last) < 0:
                 return max(last - 1, 0)
+            if last > 0 and words[node.head] in _IN_HAND and self._is_at_place(last):
+                return last - 1  # "a man sitting on a sofa with a remote"
             of_the_living = node.kind in _BODY_OR_CLOTHES or node.kind in ANIMATE or self[last].kind in _BODY_OR_CLOTHES
             return self.nearest(ANIMATE, last) if of_the_living else last
         if last > 0 and node.kind not in _BODY_OR_CLOTHES and self._is_carried(self[last]):
@@ -158,6 +163,8 @@ class RightEdge(list[Node]):
                 return last - 1  # "the chair to the woman 's right"
             if self._is_done_to(last) and all(words[i] in _PARTICLES for i in gap):
                 return last - 1  # "shearing the wool off"
+            if tags[gap[-1]] == PRON and self[last].kind == CLOTHES:
+                return self.nearest(ANIMATE, last)  # "with a woman wearing a dress behind it"
             if self[last].joined and (tags[gap[-1]] == PRON or words[gap[-1]] == "inside"):
                 return max(last - 2, 0)  # "with a cup and a plate in it"
             if words[self[last - 1].head] in lexicon.CONTAINERS and words[self[last].relation[0]] == "of":

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, kind_of
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, THING, kind_of
 
 
 NOUN, ADJ, DET, POSS, NUM, PRON, PREP, CONJ, REL, WH, AUX, ADV = (
@@ -208,7 +208,7 @@ def tag(words: list[str]) -> list[str]:
             following == "hand"
             and word in ("left", "right")
             and raw[i - 1 : i] != [POSS]
-            and raw[i + 2 : i + 3] in ([NOUN], [ADJ])
+            and raw[i + 2 : i + 3] in ([NOUN], [ADJ], [DIR])
         ):
             raw[i + 1] = ADJ
         elif following == "most" and raw[i] in (ADJ, DIR):
@@ -225,7 +225,9 @@ def tag(words: list[str]) -> list[str]:
         before = tags[-1] if tags else ""
         after = raw[i + 1] if i + 1 < count else ""
         if now == NOUN:
-            if before == NOUN and word in lexicon.ING_NOUNS and word in VERB_FORMS:
+            if after == ADJ and before in (DET, ADJ) and _is_like_an_adjective(word):
+                now = ADJ
+            elif before == NOUN and word in lexicon.ING_NOUNS and word in VERB_FORMS:
                 does = after == NOUN and kind_of(words[i - 1]) in ANIMATE and kind_of(words[i + 1]) in (BODY, CLOTHES)
                 now = PARTICIPLE if does or after in (DET, POSS) else now
         elif now == DET:
@@ -259,6 +261,10 @@ def tag(words: list[str]) -> list[str]:
         tags.append(now)
     return tags
 
+
+def _is_like_an_adjective(word: str) -> bool:
+    """An unknown word in -y: "a peppery hot soup"."""
+    return len(word) > 4 and word.endswith("y") and kind_of(word) == THING and word not in lexicon.SHADES_OF
 
 def _tag_ing(words: list[str], i: int, before: str, after: str) -> str:
     word = words[i]
@@ -308,6 +314,8 @@ def _tag_finite(words: list[str], i: int, form: str, before: str, after: str, as
         return VERB
     if before == WH and form == _S and after in _OPENS_OBJECT:
         return VERB
+    if word in _PAST_LIKE_BASE and previous == "not":
+        return PARTICIPLE
     if before == CONJ and form == _S and after in (DET, POSS):
         return VERB  # "... and puts its head"
     if before == AUX and previous in lexicon.BE and after == PREP and word in _PAST_LIKE_BASE:
