@@ -163,8 +163,10 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
-    if (tags[head] == ADJ and word in lexicon.ORDERS) or (start > 0 and head == start and _is_bare(words, tags, start)):
-        return False  # "the furthest to the right", "one out of four", "in line"
+    if (tags[head] == ADJ and word in lexicon.ORDERS) or word in ("least", "most"):
+        return False  # "the furthest to the right"
+    if start > 0 and head == start and _is_bare(words, tags, start):
+        return False  # "one out of four", "in line"
     if word in lexicon.IMAGE_WORDS:
         return _is_picture_inside(words, tags, start, head)
     if tags[head] != DIR or (word == "back" and tags[start] == POSS):

@@ -270,7 +270,7 @@ CLOTHING = _words("""
     eyeglasses belt apron jersey robe gown bikini swimsuit wetsuit trunk bra blouse outfit tank top tanktop
     cardigan blazer tuxedo overalls leggings tights pajamas clothes clothing costume hood visor bandana headband
     headscarf veil watch bracelet necklace earring backpack mask cape kimono sari turban cloth attire stripe
-    polo short capris slacks khakis trousers crown wig halter gear denim spectacles
+    polo short jean capris slacks khakis trousers crown wig halter gear denim spectacles
 """)
 BODY = _words("""
     head face hair eye ear nose mouth neck arm hand finger thumb leg foot feet knee shoulder chest chin cheek lip
@@ -291,7 +291,7 @@ REPAIRABLE = (
 )  # fmt: skip
 
 # Words whose letters are swapped or written twice ("whit", "lesft"); any other slip is an English word.
-SHORT_SLIPS = {"ot": "to", "fo": "of", "teh": "the", "hte": "the", "adn": "and", "nad": "and"}
+SHORT_SLIPS = {"ot": "to", "fo": "of", "teh": "the", "hte": "the", "adn": "and", "nad": "and", "whos": "whose"}
 SWAPPABLE = ("with", "left", "right")
 # "Blue eyed": the last word of a quality of two words.
 HAVING = ("haired", "eyed", "sleeved", "legged", "colored", "coloured", "shaped")

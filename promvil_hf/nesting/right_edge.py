@@ -25,6 +25,7 @@ _FURNITURE = frozenset("table desk counter countertop shelf tray stove bench bed
 _IN_HAND = frozenset(
     "remote controller phone cellphone camera racket racquet bat umbrella toothbrush book newspaper laptop frisbee".split()
 )
+_OF_CONTAINERS = frozenset("lid cap label handle straw spoon fork knife".split())
 _TABLES = frozenset("table desk counter countertop plate tray".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
@@ -118,7 +119,11 @@ class RightEdge(list[Node]):
         if node is None:
             return self._holder_of_place(gap, first, last)
         if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
-            return last
+            return last - 1 if last > 0 and self._is_done_to(last) and self[last].kind != CLOTHES else last
+        if last > 0 and first == "along" and any(words[i] == "with" for i in gap):
+            return last - 1  # "posing for a photo along with a woman"
+        if last > 0 and self._is_content(last) and (first != "with" or words[node.head] in _OF_CONTAINERS):
+            return last - 1  # "a bottle of oil with a red lid"
         if first == "on" and node.kind == BODY:
             return last  # "a shirt and a pillow on his lap"
         last = self._shared(last)
@@ -167,7 +172,7 @@ class RightEdge(list[Node]):
                 return self.nearest(ANIMATE, last)  # "with a woman wearing a dress behind it"
             if self[last].joined and (tags[gap[-1]] == PRON or words[gap[-1]] == "inside"):
                 return max(last - 2, 0)  # "with a cup and a plate in it"
-            if words[self[last - 1].head] in lexicon.CONTAINERS and words[self[last].relation[0]] == "of":
+            if self._is_content(last):
                 return last - 1  # "a bowl of soup on the left"
             if self._is_place(last) and any(tags[i] == DIR for i in gap):
                 return last - 1
@@ -192,6 +197,9 @@ class RightEdge(list[Node]):
     def _is_place(self, place: int) -> bool:
         return self.words[self[place].head] in lexicon.PLACES
 
+    def _is_content(self, place: int) -> bool:
+        return self.words[self[place - 1].head] in lexicon.CONTAINERS and self.words[self[place].relation[0]] == "of"
+
     def _is_at_place(self, place: int) -> bool:
         """Whether it only says where a living being, or what stands on furniture, is."""
         is_in = self.words[self[place].relation[1] - 1] in ("in", "on", "at")
@@ -202,7 +210,11 @@ class RightEdge(list[Node]):
         return self.words[node.head] in lexicon.SURFACES and self.words[node.relation[0]] in ("on", "at", "in")
 
     def _shared(self, last: int) -> int:
-        """A modifier behind "a cat and a dog" belongs to both, behind "a dress with long sleeves" to the dress."""
+        """A modifier behind "a cat and a dog" belongs to both, behind "a dress with long sleeves" to the dress, and behind
+        "without the sauce" to nothing that is missing.
+        """
+        if last > 0 and self.words[self[last].relation[1] - 1] == "without":
+            return last - 1
         if last > 0 and self[last - 1].kind == CLOTHES and lemma(self.words[self[last].head]) in lexicon.MARKS:
             return last - 1
         if (
@@ -218,7 +230,7 @@ class RightEdge(list[Node]):
         """Worn, held or had: a place behind it is the place of its carrier."""
         tied = range(*node.relation)
         words = [self.words[i] for i in tied]
-        if "with" in words or node.kind == CLOTHES or any(word in _CARRYING for word in words):
+        if "with" in words or node.kind == CLOTHES or (bool(words) and words[-1] in _CARRYING):
             return True
         return bool(words) and (
             (words[0] == "of" and node.kind not in ANIMATE)
