@@ -70,7 +70,7 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
         elif now == ADV:
             if head >= 0 or not (i + 1 < count and tags[i + 1] in (ADJ, PARTICIPLE)):
                 break
-        elif (now == CONJ or now == COMMA) and last_quality >= 0 and _qualities_go_on(words, tags, i, head, has_determiner):
+        elif now in (CONJ, COMMA) and max(last_quality, head) >= 0 and _qualities_go_on(words, tags, i, head, has_determiner):
             head = -1
         elif not (words[i] == "/" and head >= 0 and i + 1 < count and tags[i + 1] == NOUN):  # "birthday / wedding cake"
             break
@@ -149,9 +149,9 @@ def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int, has_d
         return tags[i - 1] == ADJ and (tags[j + 1 : j + 2] == [NOUN] or COMMA in tags[j - 4 : i] or j + 1 == count)
     if j < count and tags[j] == CONJ:
         j += 1
-    if j >= count or not (tags[j] == ADJ or words[j] in lexicon.MATERIALS):
+    if j >= count or not ((tags[j] == ADJ and head < 0) or words[j] in lexicon.MATERIALS):
         return False
-    while j < count and (tags[j] in (ADJ, CONJ, COMMA, NUM)):
+    while j < count and (tags[j] in (ADJ, CONJ, COMMA, NUM) or words[j] in lexicon.MATERIALS and tags[j + 1 : j + 2] != [CONJ]):
         j += 1
     return j < count and tags[j] in (NOUN, DIR)
 
@@ -163,6 +163,8 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
+    if word == "directions" and words[head - 1 : head] == ["opposite"]:
+        return False  # "in opposite directions"
     if (tags[head] == ADJ and word in lexicon.ORDERS) or word in ("least", "most"):
         return False  # "the furthest to the right"
     if start > 0 and head == start and _is_bare(words, tags, start):

@@ -47,7 +47,7 @@ ADVERBS = _words("""
     very not too also just only directly right really quite partly partially mostly almost slightly fully
     completely nearly currently clearly barely closely upside sideways forward backward backwards outdoors indoors
     together there here still already now again away apart ready underneeth upright well even maybe probably
-    visibly seemingly mainly more less akimbo aloft overhead upwards downwards sidewards onwards
+    visibly seemingly mainly more less akimbo aloft overhead upward downward upwards downwards sidewards onwards
 """)
 
 # --- places that are not things -------------------------------------------------------------------
@@ -77,7 +77,8 @@ MEASURES = _words("""
     pile piles crowd herd herds flock flocks number bit bits type types kind kinds sort variety part parts portion
     half halves section line lines mound patch bundle cluster string body bodies series collection chunk loaf sheet
     sheets strand strands assortment alot dozens hundreds plenty heap batch pack clump clumps school swarm one some
-    amount amounts all most each many several both forest thicket bouquet item items rest majority remainder
+    amount amounts wedge slab scoop handful array
+    all most each many several both forest thicket bouquet item items rest majority remainder
 """)
 # "half of a sandwich", "the front of a bus": a part of the thing after "of", and no count of it.
 PARTS = _words("""

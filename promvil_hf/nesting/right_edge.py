@@ -127,7 +127,8 @@ class RightEdge(list[Node]):
         if first == "on" and node.kind == BODY:
             return last  # "a shirt and a pillow on his lap"
         last = self._shared(last)
-        if last > 0 and first in _NEAR and self._is_at_place(last):
+        is_order = words[gap[0]] in lexicon.ORDERS and self[last].kind not in ANIMATE
+        if last > 0 and (first in _NEAR or is_order) and self._is_at_place(last):
             return last - 1  # "a dog laying in the straw next to a cat", "a bottle on a table next to a plate"
         if first == "by" and last > 0 and self._is_place(last) and self.tags[self[last].relation[0]] == PARTICIPLE:
             return last - 1  # "pulled on the water by a kite"
@@ -203,7 +204,7 @@ class RightEdge(list[Node]):
     def _is_at_place(self, place: int) -> bool:
         """Whether it only says where a living being, or what stands on furniture, is."""
         is_in = self.words[self[place].relation[1] - 1] in ("in", "on", "at")
-        return is_in and (self[place - 1].kind in ANIMATE or self.words[self[place].head] in _FURNITURE)
+        return is_in and (self[place - 1].kind in ANIMATE or self.words[self[place].head] in _FURNITURE | lexicon.CONTAINERS)
 
     def _holds_up(self, place: int) -> bool:
         node = self[place]

@@ -138,6 +138,7 @@ def repaired(word: str) -> str:
         return word
     for target in lexicon.SWAPPABLE:
         has_more = len(word) > len(target) and word[-1] == target[-1] and one_slip_apart(word, target)
+        has_more = has_more or (len(word) == len(target) > 4 and word[:-1] == target[:-1])
         if word[0] == target[0] and (has_more or sorted(word) == sorted(target)):
             return target
     return word
