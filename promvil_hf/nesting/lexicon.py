@@ -292,7 +292,10 @@ REPAIRABLE = (
 )  # fmt: skip
 
 # Words whose letters are swapped or written twice ("whit", "lesft"); any other slip is an English word.
-SHORT_SLIPS = {"ot": "to", "fo": "of", "teh": "the", "hte": "the", "adn": "and", "nad": "and", "whos": "whose"}
+SLIPS = {
+    "ot": "to", "fo": "of", "teh": "the", "hte": "the", "adn": "and", "nad": "and", "whos": "whose", "cant": "can't",
+    "dont": "don't",
+}  # fmt: skip
 SWAPPABLE = ("with", "left", "right")
 # "Blue eyed": the last word of a quality of two words.
 HAVING = ("haired", "eyed", "sleeved", "legged", "colored", "coloured", "shaped")

@@ -6,7 +6,7 @@ Touches nothing but the lexicon and the tags.
 
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, VEHICLE
+from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, THING, VEHICLE
 from promvil_hf.nesting.levels import Node
 from promvil_hf.nesting.tags import ADJ, DIR, OWNER, PARTICIPLE, PREP, PRON, VERB, base_of
 
@@ -120,6 +120,8 @@ class RightEdge(list[Node]):
             return self._holder_of_place(gap, first, last)
         if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
             return last - 1 if last > 0 and self._is_done_to(last) and self[last].kind != CLOTHES else last
+        if first == "for" and node.start == node.head and node.kind == THING:
+            return 0  # "a plane in the airport for repair"
         if last > 0 and first == "along" and any(words[i] == "with" for i in gap):
             return last - 1  # "posing for a photo along with a woman"
         if last > 0 and self._is_content(last) and (first != "with" or words[node.head] in _OF_CONTAINERS):
@@ -146,7 +148,7 @@ class RightEdge(list[Node]):
         if first in ("with", "without") or (first == "in" and node.kind == CLOTHES):
             if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
                 return self.nearest(ANIMATE, last)
-            if self._is_place(last) and node.kind in ANIMATE and self.find(ANIMATE, last) < 0:
+            if self._is_place(last) and node.kind in _MOVES and self.find(ANIMATE, last) < 0:
                 return max(last - 1, 0)
             if last > 0 and words[node.head] in _IN_HAND and self._is_at_place(last):
                 return last - 1  # "a man sitting on a sofa with a remote"

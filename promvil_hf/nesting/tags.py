@@ -127,8 +127,8 @@ def _lookup(word: str) -> str:
 @lru_cache(maxsize=65536)
 def repaired(word: str) -> str:
     """The relation word that an unknown word misspells by one letter, else the word itself ("ftont" gives "front")."""
-    if len(word) < 4 or word in lexicon.SHORT_SLIPS:
-        return lexicon.SHORT_SLIPS.get(word, word)
+    if len(word) < 4 or word in lexicon.SLIPS:
+        return lexicon.SLIPS.get(word, word)
     if not word.isalpha() or _lookup(word) not in (NOUN, _ING) or word in VERB_FORMS:
         return word
     for target in lexicon.REPAIRABLE:
@@ -191,6 +191,8 @@ def tag(words: list[str]) -> list[str]:
             raw[i] = NOUN
         elif word in ("can", "cans") and raw[i - 1 : i] == [NOUN] and raw[i + 1] not in ("base", ADV, AUX):
             raw[i] = NOUN
+        elif word == "more" and raw[i + 1] == NOUN:
+            raw[i] = DET
         elif word in ("color", "colour") and raw[i - 1 : i] == [ADJ] and raw[i + 1] in (NOUN, ADJ):
             raw[i] = ADJ  # "a red color double bed"
         elif following in lexicon.HAVING and raw[i] == NOUN:

@@ -131,7 +131,11 @@ def bracketed(expression):
         ("the wedge of lemon near [a cup]", "lemon"),
         ("two ducks looking in opposite directions", "ducks"),
         ("a goat looking upward with [another goat]", "goat"),
+        ("a bus on [a street] with [another bus behind]", "bus"),
+        ("some plums followed by [more pears]", "plums"),
+        ("a plane in [the airport] for [repair]", "plane"),
         # words that are written otherwise
+        ("the bus you cant see all of", "bus"),
         ("a bat held by [the girl on the righr]", "bat"),
         ("a goat walking ot the right facing foward", "goat"),
         ("a man sitting to the lesft of [a dog]", "man"),
