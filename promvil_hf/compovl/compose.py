@@ -187,7 +187,7 @@ class _Composer:
             self.left_out["clothes that wear or carry"] += 1
             return
         boxes = self.things[subject].xyxy, self.things[thing].xyxy
-        if must_meet(key, self.nouns[subject], self.nouns[thing]) and closeness(*boxes) < APART:
+        if must_meet(key, self.nouns[thing]) and closeness(*boxes) < APART:
             self.left_out["boxes lie apart"] += 1
             self._relate(key, subject, thing)  # it may be true all the same, so nothing else is picked out by it
             return

@@ -79,7 +79,7 @@ def is_gaze(link: str) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def must_meet(link: str, subject: str, thing: str) -> bool:
+def must_meet(link: str, thing: str) -> bool:
     """Whether two things in this relation have boxes that meet: what lies on, what is worn, a part and its whole."""
     first, last = link.split()[0], link.split()[-1]
     if (last in _ON and not is_gaze(link)) or link == "of" or (first == last and base_of(first) in _HOLDS):
