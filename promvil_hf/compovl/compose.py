@@ -5,7 +5,8 @@ Two relations that share an object nest. "man holding camera" and "camera on tab
 man holding the camera on the table". "man with beard" and "man holding camera" share a subject: "the man with the beard
 and holding the camera". Relations come from region graphs, in the words somebody used there, and from the relationships
 themselves; boxes always come from the graph. A simple noun has the boxes of all its instances, a composed expression
-that of the one object it picks out, judged by the graph; what fits several objects is ambiguous.
+that of the one object it picks out. What fits several objects by the graph is ambiguous; what another may fit that the
+graph does not link is left out (`rivals`).
 
 Composition is a bit-set search and fully deterministic: one image costs about a millisecond.
 """
