@@ -195,7 +195,7 @@ class _Reader:
         "man hand".
         """
         words, tags, head = self.words, self.tags, chunk.head
-        node = Node(chunk.start, chunk.end, head, kind_of(words[head]))
+        node = Node(chunk.start, chunk.end, head, BODY if words[head] == "back" else kind_of(words[head]))
         for i in range(chunk.start, head):
             if (
                 tags[i] == NOUN

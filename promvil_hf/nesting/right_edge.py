@@ -126,8 +126,8 @@ class RightEdge(list[Node]):
             return last - 1  # "posing for a photo along with a woman"
         if last > 0 and self._is_content(last) and (first != "with" or words[node.head] in _OF_CONTAINERS):
             return last - 1  # "a bottle of oil with a red lid"
-        if first == "on" and node.kind == BODY:
-            return last  # "a shirt and a pillow on his lap"
+        if first == "on" and node.kind == BODY:  # "a shirt and a pillow on his lap", "carrying a child on her back"
+            return last - 1 if last > 0 and self[last].kind in ANIMATE and self._is_done_to(last) else last
         last = self._shared(last)
         is_order = words[gap[0]] in lexicon.ORDERS and self[last].kind not in ANIMATE
         if last > 0 and (first in _NEAR or is_order) and self._is_at_place(last):

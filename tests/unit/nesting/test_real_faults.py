@@ -134,6 +134,7 @@ def bracketed(expression):
         ("a bus on [a street] with [another bus behind]", "bus"),
         ("some plums followed by [more pears]", "plums"),
         ("a plane in [the airport] for [repair]", "plane"),
+        ("a pony with [a red blanket on [its back]]", "pony"),
         # words that are written otherwise
         ("the bus you cant see all of", "bus"),
         ("a bat held by [the girl on the righr]", "bat"),
