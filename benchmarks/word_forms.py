@@ -10,14 +10,15 @@ docs/labelling.md has the rules. A line of the first form is a row, a tab and th
 phrase but the whole expression, and { } around a phrase that may be one or not; | inside means that the phrase may end here
 already; a line with the same row is a second reading.
 The second form lists the objects and relations of a graph, then chains with the objects of each step; the reader writes yes or
-no behind `words:` and `boxes:`. A page with pictures of chains is `promvil inspect compovl`.
+no behind `words:` and `boxes:`. A page with pictures of chains is `promvil inspect compovl`. With `--keep FOLDER` each form is
+written there without its text, as ids and offsets in JSON, which `--labels` reads too.
 """
 
 import argparse
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product
 from math import prod
 from pathlib import Path
@@ -34,6 +35,7 @@ from promvil_hf.nesting import TAGGERS, Decomposer, tagged_decomposer, tagger
 
 LABELS = Path(__file__).with_name("word_labels")
 Reading = frozenset[tuple[int, int]]
+Marked = Sequence  # the kind of a bracket, its start, and the places where it may end
 _OPEN, _CLOSE = "[{", "]}"
 _READINGS = 4096  # most readings of one line
 
@@ -48,14 +50,13 @@ def unseen_lines(data: Path) -> dict[int, str]:
     return {row["row"]: lines[row["row"]] for row in rows}
 
 
-def read_brackets(marked: str) -> tuple[str, list[Reading]]:
-    """The text without marks, and each set of phrases that the marks allow.
+def read_brackets(marked: str) -> tuple[str, list[Marked]]:
+    """The text without marks, and for each bracket its kind, its start and where it may end.
 
-    >>> text, readings = read_brackets("a man in [a hat| worn] {at [night]}")
-    >>> text, len(readings)
-    ('a man in a hat worn at night', 4)
+    >>> read_brackets("a man in [a hat| worn] {at night}")
+    ('a man in a hat worn at night', [('[', 9, 14, 19), ('{', 20, 28)])
     """
-    text, choices, opened = "", [], []
+    text, marks, opened = "", [], []
     for letter in marked:
         if letter in _OPEN:
             opened.append((letter, len(text), []))
@@ -65,20 +66,31 @@ def read_brackets(marked: str) -> tuple[str, list[Reading]]:
             if not opened or _OPEN.index(opened[-1][0]) != _CLOSE.index(letter):
                 raise ValueError(f"in {marked!r} a {letter} closes nothing: put [ ] or {{ }} around each phrase.")
             kind, start, ends = opened.pop()
-            spans = [(start, end) for end in (*ends, len(text))]
-            choices.append(spans if kind == "[" else [None, *spans])
+            marks.append((kind, start, *ends, len(text)))
         else:
             text += letter
     if opened:
         raise ValueError(f"in {marked!r} a {opened[-1][0]} is never closed.")
-    if prod(map(len, choices)) > _READINGS:
+    if prod(len(ends) + (kind == "{") for kind, _, *ends in marks) > _READINGS:
         raise ValueError(f"{marked!r} can be read in more than {_READINGS} ways: use fewer of {{ }} and |.")
-    return text, [frozenset(span for span in chosen if span) for chosen in product(*choices)]
+    return text, marks
 
 
-def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[Reading]]:
-    """The readings of each row of a filled form. The words must be those of the expression."""
-    readings: dict[int, list[Reading]] = {}
+def readings_of(marks: Iterable[Marked]) -> list[Reading]:
+    """Each set of phrases that the marks of a line allow.
+
+    >>> len(readings_of([("[", 9, 14, 19), ("{", 20, 28)]))
+    4
+    """
+    choices = [[*[(start, end) for end in ends], *([None] if kind == "{" else [])] for kind, start, *ends in marks]
+    return [frozenset(span for span in chosen if span) for chosen in product(*choices)]
+
+
+def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[list[Marked]]]:
+    """The marks of each row of a filled form, one list a reading. The words must be those of the expression."""
+    if path.suffix == ".json":
+        return {int(row): marks for row, marks in json.loads(path.read_text(encoding="utf-8")).items()}
+    labelled: dict[int, list[list[Marked]]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         row, tab, marked = line.partition("\t")
         if not line.strip() or line.startswith("#"):
@@ -86,21 +98,22 @@ def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[Reading]]:
         if not tab or not row.strip().isdigit() or int(row) not in lines:
             raise ValueError(f"Line {number} of {path} is not a row that was set aside, a tab and its expression.")
         try:
-            text, found = read_brackets(marked.rstrip())
+            text, marks = read_brackets(marked.rstrip())
         except ValueError as error:
             raise ValueError(f"Line {number} of {path} cannot be read: {error}") from error
         if text != lines[int(row)]:
             raise ValueError(f"Line {number} of {path} has other words than row {row}: only brackets may be added.")
-        readings.setdefault(int(row), []).extend(found)
-    return readings
+        labelled.setdefault(int(row), []).append(marks)
+    return labelled
 
 
-def judged_lines(lines: dict[int, str], readings: dict[int, list[Reading]], decompose: Decomposer) -> dict[str, bool]:
+def judged_lines(lines: dict[int, str], labelled: dict[int, list[list[Marked]]], decompose: Decomposer) -> dict[str, bool]:
     """Whether each row's phrases are exactly those of a reading."""
-    return {
-        str(row): frozenset(phrase.chars for phrase in decompose(lines[row]).phrases[:-1]) in found
-        for row, found in readings.items()
-    }
+    judged = {}
+    for row, marked in labelled.items():
+        phrases = frozenset(phrase.chars for phrase in decompose(lines[row]).phrases[:-1])
+        judged[str(row)] = any(phrases in readings_of(marks) for marks in marked)
+    return judged
 
 
 # Chains
@@ -150,6 +163,8 @@ def _hundredths(box: Corners) -> str:
 
 def read_verdicts(path: Path) -> dict[str, dict[str, bool]]:
     """The answers of a filled form of chains: "words" and "boxes" of each chain."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text(encoding="utf-8"))
     verdicts: dict[str, dict[str, bool]] = {}
     key = ""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -178,6 +193,15 @@ def say(readers: dict[str, dict[str, bool]], what: str) -> None:
             print(f"{what}, {one} and {two} say the same in {with_interval(found.same, found.both)}, kappa {found.kappa:.2f}")
 
 
+def keep(folder: Path | None, kind: str, labels: dict[str, dict]) -> None:
+    """Write each reader's labels without texts, for the repository."""
+    for name, rows in labels.items() if folder else ():
+        lines = ",\n".join(f"{json.dumps(str(key))}: {json.dumps(row)}" for key, row in rows.items())
+        path = folder / f"{kind}.{Path(name).stem}.json"
+        path.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+        print(f"{len(rows)} labels without texts are in {path}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.word_forms", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -186,16 +210,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--labels", type=Path, nargs="+", default=[], help="filled forms, one a reader; without, the empty form")
     parser.add_argument("--tagger", nargs="+", choices=TAGGERS, default=["rules"], help="which ones decompose (default: rules)")
     parser.add_argument("--count", type=int, default=80, help="chains of the empty form (default: 80)")
+    parser.add_argument("--keep", type=Path, help="folder for the labels as ids and offsets")
     options = parser.parse_args(arguments)
     if options.kind == "decompositions":
         lines = unseen_lines(options.data)
         if not options.labels:
             print("\n".join(f"{row}\t{line}" for row, line in lines.items()))
-        readings = {str(path): read_lines(path, lines) for path in options.labels}
-        for chosen in map(tagger, options.tagger if readings else []):
+        labelled = {str(path): read_lines(path, lines) for path in options.labels}
+        for chosen in map(tagger, options.tagger if labelled else []):
             decompose = tagged_decomposer(chosen)
-            say({name: judged_lines(lines, found, decompose) for name, found in readings.items()},
-                f"fully right by {chosen.name}")  # fmt: skip
+            judged = {name: judged_lines(lines, marked, decompose) for name, marked in labelled.items()}
+            say(judged, f"fully right by {chosen.name}")
+        keep(options.keep, options.kind, labelled)
     elif not options.labels:
         for name, graph, made in unseen_chains(options.data, options.count):
             print("\n".join(chain_form(name, graph, made)))
@@ -206,6 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
             say(answers, f"right in {what}")
         both = {name: {key: all(given.values()) for key, given in judged.items()} for name, judged in verdicts.items()}
         say(both, "right in both")
+        keep(options.keep, options.kind, verdicts)
         composed = {key for _, _, made in unseen_chains(options.data, 10**6) for key in made}
         keys = {key for judged in verdicts.values() for key in judged}
         print(f"{len(keys & composed)} of {len(keys)} judged chains are composed by this code")

@@ -17,6 +17,7 @@ from promvil_hf.nesting.tags import base_of
 APART = -0.05  # touching things whose boxes lie further apart than this, in image sides, do not touch
 _LIES_ON = 0.7  # share of the smaller box that lies in the other
 _ANY_OF = {PERSON: "person", ANIMAL: "animal", VEHICLE: "vehicle"}
+_NO_VEHICLES = frozenset(("engine", "kite", "cart", "board"))  # they move, and nobody calls them vehicles
 _MEN = frozenset("man guy gentleman father grandfather groom husband businessman policeman fireman cowboy".split())
 _WOMEN = frozenset("woman lady mother grandmother bride wife businesswoman waitress".split())
 _BOYS, _GIRLS = frozenset(("boy", "son")), frozenset(("girl", "daughter"))
@@ -42,7 +43,7 @@ def may_be(noun: str, other: str) -> bool:
     """Whether a thing of the second name may also be called by the first: a man is a person, a catcher may be a man."""
     one, two = lemma(noun.split()[-1]), lemma(other.split()[-1])
     kind = kind_of(one)
-    if kind not in _ANY_OF or kind_of(two) != kind:
+    if kind not in _ANY_OF or kind_of(two) != kind or {one, two} & _NO_VEHICLES:
         return False
     if _ANY_OF[kind] in (one, two):
         return True

@@ -128,6 +128,12 @@ def test_a_man_is_a_person_and_a_woman_is_no_man():
     assert chain.steps[0].text == "the person" and chain.steps[0].object_ids == (1, 2)
 
 
+def test_an_engine_is_no_vehicle():
+    vehicle, engine = ("vehicle", (0.1, 0.4, 0.3, 0.6)), ("engine", (0.2, 0.4, 0.25, 0.5))
+    [chain] = compose(scene_graph({1: vehicle, 2: engine, 3: ("road", (0.0, 0.5, 1.0, 0.9))}, [(1, "on", 3)])).chains
+    assert chain.expression == "the vehicle on the road" and chain.distractors == 0
+
+
 def test_one_person_under_two_names_is_one_thing():
     things = {1: ("child", (0.4, 0.2, 0.6, 0.8)), 2: ("person", (0.41, 0.2, 0.6, 0.79)), 3: ("kite", (0.5, 0.1, 0.6, 0.3))}
     [chain] = compose(scene_graph(things, [(1, "holding", 3), (2, "holding", 3)])).chains

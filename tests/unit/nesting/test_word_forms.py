@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import nesting_examples, word_forms
 from benchmarks.nesting_quality import read_expressions
-from benchmarks.word_forms import read_brackets, read_lines, read_verdicts
+from benchmarks.word_forms import read_brackets, read_lines, read_verdicts, readings_of
 from promvil_hf.nesting import decompose
 
 
@@ -16,14 +16,14 @@ def spans(text, *phrases):
 
 
 def test_brackets_give_the_text_and_its_phrases():
-    text, readings = read_brackets("a man in [a hat with [a bow]] on [a bench]")
+    text, marks = read_brackets("a man in [a hat with [a bow]] on [a bench]")
     assert text == "a man in a hat with a bow on a bench"
-    assert readings == [spans(text, "a hat with a bow", "a bow", "a bench")]
+    assert readings_of(marks) == [spans(text, "a hat with a bow", "a bow", "a bench")]
 
 
 def test_what_may_be_a_phrase_and_where_one_may_end_are_all_readings():
-    text, readings = read_brackets("a cat with [one ear| missing] {at play}")
-    assert set(readings) == {
+    text, marks = read_brackets("a cat with [one ear| missing] {at play}")
+    assert set(readings_of(marks)) == {
         spans(text, ear, *play) for ear in ("one ear", "one ear missing") for play in ((), ("at play",))
     }
 
@@ -38,12 +38,25 @@ def test_a_filled_form_has_the_words_of_its_rows(tmp_path):
     form = tmp_path / "lines.txt"
     form.write_text("# a comment\n7\ta man in [a hat]\n7\ta man {in [a hat]}\n")
     lines = {7: "a man in a hat"}
-    readings = read_lines(form, lines)
-    assert word_forms.judged_lines(lines, readings, decompose) == {"7": True} and len(readings[7]) == 3
+    labelled = read_lines(form, lines)
+    assert word_forms.judged_lines(lines, labelled, decompose) == {"7": True} and len(labelled[7]) == 2
     for wrong, why in (("7\ta man in a cap", "other words"), ("8\ta man", "not a row"), ("7\ta [man in a hat", "never closed")):
         form.write_text(wrong)
         with pytest.raises(ValueError, match=f"Line 1 .*{why}"):
             read_lines(form, lines)
+
+
+def test_labels_are_kept_without_their_texts_and_read_again(shared_data, tmp_path, capsys):
+    form = tmp_path / "reader.txt"
+    row, line = next(iter(word_forms.unseen_lines(shared_data).items()))
+    form.write_text(f"{row}\t[{line[:3]}|{line[3:8]}]{line[8:]}\n")
+    asked = ["decompositions", "--data", str(shared_data), "--labels"]
+    word_forms.main([*asked, str(form), "--keep", str(tmp_path)])
+    [kept] = tmp_path.glob("*.json")
+    assert json.loads(kept.read_text()) == {str(row): [[["[", 0, 3, 8]]]} and line[:8] not in kept.read_text()
+    said = capsys.readouterr().out.splitlines()[0].split(": ")[1]
+    word_forms.main([*asked, str(kept)])
+    assert capsys.readouterr().out.strip().endswith(said)
 
 
 def test_verdicts_say_yes_or_no(tmp_path):
