@@ -64,13 +64,24 @@ def judge_keys(data: Path, chosen) -> dict[tuple[str, str], list[tuple[int, int,
     for file, rows in json.loads((LABELS / "key_expressions.json").read_text()).items():
         asked = turns(data, file)
         for row in rows:
-            turn = asked[row["row"]]
-            kept, _ = filtered(key_phrases(turn, chosen), turn)
             spans = [thing["at"] for thing in row["things"]]
-            hits = [[same(turn.answer, key.phrase, at) for at in spans] for key in kept]
-            found = sum(any(hit[k] for hit in hits) for k in range(len(spans)))
-            counts[row["kind"], row["half"]].append((sum(map(any, hits)), len(kept), found, len(spans)))
+            counts[row["kind"], row["half"]].append(judge_turn(asked[row["row"]], spans, chosen))
     return counts
+
+
+def judge_turn(turn: Turn, spans: list, chosen) -> tuple[int, int, int, int]:
+    """Right and all proposals, found and all things of one turn; `spans` has the mentions of each thing."""
+    kept, _ = filtered(key_phrases(turn, chosen), turn)
+    hits = [[same(turn.answer, key.phrase, at) for at in spans] for key in kept]
+    found = sum(any(hit[k] for hit in hits) for k in range(len(spans)))
+    return sum(map(any, hits)), len(kept), found, len(spans)
+
+
+def print_shares(counts: dict) -> None:
+    """Precision and recall of each group, with intervals over rows."""
+    for group, rows in sorted(counts.items()):
+        right, proposed, found, things = map(list, zip(*rows))
+        print(f"  {' '.join(group):<24} precision {share(right, proposed)}  recall {share(found, things)}")
 
 
 def judge_decompositions(data: Path, chosen) -> dict[str, list[bool]]:
@@ -97,9 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     for chosen in map(tagger, options.tagger):
         print(chosen.name)
-        for (kind, half), rows in sorted(judge_keys(options.data, chosen).items()):
-            right, proposed, found, things = map(list, zip(*rows))
-            print(f"  {kind:<8} {half:<16} precision {share(right, proposed)}  recall {share(found, things)}")
+        print_shares(judge_keys(options.data, chosen))
         for half, right in judge_decompositions(options.data, chosen).items():
             print(f"  decompositions, {half}: {share(right, [1] * len(right))} fully right")
     chains = json.loads((LABELS / "chains.json").read_text())

@@ -1,15 +1,26 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""What readers mark in answers, in the form that people and models can write: `[2:a red hat]` (docs/labelling.md).
+"""Key expressions against readers who marked them in the text, and readers against each other (docs/labelling.md).
 
+    python -m benchmarks.words_readers --blank DATA > blank.jsonl
+    python -m benchmarks.words_readers first.jsonl second.jsonl --tagger auto rules
+
+A file has one JSON object a line: `file`, `row`, `kind`, `question` and `marked`, the answer with its marks, `[2:a red hat]`.
 A number says which mentions are of one thing, `?` that the words could be guessed without the picture; both may be missing.
+The rows set aside for readers are named in `word_labels/unseen.json`; `--blank` writes those that lie in DATA, unmarked.
 """
 
+import argparse
 import json
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.words_quality import LABELS, judge_turn, print_shares, turns, words_at
 from promvil_hf.key_expressions import Turn
+from promvil_hf.metrics.agreement import kappa
+from promvil_hf.nesting import tagger
 
 
 _OPENING = re.compile(r"\[(?:(\d*)(\??):)?")
@@ -58,3 +69,69 @@ def read_marked(path: Path) -> list[MarkedRow]:
         turn = Turn(0, record["question"], text)
         rows.append(MarkedRow(f"{record['file']}/{record['row']}", record["kind"], turn, tuple(map(tuple, things)), tuple(needs)))
     return rows
+
+
+def blank(data: Path) -> Iterator[dict]:
+    """The rows set aside whose texts lie in `data`, as a reader gets them."""
+    for file, chosen in json.loads((LABELS / "unseen.json").read_text()).items():
+        if not (data / file).is_file():
+            continue
+        found = turns(data, file)
+        for row in chosen["rows"]:
+            yield {"file": file, "row": row, "kind": chosen["kind"], "question": found[row].question, "marked": found[row].answer}
+
+
+def marked_words(row: MarkedRow) -> dict[int, bool]:
+    """For each word of an answer, by where it begins, whether it is in a mention."""
+    text = row.turn.answer
+    mentions = (words_at(text, *span) for thing in row.things for span in thing)
+    inside = frozenset().union(*mentions)
+    return {word.start(): word.start() in inside for word in re.finditer(r"[\w'-]+", text)}
+
+
+def agreed(first: Sequence[MarkedRow], second: Sequence[MarkedRow]) -> str:
+    """Kappa of two readers over the words of the rows that both marked, with its interval over rows."""
+    others = {row.name: row for row in second}
+    a, b, names = [], [], []
+    for row in first:
+        other = others.get(row.name)
+        if other is None:
+            continue
+        if other.turn.answer != row.turn.answer:
+            raise ValueError(f"{row.name} has two texts: the readers did not mark the same answer.")
+        mine, theirs = marked_words(row), marked_words(other)
+        a += mine.values()
+        b += theirs.values()
+        names += [row.name] * len(mine)
+    if not names:
+        return "no row that both marked"
+    found = kappa(a, b, names)
+    return f"kappa {found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] over {len(a)} words of {found.clusters} rows"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.words_readers", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("files", type=Path, nargs="*", help="one of each reader")
+    parser.add_argument("--blank", type=Path, metavar="DATA", help="write the rows that lie in this folder, unmarked")
+    parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
+    options = parser.parse_args(arguments)
+    if options.blank:
+        for row in blank(options.blank):
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    readers = [read_marked(path) for path in options.files]
+    for number, (path, rows) in enumerate(zip(options.files, readers, strict=True)):
+        print(f"{path.stem}: {len(rows)} rows, {sum(len(row.things) for row in rows)} things")
+        for other, before in zip(options.files[:number], readers[:number], strict=True):
+            print(f"  with {other.stem}: {agreed(before, rows)}")
+        for chosen in map(tagger, options.tagger):
+            counts = defaultdict(list)
+            for row in rows:
+                counts[(row.kind,)].append(judge_turn(row.turn, row.things, chosen))
+            print(f"  {chosen.name}")
+            print_shares(counts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What readers mark: the form, and how two readers and the extraction are compared."""
+
+import json
+
+import pytest
+
+from benchmarks import words_readers
+
+
+def file(path, *marked):
+    asked = {"file": "drawn", "kind": "conv", "question": "What is there?"}
+    path.write_text("\n".join(json.dumps({**asked, "row": k, "marked": text}) for k, text in enumerate(marked)))
+    return path
+
+
+def test_marks_give_the_text_back_and_the_mentions_of_each_thing():
+    text, things, needs = words_readers.unmarked("[1:a cat] sits on [?:the back of [2?:a sofa]]; [1:the cat] sleeps")
+    assert text == "a cat sits on the back of a sofa; the cat sleeps"
+    assert [[text[slice(*at)] for at in spans] for spans in things] == [["a cat", "the cat"], ["a sofa"], ["the back of a sofa"]]
+    assert needs == [True, False, False]
+
+
+@pytest.mark.parametrize("text", ["a [cat", "a cat]"])
+def test_a_mark_without_its_other_half_is_refused(text):
+    with pytest.raises(ValueError, match="A mark is"):
+        words_readers.unmarked(text)
+
+
+def test_two_readers_and_the_extraction_are_compared_with_intervals(tmp_path, capsys):
+    first = file(tmp_path / "first.jsonl", "[A cat] sits on [a sofa].", "[Two dogs] run.", "It is calm.")
+    second = file(tmp_path / "second.jsonl", "[A cat] sits on a sofa.", "[Two dogs] run.", "It is calm.")
+    words_readers.main([str(first), str(second), "--tagger", "rules"])
+    printed = capsys.readouterr().out
+    assert "first: 3 rows, 3 things" in printed and "second: 3 rows, 2 things" in printed
+    assert "with first: kappa 0.800 [" in printed and "over 12 words of 3 rows" in printed
+    assert "conv" in printed and "precision 1.000 [" in printed and "precision 0.667 [" in printed
+
+
+def test_readers_of_different_texts_are_told_apart(tmp_path):
+    rows = [words_readers.read_marked(file(tmp_path / f"{k}.jsonl", text)) for k, text in enumerate(["A cat.", "A dog."])]
+    with pytest.raises(ValueError, match="has two texts"):
+        words_readers.agreed(*rows)
+
+
+def test_a_blank_form_holds_the_rows_set_aside_and_no_others(shared_data):
+    rows = list(words_readers.blank(shared_data))
+    labelled = json.loads((words_readers.LABELS / "key_expressions.json").read_text())
+    assert len(rows) == 20 and {row["kind"] for row in rows} == {"conv"}
+    assert not {row["row"] for row in rows} & {row["row"] for row in labelled["ferret_bench/ground_conv_answer.jsonl"]}
