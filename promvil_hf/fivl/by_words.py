@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
 from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
+from promvil_hf.fivl.prose_tags import in_prose
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting import lexicon
@@ -30,11 +31,9 @@ from promvil_hf.nesting.tags import (
     PARTICIPLE,
     POSS,
     PREP,
-    PRON,
     REL,
     STOP,
     VERB,
-    base_of,
 )
 from promvil_hf.nesting.tokens import Token, tokenize
 
@@ -137,98 +136,7 @@ def _spoken(question: _Text) -> frozenset[str]:
 def _read(text: str, tagger: Tagger) -> _Text:
     tokens = tokenize(text.replace(" - ", " – "))  # in a sentence it joins no two words
     words = [token.word for token in tokens]
-    return _Text(text, tokens, words, _in_prose(words, tagger(text, tokens, words), tagger.name == "rules"))
-
-
-# --- tags of prose --------------------------------------------------------------------------------
-
-_TAKES_VERB = frozenset({PRON, REL})
-_NOMINAL = frozenset({NOUN, ADJ, NUM})
-
-
-def _in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
-    """The tags of sentences. The rules are made for short expressions: here they learn the verbs of prose."""
-    tags = list(tags)
-    count = len(words)
-    for i, word in enumerate(words):
-        before, after = tags[i - 1] if i else STOP, tags[i + 1] if i + 1 < count else STOP
-        if word in prose.MODALS and before not in (DET, ADJ, NUM, POSS):
-            tags[i] = AUX
-        elif word == "to" and after in (NOUN, VERB) and _is_verb(words, tags, i + 1, by_rules):
-            tags[i + 1] = VERB
-        elif tags[i] == ADJ and before == NOUN == after:
-            tags[i] = NOUN  # "video game remote controllers"
-        elif after == NOUN and word.endswith(("-down", "-up", "-out", "-in", "-on", "-over")):
-            tags[i] = ADJ
-        elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and before == PREP and after == NOUN:
-            if words[i + 1] not in lexicon.GERUND_COMPOUNDS.get(word, ()) and words[i - 1] != "of":
-                tags[i] = PARTICIPLE  # "for reaching leaves"
-        elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
-            tags[i] = PARTICIPLE  # "some holding umbrellas"
-        elif word == "top" and before == ADJ and after not in (NOUN, PREP) and {"a", "an"} & set(words[max(i - 4, 0) : i]):
-            tags[i] = NOUN  # "an orange sleeveless top"
-        elif word in prose.FUNCTION_WORDS:
-            tags[i] = ADV
-        elif tags[i] == NOUN == before and word in lexicon.ADJECTIVES and after != NOUN and not prose.is_seen(word):
-            tags[i] = ADJ  # "he has coloured his hair purple"
-        if not by_rules:
-            if tags[i] == VERB and word not in prose.VERBS and not base_of(word) and prose.is_seen(lemma(word)):
-                tags[i] = NOUN  # "dishes, utensils and drinkware"
-            continue
-        if tags[i] == NOUN and word.endswith(("al", "ic", "ive")) and not prose.is_seen(lemma(word)) and after != STOP:
-            tags[i] = ADJ
-        if tags[i] == NOUN and word.endswith("ly") and len(word) > 4 and word not in lexicon.NOT_ADVERBS:
-            tags[i] = ADV
-        form = prose.VERBS.get(word)
-        if tags[i] in (NOUN, ADJ) and _finite_here(words, tags, i, before, form):
-            tags[i] = VERB
-        elif form in ("ed", "ing") and before not in (DET, POSS, ADJ, NUM) and not _before_noun(tags, i):
-            tags[i] = PARTICIPLE
-    return tags
-
-
-def _has_object(words: list[str], tags: list[str], i: int) -> bool:
-    """Whether a word in -ing that nothing describes does something to the plural after it, rather than describe it."""
-    if i and (tags[i - 1] in (ADJ, POSS, NUM) or (tags[i - 1] == DET and words[i - 1] not in ("some", "many"))):
-        return False
-    if words[i] in lexicon.GERUND_COMPOUNDS or not (base_of(words[i]) in lexicon.AGENT_VERBS or words[i] in prose.VERBS):
-        return False
-    last = next((k - 1 for k in range(i + 1, len(tags)) if tags[k] not in (NOUN, ADJ, NUM, DET)), len(tags) - 1)
-    return lemma(words[last]) != words[last] or DET in tags[i + 1 : last]
-
-
-def _is_verb(words: list[str], tags: list[str], i: int, by_rules: bool) -> bool:
-    return tags[i] == VERB or (by_rules and (words[i] in prose.VERBS or bool(base_of(words[i]))))
-
-
-def _finite_here(words: list[str], tags: list[str], i: int, before: str, form: str | None) -> bool:
-    """Whether a word taken for a noun or adjective is the verb of its sentence."""
-    word, previous = words[i], words[i - 1] if i else ""
-    is_known = form in ("base", "s") or base_of(word) != ""
-    if previous in prose.MODALS or previous in ("don't", "doesn't", "didn't", "do", "does"):
-        return is_known or tags[i] == NOUN
-    after = tags[i + 1] if i + 1 < len(tags) else STOP
-    if previous in ("this", "that", "which", "it") and form == "s" and after not in (NOUN, VERB):
-        return True
-    if word in prose.VERBS_ONLY:
-        return before not in (DET, POSS, ADJ)
-    if not is_known or before in (DET, POSS, ADJ, NUM, PREP):
-        return False
-    if before in _TAKES_VERB:
-        return True
-    if before == ADV and i > 1 and tags[i - 2] == NOUN:
-        before, previous = NOUN, words[i - 2]  # "the man also carries a bag"
-    follows_plural = before == NOUN and lemma(previous) != previous
-    is_third = word.endswith("s")
-    if before == NOUN and is_third and after == PREP and base_of(word) in lexicon.CLEAR_VERBS:
-        return True  # "a man in glasses stands by the door"
-    if before == NOUN and (follows_plural is not is_third) and after in (DET, POSS, NUM, PRON):
-        return True
-    return before == NOUN and follows_plural and not is_third and after in (PREP, ADV) and form == "base"
-
-
-def _before_noun(tags: list[str], i: int) -> bool:
-    return i + 1 < len(tags) and tags[i + 1] in _NOMINAL
+    return _Text(text, tokens, words, in_prose(words, tagger(text, tokens, words), tagger.name == "rules"))
 
 
 # --- noun phrases ---------------------------------------------------------------------------------
@@ -252,7 +160,7 @@ def _things(read: _Text) -> Iterator[_Thing]:
         thing = _thing(read, chunk, opened, is_definite, is_bare)
         if thing is not None:
             yield thing
-        i = last = chunk.end
+        i = last = thing.end if thing is not None else chunk.end
         was_definite, was_bare = is_definite, is_bare
 
 
@@ -268,7 +176,7 @@ def _joined_name(words: list[str], tags: list[str], chunk: Chunk, opened: set[st
 
 def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_bare: bool) -> _Thing | None:
     words, tags = read.words, read.tags
-    end, head = chunk.end, chunk.head
+    end, head = _with_content(words, tags, chunk), chunk.head
     if head < 0 or not chunk.is_thing or not _is_nominal(words, tags, head):
         return None
     if "no" in opened or "neither" in opened or read.is_quoted(chunk.start, end):
@@ -293,6 +201,17 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     if another >= 0 and words[another] == "other" and (plural(words[head]) == words[head] or "the" not in opened):
         another = -1  # "other cars" may be any
     return _Thing(start, end, noun, said, is_definite, is_bare and not is_counted, another)
+
+
+def _with_content(words: list[str], tags: list[str], chunk: Chunk) -> int:
+    """Where a phrase ends with what fills it: "a bowl of fruit" is one thing, "the back of a sofa" two."""
+    i = chunk.end + 1
+    if chunk.head < 0 or lemma(words[chunk.head]) not in prose.CONTAINERS or words[chunk.end : i] != ["of"]:
+        return chunk.end
+    if i >= len(words) or tags[i] not in (NOUN, ADJ):
+        return chunk.end
+    inner = read_chunk(words, tags, i)
+    return inner.end if inner.head >= i else chunk.end
 
 
 def _is_described(words: list[str], tags: list[str]) -> bool:
@@ -350,7 +269,7 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
     if supposes and thing.noun in prose.ANYBODY and is_anybody and not _is_witnessed(thing, read):
         return False  # "it protects people from the sun", "it keeps a person warm"
     is_seen = prose.is_seen(thing.noun) or thing.noun in prose.SEEN_WHERE_DESCRIBED
-    if mood == SUPPOSED or (supposes and mood == WEAKLY):
+    if mood == SUPPOSED or (supposes and mood == WEAKLY and not _is_witnessed(thing, read)):
         is_anyones = thing.noun in lexicon.BODY and read.words[thing.start - 1] == "the"  # "to keep the head warm"
         return thing.is_definite and is_seen and not is_anyones
     if mood == WEAKLY and not is_seen:

@@ -62,6 +62,8 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             absent = True  # "designed to look like a cat"
         elif word == "be" and before == "to" and lemma(words[i - 2]) in prose.SEEMS:
             absent = True  # "what appears to be an airport"
+        elif word == "by" and after == PARTICIPLE and prose.MODALS.isdisjoint(words[:i]):
+            mood, weak = SAID, False  # "she ensures it by holding a blanket"
         elif word in ("because", "since") and not _supposes_on(words, tags, i + 1):
             mood, weak = SAID, False  # "it might be funny because it shows a dog"
         elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):

@@ -83,7 +83,8 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     resting sleeping running jumping sitting standing waiting hiking traveling conditioning injure fatalities snowfall
     rainfall sunshine daylight daytime nighttime rain wind snowstorm storm humidity other another both either one none
     each photographer videographer individual's
-    hazard injury predator species territory debris menace peril posture stance grip balance
+    country continent century decade glow haze hazard injury predator species territory debris menace peril
+    posture stance grip balance
     concert call exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
     flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
@@ -175,6 +176,11 @@ STUFF = _words("""
     water grass snow sand food furniture clothing luggage greenery foliage vegetation ice mud dirt gravel drinkware silverware
     tableware glassware dishware cutlery equipment traffic graffiti hair fur smoke rice bread meat cheese lettuce broccoli
     sauce cheese fruit
+""")
+# What is named with what it holds: "a bowl of fruit".
+CONTAINERS = _words("""
+    bowl glass cup mug bottle jar can box bag basket bucket crate plate tray vase pot pan carton sack jug pitcher pack string
+    strand bouquet
 """)
 # Different words for one thing: what the question calls a plane, the answer may call an aircraft.
 SAME_THING = tuple(map(frozenset, (
@@ -290,7 +296,7 @@ VERBS_ONLY = frozenset(form for form, kind in VERBS.items() if kind in ("base", 
 
 # Adverbs and conjunctions of sentences, which the grammar of short expressions would take for nouns.
 FUNCTION_WORDS = _words("""
-    if whether rather yet once however moreover furthermore additionally thus therefore although though because since until
+    ago if whether rather yet once however moreover furthermore additionally thus therefore although though because since until
     despite else
     meanwhile overall hence likewise otherwise nevertheless besides instead whereas alongside so such often usually
     simply typically generally firstly secondly thirdly lastly finally first-ly ultimately specifically particularly

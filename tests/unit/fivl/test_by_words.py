@@ -99,3 +99,34 @@ def test_another_word_for_the_asked_thing_is_not_new_and_a_thing_counts_once(phr
 def test_a_tagger_is_named_in_the_terms_of_a_build():
     assert extraction.rules is not extraction.by_words(extraction.RULES)
     assert extraction.RULES.name == "rules"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The purse is on a bench. A purse is usually used to carry keys and a wallet.", ("purse", "bench")),
+        ("It is important for drivers to use headlights. A truck is on the bridge.", ("truck", "bridge")),
+        ("The cup is designed to look like a cat.", ("cup",)),
+        ("A drink, possibly wine, stands on what appears to be a counter.", ("drink",)),
+        ('The sign reads "Home of the Bears", and a man points at it.', ("sign", "man")),
+        ("A life jacket might be useful because there is a boat on the lake.", ("boat", "lake")),
+        ("Cats are often drawn to laptops, and the sofa is warm.", ("sofa",)),
+    ],
+)
+def test_what_is_general_a_purpose_a_likeness_or_quoted_is_not_there(phrases, answer, expected):
+    assert phrases(answer, "Why might this be so?" if "might" in answer else "What is there?") == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The woman holds a bowl of fruit and two cups of hot tea.", ("woman", "bowl of fruit", "two cups of hot tea")),
+        ("It wears a bunny or rabbit costume.", ("bunny or rabbit costume",)),
+        ("One man stands, while the other man sits on a grassy area.", ("One man", "other man", "grassy area")),
+        ("There are a dog and a cat; the animals lie on a rug.", ("dog", "cat", "rug")),
+        ("Some are holding umbrellas, others riding bikes.", ("umbrellas", "bikes")),
+        ("The area has a classic design.", ()),
+    ],
+)
+def test_a_thing_is_named_once_and_whole(phrases, answer, expected):
+    assert phrases(answer) == expected

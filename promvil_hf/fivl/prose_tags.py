@@ -1,0 +1,123 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""Tags of sentences. The rules of `nesting` are made for short expressions: here they learn the verbs of prose, and a tagger's
+slips on words that photographs show are mended.
+"""
+
+from promvil_hf.fivl import prose
+from promvil_hf.inflection import lemma
+from promvil_hf.nesting import lexicon
+from promvil_hf.nesting.tags import (
+    ADJ,
+    ADV,
+    AUX,
+    DET,
+    NOUN,
+    NUM,
+    PARTICIPLE,
+    POSS,
+    PREP,
+    PRON,
+    REL,
+    STOP,
+    VERB,
+    base_of,
+)
+
+
+_TAKES_VERB = frozenset({PRON, REL})
+_NOMINAL = frozenset({NOUN, ADJ, NUM})
+
+
+def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
+    """The tags of sentences. The rules are made for short expressions: here they learn the verbs of prose."""
+    tags = list(tags)
+    count = len(words)
+    for i, word in enumerate(words):
+        before, after = tags[i - 1] if i else STOP, tags[i + 1] if i + 1 < count else STOP
+        if word in prose.MODALS and before not in (DET, ADJ, NUM, POSS):
+            tags[i] = AUX
+        elif word == "to" and after in (NOUN, VERB) and _is_verb(words, tags, i + 1, by_rules):
+            tags[i + 1] = VERB
+        elif tags[i] == ADJ and before == NOUN == after:
+            tags[i] = NOUN  # "video game remote controllers"
+        elif after == NOUN and word.endswith(("-down", "-up", "-out", "-in", "-on", "-over")):
+            tags[i] = ADJ
+        elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and before == PREP and after == NOUN:
+            if words[i + 1] not in lexicon.GERUND_COMPOUNDS.get(word, ()) and words[i - 1] != "of":
+                tags[i] = PARTICIPLE  # "for reaching leaves"
+        elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
+            tags[i] = PARTICIPLE  # "some holding umbrellas"
+        elif word == "top" and before == ADJ and after not in (NOUN, PREP) and {"a", "an"} & set(words[max(i - 4, 0) : i]):
+            tags[i] = NOUN  # "an orange sleeveless top"
+        elif word in prose.FUNCTION_WORDS:
+            tags[i] = ADV
+        elif tags[i] == NOUN == before and word in lexicon.ADJECTIVES and after != NOUN and not prose.is_seen(word):
+            tags[i] = ADJ  # "he has coloured his hair purple"
+        if tags[i] == NOUN == before and word.endswith("s") and _does(words[i - 1], word):
+            tags[i] = VERB  # "a catcher crouches"
+        if tags[i] == NOUN == before and after == REL and words[i + 1] == "that" and word in prose.VERBS:
+            tags[i] = VERB  # "the cans on the table show that"
+        if not by_rules:
+            if tags[i] == VERB and word not in prose.VERBS and not base_of(word) and prose.is_seen(lemma(word)):
+                tags[i] = NOUN  # "dishes, utensils and drinkware"
+            continue
+        if tags[i] == NOUN and word.endswith(("al", "ic", "ive")) and not prose.is_seen(lemma(word)) and after != STOP:
+            tags[i] = ADJ
+        if tags[i] == NOUN and word.endswith("ly") and len(word) > 4 and word not in lexicon.NOT_ADVERBS:
+            tags[i] = ADV
+        form = prose.VERBS.get(word)
+        if tags[i] in (NOUN, ADJ) and _finite_here(words, tags, i, before, form):
+            tags[i] = VERB
+        elif form in ("ed", "ing") and before not in (DET, POSS, ADJ, NUM) and not _before_noun(tags, i):
+            tags[i] = PARTICIPLE
+    return tags
+
+
+def _does(noun: str, word: str) -> bool:
+    """Whether a word in -s behind somebody is what they do: "a catcher crouches"."""
+    is_somebody = noun in lexicon.PERSONS | lexicon.ANIMALS and lemma(noun) == noun
+    return is_somebody and base_of(word) in lexicon.AGENT_VERBS | lexicon.CLEAR_VERBS and not prose.is_seen(lemma(word))
+
+
+def _has_object(words: list[str], tags: list[str], i: int) -> bool:
+    """Whether a word in -ing that nothing describes does something to the plural after it, rather than describe it."""
+    if i and (tags[i - 1] in (ADJ, POSS, NUM) or (tags[i - 1] == DET and words[i - 1] not in ("some", "many"))):
+        return False
+    if words[i] in lexicon.GERUND_COMPOUNDS or not (base_of(words[i]) in lexicon.AGENT_VERBS or words[i] in prose.VERBS):
+        return False
+    last = next((k - 1 for k in range(i + 1, len(tags)) if tags[k] not in (NOUN, ADJ, NUM, DET)), len(tags) - 1)
+    return lemma(words[last]) != words[last] or DET in tags[i + 1 : last]
+
+
+def _is_verb(words: list[str], tags: list[str], i: int, by_rules: bool) -> bool:
+    return tags[i] == VERB or (by_rules and (words[i] in prose.VERBS or bool(base_of(words[i]))))
+
+
+def _finite_here(words: list[str], tags: list[str], i: int, before: str, form: str | None) -> bool:
+    """Whether a word taken for a noun or adjective is the verb of its sentence."""
+    word, previous = words[i], words[i - 1] if i else ""
+    is_known = form in ("base", "s") or base_of(word) != ""
+    if previous in prose.MODALS or previous in ("don't", "doesn't", "didn't", "do", "does"):
+        return is_known or tags[i] == NOUN
+    after = tags[i + 1] if i + 1 < len(tags) else STOP
+    if previous in ("this", "that", "which", "it") and form == "s" and after not in (NOUN, VERB):
+        return True
+    if word in prose.VERBS_ONLY:
+        return before not in (DET, POSS, ADJ)
+    if not is_known or before in (DET, POSS, ADJ, NUM, PREP):
+        return False
+    if before in _TAKES_VERB:
+        return True
+    if before == ADV and i > 1 and tags[i - 2] == NOUN:
+        before, previous = NOUN, words[i - 2]  # "the man also carries a bag"
+    follows_plural = before == NOUN and lemma(previous) != previous
+    is_third = word.endswith("s")
+    if before == NOUN and is_third and after == PREP and base_of(word) in lexicon.CLEAR_VERBS:
+        return True  # "a man in glasses stands by the door"
+    if before == NOUN and (follows_plural is not is_third) and after in (DET, POSS, NUM, PRON):
+        return True
+    return before == NOUN and follows_plural and not is_third and after in (PREP, ADV) and form == "base"
+
+
+def _before_noun(tags: list[str], i: int) -> bool:
+    return i + 1 < len(tags) and tags[i + 1] in _NOMINAL
