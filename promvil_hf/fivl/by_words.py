@@ -116,7 +116,7 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
 def _is_same(thing: _Thing, earlier: _Thing, words: list[str]) -> bool:
     """Whether a phrase names a thing that was named before: "the dog" again, "this tool", "the animals" for two cats."""
     if thing.noun == earlier.noun:
-        return thing.says <= earlier.says
+        return thing.says - {"one"} <= earlier.says  # "one of the workers"
     is_this = words[thing.start - 1] == "this" and len(thing.says) == 1
     return is_this or _takes_up(thing, frozenset({earlier.noun}))
 
@@ -189,7 +189,10 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
         return None
     if noun in prose.SEEN_WHERE_DESCRIBED and not _is_described(words[start:head], tags[start:head]):
         return None
-    if not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
+    if noun == "light" == words[head] and head == start and "the" in opened:
+        return None  # "it catches the light"
+    is_some = noun == "individual" and head > chunk.start and words[chunk.start : head] != ["the"]  # "two individuals"
+    if not is_some and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
     if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
         return None  # what it is made of has no border of its own
@@ -276,6 +279,8 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
         return thing.is_definite
     word = read.words[thing.end - 1]
     is_one = thing.is_bare and plural(word) != word
+    if supposes and thing.noun in prose.SEEN_WHERE_DESCRIBED and not thing.is_definite and not _is_witnessed(thing, read):
+        return False  # "it offers a soft surface"
     if supposes and not is_seen:
         described = read.words[thing.start : thing.end - 1]
         looks = any(word in prose.LOOKS or word.endswith("ed") for word in described)

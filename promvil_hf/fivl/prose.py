@@ -175,7 +175,7 @@ GENERAL = _words("""
 STUFF = _words("""
     water grass snow sand food furniture clothing luggage greenery foliage vegetation ice mud dirt gravel drinkware silverware
     tableware glassware dishware cutlery equipment traffic graffiti hair fur smoke rice bread meat cheese lettuce broccoli
-    sauce cheese fruit
+    sauce cheese fruit attire gear
 """)
 # What is named with what it holds: "a bowl of fruit".
 CONTAINERS = _words("""
@@ -233,6 +233,7 @@ _ANYBODY_SEEN = lexicon.PERSONS | {"person"}
 KINDS = {
     "animal": lexicon.ANIMALS, "creature": lexicon.ANIMALS, "vehicle": lexicon.VEHICLES, "people": _ANYBODY_SEEN,
     "person": _ANYBODY_SEEN, "individual": _ANYBODY_SEEN, "clothes": lexicon.CLOTHING, "clothing": lexicon.CLOTHING,
+    "luggage": _words("suitcase bag backpack"),
 }  # fmt: skip
 # Words that a phrase may add to what the question says without saying anything that is seen: how many is seen, but not
 # that it is one or a group, nor that it is lovely.
@@ -320,7 +321,7 @@ ABSENCE = _words("""
 """)
 EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 # "She is wearing a brace", "there is a ramp": said of what is seen, also in an answer about reasons.
-WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds") | EVIDENCE
+WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds features featuring includes including shows depicts") | EVIDENCE
 # Participles that only say where something is or that it is there.
 SAYS_WHERE = _words("""
     set located situated positioned placed shown seen visible made used due called present involved based dressed
