@@ -189,8 +189,6 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
         return None
     if noun in prose.SEEN_WHERE_DESCRIBED and not _is_described(words[start:head], tags[start:head]):
         return None
-    if noun == "light" == words[head] and head == start and "the" in opened:
-        return None  # "it catches the light"
     is_some = noun == "individual" and head > chunk.start and words[chunk.start : head] != ["the"]  # "two individuals"
     if not is_some and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None

@@ -52,7 +52,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         if word in prose.MODALS:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
                 mood = max(mood, SUPPOSED)
-        elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and _is_effect(words, i)):
+        elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS and not _is_given(words, i)):
             mood = max(mood, SUPPOSED)
         elif _says_what_for(words, tags, i) or (word == "to" and before in prose.NEEDS):
             mood = max(mood, SUPPOSED)
@@ -89,9 +89,9 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
     return found
 
 
-def _is_effect(words: list[str], i: int) -> bool:
-    """ "Offering shade" says what a thing is good for; "offers a desk" what is there."""
-    return words[i] in prose.EFFECTS and words[i + 1 : i + 2] not in (["a"], ["an"], ["two"], ["several"])
+def _is_given(words: list[str], i: int) -> bool:
+    """ "Offering shade" says what a thing is good for, "because it offers a desk" what is there."""
+    return not {"because", "since"}.isdisjoint(words[:i]) and words[i + 1 : i + 2] in (["a"], ["an"])
 
 
 def _supposes_on(words: list[str], tags: list[str], start: int) -> bool:

@@ -88,6 +88,24 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     concert call exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
     flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
+# By field: health, feeling, money and law, talk, time, sound, play, the state, chance.
+ABSTRACT |= _words("""
+    symptom disease allergy fever cough pain ache recovery therapy diagnosis dose hunger thirst nausea disorder
+    syndrome virus bacteria germ calorie protein antioxidant stamina reflex laughter sorrow grief anger rage panic
+    regret guilt shame envy jealousy pity mercy empathy gratitude modesty courage bravery terror awe surprise boredom
+    lust loyalty faith belief doubt suspicion despair discipline willpower quest voyage escape search hunt chase duel
+    battle war dispute debate treaty bargain trade commerce debt loan mortgage tax budget salary wage expense fine
+    fare reward penalty proposal hint myth legend tale fable joke riddle puzzle secret rumor gossip remark complaint
+    apology excuse analysis summary hypothesis attitude mindset ideology millennium month week instant while autumn
+    summer winter birthday anniversary christmas easter halloween deadline timetable wedding funeral reunion norm
+    license privilege liberty justice injustice crime theft robbery fraud abuse murder verdict wisdom logic
+    alternative setback mistake crash tragedy catastrophe music echo voice pitch applause cheer chat speech lecture
+    interview talk momentum electricity voltage moisture curriculum exam grade homework research study invention
+    decline decrease increase politics democracy logistics infrastructure demographic religion marriage divorce
+    rivalry ecology aura soul psyche fame rank disadvantage drawback downside upside merit flaw defect asset defense
+    symmetry asymmetry allure intricacy subtlety luck fortune fate destiny certainty uncertainty pause wait sport
+    league defeat inning commute departure arrival
+""")
 # Nouns whose ending is that of an abstract one, and which can be pointed at.
 _CONCRETE_ENDINGS = _words("""
     station television mansion cushion vegetation decoration illustration reflection intersection extension invention
@@ -321,7 +339,9 @@ ABSENCE = _words("""
 """)
 EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 # "She is wearing a brace", "there is a ramp": said of what is seen, also in an answer about reasons.
-WITNESSES = _words("there wearing holding carrying riding sitting standing wears holds features featuring includes including shows depicts") | EVIDENCE
+WITNESSES = EVIDENCE | _words("""
+    there wearing holding carrying riding sitting standing wears holds features featuring includes including shows depicts
+""")
 # Participles that only say where something is or that it is there.
 SAYS_WHERE = _words("""
     set located situated positioned placed shown seen visible made used due called present involved based dressed
