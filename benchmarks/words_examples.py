@@ -1,8 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Random key expressions, decompositions and chains on one page, from the data at hand; with an older checkout, both beside
-each other.
+"""Random key expressions of each kind of answer, decompositions and chains on one page, from the data at hand: before and now
+where an older checkout is given, by rules and by a tagger where one is named.
 
     python -m benchmarks.words_examples --data DATA --before OTHER_CHECKOUT --html examples.html
+    python -m benchmarks.words_examples --data DATA --tagger spacy --html examples.html
 """
 
 import argparse
@@ -28,12 +29,12 @@ import json, sys
 from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.scene_graph import assembled
 from promvil_hf.compovl.visual_genome import VisualGenome
-from promvil_hf.fivl.extraction import SeenTurn, rules
+from promvil_hf.fivl.extraction import SeenTurn, by_words
 from promvil_hf.key_expressions import Turn
-from promvil_hf.nesting import decompose
+from promvil_hf.nesting import decompose, tagger
 
 asked = json.load(sys.stdin)
-keys = rules([SeenTurn("", Turn(0, question, answer)) for question, answer in asked["turns"]])
+keys = by_words(tagger(asked["tagger"]))([SeenTurn("", Turn(0, question, answer)) for question, answer in asked["turns"]])
 nested = [[phrase.text for phrase in decompose(line).phrases] for line in asked["lines"]]
 with VisualGenome(asked["graphs"]) as source:
     graphs = [assembled(source.graph(image)) for image in source.images()]
@@ -42,8 +43,11 @@ json.dump({"keys": keys, "nested": nested, "chains": chains}, sys.stdout)
 """
 
 
+KINDS = {"conversation": 0, "description": 1, "reasons": 2}  # the rows of the file take turns
+
+
 def outputs(checkout: Path, asked: dict) -> dict:
-    """What the code of a checkout makes of the rows, by rules."""
+    """What the code of a checkout makes of the rows, with the tagger that is asked for."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], input=json.dumps(asked), cwd=checkout, capture_output=True, text=True, check=True,
         env={"PYTHONPATH": str(checkout.resolve())},
@@ -56,32 +60,41 @@ def main(arguments: list[str] | None = None) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="folder that holds llava, promvil and visual_genome")
     parser.add_argument("--before", type=Path, help="an older checkout, to show what it made of the same rows")
+    parser.add_argument("--tagger", default="rules", help="of the key expressions; without --before, the rules stand beside it")
     parser.add_argument("--count", type=int, default=20, help="examples of each kind (default: 20)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--html", type=Path, default=Path("words-examples.html"))
     options = parser.parse_args(arguments)
     random = Random(options.seed)
-    talk = random.sample(turns(options.data, LLAVA), options.count)
+    found = turns(options.data, LLAVA)
+    talk = [(kind, turn) for kind, place in KINDS.items() for turn in random.sample(found[place::3], options.count)]
     lines = random.sample([line for line in read_expressions(options.data / LINES) if len(line.split()) > 6], options.count)
-    asked = {"turns": [[turn.question, turn.answer] for turn in talk], "lines": lines, "graphs": str(options.data / GRAPHS)}
-    now = outputs(Path(__file__).parents[1], asked)
-    before = outputs(options.before, asked) if options.before else None
+    asked = {"turns": [[turn.question, turn.answer] for _, turn in talk], "lines": lines}
+    asked |= {"graphs": str((options.data / GRAPHS).resolve())}
+    here, named = Path(__file__).parents[1], {"tagger": options.tagger}
+    now, before = outputs(here, asked | named), None
+    if options.before:
+        before, names = outputs(options.before, asked | named), ("before", "now")
+    elif options.tagger != "rules":
+        before, names = outputs(here, asked | {"tagger": "rules"}), ("rules", options.tagger)
+    else:
+        names = ("before", "now")
 
     def both(kind: str, k: int) -> dict[str, str]:
-        texts = {"now": " | ".join(now[kind][k])}
-        return ({"before": " | ".join(before[kind][k])} if before else {}) | texts
+        texts = {names[1]: " | ".join(now[kind][k])}
+        return ({names[0]: " | ".join(before[kind][k])} if before else {}) | texts
 
-    parts = [pages.paragraph("Key expressions by rules: question, answer, and what is taken from it.")]
-    for k, turn in enumerate(talk):
-        parts.append(pages.facts({"question": turn.question, "answer": turn.answer, **both("keys", k)}))
+    parts = [pages.paragraph(f"Key expressions ({options.tagger}): question, answer, and what is taken from it.")]
+    for k, (kind, turn) in enumerate(talk):
+        parts.append(pages.facts({"kind": kind, "question": turn.question, "answer": turn.answer, **both("keys", k)}))
     parts.append(pages.paragraph("Decompositions: an expression and its phrases, simple to complex."))
     parts += [pages.facts({"expression": line, **both("nested", k)}) for k, line in enumerate(lines)]
     parts.append(pages.paragraph("Chains: expressions composed from the same graphs."))
-    for name, made in (("before", before), ("now", now)):
+    for name, made in zip(names, (before, now), strict=True):
         if made:
             parts += [pages.facts({name: text}) for text in made["chains"][: options.count]]
     page = pages.page("Words: key expressions, decompositions, chains", *parts)
-    print(f"{3 * options.count} examples on {pages.write(options.html, page)}")
+    print(f"{5 * options.count} examples on {pages.write(options.html, page)}")
 
 
 if __name__ == "__main__":
