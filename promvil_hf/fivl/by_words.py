@@ -70,11 +70,15 @@ class _Text:
     @property
     def opens(self) -> list[bool]:
         """Whether each word begins a line."""
+        if "\n" not in self.text:
+            return [False] * len(self.tokens)
         ends = [0, *(token.end for token in self.tokens)]
         return ["\n" in self.text[end : token.start] for end, token in zip(ends, self.tokens)]
 
     def is_quoted(self, start: int, end: int) -> bool:
         """Whether any of these words are quoted: what a sign says is no thing."""
+        if '"' not in self.text:
+            return False
         before, inside = self.text[: self.tokens[start].start], self.written(start, end)
         return before.count('"') % 2 == 1 or '"' in inside
 

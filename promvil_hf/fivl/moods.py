@@ -13,6 +13,7 @@ from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.tags import ADJ, ADV, AUX, COMMA, CONJ, NOUN, PARTICIPLE, PRON, REL, STOP, VERB, base_of
 
 
+_UNSURE = prose.MODALS | prose.HEDGES | prose.IN_GENERAL
 _NEW_SUBJECTS = frozenset("the this these there his her their its".split())
 SAID, WEAKLY, SUPPOSED, ABSENT, GENERAL = range(5)
 
@@ -48,7 +49,8 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         before = words[i - 1] if i else ""
         after = tags[i + 1] if i + 1 < len(tags) else STOP
         mood = GENERAL if i == general else SUPPOSED if i == 0 and judged else mood
-        mood = SAID if words[i : i + 2] in prose.POINTS_AT_PICTURE else mood
+        if word in prose.PICTURE and before in ("the", "this"):
+            mood = SAID  # "in the image", "in this case"
         if word in prose.MODALS:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
                 mood = max(mood, SUPPOSED)
@@ -97,7 +99,11 @@ def _is_given(words: list[str], i: int) -> bool:
 def _supposes_on(words: list[str], tags: list[str], start: int) -> bool:
     """Whether the clause from here on supposes something."""
     end = next((i for i in range(start, len(words)) if tags[i] in (COMMA, STOP)), len(words))
-    return not (prose.MODALS | prose.HEDGES | prose.IN_GENERAL).isdisjoint(words[start:end])
+    return not _UNSURE.isdisjoint(words[start:end])
+
+
+def _points_at_picture(words: list[str], i: int) -> bool:
+    return words[i] in ("the", "this") and i + 1 < len(words) and words[i + 1] in prose.PICTURE
 
 
 def _general_from(words: list[str], tags: list[str], supposes: bool) -> int:
@@ -105,14 +111,18 @@ def _general_from(words: list[str], tags: list[str], supposes: bool) -> int:
     long necks", "cats are curious"); past its end where it does not.
     """
     at = next((i for i, word in enumerate(words) if word in prose.IN_GENERAL), None)
-    points_at = any(words[i : i + 2] in prose.POINTS_AT_PICTURE for i in range(at or len(words)))
-    if points_at or prose.EVIDENCE.intersection(words):
+    if at is None:
+        i = _first(tags)
+        return i if supposes and _is_of_all(words, tags, i) and not _shows(words, len(words)) else len(words)
+    if _shows(words, at):
         return len(words)
-    if at is not None:
-        clauses = (i for i in range(at, 0, -1) if tags[i] == REL or (tags[i - 1] == COMMA and tags[i] in (PARTICIPLE, ADV)))
-        return next(clauses, 0)
-    i = _first(tags)
-    return i if supposes and _is_of_all(words, tags, i) else len(words)
+    clauses = (i for i in range(at, 0, -1) if tags[i] == REL or (tags[i - 1] == COMMA and tags[i] in (PARTICIPLE, ADV)))
+    return next(clauses, 0)
+
+
+def _shows(words: list[str], end: int) -> bool:
+    """Whether a sentence says that it is about what is seen, before a place in it."""
+    return not prose.EVIDENCE.isdisjoint(words) or any(_points_at_picture(words, i) for i in range(end))
 
 
 def _begins_anew(words: list[str]) -> bool:
@@ -161,5 +171,4 @@ def _says_what_for(words: list[str], tags: list[str], i: int) -> bool:
 
 def gives_reasons(words: Sequence[str]) -> bool:
     """Whether an answer speaks more of what may be than of what is seen, whatever was asked."""
-    weighs = sum(word in prose.MODALS | prose.IN_GENERAL | prose.INFERS | prose.HEDGES for word in words)
-    return weighs >= 2
+    return sum(word in _UNSURE or word in prose.INFERS for word in words) >= 2

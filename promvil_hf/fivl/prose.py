@@ -374,9 +374,7 @@ JUDGED = _words("""
     important essential crucial vital necessary common possible likely typical natural beneficial difficult easy hard clear
     unclear helpful advisable safe normal popular practice reminder unlikely best better
 """)
-POINTS_AT_PICTURE = tuple(
-    text.split() for text in ("the image", "this image", "the picture", "the photo", "the scene", "this case")
-)
+PICTURE = _words("image picture photo scene case")  # "in the image", "in this case"
 SERVES_FOR = _words("used designed intended meant suited suitable useful ideal perfect needed essential")
 PURPOSES = _words("purpose purposes function role goal aim reason use")
 NEEDS = _words("need needs needed have has had ought tend tends want wants able")

@@ -25,6 +25,7 @@ from promvil_hf.nesting.tags import (
 
 
 _TAKES_VERB = frozenset({PRON, REL})
+_SOMEBODY = lexicon.PERSONS | lexicon.ANIMALS
 _NOMINAL = frozenset({NOUN, ADJ, NUM})
 
 
@@ -75,8 +76,9 @@ def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
 
 def _does(noun: str, word: str) -> bool:
     """Whether a word in -s behind somebody is what they do: "a catcher crouches"."""
-    is_somebody = noun in lexicon.PERSONS | lexicon.ANIMALS and lemma(noun) == noun
-    return is_somebody and base_of(word) in lexicon.AGENT_VERBS | lexicon.CLEAR_VERBS and not prose.is_seen(lemma(word))
+    if noun not in _SOMEBODY or lemma(noun) != noun or prose.is_seen(lemma(word)):
+        return False
+    return base_of(word) in lexicon.AGENT_VERBS or base_of(word) in lexicon.CLEAR_VERBS
 
 
 def _has_object(words: list[str], tags: list[str], i: int) -> bool:
