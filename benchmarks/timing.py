@@ -60,7 +60,10 @@ def cpu_seconds(
     """Median CPU seconds of each way. They take turns, so a slow moment of the machine hits all of them.
 
     A first turn that does not count warms up; with `repeats=0` it is the one that counts. `tell` prints each turn.
+    Garbage is collected before each turn; what is there at the beginning is looked through once, and stays.
     """
+    gc.collect()
+    gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + warm_up):
         for name, way in ways.items():

@@ -35,6 +35,16 @@ def pytest_collection_finish():
     gc.enable()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """So does what a test file leaves behind: libraries load parts late, and every training calls the garbage collector."""
+    found = yield
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+    return found
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Rows and photographs of other projects, never part of this repository."""
