@@ -236,6 +236,8 @@ def main(argv: list[str] | None = None) -> dict:
         samples=(20_000, "answers to score"),
         naive_samples=(4_000, "answers the naive loops are timed on"),
         predictions=(100_000, "answers behind the interval"),
+        pairs=(100_000, "pairs of boxes for the IoU alone"),
+        naive_pairs=(20_000, "pairs of boxes that the naive loops are timed on"),
         module_samples=(100_000, "answers through the `evaluate` module"),
         resamples=(9_999, "bootstrap resamples"),
         naive_resamples=(50, "resamples that scipy's bootstrap is timed on"),
@@ -244,7 +246,7 @@ def main(argv: list[str] | None = None) -> dict:
     args = parsed(options, argv)
     parts = {
         "scoring": scoring(args.samples, args.naive_samples, args.repeats),
-        "iou": iou(100_000, 20_000, args.repeats),
+        "iou": iou(args.pairs, args.naive_pairs, args.repeats),
         "module": module(args.module_samples, args.repeats),
         "interval": interval(args.predictions, args.resamples, args.naive_resamples, max(1, min(3, args.repeats))),
     }

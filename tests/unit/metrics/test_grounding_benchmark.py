@@ -4,7 +4,7 @@ from benchmarks import grounding_metrics
 
 def test_the_benchmark_finds_identical_counts_and_says_what_it_compared():
     result = grounding_metrics.main(
-        "--samples 60 --naive-samples 20 --predictions 200 --module-samples 20 "
+        "--samples 60 --naive-samples 20 --pairs 5000 --naive-pairs 500 --predictions 200 --module-samples 20 "
         "--resamples 99 --naive-resamples 3 --repeats 1".split()
     )
     assert {"naive", "ours", "floor", "ratio", "equal"} <= set(result)
