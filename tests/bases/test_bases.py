@@ -1,5 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The shipped bases see: accuracies on held-out scenes, printed with their intervals. `pytest -m bases -s`."""
+"""The shipped bases see: accuracies on held-out scenes, printed with their intervals.
+
+The default suite asks about a few scenes, which shows that weights, pictures and prompts still fit each other; `make bases`
+asks about as many as tell the accuracy.
+"""
 
 import json
 
@@ -18,10 +22,17 @@ from studies.toy_bases.measure import answering, grounding
 
 
 torch.set_num_threads(1)
-pytestmark = pytest.mark.bases
 SCENES = 24  # those of the cards are the first of 200
+FEW = 4
+on_few_scenes_or_many = pytest.mark.parametrize("scenes", [FEW, pytest.param(SCENES, marks=pytest.mark.bases)])
 
 
+def test_the_toy_kosmos2_grounds_simple_phrases():
+    found = grounding(load("toy:kosmos2"), held_out(HARD, FEW), level=1)
+    assert found.rows >= 4 and found.estimate >= 0.75
+
+
+@pytest.mark.bases
 def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones():
     backend = load("toy:kosmos2")
     simple = grounding(backend, held_out(HARD, SCENES), level=1)
@@ -33,26 +44,28 @@ def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones(
     assert nested[1].low - nested[3].high >= 0.2
 
 
-def test_the_toy_llava_answers_toy_questions_as_its_card_says():
-    found = answering(load("toy:llava"), held_out(ASKED_ABOUT, SCENES))
+@on_few_scenes_or_many
+def test_the_toy_llava_answers_toy_questions_as_its_card_says(scenes):
+    found = answering(load("toy:llava"), held_out(ASKED_ABOUT, scenes))
     for kind, interval in found.items():
         print(f"\n{kind}: {interval}", end="")
     card = json.loads((folder("llava") / "scores.json").read_text())
     assert card.keys() == found.keys()
     for kind, interval in found.items():
         assert interval.low <= card[kind]["high"] and card[kind]["low"] <= interval.high, kind
-    assert found["all"].high >= 0.9 and found["all"].low > 0.8
+    assert found["all"].high >= 0.9 and (found["all"].low if scenes == SCENES else found["all"].estimate) > 0.8
 
 
-def test_the_command_that_evaluates_gives_the_toy_llava_the_same_accuracy_on_the_exam(tmp_path):
-    write_exam(tmp_path, SCENES)
+@on_few_scenes_or_many
+def test_the_command_that_evaluates_gives_the_toy_llava_the_same_accuracy_on_the_exam(scenes, tmp_path):
+    write_exam(tmp_path, scenes)
     asked = ["--images", str(tmp_path / "images"), "--model", "toy:llava", "--prompt", "{text}"]
     for benchmark, file in (("gqa", "questions.json"), ("pope", "pope.jsonl")):
         out = tmp_path / benchmark
         assert main(["evaluate", "--benchmark", benchmark, "--files", str(tmp_path / file), "--out", str(out), *asked]) == 0
         found = json.loads((out / "report.json").read_text())
         print(f"\n{benchmark}: {found['scores']['value']:.3f} of {found['scores']['rows']}", end="")
-        assert found["scores"]["value"] >= 0.9
+        assert found["scores"]["value"] >= (0.9 if scenes == SCENES else 0.8)
 
 
 @pytest.mark.parametrize("name", BASES)
@@ -73,10 +86,11 @@ def test_only_names_with_the_prefix_are_located():
         located("toy:gpt")
 
 
+@on_few_scenes_or_many
 @pytest.mark.parametrize("name", ADAPTERS)
-def test_an_adapter_scores_what_its_card_says(name):
+def test_an_adapter_scores_what_its_card_says(name, scenes):
     card = json.loads((adapters.folder(name) / "scores.json").read_text())
-    found = measured(name, adapters.folder(name), SCENES)
+    found = measured(name, adapters.folder(name), scenes)
     assert card.keys() == found.keys()
     for what, interval in found.items():
         print(f"\n{name}, {what}: {interval}", end="")
