@@ -25,7 +25,7 @@ def main(folder: Path, which: str) -> dict:
     fresh = trainer(folder / "evaluation", eval_generate=4)
     scores = fresh.evaluate(fresh.train_dataset)
     found["evaluation"] = {name: value for name, value in scores.items() if "loss" in name or "accuracy" in name}
-    kinds = ("none", "levels", "cumulative", "competence") if which == "every" else ("levels", "competence")
+    kinds = ("none", "levels", "cumulative", "competence") if which == "every" else ("competence",)
     found["resumed"] = {kind: resumed(folder, kind, which) for kind in kinds}
     return found
 
