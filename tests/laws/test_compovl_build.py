@@ -83,12 +83,12 @@ def in_a_child(toy, out, note, last=None):
     return os.waitpid(child, 0)[1]
 
 
-def test_killed_at_20_random_moments_it_redoes_at_most_a_shard_each_time_and_ends_identical(toy, whole, tmp_path):
+def test_killed_at_10_random_moments_it_redoes_at_most_a_shard_each_time_and_ends_identical(toy, whole, tmp_path):
     out, note, rng = tmp_path / "out", tmp_path / "note", random.Random(20)
     assert in_a_child(toy, tmp_path / "counted", note) == 0
     longest = int(note.read_text().split()[-1])
     there, killed, life = 0, 0, 0
-    while killed < 20:
+    while killed < 10:
         if life % 5 == 4:
             shutil.rmtree(out, ignore_errors=True)  # start anew, so that kills keep falling into composing too
             there = 0

@@ -128,9 +128,9 @@ def killed_at_random(tmp_path, kills, seed, workers=1):
     return content(out)
 
 
-def test_a_job_killed_at_20_random_moments_redoes_at_most_a_shard_each_time_and_ends_identical(tmp_path, monkeypatch):
+def test_a_job_killed_at_10_random_moments_redoes_at_most_a_shard_each_time_and_ends_identical(tmp_path, monkeypatch):
     expected = uninterrupted(tmp_path, monkeypatch)
-    assert killed_at_random(tmp_path, kills=20, seed=20) == expected
+    assert killed_at_random(tmp_path, kills=10, seed=20) == expected
 
 
 def test_two_workers_redo_at_most_two_shards_and_do_not_outlive_the_kill(tmp_path, monkeypatch):
