@@ -3,6 +3,7 @@
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from promvil_hf import __version__
@@ -36,6 +37,7 @@ def environment(devices: bool = True) -> dict[str, dict[str, str]]:
     return facts
 
 
+@cache  # reading one takes about a millisecond, and every report has all of them
 def _version(name: str) -> str | None:
     try:
         return version(name)
