@@ -9,6 +9,7 @@ scores 0. That is `normalise="official"`, the default; `"always"` is what most p
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,7 @@ import numpy as np
 NORMALISATIONS = ("official", "always", "never")
 
 
+@lru_cache(65_536)  # people give the same few answers to most questions
 def normalised(answer: str) -> str:
     """The official normalisation: punctuation, then articles, number words and contractions, all in lower case."""
     thousands = _DIGIT_COMMA.search(answer) is not None
