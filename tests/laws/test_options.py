@@ -3,6 +3,7 @@
 
 import argparse
 from difflib import SequenceMatcher
+from functools import cache
 
 import pytest
 
@@ -41,6 +42,7 @@ def faults(parsers: list[argparse.ArgumentParser]) -> list[str]:
     return found
 
 
+@cache  # the same commands are looked at time and again
 def _alike(text: str) -> list[str]:
     return [
         name for name, shared in options.OPTIONS.items() if SequenceMatcher(None, text, shared["help"]).ratio() > 0.85

@@ -3,6 +3,7 @@
 
 import math
 import random
+from functools import cache
 
 import pytest
 
@@ -48,14 +49,16 @@ FRAMES = [
 ]
 
 
+@cache
 def random_cases(count, seed=7):
     """Boxes of every size, slivers and whole images among them, in images of every shape."""
-    rng = random.Random(seed)
+    rng, cases = random.Random(seed), []
     for _ in range(count):
         size = rng.choice([(640, 427), (427, 640), (1000, 200), (200, 1000), (512, 512), (1, 1), (3, 7)])
         if rng.random() < 0.5:
             size = (rng.randint(1, 4000), rng.randint(1, 4000))
-        yield Box(*_corners(rng)), size
+        cases.append((Box(*_corners(rng)), size))
+    return cases
 
 
 def _corners(rng):
