@@ -194,7 +194,7 @@ def test_coverage_from_run_lengths_is_what_the_model_sees_of_a_mask(case):
     generator = np.random.default_rng(sum(map(ord, str(case))))
     padding = padding_colour(backend)[:, None, None]
     most = 0.05 if case.family == "molmo2" else 0.02  # Molmo 2 makes a picture small without averaging
-    for _ in range(14):
+    for _ in range(6):
         width, height = (int(side) for side in generator.integers(200, 500, 2))
         white = push(backend, Image.new("RGB", (width, height), "white"))
         outside = (1 - pixels(backend, white)) / (1 - padding)
