@@ -294,19 +294,19 @@ def hostile_texts(count):
 
 
 @pytest.mark.parametrize("task", ["ground", "answer"])
-def test_of_a_thousand_hostile_texts_none_is_lost_and_each_has_a_result_or_a_reason(backend, task):
-    texts = hostile_texts(1000)
+def test_of_300_hostile_texts_none_is_lost_and_each_has_a_result_or_a_reason(backend, task):
+    texts = hostile_texts(300)
     queries = [Query(noise(number % 4), text, task, str(number)) for number, text in enumerate(texts)]
     options = GroundingOptions(constrained=True, max_boxes=1, max_answer_tokens=2)
     traces = ProgressiveGrounder(backend, options).ground_all(queries)
-    assert [trace.id for trace in traces] == [str(number) for number in range(1000)]
+    assert [trace.id for trace in traces] == [str(number) for number in range(300)]
     reasons = [trace.reason for trace in traces[:6]]
     assert reasons == ["blank text"] * 3 + ["text too long for the model"] * 2 + ["not Unicode text"]
     for trace in traces:
         result = trace.boxes if task == "ground" else trace.answer
         assert bool(result) != bool(trace.reason), trace
     if task == "ground":
-        assert sum(trace.ok for trace in traces) > 900 and max(len(trace.steps) for trace in traces) > 5
+        assert sum(trace.ok for trace in traces) > 270 and max(len(trace.steps) for trace in traces) > 5
     tags = "<object>", "<image>", "</s>", "<patch_index_0001>"
     for step in (step for trace in traces for step in trace.steps if trace.task == "ground"):
         asked = step.prompt.rpartition("<phrase>")[2].partition("</phrase>")[0]
