@@ -3,9 +3,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -125,28 +128,39 @@ def smoke(tmp_path, *words):
     return train_kosmos2.train(["--config", str(SMOKE), *short, "--disable_tqdm", "true", *words])
 
 
-def test_twenty_steps_of_the_smoke_recipe_learn_and_leave_a_whole_adapter_with_a_filled_card(tmp_path, capsys):
-    run = smoke(tmp_path)
-    output = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def twenty_steps(tmp_path_factory):
+    """A smoke run, what it printed, and its folder with checkpoints on the way."""
+    folder, printed = tmp_path_factory.mktemp("smoke"), StringIO()
+    with redirect_stdout(printed):
+        run = smoke(folder, "--save_steps", "8", "--save_total_limit", "3")
+    return run, printed.getvalue(), folder
+
+
+def test_twenty_steps_of_the_smoke_recipe_learn_and_leave_a_whole_adapter_with_a_filled_card(twenty_steps):
+    run, output, folder = twenty_steps
     losses = [entry["loss"] for entry in run.state.log_history if "loss" in entry]
     assert losses[-1] < losses[0] - 1
     assert "LoRA on `reference` trains 119,808 of" in output and "vision 43,008" in output
     assert "1 process on cpu, " in output and "68 adapter tensors" in output and "read back equal" in output
     assert re.search(r"level 3: (\d+) rows, trained \1 times an epoch", output)
-    card = (tmp_path / "README.md").read_text()
+    card = (folder / "README.md").read_text()
     for part in ("base_model: toy", "library_name: peft", "license: mit", "rows of toy:6, split", "curriculum: cumulative",
                  "| eval_accuracy |", "trains 119,808 of", "Versions", "transformers "):  # fmt: skip
         assert part in card, part
     assert run.evaluate().keys() >= {"eval_accuracy_level_1", "eval_loss_level_1"}
-    processor = transformers.AutoProcessor.from_pretrained(tmp_path)  # as a stranger's script does
+    processor = transformers.AutoProcessor.from_pretrained(folder)  # as a stranger's script does
     shown = processor(images=Image.new("RGB", (60, 40)), text="<grounding>a star", return_tensors="pt")
     assert shown["image_embeds_position_mask"].sum() == run.backend.image_tokens
 
 
-def test_a_stopped_smoke_run_goes_on_where_it_was(tmp_path):
-    smoke(tmp_path / "a", "--save_steps", "8", "--save_total_limit", "3", "--eval_strategy", "no")
+def test_a_stopped_smoke_run_goes_on_where_it_was(twenty_steps, tmp_path):
+    whole, _, folder = twenty_steps
+    shutil.copytree(folder, tmp_path / "a")
+    shutil.rmtree(tmp_path / "a" / "checkpoint-20")  # as if it had been stopped after 16 steps
     run = smoke(tmp_path / "a", "--save_steps", "8", "--eval_strategy", "no", "--resume_from_checkpoint", "true")
-    assert run.state.global_step == 20 and sum("loss" in entry for entry in run.state.log_history) == 4
+    losses = [[entry["loss"] for entry in each.state.log_history if "loss" in entry] for each in (whole, run)]
+    assert run.state.global_step == 20 and len(losses[1]) == 4 and losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
 def test_early_stopping_stops(tmp_path):
