@@ -51,7 +51,7 @@ def repeated(patch_backend: PatchTokenBackend, some) -> torch.Tensor:
             wanted[~torch.tensor(collate.chat.trained(chain_text.talk, offsets[0], shifts[0]))] = UNLABELLED
             text = text + F.cross_entropy(logits[:-1], wanted[1:], ignore_index=UNLABELLED, reduction="sum")
             targets += int((wanted != UNLABELLED).sum())
-            if chain_text.text.step is None:
+            if chain_text.chat_text.step is None:
                 continue
             [boxes] = patch_backend.token_boxes(batch, [picture.size])
             key = collate._key(chain_text, picture.size)

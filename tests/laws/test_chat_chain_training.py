@@ -62,11 +62,11 @@ def test_answers_are_trained_and_nothing_else(family):
     for row in some:
         size = collate.open_image(row).size
         for chain_text in texts_of(collate, row):
-            [(question, answer)] = chain_text.text.turns
+            [(question, answer)] = chain_text.chat_text.turns
             assert chain_text.talk.text.startswith(patch_backend.prompt_of(Request(question, collate.open_image(row))).rstrip())
             trained = "".join(chain_text.talk.text[start:end] for start, end in chain_text.talk.spans)
             assert trained.startswith(answer) and len(trained) - len(answer) < 20
-            if chain_text.text.step is not None:
+            if chain_text.chat_text.step is not None:
                 assert patch_backend.dialect.parse(answer, image_size=size).boxes
         batch = collate([row])
         assert not patch_backend.image_positions(batch)[batch["target_row"], batch["target_place"] + 1].any()
