@@ -171,23 +171,41 @@ PICTURES = {
 
 def shoot(page, path: Path, size: str):
     """The page below its header, as a PNG."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = _browsed(pages.write(Path(folder) / "page.html", page), size)
+    inked = _inked(picture)
+    rule = int(inked[:300].sum(1).argmax())  # the line under the header
+    bottom = int(np.flatnonzero(inked.any(1))[-1])
+    picture.crop((0, rule + 2, picture.width, bottom + 20)).quantize(128).save(path, optimize=True)
+
+
+def screenshot(html: Path, width: int, height: int, margin: int = 16) -> Image.Image:
+    """A page file in a window of this size, cut to what stands on it."""
+    picture = _browsed(html, f"{width},{height}")
+    inked = _inked(picture)
+    rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
+    left, top = max(int(columns[0]) - margin, 0), max(int(rows[0]) - margin, 0)
+    return picture.crop((left, top, min(int(columns[-1]) + margin, width), min(int(rows[-1]) + margin, height)))
+
+
+def _inked(picture: Image.Image) -> np.ndarray:
+    """Which pixels differ from the page's ground."""
+    empty = Image.new("RGB", picture.size, picture.getpixel((2, 2)))
+    return np.asarray(ImageChops.difference(picture, empty)).any(2)
+
+
+def _browsed(html: Path, size: str) -> Image.Image:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         raise SystemExit("No Chromium was found: install it, the pictures are screenshots.")
     with tempfile.TemporaryDirectory() as folder:
-        html = pages.write(Path(folder) / "page.html", page)
         shot = Path(folder) / "shot.png"
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking"]
         subprocess.run(
             [browser, *flags, f"--user-data-dir={folder}/profile", f"--screenshot={shot}", f"--window-size={size}", f"file://{html}"],
             check=True, capture_output=True,
         )  # fmt: skip
-        picture = Image.open(shot).convert("RGB")
-    empty = Image.new("RGB", picture.size, picture.getpixel((2, 2)))
-    inked = np.asarray(ImageChops.difference(picture, empty)).any(2)
-    rule = int(inked[:300].sum(1).argmax())  # the line under the header
-    bottom = int(np.flatnonzero(inked.any(1))[-1])
-    picture.crop((0, rule + 2, picture.width, bottom + 20)).quantize(128).save(path, optimize=True)
+        return Image.open(shot).convert("RGB")
 
 
 if __name__ == "__main__":

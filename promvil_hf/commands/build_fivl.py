@@ -61,7 +61,7 @@ def add_arguments(parser):
     options.add(parser, "--limit", "--restart", "--quiet")
 
     group = parser.add_argument_group("key expressions")
-    ways = "words (offline, see --tagger), endpoint (a model on a server), or a file of given ones"
+    ways = "words (offline, see --tagger), endpoint (a model on a server), or a file of those that you have"
     group.add_argument("--expressions", default="words", metavar="HOW", help=ways)
     options.add(group, "--tagger")
     options.add(group, *options.SERVER, "--blind")
@@ -71,7 +71,8 @@ def add_arguments(parser):
     group = parser.add_argument_group("masks")
     ways = (
         "grounded-sam, boxes (a detector only), sam3, composed (of what the detector finds only what stands in the relations "
-        "that the phrase names; masks by --segmenter, if any), or a file of given ones"
+        "that the phrase names; masks by --segmenter, if any), or a file of masks or boxes that you have, in the form of "
+        "docs/fivl_instruct.md"
     )
     group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
     paper = "FiVL's own settings, defects and all, instead of the defaults"
@@ -175,7 +176,8 @@ def _both_ways(args, source: Source, work: Path, describe: dict, filters: keys.F
 
 def _given(path: str, option: str, others: str) -> Path:
     if not Path(path).is_file():
-        raise ValueError(f"You passed {option} {path}: it is {others}, or a file, and there is no such file.")
+        named = f" To use those that you have, name their file: {option} mine.jsonl." if path == "given" else ""
+        raise ValueError(f"You passed {option} {path}: it is {others}, or a file, and there is no such file.{named}")
     return Path(path)
 
 

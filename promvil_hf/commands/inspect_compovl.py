@@ -46,6 +46,11 @@ def run(args):
     path = pages.write(args.html, judgement_page(rows, args.images, f"{args.rows}, {args.split}, seed {args.seed}"))
     print(f"{len(rows)} chains written to {path}. Open it in a browser, judge, and save the verdicts; then:")
     print("  promvil inspect compovl --verdicts compovl-verdicts.json")
+    if len(rows) < args.sample:
+        print(
+            f"You asked for {args.sample}: the split {args.split!r} has chains of {len(rows)} pictures only, and one is drawn of "
+            "each. Another --split may have more."
+        )
 
 
 def sample(data: str, split: str, size: int, seed: int) -> list[dict]:

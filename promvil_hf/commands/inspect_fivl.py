@@ -52,6 +52,8 @@ def run(args):
         lead=f"{len(sampled)} key expressions, drawn evenly with seed {args.seed}.",
     )
     print(f"{len(sampled)} key expressions on {pages.write(args.html, page)}")
+    if len(sampled) < args.sample:
+        print(f"You asked for {args.sample}: there are only {len(sampled)} key expressions with a mask.")
 
 
 def _summary_of(path: Path) -> str:

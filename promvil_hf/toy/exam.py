@@ -4,6 +4,8 @@
     python -m promvil_hf.toy.exam --out runs/exam
     promvil evaluate --benchmark compovl --files runs/exam/simple.jsonl --images runs/exam/images --model toy:kosmos2
     promvil evaluate --benchmark compovl --files runs/exam/nested.jsonl --images runs/exam/images --model toy:kosmos2
+    promvil evaluate --benchmark compovl --files runs/exam/near.jsonl --images runs/exam/images --model toy:kosmos2 \\
+        --adapter toy:chains --mode progressive
     promvil evaluate --benchmark gqa --files runs/exam/questions.json --images runs/exam/images --model toy:llava \\
         --prompt "{text}"
     promvil evaluate --benchmark pope --files runs/exam/pope.jsonl --images runs/exam/images --model toy:llava \\
@@ -24,12 +26,13 @@ from tqdm import tqdm
 
 from promvil_hf.toy.chains import chain_of
 from promvil_hf.toy.scenery import Scene
-from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, asked, held_out
+from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NEAR, NESTED, asked, held_out
 
 
 FILES = {
     "simple.jsonl": "phrases of one level in scenes of four to six objects",
     "nested.jsonl": "phrases of three levels, each step with what it refers to",
+    "near.jsonl": "phrases of three levels whose parts have to be found first, as the adapter toy:chains was trained on",
     "questions.json": "questions of GQA's kind",
     "pope.jsonl": "is there a red circle? as many yes as no",
 }
@@ -48,6 +51,7 @@ def write_exam(folder: Path, scenes: int = 100, seed: int = 0) -> dict[str, int]
 
     simple = [row for scene, name in drawn(HARD, "simple") for row in step_rows(scene, name, levels=1)]
     nested = [row for scene, name in drawn(NESTED, "nested") for row in step_rows(scene, name)]
+    near = [row for scene, name in drawn(NEAR, "near") for row in step_rows(scene, name)]
     questions: dict[str, dict] = {}
     present: list[dict] = []
     for scene, name in drawn(ASKED_ABOUT, "asked"):
@@ -58,9 +62,10 @@ def write_exam(folder: Path, scenes: int = 100, seed: int = 0) -> dict[str, int]
                 questions[question.question_id] = question.to_gqa() | {"imageId": name.removesuffix(".png")}
     _lines(folder / "simple.jsonl", simple)
     _lines(folder / "nested.jsonl", nested)
+    _lines(folder / "near.jsonl", near)
     (folder / "questions.json").write_text(json.dumps(questions), encoding="utf-8")
     _lines(folder / "pope.jsonl", present)
-    return dict(zip(FILES, map(len, (simple, nested, questions, present)), strict=True))
+    return dict(zip(FILES, map(len, (simple, nested, near, questions, present)), strict=True))
 
 
 def step_rows(scene: Scene, image: str, levels: int | None = None, per_level: int = 4) -> Iterator[dict]:

@@ -166,6 +166,7 @@ def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_wha
             ["--masks", "magic"],
             "You passed --masks magic: it is grounded-sam, boxes, sam3, composed, or a file, and there is no",
         ),
+        (["--masks", "given"], "To use those that you have, name their file: --masks mine.jsonl."),
     ]:
         assert main(arguments(tmp_path / "out", toy, "llava", *more)) == 2
         assert message in capsys.readouterr().err

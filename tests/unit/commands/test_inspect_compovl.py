@@ -53,6 +53,16 @@ def test_the_page_shows_each_chain_level_by_level_and_needs_no_network(toy, buil
     assert html != page_of(built, tmp_path, "--sample", 4, "--images", toy, "--seed", 1)
 
 
+def test_fewer_chains_than_asked_for_are_explained(built, tmp_path, capsys):
+    """One chain is drawn of a picture, so a split of few pictures gives few chains: the command says so."""
+    html = page_of(built, tmp_path, "--sample", 60)
+    shown, said = html.count("data-item="), capsys.readouterr().out
+    assert 0 < shown < 60
+    assert f"You asked for 60: the split 'test' has chains of {shown} pictures only, and one is drawn of each" in said
+    page_of(built, tmp_path, "--sample", 2)
+    assert "You asked for" not in capsys.readouterr().out
+
+
 def test_without_photographs_boxes_stand_on_grey(built, tmp_path):
     assert "data:image/" in page_of(built, tmp_path, "--sample", 2)
 

@@ -68,6 +68,12 @@ def test_the_page_shows_the_sample_with_three_questions_each(built, tmp_path):
     assert names == [item.name for item in sample_keys([fivl_row(k) for k in range(8) if k % 5 != 4], 5, 1)]
 
 
+def test_fewer_key_expressions_than_asked_for_are_explained(built, tmp_path, capsys):
+    shown = page(built, tmp_path, "--sample", "60").count("data-item=")
+    assert 0 < shown < 60
+    assert f"You asked for 60: there are only {shown} key expressions with a mask" in capsys.readouterr().out
+
+
 def test_verdicts_become_shares_with_intervals_as_in_the_paper(built, tmp_path, capsys):
     html = page(built, tmp_path, "--sample", "14")
     answers = [("yes", "yes", "yes")] * 6 + [("no", "yes", "yes")] * 4 + [("cannot tell", "no", "no")] * 2

@@ -8,7 +8,7 @@ import pytest
 from promvil_hf.evaluation.benchmarks import read
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.toy.exam import FILES, main, write_exam
-from promvil_hf.toy.small_world import HARD, NESTED, QUESTIONS, held_out
+from promvil_hf.toy.small_world import HARD, NEAR, NESTED, QUESTIONS, held_out
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def exam(tmp_path_factory):
 
 def test_each_file_is_read_as_its_benchmark_with_every_row(exam):
     folder, rows = exam
-    for file, name in zip(FILES, ("compovl", "compovl", "gqa", "pope"), strict=True):
+    for file, name in zip(FILES, ("compovl", "compovl", "compovl", "gqa", "pope"), strict=True):
         benchmark = read(name, [folder / file])
         assert len(benchmark.rows) == rows[file] > 0
         pictures = Pictures(folder / "images")
@@ -28,7 +28,7 @@ def test_each_file_is_read_as_its_benchmark_with_every_row(exam):
 
 def test_phrases_have_the_boxes_of_held_out_scenes_and_the_evidence_of_the_parts_they_lean_on(exam):
     folder, _ = exam
-    for file, config in (("simple.jsonl", HARD), ("nested.jsonl", NESTED)):
+    for file, config in (("simple.jsonl", HARD), ("nested.jsonl", NESTED), ("near.jsonl", NEAR)):
         truth = {}
         for scene in held_out(config, 4, 3):
             for expression in scene.expressions(4):
