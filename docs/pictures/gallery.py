@@ -115,8 +115,8 @@ PICTURES = {
     ),
     "hidden": Picture(
         "A region is hidden and the answer changes",
-        "“yes” turns into “no” when the brown circle is hidden, and stays “yes” when other places of the same size are. The heat is "
-        "the attention while the answer was written.",
+        "“yes” turns into “no” when the brown circle is hidden, and stays “yes” when other places of the same size are. The "
+        "heat is the attention while the answer was written.",
         "Attention over a drawn scene, with a table: the answer is yes, with the circle hidden no, with random boxes hidden yes",
         (f"promvil explain {CIRCLE} --model toy:llava --box 0.484,0.625,0.703,0.844 --out runs/hidden",),
         "runs/hidden/explanation.html", "#what-the-model-looked-at", "h2, .gallery figure:nth-child(2)",
@@ -130,8 +130,8 @@ PICTURES = {
     ),
     "patches_with": Picture(
         "What patches say with FiVL's loss",
-        "The same image after training with the joint loss: patches on the circles say “circle”, those on the robot “robot”. What the "
-        "background should say was never trained; here it names other shapes.",
+        "The same image after training with the joint loss: patches on the circles say “circle”, those on the robot “robot”. "
+        "What the background should say was never trained; here it names other shapes.",
         "The same scene, with patches that say circle on both circles, robot on the robot, and other shapes around them",
         (f"promvil explain {CIRCLE} --model toy:llava --adapter toy:vision_loss --out runs/with",),
         "runs/with/explanation.html", ".gallery figure:nth-child(2)", width=480,
@@ -173,9 +173,9 @@ TOP = """# Gallery
 
 <!-- `python -m docs.pictures.gallery` writes this page and its pictures from its tables: do not edit it. -->
 
-What the commands show. Every picture is part of a page that the command above it writes. Scenes are drawn and models are the small
-ones that come with the package, so that each command runs offline in seconds to a minute; the same commands take photographs
-and real checkpoints. How to read the pages stands in [explain.md](explain.md), [evaluation.md](evaluation.md) and
+What the commands show. Every picture is part of a page that the command above it writes. Scenes are drawn, and models are the
+small ones that come with the package, so that each command runs offline in seconds to a minute. The same commands take
+photographs and real checkpoints. How to read the pages stands in [explain.md](explain.md), [evaluation.md](evaluation.md) and
 [progressive_inference.md](progressive_inference.md).
 
 First draw the scenes and build the data, about half a minute:
@@ -186,7 +186,12 @@ def text() -> str:
     """The page docs/gallery.md."""
     parts = [TOP, _block(SETUP)]
     for name, picture in PICTURES.items():
-        parts += [f"## {picture.title}", picture.caption, _block(picture.commands), f"![{picture.alt}](pictures/gallery/{name}.png)"]
+        parts += [
+            f"## {picture.title}",
+            picture.caption,
+            _block(picture.commands),
+            f"![{picture.alt}](pictures/gallery/{name}.png)",
+        ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
