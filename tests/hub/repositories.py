@@ -4,6 +4,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from mmap import mmap
 from pathlib import PurePosixPath
 
 
@@ -20,9 +21,12 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """One version of one file. `oid` is git's (of the pointer for LFS), `lfs_oid` the sha256 of the content."""
+    """One version of one file. `oid` is git's (of the pointer for LFS), `lfs_oid` the sha256 of the content.
 
-    data: bytes
+    `data` may be a file of the disk that is mapped: a model of several GB then takes no memory.
+    """
+
+    data: bytes | mmap
     oid: str
     lfs_oid: str | None = None
 
@@ -31,8 +35,9 @@ class File:
         return cls(data, git_blob(data))
 
     @classmethod
-    def lfs(cls, data: bytes) -> "File":
-        oid = hashlib.sha256(data).hexdigest()
+    def lfs(cls, data: bytes | mmap, oid: str = "") -> "File":
+        """`oid` is given where it is known already."""
+        oid = oid or hashlib.sha256(data).hexdigest()
         return cls(data, git_blob(POINTER.format(oid=oid, size=len(data)).encode()), oid)
 
     def entry(self, path: str) -> dict:

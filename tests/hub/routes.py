@@ -263,7 +263,7 @@ def lfs_batch(ask: "Handler", kind: str | None, name: str) -> None:
 def lfs_put(ask: "Handler", oid: str) -> None:
     if hashlib.sha256(ask.body).hexdigest() != oid:
         raise Refusal(400, "The body does not have the hash it was announced with")
-    ask.hub.blobs[oid] = ask.body
+    ask.hub.keep(oid, ask.body)
     ask.reply(200, b"", {})
 
 

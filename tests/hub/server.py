@@ -1,7 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A Hugging Face Hub of standard library on 127.0.0.1: repositories, commits, LFS, downloads by range, and its errors.
 
-`LoopbackHub` holds everything in memory and answers what huggingface_hub, datasets, transformers, peft and evaluate ask
+`LoopbackHub` holds everything in memory, or in a folder (`tests.hub.disk`), and answers what huggingface_hub, datasets, transformers, peft and evaluate ask
 while they create, upload, push, load and stream. Each request is written to `requests`, and the ones it has no route for
 to `unknown`, so a test can say what was asked. Point the libraries at it with `hub.environment(home)` in a new process
 or with the fixture `hub` of `conftest.py` in this one.
@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.hub.disk import Disk
 from tests.hub.repositories import Refusal, Repository
 from tests.hub.routes import ROUTES
 
@@ -23,7 +24,8 @@ TOKEN = "hf_loopback"
 class LoopbackHub:
     """The state of the Hub and its address; use it as a context manager."""
 
-    def __init__(self):
+    def __init__(self, disk: Disk | None = None):
+        self.disk = disk
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.blobs: dict[str, bytes] = {}
         self.requests: list[tuple[str, str]] = []
@@ -71,6 +73,10 @@ class LoopbackHub:
         if found is None:
             raise Refusal(404, "Repository not found", "RepoNotFound")
         return found
+
+    def keep(self, oid: str, data: bytes) -> None:
+        """Take what was uploaded by LFS."""
+        self.blobs[oid] = data if self.disk is None else self.disk.keep(oid, data)
 
     def files(self, kind: str, name: str, revision: str = "main") -> dict[str, bytes]:
         """The content of a repository, for assertions."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.conftest import pointed_at
+from tests.hub.disk import Disk
 from tests.hub.server import TOKEN, LoopbackHub
 
 
@@ -364,3 +365,22 @@ def test_a_new_process_needs_nothing_but_the_environment(tmp_path):
         assert "data/train-00000-of-00001.parquet" in running.files("datasets", "promvil/child")
         assert running.unknown == []
         json.dumps(running.environment(tmp_path))
+
+
+def test_a_hub_with_a_folder_gives_the_same_files_in_the_next_process(folder, tmp_path):
+    from huggingface_hub import HfApi, snapshot_download
+
+    disk = Disk(tmp_path / "disk")
+    (folder / "weights.safetensors").write_bytes(b"\0" * 2 * MEGABYTE)
+    with LoopbackHub(disk) as hub, pointed_at(hub, tmp_path / "home"):
+        disk.put_folder(hub, "models", "promvil/given", folder)
+        HfApi().create_repo("promvil/pushed")
+        HfApi().upload_folder(repo_id="promvil/pushed", folder_path=folder)
+        assert not isinstance(hub.files("models", "promvil/pushed")["large.txt"], bytes)  # it is mapped
+        disk.save(hub)
+    with LoopbackHub(disk) as again, pointed_at(again, tmp_path / "another home"):
+        disk.load(again)
+        for name in ("promvil/given", "promvil/pushed"):
+            got = content(Path(snapshot_download(name)))
+            got.pop(".gitattributes", None)
+            assert got == content(folder)
