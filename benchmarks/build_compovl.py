@@ -29,6 +29,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -57,14 +58,15 @@ def write_data(folder: Path, images: int, seed: int = 52) -> None:
     names = ("image_data", "objects", "attributes", "relationships", "region_graphs")
     files = {name: open(folder / f"{name}.json", "wb") for name in names}
     for image_id in range(images):
-        for name, record in zip(names, _image(image_id, rng), strict=True):
+        for name, record in zip(names, image_records(image_id, rng), strict=True):
             files[name].write((b", " if image_id else b"[") + encode(record))
     for file in files.values():
         file.write(b"]")
         file.close()
 
 
-def _image(image_id: int, rng: random.Random):
+def image_records(image_id: int, rng: random.Random) -> Iterator[dict]:
+    """Its records in image_data, objects, attributes, relationships and region_graphs."""
     width, height = rng.choice(((800, 600), (500, 375), (640, 480)))
     things = []
     for k in range(max(5, round(rng.gauss(35, 12)))):
