@@ -23,6 +23,20 @@ _MADE_HERE = {  # names that recipes have by default, and how one makes what the
 }  # fmt: skip
 
 
+def is_local(name: str) -> bool:
+    """Whether the name is a path, which means nothing on another machine."""
+    return name.startswith(("/", ".", "~")) or name.endswith(_OF_FILES) or Path(name).exists()
+
+
+def public_name(name: str) -> str:
+    """The name as others may see it: of a path only its last part.
+
+    >>> public_name("/home/me/runs/lora"), public_name("microsoft/kosmos-2-patch14-224")
+    ('lora (a local path)', 'microsoft/kosmos-2-patch14-224')
+    """
+    return f"{Path(name).name} (a local path)" if is_local(name) else name
+
+
 def local_or_hub(name: str | os.PathLike, kind: str, what: str) -> str:
     """What the name means: a path that exists, or a repository that the Hub or its cache on this machine holds.
 

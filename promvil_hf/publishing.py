@@ -16,6 +16,7 @@ import msgspec
 
 from promvil_hf.files import draft_folder, move
 from promvil_hf.folder_lock import held
+from promvil_hf.hub_names import public_name
 from promvil_hf.job_files import check_some, listed_parts, results
 from promvil_hf.json_documents import json_document
 from promvil_hf.shown_text import in_markdown
@@ -160,13 +161,17 @@ def dataset_card(
 
 
 def plain_card(body: str, tags: Sequence[str], model: Mapping[str, Any]) -> str:
-    """README.md of measurements, which are no rows to load: `model` names what was measured, for a line at the end."""
+    """README.md of measurements, which are no rows to load: `model` names what was measured, for a line at the end.
+
+    Paths of this machine are cut to their last part.
+    """
     import yaml
 
     import promvil_hf
 
     head = yaml.safe_dump({"license": "other", "tags": list(tags), "viewer": False}, sort_keys=False, allow_unicode=True)
-    measured = ", ".join(f"{name} {in_markdown(value)}" for name, value in sorted(model.items()) if value is not None)
+    shown = {name: public_name(value) if isinstance(value, str) else value for name, value in model.items()}
+    measured = ", ".join(f"{name} {in_markdown(value)}" for name, value in sorted(shown.items()) if value is not None)
     return f"---\n{head}---\n\n{body}\nMade with promvil_hf {promvil_hf.__version__}{f': {measured}' if measured else ''}.\n"
 
 

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -34,19 +35,23 @@ CUT = "/vg/region_graphs.json.zip"  # its first download breaks off in the middl
 FULL_IMAGES = 108_077
 
 
-def rehearse(out: Path, images: int, processor: Path | None, layers: int | None, limit: int) -> dict:
-    """Do every cell that is not done yet; the table."""
+def rehearse(out: Path, images: int, processor: Path | None, layers: int | None, limit: int) -> Iterator[dict]:
+    """Do every cell that is not done yet; the table after each."""
+    facts = environment(devices=False)
+    machine = {"python": platform.python_version(), **facts["machine"]}
+    machine |= {name: facts["packages"][name] for name in ("torch", "transformers", "datasets", "peft")}
+    settings = {
+        "images": images, "quarter": max(1, images // 4), "limit": limit,
+        "layers": "" if layers is None else f"--layers={layers}",
+        "processor": "" if processor is None else f"--processor={processor}",
+    }  # fmt: skip
+    shown = settings | {"processor": "its own" if processor else "made in code"}
+    rows = []
     with ExitStack() as stack:
         stack.enter_context(held(out))
         disk = Disk(out / "hub")
         hub, mirror = stack.enter_context(LoopbackHub(disk)), stack.enter_context(file_server())
         disk.load(hub)
-        settings = {
-            "images": images, "quarter": max(1, images // 4), "limit": limit,
-            "layers": "" if layers is None else f"--layers={layers}",
-            "processor": "" if processor is None else f"--processor={processor}",
-        }  # fmt: skip
-        rows = []
         for cell in CELLS:
             if cell.name == f"fetch {FETCHED[0]}":
                 _serve(mirror, out / "mirror")
@@ -54,13 +59,12 @@ def rehearse(out: Path, images: int, processor: Path | None, layers: int | None,
             if cell.gives and ("models", cell.gives[0]) not in hub.repositories:
                 disk.put_folder(hub, "models", cell.gives[0], out / cell.gives[1])
             disk.save(hub)
+            if hub.unknown:
+                raise RuntimeError(f"{cell.name} asked the Hub for what its loopback form does not know: {hub.unknown}")
             rows.append({"name": cell.name, "why": cell.why, "command": cell.words, **record})
             print(line(rows[-1]), flush=True)
-    facts = environment(devices=False)
-    machine = {"python": platform.python_version(), **facts["machine"]}
-    machine |= {name: facts["packages"][name] for name in ("torch", "transformers", "datasets", "peft")}
-    settings |= {"processor": "its own" if processor else "made in code"}
-    return {"date": date.today().isoformat(), "machine": machine, "settings": settings, "cells": rows}
+            undone = [cell.name for cell in CELLS[len(rows) :]]
+            yield {"date": date.today().isoformat(), "machine": machine, "settings": shown, "cells": rows, "undone": undone}
 
 
 def do_cell(cell: Cell, out: Path, settings: dict, hub: LoopbackHub, mirror: FileServer) -> dict:
@@ -113,9 +117,10 @@ def main(argv: list[str] | None = None) -> dict:
     processor = args.data and (args.data / "kosmos2" / "processor_hf_derived").resolve()
     args.out.mkdir(parents=True, exist_ok=True)
     images, layers = args.images or (200 if small else FULL_IMAGES), 2 if small else None
-    table = rehearse(args.out.resolve(), images, processor, layers, args.limit)
-    for path in filter(None, (args.out / "rehearsal.json", args.result)):
-        write_json(path, table)
+    table: dict = {}
+    for table in rehearse(args.out.resolve(), images, processor, layers, args.limit):
+        for path in filter(None, (args.out / "rehearsal.json", args.result)):
+            write_json(path, table)
     print(json.dumps(table["machine"] | table["settings"]))
     return table
 

@@ -23,7 +23,7 @@ def measured(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Pat
     with open(log, "w") as written:
         process = subprocess.Popen(argv, cwd=folder, env=dict(env), stdout=written, stderr=subprocess.STDOUT)
     while True:
-        resident = [_memory(pid) for pid in _family(process.pid)]
+        resident = [_memory(pid) for pid in family(process.pid)]
         peak = max(peak, sum(now for now, _, _ in resident), *(highest for _, _, highest in resident), 0)
         own = max(own, sum(anonymous for _, anonymous, _ in resident))
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
@@ -38,7 +38,7 @@ def measured(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Pat
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak, "own_bytes": own}
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """The process and all that descend from it, as far as they live."""
     found = [pid]
     for parent in found:

@@ -8,7 +8,7 @@ from promvil_hf.compovl.compose import SOURCES, Composing
 from promvil_hf.compovl.compovl_build import CompoVLSettings, build
 from promvil_hf.compovl.compovl_rows import USUAL_VIEWS, Splitting
 from promvil_hf.compovl.graph_files import GraphFiles
-from promvil_hf.compovl.leakage import read_list
+from promvil_hf.compovl.leakage import read_lists
 from promvil_hf.compovl.mixture import Mixing
 from promvil_hf.compovl.visual_genome_files import RELEASES
 from promvil_hf.distributed import Ranks
@@ -114,7 +114,7 @@ def _settings(args) -> CompoVLSettings:
         Splitting(args.seed, args.validation_share, args.test_share, args.test_per_level),
         Mixing(**{name: getattr(args, name) for name in MIXED}),
         release=args.release,
-        leakage=(*(read_list(path, "coco") for path in args.exclude_coco), *(read_list(path, "vg") for path in args.exclude_vg)),
+        leakage=(*read_lists(args.exclude_coco, "coco"), *read_lists(args.exclude_vg, "vg")),
         limit=args.limit,
         writer=writer,
         writer_name=name,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from promvil_hf.commands import options
 from promvil_hf.fetching.sources import size_text
+from promvil_hf.hub_names import is_local
 from promvil_hf.json_documents import json_document
 from promvil_hf.publishing import commit, matching
 from promvil_hf.shown_text import printable
@@ -80,7 +81,7 @@ def _adapter(folder: Path) -> dict[str, Path]:
     if missing := [name for name in needed if not (folder / name).is_file()]:
         raise ValueError(f"{folder} is no finished adapter: it lacks {', '.join(missing)}. Run its training to the end.")
     base = json_document(folder / "adapter_config.json").text("base_model_name_or_path")
-    if Path(base).exists() or base.startswith(("/", ".", "~")):
+    if is_local(base):
         raise ValueError(
             f"{folder}/adapter_config.json names the base {base}, a folder of this machine: nobody else could load the adapter. "
             "Publish the base first, write its name on the Hub there and into README.md, and run this again."

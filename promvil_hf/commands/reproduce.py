@@ -13,8 +13,10 @@ from promvil_hf.fetching.sources import size_text
 from promvil_hf.reproducing.catalog import EXPERIMENTS, experiment
 from promvil_hf.reproducing.estimates import GPUS, estimate, hours_text
 from promvil_hf.reproducing.experiments import FULL, SMALL, Experiment, Step
-from promvil_hf.reproducing.running import is_done, missing_sources, reproduce
+from promvil_hf.reproducing.running import check_form, is_done, missing_sources, reproduce
 
+
+OUT = {FULL: Path("runs/reproduce"), SMALL: Path("runs/reproduce-small")}  # apart, or steps of one would be refused by the other
 
 HELP = """
 Run the commands that lead to a table or claim of the papers, each done once.
@@ -27,7 +29,7 @@ Run the commands that lead to a table or claim of the papers, each done once.
 
 Stopped at any moment, the same command goes on. Experiments in one --out share their steps. Nothing is uploaded; `promvil
 publish` does that. The small form shows that the way is whole: its numbers say nothing about the papers.
-More in docs/reproduce.md.
+Without --out it is runs/reproduce, and runs/reproduce-small for the small form. More in docs/reproduce.md.
 """
 
 
@@ -38,7 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--size", choices=(FULL, SMALL), default=FULL, help=sizes)
     where = "where `promvil fetch` put the data (default: data; OUT/data if small)"
     parser.add_argument("--fetched", type=Path, metavar="DIR", help=where)
-    options.add(parser, "--out", default=Path("runs/reproduce"))
+    options.add(parser, "--out")
     have = "do not ask whether `promvil fetch` finished: the data was laid out by hand"
     parser.add_argument("--have-data", action="store_true", help=have)
 
@@ -47,11 +49,13 @@ def run(args):
     if args.list or args.name is None:
         return _list()
     chosen_one = experiment(args.name)
-    data = args.fetched or (args.out / "data" if args.size == SMALL else Path("data"))
+    check_form(chosen_one, args.size)
+    out = args.out or OUT[args.size]
+    data = args.fetched or (out / "data" if args.size == SMALL else Path("data"))
     if args.dry_run:
-        print("\n".join(plan(chosen_one, args.size, args.out, data)))
+        print("\n".join(plan(chosen_one, args.size, out, data)))
         return
-    result = reproduce(chosen_one, args.size, args.out, data, run_command, partial(print, flush=True), args.have_data)
+    result = reproduce(chosen_one, args.size, out, data, run_command, partial(print, flush=True), args.have_data)
     print(f"\n{chosen_one.what}: {result}")
     print(f"The paper: {chosen_one.published}.")
     if args.size == SMALL:

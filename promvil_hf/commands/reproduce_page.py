@@ -1,20 +1,23 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """`python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes the page from an empty disk to the papers' tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from promvil_hf.commands.reproduce import needs
 from promvil_hf.fetching.catalog import chosen
 from promvil_hf.fetching.fetch import room_needed
 from promvil_hf.fetching.fetch import steps as files_of
 from promvil_hf.fetching.sources import size_text
+from promvil_hf.json_documents import json_document
 from promvil_hf.reproducing.catalog import EXPERIMENTS, WITHOUT_SMALL
 from promvil_hf.reproducing.estimates import GPUS, MOVED, REACHED, estimate, hours_text
 from promvil_hf.reproducing.experiments import FULL, Experiment
 
 
 OUT, DATA = Path("runs/NAME"), Path("data")
+REHEARSAL = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "rehearsal.json"  # in a clone
 START = f"""# From an empty disk to the papers' tables
 
 <!-- `python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes this page from its tables: do not edit it. -->
@@ -22,7 +25,7 @@ START = f"""# From an empty disk to the papers' tables
 Nobody has run these tables at full size with this package: where it was written there were neither the data nor the
 weights nor a GPU of that size. This page has the exact commands, what they need (calculated, not measured), and what the
 papers have, so that you can compare a row that you measure with theirs. Every small form was run, from an empty folder to
-its report.
+its report. The [appendix](#appendix-the-way-rehearsed) says what was run at full size with random weights.
 
 ## First, in minutes
 
@@ -91,10 +94,17 @@ adapter, an atlas or a report before anything is uploaded (`--dry-run`).
 - GQA's choices, which validity needs, are published for train and val, not for testdev.
 """
 
+ABOUT_REHEARSAL = """`python -m benchmarks.rehearsal --out runs/rehearsal --data ../shared/data` runs the whole way in a clone,
+with everything real but the weights and the data: the published sizes, configurations, archives, commands and libraries, and a
+Hub and a mirror on the same machine. Weights are random and data is made up, so no score of it means anything, and none is
+shown. Kosmos-2 has its published size; LLaVA its published widths and one layer. `--size small` takes minutes.
+"""
 
-def page() -> str:
+
+def page(rehearsal: Path = REHEARSAL) -> str:
     """The page, the same on every machine."""
-    return "\n".join([START, *_overview(), *(line for experiment in EXPERIMENTS.values() for line in _experiment(experiment))])
+    sections = [line for experiment in EXPERIMENTS.values() for line in _experiment(experiment)]
+    return "\n".join([START, *_overview(), *sections, *_appendix(rehearsal)])
 
 
 def _overview() -> Iterator[str]:
@@ -135,6 +145,37 @@ def _experiment(experiment: Experiment) -> Iterator[str]:
         measured = f" (`{step.measured}`)" if step.measured else ""
         yield f"- **{step.name}**: {step.why}{needs(step)}{measured}.{known}\n\n      {step.shown(FULL, OUT, DATA)}\n"
     yield f"The answer is `{OUT / experiment.result}`.\n"
+
+
+def _appendix(rehearsal: Path) -> Iterator[str]:
+    """What the dress rehearsal measured."""
+    yield f"## Appendix: the way rehearsed\n\n{ABOUT_REHEARSAL}"
+    if not rehearsal.is_file():
+        yield "Not yet run.\n"
+        return
+    found = json_document(rehearsal).fields
+    machine, settings = found["machine"], found["settings"]
+    yield (
+        f"Run on {found['date']} with {settings['images']:,} images: {machine['cores']} CPU cores, {machine['memory_gib']} GiB "
+        f"of memory, torch {machine['torch']}, one thread a process, beside other work on the same machine. So CPU seconds can "
+        "be compared, seconds hardly.\n"
+    )
+    yield f"| step | what | seconds | CPU seconds | peak memory | without mapped files |\n|{' --- |' * 6}"
+    for cell in found["cells"]:
+        sizes = f"{size_text(cell['peak_bytes'])} | {size_text(cell['own_bytes'])}"
+        yield f"| {cell['name']} | {cell['why']} | {cell['seconds']:,.0f} | {cell['cpu_seconds']:,.0f} | {sizes} |"
+    yield from _memory_growth(found["cells"])
+    if found["undone"]:
+        yield f"\nNot reached in this run: {', '.join(found['undone'])}."
+    yield "\nThe commands:\n\n" + "\n".join(f"    {cell['command']}" for cell in found["cells"]) + "\n"
+
+
+def _memory_growth(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Of the build: a quarter of the images against all."""
+    own = {cell["name"]: cell["own_bytes"] for cell in cells}
+    if {"build", "build, a quarter"} <= own.keys():
+        times = own["build"] / own["build, a quarter"]
+        yield f"\nFour times as many images take {times:.2f} times the memory in the build, mapped files left out."
 
 
 if __name__ == "__main__":

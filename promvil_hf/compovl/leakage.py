@@ -7,6 +7,7 @@ text file with ids or file names.
 """
 
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +44,7 @@ class LeakageList:
 
 @dataclass(slots=True)
 class Leakage:
-    """What a set of lists found. `excluded` counts images once, `by_list` once for each list that names them."""
+    """What a set of lists found. `excluded` counts images once, `by_list` once for each list that names them, by its place."""
 
     lists: tuple[LeakageList, ...] = ()
     images: int = 0
@@ -51,9 +52,13 @@ class Leakage:
     excluded: int = 0
     by_list: Counter = field(default_factory=Counter)
 
-    def hits(self, image_id: int | None, coco_id: int | None) -> list[str]:
-        """Names of the lists that hold this image."""
-        return [id_list.name for id_list in self.lists if (coco_id if id_list.kind == "coco" else image_id) in id_list.ids]
+    def hits(self, image_id: int | None, coco_id: int | None) -> list[int]:
+        """Places of the lists that hold this image."""
+        return [
+            place
+            for place, id_list in enumerate(self.lists)
+            if (coco_id if id_list.kind == "coco" else image_id) in id_list.ids
+        ]
 
     def keeps(self, image_id: int | None, coco_id: int | None) -> bool:
         """Count an image; False when it must be left out."""
@@ -74,10 +79,10 @@ class Leakage:
                     "name": id_list.name,
                     "ids_of": id_list.kind,
                     "ids": len(id_list.ids),
-                    "images_found": self.by_list[id_list.name],
+                    "images_found": self.by_list[place],
                     "names_that_are_no_id": id_list.unmatched,
                 }
-                for id_list in self.lists
+                for place, id_list in enumerate(self.lists)
             ],
         }
 
@@ -178,3 +183,10 @@ def _of_json(value: Any) -> Iterator[Any]:
 
 
 _KEYS = ("coco_id", "image_id", "imageId", "image", "file_name", "id")
+
+
+def read_lists(paths: Iterable[str | os.PathLike], kind: str) -> list[LeakageList]:
+    """Lists from files, each by the name of its file; of several files of one name with that of its folder."""
+    paths = [Path(path) for path in paths]
+    stems = Counter(path.stem for path in paths)
+    return [read_list(path, kind, f"{path.parent.name}/{path.stem}" if stems[path.stem] > 1 else None) for path in paths]

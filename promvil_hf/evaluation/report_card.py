@@ -4,6 +4,7 @@
 import os
 
 from promvil_hf.evaluation.results import Report
+from promvil_hf.hub_names import public_name
 from promvil_hf.publishing import plain_card
 from promvil_hf.shown_text import in_markdown
 
@@ -15,8 +16,8 @@ def report_card(path: str | os.PathLike) -> str:
     if scores["value"] is None:
         raise ValueError(f"The score of {report.title} in {path} is not defined: there is nothing to publish.")
     model = report.answers.get("model") or {}
-    named = model.get("model") or model.get("served_model") or report.answers.get("file") or "not named"
-    adapter = f" with the adapter {in_markdown(model['adapter'])}" if model.get("adapter") else ""
+    named = public_name(model.get("model") or model.get("served_model") or report.answers.get("file") or "not named")
+    adapter = f" with the adapter {in_markdown(public_name(model['adapter']))}" if model.get("adapter") else ""
     limits = "" if spread["low"] is None else f", {spread['confidence']:.0%} interval {spread['low']:.4f} to {spread['high']:.4f}"
     warnings = "\n".join(f"- {in_markdown(warning)}" for warning in benchmark["warnings"] if warning) or "- none"
     rules = "\n".join(f"| {name} | {in_markdown(value)} |" for name, value in scores["settings"].items() if value is not None)

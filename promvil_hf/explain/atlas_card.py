@@ -4,6 +4,7 @@
 import os
 
 from promvil_hf.explain.head_atlas import read_atlas
+from promvil_hf.hub_names import public_name
 from promvil_hf.publishing import plain_card
 from promvil_hf.shown_text import in_markdown
 
@@ -11,7 +12,7 @@ from promvil_hf.shown_text import in_markdown
 def atlas_card(path: str | os.PathLike) -> str:
     """README.md for the atlas in a file: of which model, how it was measured, its best heads."""
     atlas = read_atlas(path)
-    model = in_markdown(atlas.settings.get("model") or atlas.settings.get("served_model") or "not named")
+    model = in_markdown(public_name(atlas.settings.get("model") or atlas.settings.get("served_model") or "not named"))
     heads = "\n".join(
         f"| {head} | {atlas.rho[atlas.place(head)]:.3f} | {atlas.auroc[atlas.place(head)]:.3f} | "
         f"{atlas.p_family[atlas.place(head)]:.4f} |"

@@ -29,7 +29,8 @@ def reproduce(
     have_data: bool = False,
 ) -> Path:
     """Do what is not done yet; gives the file that answers the claim. With `have_data` nobody asks how the data came."""
-    _check(experiment, size, data, have_data)
+    check_form(experiment, size)
+    _check_data(experiment, size, data, have_data)
     with held(out):
         if size == SMALL:
             plan = {"draws": "promvil_hf.toy.real_forms", "data": str(_beside(data, out))}
@@ -53,9 +54,13 @@ def missing_sources(experiment: Experiment, data: Path) -> list[str]:
     return [source.name for source in chosen(experiment.sources) if not all(step.is_done() for step in files_of([source], data))]
 
 
-def _check(experiment: Experiment, size: str, data: Path, have_data: bool) -> None:
+def check_form(experiment: Experiment, size: str) -> None:
+    """Raise where there is no form of this size."""
     if size == SMALL and experiment.name in WITHOUT_SMALL:
         raise ValueError(f"{experiment.name} has no small form: {experiment.differs}")
+
+
+def _check_data(experiment: Experiment, size: str, data: Path, have_data: bool) -> None:
     if size != SMALL and not have_data and (missing := missing_sources(experiment, data)):
         raise ValueError(
             f"{data} lacks {', '.join(missing)}: `promvil fetch {' '.join(missing)} --out {data}` brings them here. Data that "

@@ -72,6 +72,33 @@ def test_a_report_goes_up_with_a_card_and_its_pages_only_when_asked(hub, tmp_pat
     assert front(card)["viewer"] is False
 
 
+def test_a_card_of_a_report_names_no_path_of_this_machine(tmp_path, capsys):
+    found = json.loads(report())
+    base = tmp_path / "my bases" / "base"
+    base.mkdir(parents=True)
+    found["answers"] |= {"file": "/home/me/answers.jsonl", "model": {"model": str(base), "adapter": "../runs/lora"}}
+    (tmp_path / "report.json").write_text(json.dumps(found))
+    assert main(["publish", "report", str(tmp_path), "you/scores", "--dry-run"]) == 0
+    card = capsys.readouterr().out.partition("\n---\n")[2]
+    assert str(tmp_path) not in card and "/home/me" not in card and "../runs" not in card
+    assert "base (a local path)" in card and "lora (a local path)" in card
+    found["answers"]["model"] = {}
+    (tmp_path / "report.json").write_text(json.dumps(found))
+    assert main(["publish", "report", str(tmp_path), "you/scores", "--dry-run"]) == 0
+    card = capsys.readouterr().out.partition("\n---\n")[2]
+    assert "/home/me" not in card and "answers.jsonl (a local path)" in card
+
+
+def test_a_card_of_an_atlas_names_no_path_of_this_machine(tmp_path, capsys):
+    found = atlas().to_dict()
+    found["settings"] |= {"model": "/home/me/base", "rows": str(tmp_path), "adapter": "you/lora"}
+    (tmp_path / "atlas.json").write_bytes(json_file(found))
+    assert main(["publish", "atlas", str(tmp_path), "you/heads", "--dry-run"]) == 0
+    card = capsys.readouterr().out.partition("\n---\n")[2]
+    assert "/home/me" not in card and str(tmp_path) not in card and "base (a local path)" in card
+    assert "adapter you/lora" in card
+
+
 def test_a_dry_run_shows_files_and_card_and_asks_nobody(tmp_path, capsys, monkeypatch):
     import huggingface_hub
 

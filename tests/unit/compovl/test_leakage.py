@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_list
+from promvil_hf.compovl.leakage import Leakage, LeakageList, coco_id_of, read_list, read_lists
 from tests.mutations.within import drawn
 from tests.reference import source_files
 
@@ -128,3 +128,23 @@ def test_a_file_without_images_is_refused(tmp_path, content, sentence):
         read_list(tmp_path / "nothing.txt", "coco")
     with pytest.raises(ValueError, match="You passed kind='flickr': ids are coco or vg"):
         read_list(tmp_path / "list.txt", "flickr")
+
+
+def test_lists_of_one_file_name_are_counted_apart(tmp_path):
+    """RefCOCO's and RefCOCO+'s are both called refs(unc).p."""
+    for number, folder in enumerate(("refcoco", "refcoco+"), 1):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "refs(unc).p").write_bytes(pickle.dumps([{"image_id": number, "split": "val"}]))
+    lists = read_lists([tmp_path / folder / "refs(unc).p" for folder in ("refcoco", "refcoco+")], "coco")
+    leakage = Leakage(tuple(lists))
+    assert not leakage.keeps(10, 1) and not leakage.keeps(20, 2) and leakage.keeps(30, 3)
+    assert {found["name"]: found["images_found"] for found in leakage.to_dict()["lists"]} == {
+        "refcoco/refs(unc)": 1, "refcoco+/refs(unc)": 1,
+    }  # fmt: skip
+    assert [found.name for found in read_lists([tmp_path / "refcoco" / "refs(unc).p"], "coco")] == ["refs(unc)"]
+
+
+def test_lists_of_one_name_are_counted_apart():
+    leakage = Leakage((LeakageList("mine", "coco", frozenset({1})), LeakageList("mine", "vg", frozenset({9, 10}))))
+    assert not leakage.keeps(10, 1) and not leakage.keeps(9, 2)
+    assert [found["images_found"] for found in leakage.to_dict()["lists"]] == [1, 2]

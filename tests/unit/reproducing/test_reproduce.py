@@ -156,6 +156,24 @@ def test_missing_data_is_said_with_the_command_that_gets_it(tmp_path, capsys):
     assert not (tmp_path / "out" / "steps").exists()
 
 
+def test_a_plan_of_a_small_form_that_does_not_exist_is_refused(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["reproduce", "fivl-training", "--size", "small", "--dry-run", *out]) == 2
+    said = capsys.readouterr()
+    assert "fivl-training has no small form" in said.err and not said.out
+    assert main(["reproduce", "fivl-pope", "--size", "small", "--dry-run", *out]) == 0
+
+
+def test_the_sizes_have_different_folders(tmp_path, capsys, monkeypatch):
+    """The small form's steps would otherwise stand in the way of the full size's."""
+    monkeypatch.chdir(tmp_path)
+    results = []
+    for size in (FULL, SMALL):
+        assert main(["reproduce", "fivl-pope", "--size", size, "--dry-run"]) == 0
+        results.append(capsys.readouterr().out.splitlines()[-1])
+    assert results[0].startswith("Result: runs/reproduce/") and results[1].startswith("Result: runs/reproduce-small/")
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_plan_says_commands_needs_and_what_the_paper_has(name, tmp_path):
     entry = experiment(name)
