@@ -5,7 +5,7 @@
 
 Visual Genome, the three RefCOCO and GQA's validation questions are as large as the real ones; photographs are small and
 three in number, under the real count of names. The other data sets are those of `promvil_hf.toy.real_forms`. The truth
-behind POPE's drawn scenes, which nobody publishes, lies in MIRROR/key_expressions.jsonl.
+behind LLaVA's drawn scenes, which nobody publishes, lies in MIRROR/key_expressions.jsonl.
 """
 
 import argparse
@@ -39,7 +39,7 @@ DRAWN = {  # archive -> folder of the drawn data, and which of its files
     "coco-val2014/val2014.zip": ("coco", "val2014/*"), "coco-train2017/train2017.zip": ("coco", "train2017/*"),
     "coco-annotations-2017/annotations_trainval2017.zip": ("coco", "annotations/*"),
 }  # fmt: skip
-PLAIN = {"vsr": ("vsr", "*.jsonl"), "llava-detail": ("llava", "*.json"), "pope": ("pope", "coco_pope_*.json")}
+PLAIN = {"vsr": ("vsr", "*.jsonl"), "llava-detail": ("llava", "detail_23k.json"), "pope": ("pope", "coco_pope_*.json")}
 REFERRED = {"refcoco": ("unc", (1,)), "refcoco+": ("unc", (1,)), "refcocog": ("umd", (1, 3))}  # last digits of COCO's ids
 ASKED = 5  # last digit of the images that GQA's validation asks about
 
@@ -56,7 +56,7 @@ def write_archives(mirror: Path, images: int) -> dict[str, int]:
             for path in sorted((drawn / source).glob(pattern)):
                 _place(made / name / path.name)
                 shutil.copy(path, made / name / path.name)
-        shutil.copy(drawn / "pope" / "key_expressions.jsonl", made / "key_expressions.jsonl")
+        shutil.copy(drawn / "llava" / "key_expressions.jsonl", made / "key_expressions.jsonl")
         counts = _visual_genome(made, images, drawn / "gqa")
         for path in sorted(made.iterdir()):
             move(path, mirror / path.name)

@@ -79,12 +79,12 @@ CELLS = (
          "promvil evaluate --benchmark refcocog --files {data}/refcocog --split test --images {data}/coco/train2014 --model "
          f"{KOSMOS2} --adapter {ADAPTER} --limit {{limit}} {ASKED} --out {{out}}/refcocog-tuned"),
     Cell("publish report", "to the Hub", "promvil publish report {out}/refcocog-tuned promvil/refcocog-tuned"),
-    Cell("build FiVL", "POPE's questions with the drawn scenes' true masks",
-         "promvil build fivl --source pope --files {data}/pope/coco_pope_popular.json --images {data}/coco/val2014 --masks "
-         "{out}/mirror/key_expressions.jsonl --split train --out {out}/fivl --quiet"),
+    Cell("build FiVL", "LLaVA's conversations with the drawn scenes' true masks",
+         "promvil build fivl --source llava --files {data}/llava/detail_23k.json --images {data}/coco/train2017 --masks "
+         "{out}/mirror/key_expressions.jsonl --out {out}/fivl --quiet"),
     Cell("publish fivl", "to the Hub", f"promvil publish fivl {{out}}/fivl {FIVL}"),
     Cell("train LLaVA", "two steps of FiVL's joint loss, rows and model from the Hub",
-         f"python recipes/train_fivl.py --config recipes/llava/lora.yaml --rows {FIVL}:pope --images {{data}}/coco/val2014 "
+         "python recipes/train_fivl.py --config recipes/llava/lora.yaml --images {data}/coco/train2017 "
          f"--output_dir {{out}}/fivl-adapter {TWO_STEPS} --max_samples 8", trains="fivl-adapter"),
     Cell("evaluate LLaVA", "POPE with the adapter",
          "promvil evaluate --benchmark pope --files {data}/pope/coco_pope_popular.json --images {data}/coco/val2014 --model "

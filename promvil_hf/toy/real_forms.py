@@ -5,7 +5,9 @@
     refcoco/ refcoco+/ refcocog/    refs(...).p and instances.json; their pictures in coco/train2014
     gqa/                   balanced questions of val and testdev, choices of val, images/
     llava/detail_23k.json, vsr/, coco/annotations/instances_train2017.json; pictures in coco/train2017
-    pope/                  three files; pictures in coco/val2014; key_expressions.jsonl is the truth, which nobody publishes
+    pope/                  three files; pictures in coco/val2014
+
+key_expressions.jsonl in gqa/, pope/ and llava/ is the truth, which nobody publishes.
 
     python -m promvil_hf.toy.real_forms --out data
 
@@ -177,6 +179,8 @@ def _llava_and_vsr(folder: Path, scenes: list[Scene]) -> None:
         _photo(drawn, folder / "coco" / "train2017" / _plain(drawn))
     write_json(folder / "coco" / "annotations" / "instances_train2017.json", _instances(scenes, _plain))
     talks = [conversation(drawn).to_llava() | {"image": _plain(drawn)} for drawn in scenes]
+    keys = [{"image": _plain(drawn), **key.located(drawn).to_dict()} for drawn in scenes for key in conversation(drawn).keys]
+    write_json_lines(folder / "llava" / "key_expressions.jsonl", {json.dumps(row): row for row in keys}.values())
     write_json(folder / "llava" / "detail_23k.json", [talk for talk in talks if talk["conversations"]])
     statements = [row for drawn in scenes for row in _statements(drawn)]
     for split, places in {"train": (0, 2), "dev": (1,), "test": (3,)}.items():  # of four pairs, a true and a false one each
