@@ -94,10 +94,11 @@ adapter, an atlas or a report before anything is uploaded (`--dry-run`).
 - GQA's choices, which validity needs, are published for train and val, not for testdev.
 """
 
-ABOUT_REHEARSAL = """`python -m benchmarks.rehearsal --out runs/rehearsal --data ../shared/data` runs the whole way in a clone,
-with everything real but the weights and the data: the published sizes, configurations, archives, commands and libraries, and a
-Hub and a mirror on the same machine. Weights are random and data is made up, so no score of it means anything, and none is
-shown. Kosmos-2 has its published size; LLaVA its published widths and one layer. `--size small` takes minutes.
+ABOUT_REHEARSAL = """`python -m benchmarks.rehearsal --out runs/rehearsal` runs the whole way in a clone, with everything real but
+the weights and the data: the published sizes, configurations, archives, commands and libraries, and a Hub and a mirror on
+the same machine. Weights are random and data is made up, so no score of it means anything, and none is shown. Kosmos-2 has
+its published size; LLaVA its published widths and one layer. With `--data` Kosmos-2 has its own processor, else one made in
+code. `--size small` takes minutes.
 """
 
 
@@ -156,9 +157,9 @@ def _appendix(rehearsal: Path) -> Iterator[str]:
     found = json_document(rehearsal).fields
     machine, settings = found["machine"], found["settings"]
     yield (
-        f"Run on {found['date']} with {settings['images']:,} images: {machine['cores']} CPU cores, {machine['memory_gib']} GiB "
-        f"of memory, torch {machine['torch']}, one thread a process, beside other work on the same machine. So CPU seconds can "
-        "be compared, seconds hardly.\n"
+        f"Run on {found['date']} with {settings['images']:,} images and Kosmos-2's processor {settings['processor']}: "
+        f"{machine['cores']} CPU cores, {machine['memory_gib']} GiB of memory, torch {machine['torch']}, one thread a process, "
+        "beside other work on the same machine. So CPU seconds can be compared, seconds hardly.\n"
     )
     yield f"| step | what | seconds | CPU seconds | peak memory | without mapped files |\n|{' --- |' * 6}"
     for cell in found["cells"]:
