@@ -22,7 +22,7 @@ from promvil_hf.backends.detector_loading import load_detector
 from promvil_hf.backends.detectors import Detector, Found
 from promvil_hf.boxes import iou
 from promvil_hf.grounding import ComposerSettings
-from promvil_hf.grounding.composing import compose
+from promvil_hf.grounding.composing import Seen, compose
 from promvil_hf.grounding.reading import Reading, readings
 from promvil_hf.images import read_image
 from promvil_hf.metrics.intervals import bootstrap_interval
@@ -67,7 +67,7 @@ def cases(data: Path, split: str, detector: Detector, only_unseen: bool) -> list
 
 def chances(found: Sequence[Case], settings: ComposerSettings) -> list[tuple[np.ndarray, float]]:
     """For each case the chances of the candidates, and of none of these."""
-    made = [compose(case.parts, case.found, case.picture, settings)[case.top] for case in found]
+    made = [compose(case.parts, case.found, Seen(case.picture, settings))[case.top] for case in found]
     return [(composed.weights, composed.none) for composed in made]
 
 

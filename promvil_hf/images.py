@@ -72,7 +72,8 @@ def image_bytes(source: Source) -> tuple[bytes, str]:
 
 def as_rgb(image: Image.Image) -> Image.Image:
     """The picture upright, in 8-bit RGB, on white where it is transparent."""
-    image = ImageOps.exif_transpose(image)  # before anything that drops its EXIF
+    if _turned(image):
+        image = ImageOps.exif_transpose(image)  # before anything that drops its EXIF; it copies an upright picture too
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow's own conversion cuts off at 255, which turns a 16-bit picture white.
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))

@@ -42,12 +42,14 @@ def beaten(values: np.ndarray, exists: np.ndarray, steepness: float) -> np.ndarr
 
 def ranked(before: np.ndarray, rank: int) -> np.ndarray:
     """(n, n) chances that j comes before i -> (n,) the chance that exactly `rank` - 1 do."""
-    count = np.zeros((len(before), len(before) + 1))
+    if rank == 1:
+        return (1 - before).prod(1)
+    count = np.zeros((len(before), rank))  # chances that none, one, two ... come before i, of the j so far
     count[:, 0] = 1.0
     for j in range(len(before)):
         count[:, 1:] = count[:, 1:] * (1 - before[:, j : j + 1]) + count[:, :-1] * before[:, j : j + 1]
         count[:, 0] *= 1 - before[:, j]
-    return count[:, rank - 1] if rank <= len(before) else np.zeros(len(before))
+    return count[:, -1] if rank <= len(before) else np.zeros(len(before))
 
 
 def position(things: Things, side: str, exists: np.ndarray, size: ImageSize) -> np.ndarray:
@@ -78,7 +80,7 @@ def order(things: Things, side: str, rank: int, exists: np.ndarray, size: ImageS
 def distances(pairs: Pairs) -> np.ndarray:
     """(candidates, evidence): from edge to edge and a little from middle to middle, in the size of the evidence alone, so that a
     large candidate is not nearer for being large."""
-    return (pairs.gap + 0.5 * pairs.middle_distance) * pairs.reach / np.sqrt(pairs.b.sizes.prod(-1))
+    return (pairs.gap + 0.5 * pairs.middle_distance) * pairs.reach / np.sqrt(pairs.b.areas)
 
 
 def nearest(away_from: np.ndarray, weights: np.ndarray, exists: np.ndarray, farthest: bool = False) -> np.ndarray:

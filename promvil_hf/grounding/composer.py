@@ -11,6 +11,7 @@ window. Values and ways of calling are those of `ProgressiveGrounder`.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 
 from promvil_hf.backends.detectors import Detector, Found
 from promvil_hf.dialects.base import REFUSED
-from promvil_hf.grounding.composing import Composed, ComposerSettings, compose
+from promvil_hf.grounding.composing import Composed, ComposerSettings, Seen, compose
 from promvil_hf.grounding.reading import Reading, readings, unread
 from promvil_hf.grounding.trace import GroundingTrace, ImageSource, Query, Step
 from promvil_hf.grounding.windows import Question, all_in_order, by_picture, in_order, windows
@@ -28,6 +29,7 @@ from promvil_hf.phrases import PhraseChain
 
 
 UNKNOWN_NOUN = "unknown noun"
+_NOT_ASKED = Found(known=False)
 NO_ANSWERS = "a detector answers no questions"
 
 
@@ -57,6 +59,7 @@ class ComposedGrounder:
         decomposer: Decomposer = decompose,
     ):
         self.detector, self.options, self.decomposer = detector, settings, decomposer
+        self._read_once = lru_cache(maxsize=4096)(self._read)  # the same expression is often asked of many pictures
 
     def ground(self, image: ImageSource, expression: str | Nesting | PhraseChain, **query: Any) -> GroundingTrace:
         """One expression about one picture; `query` goes to `Query`."""
@@ -75,8 +78,9 @@ class ComposedGrounder:
         for queue in windows(queries, window):
             jobs = [job for group in by_picture(queue) for job in self._begun(group)]
             found = self._found(jobs)
+            seen = {id(job.picture): Seen(job.picture, self.options) for job in jobs if job.picture is not None}
             for job in jobs:
-                yield job.index, self._trace(job, found)
+                yield job.index, self._trace(job, found, seen)
 
     def _begun(self, group: Sequence[tuple[int, Query]]) -> list[_Job]:
         """The queries about one picture, read; the picture is opened once."""
@@ -88,16 +92,13 @@ class ComposedGrounder:
                 job.reason = NO_ANSWERS
                 continue
             try:
-                job.nesting = nesting_of(query.text, self.decomposer)
+                read = self._read_once if isinstance(query.text, str) else self._read
+                job.nesting, job.parts = read(query.text)
             except (TypeError, ValueError) as error:
                 job.text = query.text if isinstance(query.text, str) else ""
                 job.reason = f"not decomposed: {error}" if job.text.strip() else "blank text"
                 continue
             job.text = job.nesting.text
-            if self.options.mode == "one_shot":
-                job.nesting, job.parts = unread(job.nesting)
-            else:
-                job.parts = readings(job.nesting)
             if picture is None and fault is None:
                 try:
                     picture = read_image(query.image)
@@ -105,6 +106,10 @@ class ComposedGrounder:
                     fault = str(error)
             job.picture, job.reason = picture, fault
         return jobs
+
+    def _read(self, text: str | Nesting | PhraseChain) -> tuple[Nesting, tuple[Reading, ...]]:
+        nesting = nesting_of(text, self.decomposer)
+        return unread(nesting) if self.options.mode == "one_shot" else (nesting, readings(nesting))
 
     def _found(self, jobs: Sequence[_Job]) -> dict[tuple[int, str], Found]:
         """What the detector finds of every noun of these queries, each asked once about a picture."""
@@ -116,13 +121,15 @@ class ComposedGrounder:
                         pairs[id(job.picture), noun] = job.picture, noun
         return dict(zip(pairs, self.detector(list(pairs.values())), strict=True)) if pairs else {}
 
-    def _trace(self, job: _Job, found: dict[tuple[int, str], Found]) -> GroundingTrace:
+    def _trace(self, job: _Job, found: dict[tuple[int, str], Found], seen: dict[int, Seen]) -> GroundingTrace:
         size = None if job.picture is None else job.picture.size
         if job.reason is not None:
             return GroundingTrace(job.text, self.options.mode, job.query.task, job.query.id, size, (), job.reason)
         started = time.perf_counter()
-        detected = [found.get((id(job.picture), self.options.asked(part)), Found(known=False)) for part in job.parts]
-        composed = compose(job.parts, detected, job.picture, self.options)
+        picture = id(job.picture)
+        composed = compose(
+            job.parts, [found.get((picture, self.options.asked(part)), _NOT_ASKED) for part in job.parts], seen[picture]
+        )
         seconds = (time.perf_counter() - started) / len(job.nesting.phrases)
         steps = tuple(
             _step(index, job.nesting, job.parts, composed, self.options, seconds) for index in range(len(job.nesting.phrases))
@@ -148,11 +155,12 @@ def _step(
     phrase, part, result = nesting.phrases[index], parts[index], composed[index]
     chosen = result.chosen(part)
     reason = None
-    if not result.found.known:
+    found = result.candidates.found
+    if not found.known:
         reason = f"{UNKNOWN_NOUN}: {part.noun!r}" if part.noun else "names no thing"
     elif not chosen or (settings.refuse_above is not None and result.none > settings.refuse_above):
         reason, chosen = REFUSED, ()
-    masks = tuple(result.found.detections[i].mask for i in chosen)
+    masks = tuple(found.detections[i].mask for i in chosen)
     return Step(
         phrase.text,
         phrase.level,
@@ -162,7 +170,7 @@ def _step(
         prompt=settings.asked(part),
         answer=result.summary,
         ended="stop",
-        boxes=tuple(result.found.detections[i].box for i in chosen),
+        boxes=tuple(found.detections[i].box for i in chosen),
         masks=masks if any(masks) else (),
         reason=reason,
         problems=result.problems,

@@ -9,13 +9,12 @@ hold counts 1 - its fit. Evidence that was not found, or is unknown to the detec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
 
 from promvil_hf.backends.detectors import Found
-from promvil_hf.frames import ImageSize
 from promvil_hf.grounding import choices
 from promvil_hf.grounding.geometry import Pairs, Things
 from promvil_hf.grounding.reading import SIZES, Link, Reading
@@ -61,11 +60,57 @@ class ComposerSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Composed:
-    """A phrase's candidates and what is believed of them: `weights` (n,) and `none` add up to 1."""
+class Candidates:
+    """What was found for a noun in one picture: where the things lie, how likely each is there, and the log-odds of that."""
 
     found: Found
     things: Things
+    exists: np.ndarray
+    odds: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture, and what is computed once for all expressions about it: the candidates of each noun, how those of two nouns lie
+    to each other, and phrases that refer to no other."""
+
+    picture: Image.Image
+    settings: ComposerSettings
+    _candidates: dict[int, Candidates] = field(default_factory=dict)
+    _pairs: dict[tuple[int, int], Pairs] = field(default_factory=dict)
+    _alone: dict[tuple[Reading, int], "Composed"] = field(default_factory=dict)
+
+    def candidates(self, found: Found) -> Candidates:
+        key = id(found)  # which the candidates keep
+        if key not in self._candidates:
+            detections = found.detections
+            things = Things.of(
+                [detection.box for detection in detections], self.picture.size, [detection.mask for detection in detections]
+            )
+            exists = self.settings.exists(np.array([detection.score for detection in detections], float))
+            self._candidates[key] = Candidates(found, things, exists, np.log(exists / (1 - exists)))
+        return self._candidates[key]
+
+    def pairs(self, a: Candidates, b: Candidates) -> Pairs:
+        key = id(a), id(b)
+        if key not in self._pairs:
+            self._pairs[key] = Pairs(a.things, b.things)
+        return self._pairs[key]
+
+    def composed(self, part: Reading, found: Found, made: dict[int, "Composed"]) -> "Composed":
+        if part.links or part.among is not None:
+            return _Composing(part, found, made, self).done()
+        key = part, id(found)
+        if key not in self._alone:
+            self._alone[key] = _Composing(part, found, made, self).done()
+        return self._alone[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Composed:
+    """A phrase's candidates and what is believed of them: `weights` (n,) and `none` add up to 1."""
+
+    candidates: Candidates
     weights: np.ndarray
     none: float
     kind: str = ""  # what the detector looked for
@@ -74,24 +119,24 @@ class Composed:
 
     def chosen(self, part: Reading) -> tuple[int, ...]:
         """The likeliest candidate; of a plural as many as it says, or all that are not far behind."""
+        if not len(self.weights):
+            return ()
+        if part.count <= 1 and not part.is_plural:
+            return (int(self.weights.argmax()),)
         ranking = [int(i) for i in np.argsort(-self.weights, kind="stable")]
         if part.count > 1:
             return tuple(ranking[: part.count])
-        if part.is_plural and ranking:
-            return tuple(i for i in ranking if self.weights[i] >= 0.5 * self.weights[ranking[0]])
-        return tuple(ranking[:1])
+        return tuple(i for i in ranking if self.weights[i] >= 0.5 * self.weights[ranking[0]])
 
 
-def compose(
-    parts: Sequence[Reading], found: Sequence[Found], picture: Image.Image, settings: ComposerSettings
-) -> list[Composed]:
+def compose(parts: Sequence[Reading], found: Sequence[Found], seen: Seen) -> list[Composed]:
     """One distribution for each reading. What is denied stands behind the phrases, and is needed first."""
     made: dict[int, Composed] = {}
     waiting = list(range(len(parts)))
     while waiting:
         ready = [index for index in waiting if all(to in made for to in _needs(parts[index]))]
         for index in ready:
-            made[index] = _Composing(parts[index], found[index], made, picture, settings).done()
+            made[index] = seen.composed(parts[index], found[index], made)
         waiting = [index for index in waiting if index not in made]
     return [made[index] for index in range(len(parts))]
 
@@ -103,55 +148,46 @@ def _needs(part: Reading) -> list[int]:
 class _Composing:
     """One phrase: what each of its relations and choices says of the candidates."""
 
-    def __init__(
-        self,
-        part: Reading,
-        found: Found,
-        made: dict[int, Composed],
-        picture: Image.Image,
-        settings: ComposerSettings,
-    ):
-        self.part, self.found, self.made, self.picture, self.settings = part, found, made, picture, settings
-        detections = found.detections
+    def __init__(self, part: Reading, found: Found, made: dict[int, Composed], seen: Seen):
+        self.part, self.made, self.seen = part, made, seen
+        self.settings, self.picture, self.size = seen.settings, seen.picture, seen.picture.size
+        self.candidates = seen.candidates(found)
+        self.things, self.exists = self.candidates.things, self.candidates.exists
         self.kind = found.asked or part.noun
-        self.size: ImageSize = picture.size
-        boxes, box_masks = [detection.box for detection in detections], [detection.mask for detection in detections]
-        self.things = Things.of(boxes, self.size, box_masks)
-        self.exists = settings.exists(np.array([detection.score for detection in detections], float))
-        self.logs = np.zeros(len(detections))  # of the fits so far
+        self.logs = np.zeros(len(self.things))  # of the fits so far
         self.against = 0.0  # the same of "none of these"
         self.terms: list[str] = []  # names of the fits
         self.problems: list[str] = []
 
     def done(self) -> Composed:
-        part = self.part
+        part, found = self.part, self.candidates.found
         if not len(self.things):
-            return Composed(self.found, self.things, np.zeros(0), 1.0, self.kind, f"none of {part.noun!r}", tuple(self.problems))
-        odds = np.log(self.exists / (1 - self.exists))
+            return Composed(self.candidates, np.zeros(0), 1.0, self.kind, f"none of {part.noun!r}")
+        odds = self.candidates.odds
         if part.among is not None and len(self.made[part.among].weights) == len(self.things):
             odds = np.log(np.maximum(self.made[part.among].weights, 1e-9) / max(self.made[part.among].none, 1e-3))
         for link in part.links:
             if link.relation.name != NEAREST:
                 self._linked(link)
-        is_read = self.settings.described and not self.found.asked  # the detector was asked with the qualities
+        is_read = self.settings.described and not found.asked  # the detector was asked with the qualities
         if part.qualities and not is_read:
             self.problems.append(f"not used: {' '.join(part.qualities)!r}, which no box tells")
         for colour in () if is_read else part.colours:
             self._add(choices.coloured(self.picture, self.things, colour), f"{colour}, by its pixels")
         for colour in part.denied_colours:
             self._add(_denied(choices.coloured(self.picture, self.things, colour)), f"not {colour}, by its pixels")
-        self._chosen()
-        logs = odds + self.settings.relation_weight * self.logs
-        against = self.settings.relation_weight * self.against
-        highest = max(logs.max(), against)
-        shares = np.exp(np.append(logs, against) - highest)
+        if part.places or part.denied_places or part.sizes:
+            self._chosen()
+        logs = np.empty(len(self.things) + 1)  # "none of these" is the last
+        logs[:-1] = odds + self.settings.relation_weight * self.logs
+        logs[-1] = self.settings.relation_weight * self.against
+        shares = np.exp(logs - logs.max())
         shares /= shares.sum()
         if part.unread:
             self.problems.append(f"not used: {' '.join(part.unread)!r}")
         summary = f"{shares[:-1].max():.2f} of {len(self.things)}, none of these {shares[-1]:.2f}"
         summary = "; ".join([summary, *self.terms])
-        problems = tuple(self.problems)
-        return Composed(self.found, self.things, shares[:-1], float(shares[-1]), self.kind, summary, problems)
+        return Composed(self.candidates, shares[:-1], float(shares[-1]), self.kind, summary, tuple(self.problems))
 
     def _add(self, fit: np.ndarray, term: str) -> None:
         self.logs = self.logs + np.log(fit)
@@ -164,7 +200,7 @@ class _Composing:
             self.problems.append(f"unknown relation {link.words!r}: taken as nearness")
         missing = [referent for referent in evidence if not len(referent.weights)]
         if missing:
-            known = all(referent.found.known for referent in missing)
+            known = all(referent.candidates.found.known for referent in missing)
             if not known:
                 self.problems.append(f"{link.words!r} left out: the detector does not know the noun it refers to")
             elif not link.denied:  # that there is no hat is what "without a hat" says
@@ -175,7 +211,7 @@ class _Composing:
 
     def _fit(self, link: Link, evidence: Composed) -> np.ndarray:
         """(n,): the sum over the evidence's candidates. A thing is no evidence for itself."""
-        pairs = Pairs(self.things, evidence.things)
+        pairs = self.seen.pairs(self.candidates, evidence.candidates)
         fit = link.relation.fit(pairs)
         if evidence.kind == self.kind:
             fit = np.where(pairs.iou > _SAME_BOX, LEAST / 10, fit)
@@ -184,9 +220,8 @@ class _Composing:
     def _between(self, evidence: Sequence[Composed]) -> np.ndarray:
         """(n,): the sum over pairs of candidates, of two phrases or of one plural."""
         first, second = evidence[0], evidence[-1]
-        many = Things(
-            np.concatenate([first.things.boxes, second.things.boxes]), first.things.masks + second.things.masks, self.things.step
-        )
+        things = [referent.candidates.things for referent in (first, second)]
+        many = Things(np.concatenate([one.boxes for one in things]), things[0].masks + things[1].masks, self.things.step)
         count = len(first.weights)
         fit = between(Pairs(self.things, many))[:, :count, count:]
         weights = first.weights[:, None] * second.weights[None]
@@ -230,7 +265,7 @@ class _Composing:
         evidence = self.made[to_nearest[0].to[0]]
         if not len(evidence.weights):
             return None
-        pairs = Pairs(self.things, evidence.things)
+        pairs = self.seen.pairs(self.candidates, evidence.candidates)
         weights = np.append(evidence.weights, evidence.none)
         fit = choices.nearest(choices.distances(pairs), weights[:-1], exists, farthest=place.rank == -1)
         return np.clip(fit + weights[-1] * self.settings.none_fit, LEAST, 1.0)

@@ -45,6 +45,10 @@ class Things:
         return np.maximum(self.boxes[:, 2:] - self.boxes[:, :2], 1e-6)
 
     @cached_property
+    def areas(self) -> np.ndarray:
+        return self.sizes.prod(-1)
+
+    @cached_property
     def middles(self) -> np.ndarray:
         """(n, 2), of the mask where there is one, else of the box."""
         found = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
@@ -75,22 +79,19 @@ class Pairs:
         return Pairs(self.b, self.a)
 
     @cached_property
-    def _a(self) -> np.ndarray:
-        return self.a.boxes[:, None]
-
-    @cached_property
-    def _b(self) -> np.ndarray:
-        return self.b.boxes[None]
-
-    @cached_property
     def half_sizes(self) -> np.ndarray:
         """(a, b, 2): the middle of the two widths, and of the two heights."""
         return (self.a.sizes[:, None] + self.b.sizes[None]) / 2
 
     @cached_property
+    def _ways(self) -> np.ndarray:
+        """(a, b, 2) in pixels, from the middle of b to that of a."""
+        return self.a.middles[:, None] - self.b.middles[None]
+
+    @cached_property
     def _offsets(self) -> np.ndarray:
-        """(a, b, 2) from the middle of b to that of a; 1 is as far as two boxes that just touch."""
-        return (self.a.middles[:, None] - self.b.middles[None]) / self.half_sizes
+        """The same; 1 is as far as two boxes that just touch."""
+        return self._ways / self.half_sizes
 
     @property
     def right(self) -> np.ndarray:
@@ -104,17 +105,19 @@ class Pairs:
     @cached_property
     def reach(self) -> np.ndarray:
         """The size of the two things together, in pixels: the geometric mean, which a large candidate moves little."""
-        return np.sqrt(np.sqrt(self.a.sizes.prod(-1))[:, None] * np.sqrt(self.b.sizes.prod(-1))[None])
+        return np.sqrt(np.sqrt(self.a.areas)[:, None] * np.sqrt(self.b.areas)[None])
 
     @cached_property
     def edge_gaps(self) -> np.ndarray:
         """(a, b, 2) in pixels, along x and y: how far the edges are apart; below 0 how far they overlap."""
-        return np.maximum(self._a[..., :2] - self._b[..., 2:], self._b[..., :2] - self._a[..., 2:])
+        a, b = self.a.boxes[:, None], self.b.boxes[None]
+        return np.maximum(a[..., :2] - b[..., 2:], b[..., :2] - a[..., 2:])
 
     @cached_property
     def gap(self) -> np.ndarray:
         """How far apart the two are, edge to edge (mask to mask), in their size; 0 where they overlap."""
-        found = np.hypot(*np.moveaxis(np.maximum(self.edge_gaps, 0), -1, 0)) / self.reach
+        apart = np.maximum(self.edge_gaps, 0)
+        found = np.hypot(apart[..., 0], apart[..., 1]) / self.reach
         for j, away in self._mask_distances.items():
             for i, mask in enumerate(self.a.masks):
                 if mask is not None and mask.any():
@@ -133,7 +136,12 @@ class Pairs:
     @cached_property
     def middle_distance(self) -> np.ndarray:
         """From middle to middle, in the size of the two."""
-        return np.linalg.norm(self.a.middles[:, None] - self.b.middles[None], axis=-1) / self.reach
+        return np.sqrt((self._ways**2).sum(-1)) / self.reach
+
+    @cached_property
+    def nearness(self) -> np.ndarray:
+        """From edge to edge and from middle to middle. A power: twice as far is the same step at any distance."""
+        return (1 + 1.5 * self.gap + self.middle_distance) ** -1.5
 
     @cached_property
     def shared(self) -> np.ndarray:
@@ -143,16 +151,16 @@ class Pairs:
     @property
     def inside(self) -> np.ndarray:
         """The share of a that lies in b."""
-        return np.minimum(self.shared / self.a.sizes.prod(-1)[:, None], 1.0)
+        return np.minimum(self.shared / self.a.areas[:, None], 1.0)
 
     @property
     def holds(self) -> np.ndarray:
         """The share of b that lies in a."""
-        return np.minimum(self.shared / self.b.sizes.prod(-1)[None], 1.0)
+        return np.minimum(self.shared / self.b.areas[None], 1.0)
 
     @property
     def iou(self) -> np.ndarray:
-        return self.shared / (self.a.sizes.prod(-1)[:, None] + self.b.sizes.prod(-1)[None] - self.shared)
+        return self.shared / (self.a.areas[:, None] + self.b.areas[None] - self.shared)
 
     def overlap(self, axis: int) -> np.ndarray:
         """How much of the shorter extent along x (0) or y (1) both have in common."""
@@ -165,13 +173,13 @@ class Pairs:
     @property
     def bottom(self) -> np.ndarray:
         """How much lower the lower edge of a is than that of b, in the middle of their heights."""
-        return (self._a[..., 3] - self._b[..., 3]) / self.half_sizes[..., 1]
+        return (self.a.boxes[:, None, 3] - self.b.boxes[None, :, 3]) / self.half_sizes[..., 1]
 
     @property
     def stands(self) -> np.ndarray:
         """Where the lower edge of a is in b: 0 at the top of b, 1 at its bottom."""
-        return (self._a[..., 3] - self._b[..., 1]) / self.b.sizes[None, :, 1]
+        return (self.a.boxes[:, None, 3] - self.b.boxes[None, :, 1]) / self.b.sizes[None, :, 1]
 
     def place_in(self, axis: int) -> np.ndarray:
         """Where the middle of b is in a along x (0) or y (1): 0 at the left or upper edge of a, 1 at the other one."""
-        return (self.b.middles[None, :, axis] - self._a[..., axis]) / self.a.sizes[:, None, axis]
+        return (self.b.middles[None, :, axis] - self.a.boxes[:, None, axis]) / self.a.sizes[:, None, axis]

@@ -30,7 +30,7 @@ class Relation:
 
     def fit(self, pairs: Pairs) -> np.ndarray:
         """(candidates, evidence) in (0, 1]."""
-        return LEAST + (1 - LEAST) * (0.95 * np.clip(self.measure(pairs), 0.0, 1.0) + 0.05 * near(pairs))
+        return LEAST + (1 - LEAST) * (0.95 * np.minimum(np.maximum(self.measure(pairs), 0.0), 1.0) + 0.05 * near(pairs))
 
     @property
     def inverse(self) -> "Relation":
@@ -47,8 +47,7 @@ def _more(value: np.ndarray, steepness: float = 4.0) -> np.ndarray:
 
 
 def near(pairs: Pairs) -> np.ndarray:
-    """From edge to edge and from middle to middle. A power: twice as far is the same step at any distance."""
-    return (1 + 1.5 * pairs.gap + pairs.middle_distance) ** -1.5
+    return pairs.nearness
 
 
 def _weakly_near(pairs: Pairs) -> np.ndarray:
@@ -92,7 +91,7 @@ def within(pairs: Pairs) -> np.ndarray:
 
 
 def _area_ratio(pairs: Pairs) -> np.ndarray:
-    return pairs.b.sizes.prod(-1)[None] / pairs.a.sizes.prod(-1)[:, None]
+    return pairs.b.areas[None] / pairs.a.areas[:, None]
 
 
 def beside(pairs: Pairs) -> np.ndarray:

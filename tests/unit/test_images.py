@@ -52,6 +52,12 @@ def stored():
 STORED = stored()
 
 
+def test_an_upright_picture_is_read_into_a_copy():
+    picture = Image.new("RGB", (4, 4), "red")
+    read_image(picture).putpixel((0, 0), (0, 0, 0))
+    assert picture.getpixel((0, 0)) == (255, 0, 0)
+
+
 def seen_by_masks(path):
     """What a detector is shown."""
     shown = []

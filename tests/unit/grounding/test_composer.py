@@ -8,7 +8,7 @@ from PIL import Image
 from promvil_hf.backends.detectors import Detection, Found
 from promvil_hf.boxes import Box
 from promvil_hf.grounding import ComposedGrounder, ComposerSettings, GroundingTrace, Query
-from promvil_hf.grounding.composing import compose
+from promvil_hf.grounding.composing import Seen, compose
 from promvil_hf.grounding.reading import readings
 from promvil_hf.nesting import decompose
 
@@ -42,7 +42,7 @@ def ground(expression, world=WORLD, **settings) -> GroundingTrace:
 def distribution(expression, world=WORLD, **settings):
     parts = readings(decompose(expression))
     found = Eyes(world)([(PICTURE, part.noun) for part in parts])
-    return compose(parts, found, PICTURE, ComposerSettings(**settings))[len(decompose(expression).phrases) - 1]
+    return compose(parts, found, Seen(PICTURE, ComposerSettings(**settings)))[len(decompose(expression).phrases) - 1]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,20 @@ def test_many_queries_ask_the_detector_once_for_each_picture_and_noun():
     assert [sorted(call) for call in eyes.calls] == [["car", "dog", "hat", "man"]]
     alone = [ground(expression) for expression in expressions]
     assert [trace.to_dict(times=False) | {"id": ""} for trace in together] == [trace.to_dict(times=False) for trace in alone]
+
+
+def test_an_expression_asked_of_many_pictures_is_read_once():
+    asked = []
+
+    def reading(text):
+        asked.append(text)
+        return decompose(text)
+
+    grounder = ComposedGrounder(Eyes(), decomposer=reading)
+    pictures = [Image.new("RGB", (640, 480), colour) for colour in ("red", "green")]
+    traces = grounder.ground_all([(picture, "the man left of the car") for picture in pictures], progress=False)
+    assert asked == ["the man left of the car"]
+    assert traces[0].to_dict(times=False) == traces[1].to_dict(times=False)
 
 
 def test_a_trace_is_read_back_as_it_was_written():
