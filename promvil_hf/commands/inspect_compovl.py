@@ -79,7 +79,7 @@ def judgement_page(rows: list[dict], images: Path | None = None, about: str = ""
             " A solid box is what the phrase of this level names, a dashed one is evidence it may refer to. A simple noun should "
             "have a box on each of its instances, a composed phrase exactly one.",
         ),
-        pages.judgement_form(_items(rows, images), QUESTIONS, form="compovl", wide=True),
+        pages.section("Chains", pages.judgement_form(_items(rows, images), QUESTIONS, form="compovl", wide=True)),
         lead=f"{len(rows)} chains drawn at random, one an image. {about}",
     )
 

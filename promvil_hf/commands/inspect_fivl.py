@@ -48,7 +48,7 @@ def run(args):
             "them with: ",
             pages.code("promvil inspect fivl --verdicts fivl-verdicts.json"),
         ),
-        form,
+        pages.section("Key expressions", form),
         lead=f"{len(sampled)} key expressions, drawn evenly with seed {args.seed}.",
     )
     print(f"{len(sampled)} key expressions on {pages.write(args.html, page)}")

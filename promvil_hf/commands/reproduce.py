@@ -57,10 +57,10 @@ def run(args):
         return
     result = reproduce(chosen_one, args.size, out, data, run_command, partial(print, flush=True), args.have_data)
     print(f"\n{chosen_one.what}: {result}")
-    print(f"The paper: {chosen_one.published}.")
+    print(f"The paper has: {chosen_one.published}.")
     if args.size == SMALL:
         print("This was the small form, on drawn scenes and a toy model: its numbers say nothing about the paper's.")
-    print(chosen_one.differs)
+    print(f"What differs here: {chosen_one.differs}")
 
 
 def run_command(words: Sequence[str]) -> int | None:
@@ -73,7 +73,11 @@ def run_command(words: Sequence[str]) -> int | None:
 
 def plan(chosen_one: Experiment, size: str, out: Path, data: Path) -> list[str]:
     """The experiment in words: commands, needs, what is published."""
-    lines = [f"{chosen_one.paper}: {chosen_one.what}", f"The paper: {chosen_one.published}.", f"Differs: {chosen_one.differs}"]
+    lines = [
+        f"{chosen_one.paper}: {chosen_one.what}",
+        f"The paper has: {chosen_one.published}.",
+        f"What differs here: {chosen_one.differs}",
+    ]
     if size == SMALL:
         lines += [
             "\ndata: scenes are drawn and written in the real ones' forms",

@@ -132,15 +132,15 @@ def _room(experiment: Experiment) -> str:
 
 def _experiment(experiment: Experiment) -> Iterator[str]:
     yield f"## {experiment.name}\n"
-    yield (
-        f"{experiment.paper}: {experiment.what}. **The paper has**: {experiment.published}. "
-        f"**Differs here**: {experiment.differs}\n"
-    )
+    yield f"- **Table of the paper**: {experiment.paper}, {experiment.what}."
+    yield f"- **The paper has**: {experiment.published}."
+    yield f"- **What differs here**: {experiment.differs}\n"
     if experiment.name in WITHOUT_SMALL:
         yield "It has no small form.\n"
+    yield "To get the data and run it:\n"
     yield f"    promvil fetch {' '.join(experiment.sources)} --out data"
     yield f"    promvil reproduce {experiment.name} --fetched data --out {OUT}\n"
-    yield "which is, step by step:\n"
+    yield "Its steps:\n"
     for step in experiment.steps:
         known = f" Counted with {step.work.known}." if step.work and step.work.known else ""
         measured = f" (`{step.measured}`)" if step.measured else ""

@@ -112,7 +112,10 @@ def table(
     def cell(name: str, column: int, content: Content, **attributes: object) -> Html:
         return tag(name, _shown(content), class_="number" if column in flush else None, **attributes)
 
-    head = tag("thead", tag("tr", [cell("th", c, header[c], scope="col") for c in columns])) if header else None
+    def head_cell(column: int) -> Html:  # a heading without words names nothing
+        return cell("th", column, header[column], scope="col") if header[column] else tag("td")
+
+    head = tag("thead", tag("tr", map(head_cell, columns))) if header else None
     body = [
         tag("tr", [cell("th", 0, row[0], scope="row"), *(cell("td", c, row[c]) for c in columns[1:])]) for row in rows
     ]

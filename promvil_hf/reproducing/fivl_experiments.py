@@ -6,7 +6,7 @@ from promvil_hf.reproducing.experiments import Experiment, Step, Work
 
 _QUICK = "--resamples 999 --batch-size 16 --prompt {{text}}"  # the toy base was not trained on the request for a short answer
 _LLAVA = "the published LLaVA-1.5-7B"
-_TABLE_3 = "table 3 of the first version: {} (percentage of drop, read off its picture)"
+_TABLE_3 = "{}: the share of accuracy that is lost, read off the picture of table 3 in the first version of the paper"
 
 
 def _built(config: str, source: str, files: str, images: str, small: str, rows: int, known: str) -> Step:
@@ -71,8 +71,10 @@ FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
         _TABLE_3.format("LLaVA-1.5-7B 0.47 on POPE"), ("pope", "coco-val2014"),
         (_POPE, _SCORED, _relied("pope", "{data}/coco/val2014", 1_500, _HALF)),
         "reliance-pope/reliance.html",
-        "The paper's key expressions are GPT-4o's; here words are taken (`--expressions endpoint` asks a model). Which of POPE's "
-        "three files it used, the printed formula and the colour of the boxes are not known: popular, the relative drop, black.",
+        "In the paper GPT-4o names the key expressions. Here the nouns of the question are taken; `--expressions "
+        "endpoint` asks a "
+        "model. It is not known which of POPE's three files the paper used, which formula, and which colour hid the boxes. Here "
+        "they are popular, the relative drop, and black.",
     ),
     Experiment(
         "fivl-reliance", "FiVL", "table 3: reliance on VQAv2, GQA and POPE",
@@ -86,14 +88,16 @@ FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
             _relied("gqa", "{data}/gqa/images", 12_578, "rows: GQA testdev at most"),
         ),
         "reliance-gqa/reliance.html",
-        "reliance-pope/reliance.html is POPE's. VQAv2 is left to `promvil build fivl --source vqav2` with the same options: "
-        "214,354 questions, of which the paper's subset is not known. The other six models: the same command with their "
-        "`--model`, or `--base-url` for GPT-4o.",
+        "The page for POPE is reliance-pope/reliance.html. VQAv2 is not part of these steps: it has 214,354 questions, and it is "
+        "not known which of them the paper used. `promvil build fivl --source vqav2` builds them with the same "
+        "options. The other "
+        "six models take the same command with their `--model`, or `--base-url` for GPT-4o.",
     ),
     Experiment(
         "fivl-training", "FiVL", "the radar plot: LLaVA-1.5-7B against FiVL-VM",
-        "first version: POPE accuracy .87 to .86, GQA .62 to .62, TextVQA .46 to .46, ScienceQA .66 to .70, OK-VQA .53 to .55, "
-        "VizWiz .54 to .54, MME perception 1508.61 to 1469.98: small gains, and not everywhere",
+        "in the first version of the paper POPE accuracy .87 to .86, GQA .62 to .62, TextVQA .46 to .46, ScienceQA "
+        ".66 to .70, OK-VQA .53 to .55, "
+        "VizWiz .54 to .54, MME perception 1508.61 to 1469.98. Gains are small, and some scores fall",
         _INSTRUCT,
         (
             _BUILT_RELEASE, _TRAIN, _SCORED, _TUNED,
@@ -102,14 +106,16 @@ FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
                  "the difference with its interval", makes="pope-compared/report.html"),
         ),
         "pope-compared/report.html",
-        "The paper trains all of the model from Vicuna, before LLaVA's own tuning; here an adapter is trained on the tuned one. "
-        "GQA, TextVQA and VQAv2: `promvil evaluate` the same way; MME, MMBench and the others: lmms-eval with `--model promvil`. "
-        "It has no small form: the published masks cannot be drawn.",
+        "The paper trains the whole model, starting from Vicuna. Here an adapter is trained on the published LLaVA. "
+        "For GQA, TextVQA "
+        "and VQAv2 use `promvil evaluate` in the same way, for MME, MMBench and the others lmms-eval with `--model "
+        "promvil`. There "
+        "is no small form, because the published masks cannot be drawn.",
     ),
     Experiment(
         "fivl-heads", "FiVL", "heads whose attention follows the masks",
-        "LLaVA-1.5-7B: head (10, 6) .25, (14, 11) .246, (7, 8) .236 (layer, head; read off the colour map of the first version), "
-        "over 500 data points",
+        "the best heads of LLaVA-1.5-7B, as (layer, head): (10, 6) .25, (14, 11) .246, (7, 8) .236, over 500 data points. They "
+        "were read off the colour map of the first version of the paper",
         ("pope", "coco-val2014"),
         (_POPE,
          Step("atlas", "explain --rows {out}/fivl --config pope --images {data}/coco/val2014 --model {llava} --out {out}/atlas",
@@ -117,6 +123,8 @@ FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
               full="--limit 500 --dtype bfloat16", makes="atlas/atlas.json",
               work=Work("llava", 500, 2, 40, writes=20, bits=16, known="500 turns, as the paper's map"))),
         "atlas/atlas.html",
-        "The paper's rows are conversations of FiVL-Instruct with the model's own answers; POPE's need no release.",
+        "The paper uses conversations of FiVL-Instruct with the model's answers. Here POPE's questions are used, "
+        "because they need "
+        "no published masks.",
     ),
 )  # fmt: skip

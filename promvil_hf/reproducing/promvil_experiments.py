@@ -98,24 +98,25 @@ _COMPOVL = _both(
 PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "promvil-compovl", "PromViL", "gain on the CompoVL benchmark",
-        "+9.0 points over Kosmos-2, as a summary of the paper has it; the table itself could not be read", _GRAPHS,
+        "+9.0 points over Kosmos-2. This is from a summary of the paper; the table itself could not be read", _GRAPHS,
         (BUILD, *_COMPOVL),
         "compovl-compared/report.html",
-        "The benchmark was not published: this one is built anew, worded by a grammar, and has other rows. Which part of LLaVA "
-        "the paper mixed in, and how many rows each part had, is not known.",
+        "The paper's benchmark was not published. This one is built anew from Visual Genome, a grammar words its "
+        "expressions, and "
+        "its rows are others. It is not known which part of LLaVA's data the paper mixed in, nor how many rows each part had.",
     ),
     Experiment(
         "promvil-refcocog", "PromViL", "zero-shot grounding on RefCOCOg",
-        "up to +5.5 points (summary of the paper); Kosmos-2 itself has 61.65 on the test split (README of Kosmos-2)",
+        "up to +5.5 points, from a summary of the paper. Kosmos-2 itself has 61.65 on the test split, from its README",
         (*_GRAPHS, "coco-train2014"),
         (BUILD, *_both("refcocog-test-all", "refcocog --files {data}/refcocog --split test", "{data}/coco/train2014",
                        KNOWN_SIZES["refcocog"]["test"], "rows: the split's known size", small="--limit 32")),
         "refcocog-test-all-compared/report.html",
-        "Which of several boxes the paper scores is not known: the first one is scored here.",
+        "A model may answer with several boxes. It is not known which of them the paper scores; here it is the first.",
     ),
     Experiment(
         "promvil-gqa", "PromViL", "GQA: accuracy, and validity",
-        "nearly +5 points of accuracy and +10 of validity (summary of the paper); 4.0 points on GQA elsewhere",
+        "nearly +5 points of accuracy and +10 of validity, from a summary of the paper. Another summary says 4.0 points on GQA",
         (*_GRAPHS, "gqa-images"),
         (BUILD, *_accuracy("gqa", "gqa --files {data}/gqa/testdev_balanced_questions.json", "{data}/gqa/images",
                            KNOWN_SIZES["gqa"]["testdev_balanced"], "rows: the split's known size", "--limit 40"),
@@ -125,20 +126,21 @@ PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
                   tuned=who == "tuned")
            for who in ("base", "tuned"))),
         "gqa-compared/report.html",
-        "Validity is GQA's official definition, on val; how the paper measured it is not known. GQA-OOD: the same commands with "
-        "`--benchmark gqa_ood --files data/gqa_ood`.",
+        "Validity is measured here by GQA's official definition, on val. How the paper measured it is not known. For GQA-OOD use "
+        "the same commands with `--benchmark gqa_ood --files data/gqa_ood`.",
     ),
     Experiment(
         "promvil-kosmos2", "PromViL", "the baseline row: Kosmos-2, zero-shot",
-        "RefCOCO 52.32 / 57.42 / 47.26 (val, testA, testB), RefCOCO+ 45.48 / 50.73 / 42.24, RefCOCOg 60.57 / 61.65 (val, test): "
-        "README of Kosmos-2. Begin here: no training, and the numbers are known",
+        "RefCOCO 52.32 / 57.42 / 47.26 (val, testA, testB), RefCOCO+ 45.48 / 50.73 / 42.24, RefCOCOg 60.57 / 61.65 (val, test), "
+        "from the README of Kosmos-2. Begin with this one: nothing is trained, and the numbers are known",
         ("refcoco", "refcoco+", "refcocog", "coco-train2014"),
         tuple(step for steps in _REFER.values() for step in steps), "refcocog-test/report.html",
-        "Microsoft's script also demands that the model repeat the phrase; here the first box counts.",
+        "Microsoft's script counts an answer only if it repeats the phrase. Here the first box counts, whatever "
+        "stands before it.",
     ),
     Experiment(
         "promvil-evidence", "PromViL", "ablation: lower levels as context in training",
-        "the ablation is named in the paper's claims, without a number that could be read", _GRAPHS,
+        "a claim that this helps. No number could be read", _GRAPHS,
         (BUILD, TRAIN,
          Step("train-alone",
               "recipe run kosmos2/lora --model {kosmos2} --rows {out}/compovl --images {data} --train_evidence false "

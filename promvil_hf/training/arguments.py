@@ -85,6 +85,7 @@ class RunArguments:
     )
     show_batch: str | None = option(None, "Write a page that shows the first batches as the model sees them, and stop.")
     show_labels: int = option(0, "Print what is trained in so many rows, as words, and stop.")
+    dry_run: bool = option(False, "Say what would be trained, on which rows and in how many steps, and stop. Loads no model.")
     licence: str = option("other", "Of the adapter, for its card.")
 
 

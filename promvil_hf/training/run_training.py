@@ -6,6 +6,7 @@ An `Objective` says what is special to a method: its trainer, its rows, the word
 
 import itertools
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,8 +108,10 @@ def say(*words) -> None:
 
 
 def run_training(objective: Objective, argv: Sequence[str] | None = None):
-    """Parse, train, save, evaluate; gives the trainer, or a sweep's table."""
+    """Parse, train, save, evaluate; gives the trainer, a sweep's table, or nothing where nothing is to be trained."""
     settings = settings_of(objective, argv)
+    if settings.run.dry_run:
+        return say_plan(objective, settings)
     if settings.run.show_batch or settings.run.show_labels:
         return train_once(objective, settings)
     with held(settings.config.output_dir, Ranks.of_torch(), LOCK_OF_TRAINING):
@@ -127,6 +130,25 @@ def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Sett
     if settings.model.quantize and settings.adapter.tune == "full":
         raise ValueError("You passed quantize with tune=full: rounded weights cannot be trained. Pass tune=lora.")
     return settings
+
+
+def say_plan(objective: Objective, settings: Settings) -> None:
+    """Say what a run would do. The rows are read, so that a wrong name or folder is found before a model is loaded."""
+    model, adapter, data, run, config = settings
+    rows = data.training_rows(objective.read_rows, config.seed)
+    evaluated = data.evaluation_rows(objective.read_rows, config.seed)
+    at_once = config.per_device_train_batch_size * config.gradient_accumulation_steps * config.world_size
+    steps = config.max_steps if config.max_steps > 0 else math.ceil(config.num_train_epochs * math.ceil(len(rows) / at_once))
+    say(f"{how(settings)} of {model.model} on {len(rows):,} rows of {data.rows}"
+        + (f", evaluated on {len(evaluated):,}" if evaluated else ""))  # fmt: skip
+    if parts := parts_of(rows):
+        say(f"rows by part: {parts}")
+    say(f"{steps:,} steps of {at_once} rows by {config.world_size} process{'es' * (config.world_size > 1)}, learning rate "
+        f"{config.learning_rate:g}, written to {config.output_dir}")  # fmt: skip
+    if run.sweep:
+        runs = [len(values) for _, values in (swept(entry, settings) for entry in run.sweep)]
+        say(f"{math.prod(runs)} runs of this kind: {', '.join(run.sweep)}")
+    say("Nothing was trained: leave --dry_run out to train.")
 
 
 def train_once(objective: Objective, settings: Settings) -> WindowTrainer:

@@ -12,7 +12,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("promvil", "python", "torchrun", "accelerate", "make", "pip", "export")
 _FENCED = re.compile(r"^```(?:bash|sh)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?:^ {4,}\S.*\n)+", re.MULTILINE)
-_INLINE = re.compile(r"`(promvil [^`]+)`")
+_INLINE = re.compile(r"`(promvil [^`]*(?:--|\")[^`]*)`")  # with an option or a text: others only name a command
 _ASIDE = re.compile(r"(?:\s+#|\s{3,}|\s{2,}\()\s*.*$")  # a remark behind the command, as help texts have it
 
 

@@ -24,8 +24,8 @@ COMMANDS = every_command()
 PROMVIL = [shown for shown in COMMANDS if "promvil" in shown.words[:1] or "promvil_hf" in shown.words]
 MODULES = [shown for shown in COMMANDS if shown.words[:2] == ["python", "-m"]]
 OPTION = re.compile(r"--[a-z][a-z0-9_-]*")
-# Of README: a training with a downloaded checkpoint takes a GPU; the demo takes a minute, and tests/packaging runs it.
-ONLY_PARSED = ("promvil recipe run", "promvil demo")
+# Of README: a training with a downloaded checkpoint takes a GPU.
+ONLY_PARSED = ("promvil recipe run",)
 
 
 def arguments_of(words: list[str]) -> list[str]:
@@ -129,14 +129,14 @@ def stood_in(command: str) -> str:
     command = command.replace("IDEA-Research/grounding-dino-base", "toy:kosmos2")
     if command.startswith("promvil ground") and "--detector" not in command:
         command += " --model toy:kosmos2"
-    return command
+    return command + " --limit 4" * command.startswith("promvil reliance")
 
 
 def test_each_task_of_the_readme_runs_by_its_command(stand_ins, monkeypatch, capsys):
     """In README's order, for later commands read what earlier ones wrote."""
     monkeypatch.chdir(stand_ins)
     asked = {command.text: command for command in shown_commands(README) if command.words[0] == "promvil"}
-    assert len(asked) >= 16
+    assert len(asked) >= 14
     ran = 0
     for text in asked:
         if text.startswith(ONLY_PARSED):
@@ -153,7 +153,7 @@ def test_each_task_of_the_readme_runs_by_its_command(stand_ins, monkeypatch, cap
         # 1: an expression without a box, which a model is free to answer
         assert status in ((0, 1) if text.startswith("promvil ground") else (0,)), f"{text}\n{said.err[-2000:]}"
         ran += 1
-    assert ran >= 13
+    assert ran >= 12
 
 
 def test_each_line_of_python_in_the_readmes_table_runs(stand_ins, tmp_path, monkeypatch):

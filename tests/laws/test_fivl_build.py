@@ -144,6 +144,21 @@ def test_ranks_that_the_environment_names_give_what_one_process_gives(rank, worl
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
+def test_a_dry_run_counts_turns_and_pictures_names_a_missing_one_and_writes_nothing(toy, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(arguments(out, toy, "llava", "--dry-run")) == 0
+    said = capsys.readouterr().out
+    turns = sum(len(row.turns) for row in Source("llava", (toy / "llava_conversations.json",)))
+    assert f"key expressions of {turns:,} turns by" in said and "Nothing was built" in said and "not in" not in said
+    assert not out.exists()
+    moved = json.loads((toy / FILES["llava"]).read_text().replace("VG_100K/", "elsewhere/"))
+    other = tmp_path / FILES["llava"]
+    other.write_text(json.dumps(moved))
+    words = arguments(out, toy, "llava", "--dry-run")
+    assert main([str(other) if word == str(toy / FILES["llava"]) else word for word in words]) == 0
+    assert f"{len(moved):,} of the pictures are not in" in capsys.readouterr().out
+
+
 def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_what_to_do(
     toy, tmp_path, capsys, monkeypatch
 ):

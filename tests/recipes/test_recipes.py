@@ -176,6 +176,17 @@ def test_show_labels_prints_what_is_trained_and_trains_nothing(tmp_path, capsys)
     assert "boxes in the text: '" in output
 
 
+def test_a_dry_run_counts_rows_and_steps_and_loads_no_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(run_training, "load_base", None)
+    out = tmp_path / "out"
+    assert smoke(out, "--dry_run", "true", "--max_steps", "-1", "--num_train_epochs", "2", "--sweep", "lora_r=4,8") is None
+    said = capsys.readouterr().out
+    rows = int(re.search(r"on (\d+) rows of toy:6, evaluated on", said)[1])
+    steps, at_once = map(int, re.search(r"(\d+) steps of (\d+) rows by 1 process, ", said).groups())
+    assert steps == 2 * -(-rows // at_once) and "2 runs of this kind: lora_r=4,8" in said
+    assert "Nothing was trained" in said and not out.exists()
+
+
 def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
     page = tmp_path / "batch.html"
     run = smoke(tmp_path / "out", "--show_batch", str(page))

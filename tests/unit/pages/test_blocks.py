@@ -65,3 +65,9 @@ def test_every_block_escapes_its_text():
     ]  # fmt: skip
     for block in blocks:
         assert "<i>" not in str(block) and "&lt;i&gt;&amp;" in str(block)
+
+
+def test_a_heading_without_words_is_no_heading_of_a_column():
+    """A screen reader would read an empty heading before each cell of the column."""
+    html = str(table([["a", 1], ["b", 2]], ["", "score"]))
+    assert html.count('scope="col"') == 1 and "<tr><td></td>" in html
