@@ -22,8 +22,8 @@ from promvil_hf.fivl.fivl_build import (
     import_release,
     with_ray,
 )
-from promvil_hf.fivl.fivl_sample import drawn
 from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.fivl.fivl_sample import drawn
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.ways_page import ways_page
 from promvil_hf.folder_lock import held
