@@ -25,8 +25,8 @@ Build CompoVL: nested phrases with boxes from scene graphs.
     promvil build compovl --vg visual_genome --out compovl --negatives
     promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
 
-The same command goes on after an interruption. --region-pairs writes the paper's first stage instead: pairs of regions
-that share an object, as prompts for a language model. With --base-url a served model words the expressions.
+After an interruption the same command continues where it was. --region-pairs writes the paper's first stage instead: pairs
+of regions that share an object, as prompts for a language model. With --base-url a served model words the expressions.
 """
 MIXED = ("vg_qa", "llava", "vsr_train", "vsr_validation", "coco_instances")
 _LIST = "images with these {} ids: RefCOCO refs, GQA questions, splits, COCO instances, or one a line; may be repeated"
@@ -60,8 +60,8 @@ def add_arguments(parser):
 
     group = parser.add_argument_group("splits, by image")
     options.add(group, "--seed", default=splitting.seed)
-    group.add_argument("--test-share", type=float, default=splitting.test_share, help="of images")
-    group.add_argument("--validation-share", type=float, default=splitting.validation_share, help="of images")
+    group.add_argument("--test-share", type=float, default=splitting.test_share, help="share of images to test on")
+    group.add_argument("--validation-share", type=float, default=splitting.validation_share, help="share to validate on")
     group.add_argument("--test-per-level", type=int, default=splitting.test_per_level, help="most test rows of a level")
 
     group = parser.add_argument_group("mixture: other parts of PromViL's training data")
@@ -72,7 +72,7 @@ def add_arguments(parser):
     group.add_argument("--coco-instances", type=Path, metavar="FILE", help="instances_*.json: where VSR's boxes come from")
 
     group = parser.add_argument_group("what is written")
-    group.add_argument("--views", nargs="+", choices=USUAL_VIEWS, default=list(USUAL_VIEWS), help="of the chains")
+    group.add_argument("--views", nargs="+", choices=USUAL_VIEWS, default=list(USUAL_VIEWS), help="which views of the chains")
     options.add(group, "--images", "--embed-images", "--push", "--private")
     group.add_argument("--region-pairs", action="store_true", help="write the paper's first stage instead of chains")
     group.add_argument("--compat", choices=("fixed", "reference"), default="fixed", help="of --region-pairs; reference: the "

@@ -46,7 +46,7 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
 With --html, --sample turns of the key expressions stand on a page to judge, beside those of the offline way on the same
 turns, with the prompt, the schema and the checks.
 
-The same command goes on after an interruption. For many images, run the stages one by one and divide the second:
+After an interruption the same command continues where it was. For many images, run the stages one by one and divide the second:
 
     promvil build fivl ... --stage expressions
     torchrun --nproc_per_node 8 -m promvil_hf build fivl ... --stage masks        (or: accelerate launch, or --ray 8)
@@ -87,7 +87,7 @@ def add_arguments(parser):
     options.add(group, "--shard-size", default=64)
     options.add(group, "--dtype", default="float32")
     group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks over N Ray tasks")
-    group.add_argument("--gpus-per-task", type=float, default=0.0, help="of a Ray task")
+    group.add_argument("--gpus-per-task", type=float, default=0.0, help="GPUs that a Ray task takes")
 
     group = parser.add_argument_group("instead of both: the published data")
     group.add_argument("--published", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")

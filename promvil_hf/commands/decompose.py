@@ -16,13 +16,13 @@ Show the nested phrases of an expression, simple to complex, and which earlier p
     promvil decompose --json < expressions.txt
     promvil decompose --base-url http://localhost:8000/v1 --served-model NAME "the man in the red hat"
 
-A model on a server only names the phrases: an answer that does not hold together gives way to the tagger's.
+A model on a server only names the phrases. If they do not fit together, those of the tagger are taken.
 """
 ENDS_WITH_ITS_READER = True
 
 
 def add_arguments(parser):
-    parser.add_argument("expression", nargs="*", help="expressions; without any, one a line from standard input")
+    parser.add_argument("expression", nargs="*", help="expressions; without any, each line of standard input is one")
     options.add(parser, "--json")
     options.add(parser, "--tagger", default="rules")
     options.add(parser.add_argument_group("a model on a server"), *options.SERVER)

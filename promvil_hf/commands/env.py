@@ -10,7 +10,7 @@ from promvil_hf.environment import environment
 HELP = """
 Print versions, devices and what is installed: paste it into a bug report.
 
-Nothing is loaded that does not have to be, and nothing leaves the machine.
+Nothing leaves the machine.
 """
 
 

@@ -45,7 +45,7 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
     promvil evaluate --compare runs/small runs/large --out runs/compared        two models on all sets that both were asked
 
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
-predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch.
+predictions.jsonl. After a stop the same command continues where it was. A file of answers never loads torch.
 
 --compare takes two reports, for a paired test of the second against the first; or one, with a benchmark: against it. Of
 two folders it compares all reports of the same questions on one page.
@@ -86,8 +86,8 @@ def add_arguments(parser):
     how.add_argument("--gold-policy", choices=GOLD_POLICIES, default="any", help="which of several true boxes counts")
     how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="thresholds; the first counts")
     how.add_argument("--iou-rule", choices=IOU_RULES, help="whether an IoU of the threshold is a hit (default: the set's own)")
-    how.add_argument("--overlap", choices=OVERLAPS, default="giou", help="of sets of boxes: generalised IoU, or IoU")
-    how.add_argument("--min-score", type=float, metavar="S", help="of sets: drop boxes below it (default: the data set's own)")
+    how.add_argument("--overlap", choices=OVERLAPS, default="giou", help="by what boxes of a set are matched: (generalised) IoU")
+    how.add_argument("--min-score", type=float, metavar="S", help="drop boxes below this score (default: the data set's own)")
     how.add_argument("--yes-no-rule", choices=YES_NO_RULES, default="strict", help="how yes and no are read")
     how.add_argument("--answer-rule", choices=ANSWER_RULES, default="lower_without_period", help="for GQA")
     how.add_argument("--vqa-normalise", choices=NORMALISATIONS, help="default: the data set's own")

@@ -60,12 +60,13 @@ def add_arguments(parser):
     given = "take the rows' answers for the model's instead of asking it"
     how.add_argument("--given-answers", action="store_true", help=given)
     how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
-    how.add_argument("--shuffles", type=options.positive, default=200, help="of the masks")
-    how.add_argument("--level", type=float, default=0.05, help="error that is allowed")
-    how.add_argument("--control", choices=("family", "fdr"), default="family", help="of which error")
+    how.add_argument("--shuffles", type=options.positive, default=200, help="how often masks are shuffled")
+    how.add_argument("--level", type=float, default=0.05, help="how large this error may be")
+    which = "what --level bounds: any false head at all (family), or the share of false heads (fdr)"
+    how.add_argument("--control", choices=("family", "fdr"), default="family", help=which)
     words = "compare the words of patches with this, as FiVL does"
     how.add_argument("--segment-with", choices=("grounded-sam",), help=words)
-    how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="of its detector")
+    how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="thresholds of its detector")
     options.add(how, "--detector", default=GROUNDING_DINO)
     options.add(how, "--segmenter", default=SAM)
     how.add_argument("--examples", type=int, default=12, metavar="N", help="answers on the page")

@@ -20,8 +20,9 @@ Download data sets of others, laid out as the commands here read them.
     promvil fetch promvil --out data            all that PromViL's tables need; `fivl` is the other set
     promvil fetch vg --mirror https://files.example.org/data
 
-Interrupted, the same command goes on in the middle of a file. What came is checked by size, by checksum where one is published,
-and by the archive's own sums, before it has its name. Licences are the authors': read them (--list, docs/sources.md).
+After an interruption give the same command again: it continues in the middle of a file. A file gets its name only after it was
+checked: its size, its checksum where one is published, and the sums inside an archive. Licences are the authors': read them
+(--list, docs/sources.md).
 
 A mirror holds SOURCE/NAME, such as vg/objects_v1_2.json.zip. A file that a server does not give can be put at
 OUT/downloads/SOURCE/NAME by hand. Addresses of the Hub follow HF_ENDPOINT.
@@ -35,7 +36,7 @@ def add_arguments(parser):
     mirror = "address that holds SOURCE/NAME, tried before the authors' own; may be repeated"
     parser.add_argument("--mirror", action="append", default=[], metavar="URL", help=mirror)
     parser.add_argument("--keep-archives", action="store_true", help="leave archives in OUT/downloads after unpacking")
-    changed = "take files whose size or checksum is another than the table's"
+    changed = "take files whose size or checksum differs from the table's"
     parser.add_argument("--accept-changed", action="store_true", help=changed)
     options.add(parser, "--quiet")
 

@@ -50,7 +50,7 @@ def add_arguments(parser):
     way = parser.add_argument_group("way of grounding")
     options.add(way, "--mode", choices=MODES, default="progressive")
     way.add_argument(
-        "--reference", action="store_true", help="as the published code, its 80 %% rule and 32 tokens included"
+        "--reference", action="store_true", help="do as the published code does, with its 80 %% rule and 32 tokens"
     )
     way.add_argument(
         "--constrained", action="store_true", help="only well-formed boxes can be written (Kosmos-2); faster"

@@ -49,31 +49,31 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # a model that is loaded
     "--model": {"help": "checkpoint: a folder, a Hub id, toy:kosmos2 or toy:llava"},
     "--adapter": {"help": "LoRA adapter: a folder or a Hub id"},
-    "--revision": {"help": "of the checkpoint on the Hub"},
+    "--revision": {"help": "revision of the checkpoint on the Hub"},
     "--dtype": {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto",
-                "help": "of the weights; auto is as they were saved"},
+                "help": "number format of the weights; auto keeps the one they were saved in"},
     "--quantize": {"choices": ("nf4", "int8"), "help": "load the weights in 4 or 8 bits (extra `quant`)"},
     "--device": {"help": "such as cuda:1 or cpu (default: the GPU of this process, else the CPU)"},
     # a model on a server
     "--base-url": {"metavar": "URL", "help": "an OpenAI-compatible server, such as http://localhost:8000/v1"},
     "--served-model": {"metavar": "NAME", "help": "name of the model on that server; the key is taken from PROMVIL_API_KEY"},
-    "--cache": {**_FOLDER, "help": "folder for paid answers of the server; none is bought twice (default: paid in --out, or "
-                                   ".promvil-answers without --out)"},
-    "--concurrency": {**_COUNT, "default": 8, "help": "requests to the server at a time"},
+    "--cache": {**_FOLDER, "help": "folder for paid answers of the server; no answer is paid for twice (default: paid in "
+                                   "--out, or .promvil-answers without --out)"},
+    "--concurrency": {**_COUNT, "default": 8, "help": "how many requests wait for the server at a time"},
     "--requests-per-minute": {"type": float, "metavar": "N", "help": "rate limit of the server"},
-    "--prompt-price": {**_PRICE, "help": "of a million prompt tokens, to print what was spent"},
-    "--completion-price": {**_PRICE, "help": "of a million answer tokens, to print what was spent"},
+    "--prompt-price": {**_PRICE, "help": "price of a million prompt tokens; used to print what was spent"},
+    "--completion-price": {**_PRICE, "help": "price of a million answer tokens; used to print what was spent"},
     # how a model is asked
     "--prompt": {"help": "wording of a question that is answered in words; {text} stands for the question"},
     "--dialect": {"help": "how the model writes boxes (default: as its family does; qwen_json for a served model)"},
-    "--frame": {"type": frame_name, "metavar": "FRAME", "help": "what the numbers of a served model, or of boxes in a file, "
-                "count: thousandths, resized (Qwen2.5-VL's own pixels; with other limits of its processor "
+    "--frame": {"type": frame_name, "metavar": "FRAME", "help": "unit of the box numbers that a served model "
+                "writes, or that a file holds: thousandths, resized (Qwen2.5-VL's own pixels; with other limits of its processor "
                 "resized:MIN_PIXELS-MAX_PIXELS), pixels, pixels_xywh, fractions, padded_square or location_bins"},
     "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and "
                        "give the model the boxes that were found one level below, or at all levels"},
     "--tagger": {"choices": ("auto", "rules", "spacy", "nltk"), "default": "auto",
-                 "help": "what says which words are nouns: spaCy (extra `nlp`), nltk (its data is yours to download), or rules; "
-                         "auto is the first of these that is there"},
+                 "help": "what says which words are nouns: spaCy (extra `nlp`), nltk (you download its data yourself), or rules; "
+                         "auto takes the first of these that is installed"},
     "--blind": {**_FLAG, "help": "do not show the picture to the model"},
     "--max-new-tokens": {**_COUNT, "default": 64, "help": "longest answer"},
     "--batch-size": {**_COUNT, "default": 8, "help": "inputs of a model at a time"},
@@ -87,14 +87,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
                                                                        "questions and annotations)"},
     "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
     "--split": {"help": "which part of the files or rows, or the name of it"},
-    "--limit": {**_COUNT, "help": "only the first N rows, or images where rows are composed from them"},
+    "--limit": {**_COUNT, "help": "only the first N rows; where rows are built from images, only the first N images"},
     "--ids": {**_FILE, "help": "only the rows that this file names, one {id} a line, such as needed_ids.jsonl"},
     "--predictions": {**_FILE, "help": "answers, as JSON Lines or a JSON array of {id, text} or {id, boxes}"},
-    "--sample": {**_COUNT, "default": 100, "help": "how many to judge, drawn at random"},
+    "--sample": {**_COUNT, "default": 100, "help": "how many to show or judge, drawn at random"},
     "--verdicts": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "read the verdicts that a page of `promvil inspect` "
                                                                           "saved"},
-    "--kinds": {"nargs": "+", "metavar": "KIND", "help": "of twins"},
-    "--fill": {"default": "black", "help": "what hides a region"},
+    "--kinds": {"nargs": "+", "metavar": "KIND", "help": "which kinds of twins"},
+    "--fill": {"default": "black", "help": "what a hidden region is filled with"},
     # detectors
     "--detector": {"help": "checkpoint of Grounding DINO, MM-Grounding DINO, OWLv2 or SAM 3; sam3; or onnx:FILE, with fixed "
                            "classes"},
@@ -102,20 +102,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--box-threshold": {"type": float, "metavar": "SCORE", "help": "least score of a detector's box (default: the detector's "
                                                                   "own; 0.2 for the masks of FiVL)"},
     # statistics
-    "--seed": {"type": int, "default": 0, "help": "of everything that is drawn at random"},
-    "--resamples": {**_COUNT, "default": 9_999, "help": "of the bootstrap intervals"},
+    "--seed": {"type": int, "default": 0, "help": "seed of everything that is drawn at random"},
+    "--resamples": {**_COUNT, "default": 9_999, "help": "resamples of the bootstrap intervals"},
     "--strict": {**_FLAG, "help": "fail on any fault of the answers"},
     "--compare": {"nargs": "+", "metavar": "REPORT", "help": "saved reports to compare, or folders of them, see above"},
     # output and jobs
-    "--out": {**_FOLDER, "help": "folder to write; an interrupted job in it goes on"},
+    "--out": {**_FOLDER, "help": "folder to write to; given again, the command continues an interrupted job there"},
     "--html": {**_FILE, "help": "page to write"},
     "--json": {**_FLAG, "help": "print JSON instead of text"},
     "--restart": {**_FLAG, "help": "throw away what an earlier run left in --out"},
     "--quiet": {**_FLAG, "help": "show no progress"},
     "--list": {**_FLAG, "help": "show all there are, with what is known of each"},
-    "--dry-run": {**_FLAG, "help": "say what would be done, and do nothing"},
-    "--workers": {**_COUNT, "default": 1, "help": "processes"},
-    "--shard-size": {**_COUNT, "help": "most rows that an interruption can cost"},
+    "--dry-run": {**_FLAG, "help": "only say what would be done"},
+    "--workers": {**_COUNT, "default": 1, "help": "number of processes"},
+    "--shard-size": {**_COUNT, "help": "rows between two saves: an interruption loses at most so many"},
     "--embed-images": {**_FLAG, "help": "put the pictures of --images into the rows"},
     "--push": {"metavar": "REPO", "help": "upload to the Hub, such as promvil/compovl"},
     "--private": {**_FLAG, "help": "push to a private repository"},

@@ -33,7 +33,7 @@ def add_arguments(parser):
     parser.add_argument("folder", type=Path, help="where it was made: the --out of its command")
     parser.add_argument("to", metavar="REPO", help="repository on the Hub, OWNER/NAME")
     options.add(parser, "--private", "--dry-run")
-    parser.add_argument("--pages", action="store_true", help="of a report or an atlas: also its HTML page, with others' pictures")
+    parser.add_argument("--pages", action="store_true", help="report or atlas: also its HTML page, with others' pictures")
 
 
 def run(args):

@@ -20,7 +20,8 @@ List, copy and run the training recipes that come with the package.
     promvil recipe run kosmos2/smoke --max_steps 50
     accelerate launch --config_file ddp.yaml $(promvil recipe path train_kosmos2.py) --config my-lora.yaml
 
-`run` takes a name or a file, and options that win over it. It starts one process; for several GPUs launch the script itself.
+`run` takes the name of a recipe, or a file. Options behind it replace those of the recipe. It starts one process; for several
+GPUs launch the script itself.
 """
 
 

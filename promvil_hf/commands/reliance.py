@@ -40,7 +40,7 @@ How much a model relies on what its answers name: the accuracy it loses when tha
 --rows are those of FiVL-Instruct; --twins is a folder that `promvil twins` wrote, with its questions, pictures and settings.
 Each row is asked about its original image, with the key boxes hidden, and under the controls: silhouettes, random boxes
 of the same sizes, the whole image, no image. The folder named by --out then holds reliance.json, reliance.html and
-predictions.jsonl; stopped in between, the same command goes on. A file of answers never loads torch; the id of an answer
+predictions.jsonl. After a stop the same command continues where it was. A file of answers never loads torch; the id of an answer
 in it is ROW/KIND, as in twins.jsonl.
 
 The score is 1 - masked / original accuracy, so over models it rises with accuracy by construction. --compare takes the reports
@@ -70,7 +70,7 @@ def add_arguments(parser):
     out = parser.add_argument_group("output")
     options.add(out, "--out", default=Path("runs/reliance"))
     options.add(out, "--compare", "--json")
-    out.add_argument("--name", help="of these rows in the report (default: their source)")
+    out.add_argument("--name", help="name of these rows in the report (default: their source)")
 
 
 def run(args):

@@ -27,8 +27,8 @@ Run the commands that lead to a table or claim of the papers, each done once.
     promvil fetch promvil --out data
     promvil reproduce promvil-compovl --fetched data --out runs/promvil
 
-Stopped at any moment, the same command goes on. Experiments in one --out share their steps. Nothing is uploaded; `promvil
-publish` does that. The small form shows that the way is whole: its numbers say nothing about the papers.
+After a stop the same command continues where it was. Experiments in one --out share their steps. Nothing is uploaded; `promvil
+publish` does that. The small form shows that every step runs; its numbers say nothing about the papers.
 Without --out it is runs/reproduce, and runs/reproduce-small for the small form. More in docs/reproduce.md.
 """
 

@@ -22,10 +22,10 @@ START = f"""# From an empty disk to the papers' tables
 
 <!-- `python -m promvil_hf.commands.reproduce_page > docs/reproduce.md` writes this page from its tables: do not edit it. -->
 
-Nobody has run these tables at full size with this package: where it was written there were neither the data nor the
-weights nor a GPU of that size. This page has the exact commands, what they need (calculated, not measured), and what the
-papers have, so that you can compare a row that you measure with theirs. Every small form was run, from an empty folder to
-its report. The [appendix](#appendix-the-way-rehearsed) says what was run at full size with random weights.
+Nobody has run these tables at full size with this package: its authors had neither the data nor the weights nor a GPU of
+that size. This page has the exact commands and the papers' numbers, so that you can compare a row that you measure. What the
+commands need is calculated, not measured. Every small form was run, from an empty folder to its report.
+The [appendix](#appendix-the-way-rehearsed) says what was run at full size with random weights.
 
 ## First, in minutes
 
@@ -33,8 +33,8 @@ its report. The [appendix](#appendix-the-way-rehearsed) says what was run at ful
     promvil reproduce promvil-compovl --size small --out runs/small
     promvil reproduce fivl-pope --size small --out runs/small
 
-Two cores, no download, under five minutes each, of which about one of CPU. Scenes are drawn and written in the real ones'
-forms and folders; every command is the one of the full size, with toy models and small limits. Open
+They need two cores and no download, and take under five minutes each, about one of them CPU time. Scenes are drawn and written
+in the forms and folders of the real data. Every command is the one of the full size, with toy models and small limits. Open
 `runs/small/compovl-compared/report.html` and `runs/small/reliance-pope/reliance.html`. **These numbers say nothing about
 the papers**: the toy training is too short to help.
 
@@ -50,47 +50,48 @@ model, pictures, boxes and scoring are as they should be.
 ## Questions
 
 **Where do I get the data?** `promvil fetch NAME --out data`, by the names in each table below. [sources.md](sources.md) has
-every address with its licence. They could not be tried where they were written down; each says where it was read. Weights
-come from the Hub by themselves when a command first names the model; they are not in the sizes below (by their
-parameters Kosmos-2 6.7 GB, LLaVA-1.5-7B 14 GB).
+every address with its licence. We could not try the addresses; each says where it was read. Weights are
+downloaded from the Hub when a command first names the model. They are not in the sizes below: Kosmos-2 has 6.7 GB and
+LLaVA-1.5-7B 14 GB, by their numbers of parameters.
 
-**How large is it?** The second column below. `promvil fetch ... --dry-run` says what is missing and looks at the disk;
-a download does not start if the disk is too small, as far as sizes are published.
+**How large is it?** The second column below. `promvil fetch ... --dry-run` says what is missing and looks at the disk. A
+download does not start if the disk is too small, as far as sizes are published.
 
 **How long does it take?** The hours below. They are estimates (`promvil_hf/reproducing/estimates.py`): we calculate the
 work from the model's shape and assume that the GPU reaches {REACHED:.0%} of its data-sheet speed and {MOVED:.0%} of its
-memory speed. Kosmos-2 is trained in float32, as its authors' code does, where an A100 is slower than an RTX 4090. Expect
-a factor of two either way; opening pictures on few CPU cores comes on top. For several GPUs, run that step yourself with
-`torchrun` or `accelerate launch`, then give `promvil reproduce` again: it takes up what is there.
+memory speed. Kosmos-2 is trained in float32, as its authors' code does, where an A100 is slower than an RTX 4090. The true
+time may be half or twice as long, and more where few CPU cores open the pictures. For several GPUs, run that step yourself
+with `torchrun` or `accelerate launch`, then give `promvil reproduce` again: it uses the result that it finds.
 
-**What if it stops?** Give the same command again. A download continues in the middle of a file, a build and the answers of a
-model after the last finished shard, a training from its last whole checkpoint, and finished steps are not done again
-(`OUT/steps/*.json`). Stopping at any moment, `kill -9` included, gives the same result (`make kills` in a clone).
+**What if it stops?** Give the same command again. A download continues in the middle of a file. A build, or the answers of a
+model, continue after the last finished shard, and a training after its last whole checkpoint. Finished steps
+(`OUT/steps/*.json`) are not done again. The result is the same wherever it was stopped, even by `kill -9` (`make kills` in a
+clone).
 
-**What if a step fails?** It says what to mend. Its command can be run by hand, as `--dry-run` prints it. To repeat a
-step, delete its output or its file in `OUT/steps`. Other settings in the same folder are refused: take another
-`--out`.
+**What if a step fails?** Its message says what to mend. `--dry-run` prints its command, which you can run by hand. To repeat a
+step, delete its output or its file in `OUT/steps`. For other settings take another `--out`: one folder holds one setting.
 
 **Is this the paper's number?** In general no. Only the numbers of promvil-kosmos2 can be compared directly, with
 Kosmos-2's own README. Each table says what the paper has, from where, and what differs here. Most of the papers' tables
-could not be read; where no number is known, none is given. First check that the rows, the split and the rules in your
-report are the same; only then compare numbers. The papers' numbers are always labelled.
+could not be read; where no number is known, none is given. Before you compare numbers, check that the rows, the split
+and the rules in your report are the same. The papers' numbers are always labelled.
 
-**May I publish it?** Read the licences of what went in. `promvil publish` shows the files and the card of a data set, an
-adapter, an atlas or a report before anything is uploaded (`--dry-run`).
+**May I publish it?** Read the licences of the data and models that you used. `promvil publish --dry-run` shows the
+files and the card of a data set, an adapter, an atlas or a report before anything is uploaded.
 
 ## Traps
 
 - Visual Genome 1.2 and 1.4 differ in objects and ids: `--release 1.2` refuses a mixture of both.
 - POPE was edited after LLaVA-1.5 was scored on it: `promvil fetch pope` takes the older commit.
-- RefCOCO's server is gone: the Internet Archive's copy comes first, and its checksum is known. `refs(google).p` is another
-  partition and is left out.
+- RefCOCO's server is gone. The copy of the Internet Archive is tried first, and its checksum is known.
+  `refs(google).p` is another partition and is left out.
 - Half of Visual Genome's pictures are COCO's, and some are in RefCOCO's test sets: the build leaves them out by
   `--exclude-coco`.
 - VSR's pictures are in COCO's train2017 and val2017; boxes are taken from the instances of train2017, and statements about
   the others are counted as rejected.
 - The mixture names pictures of Visual Genome and of COCO: `--images data` finds both.
-- Kosmos-2 trains in float32 in the paper. On an A100 that is slow; `--bf16 true` halves it and is another setting.
+- Kosmos-2 trains in float32 in the paper. On an A100 that is slow. `--bf16 true` takes half the time, but is not
+  the paper's setting.
 - GQA's choices, which validity needs, are published for train and val, not for testdev.
 """
 
@@ -120,7 +121,7 @@ def _overview() -> Iterator[str]:
             for gpu in GPUS
         ]
         yield f"| [`{experiment.name}`](#{experiment.name}) | {_room(experiment)} | {memory / 1e9:.0f} GB | {' | '.join(hours)} |"
-    yield "\nDisk at most is with an archive beside what it unpacks to; sizes that nobody publishes are not in it.\n"
+    yield "\n“Disk at most” counts an archive and its unpacked files together. Sizes that nobody publishes are not in it.\n"
 
 
 def _room(experiment: Experiment) -> str:

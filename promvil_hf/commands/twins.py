@@ -58,8 +58,8 @@ boxes in fractions; a detector, a detector with a segmenter, or `ground`: a mode
 level. --phrases says which phrases: the key expressions of question and answer, or the things that the question alone names.
 
 A question whose right answer is that there is no such thing has no region. It is left out, and counted with its reason in
-left_out.jsonl. The folder named by --out also holds index.html, with each original beside its twins; stopped in between, the
-same command goes on. To answer the twins elsewhere pass --pictures: twins.jsonl then names a file for each.
+left_out.jsonl. The folder named by --out also holds index.html, with each original beside its twins. After a stop the same
+command continues where it was. To answer the twins elsewhere pass --pictures: twins.jsonl then names a file for each.
 """
 
 

@@ -16,9 +16,10 @@ Both methods on a drawn toy world, and a page that shows what they change.
     promvil demo --out runs/demo                 about two minutes on two cores, with the adapters that come with the package
     promvil demo --train --out runs/demo_train   trains the adapters first: about ten minutes more
 
-PromViL: CompoVL -> an expression level by level against at once. FiVL: rows with masks -> what patches say -> Visual
-Reliance Score -> head atlas. Every step is the code that serves Visual Genome and the published checkpoints; only the world
-and the models are small. Every figure on the page is measured in this run. Called again, finished chapters are kept.
+PromViL: CompoVL is built, and expressions are grounded level by level and at once. FiVL: rows with masks are built; then come
+the words of patches, the Visual Reliance Score and the atlas of heads. The code is the same as for Visual Genome and the
+published checkpoints; only the world and the models are small. Every figure on the page is measured in this run. Given again,
+the command keeps finished chapters.
 """
 
 
@@ -28,8 +29,8 @@ def add_arguments(parser):
     options.add(parser, "--seed", "--restart")
     add("--train", action="store_true", help="train the adapters from nothing instead of using the shipped ones")
     add("--quick", action="store_true", help="a few scenes and steps: shows the path, not the result")
-    add("--kosmos2-base", type=Path, metavar="DIR", help="with --train: another toy Kosmos-2 to begin with than the shipped one")
-    add("--llava-base", type=Path, metavar="DIR", help="likewise another toy LLaVA")
+    add("--kosmos2-base", type=Path, metavar="DIR", help="with --train: start from this toy Kosmos-2, not the shipped one")
+    add("--llava-base", type=Path, metavar="DIR", help="with --train: start from this toy LLaVA, not the shipped one")
 
 
 def run(args):
