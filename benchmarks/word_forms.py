@@ -190,7 +190,8 @@ def say(readers: dict[str, dict[str, bool]], what: str) -> None:
         print(f"{what}, {name}: {with_interval(share(list(judged.values()), list(judged)), len(judged))}")
     for (one, first), (two, second) in combinations(readers.items(), 2):
         if found := agreement(first, second, str):
-            print(f"{what}, {one} and {two} say the same in {with_interval(found.same, found.both)}, kappa {found.kappa:.2f}")
+            print(f"{what}, {one} and {two} say the same in {with_interval(found.same, found.both)}")
+            print(f"{what}, {one} and {two}, kappa over all of them: {with_interval(found.kappa, found.both)}")
 
 
 def keep(folder: Path | None, kind: str, labels: dict[str, dict]) -> None:

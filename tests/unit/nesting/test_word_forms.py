@@ -59,6 +59,13 @@ def test_labels_are_kept_without_their_texts_and_read_again(shared_data, tmp_pat
     assert capsys.readouterr().out.strip().endswith(said)
 
 
+def test_two_readers_are_compared_with_an_interval(capsys):
+    first = {str(number): number % 3 > 0 for number in range(30)}
+    word_forms.say({"one": first, "two": {**first, "0": True}}, "right")
+    shares, same, kappa = [line.split(": ")[1].split()[0] for line in capsys.readouterr().out.splitlines()][1:]
+    assert (shares, same) == ("0.700", "0.967") and 0.9 < float(kappa) < 1
+
+
 def test_verdicts_say_yes_or_no(tmp_path):
     form = tmp_path / "chains.txt"
     form.write_text("== ferret-1-2-3\n  1 the cup = #2\nwords: yes\nboxes: No\n")
