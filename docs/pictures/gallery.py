@@ -178,7 +178,7 @@ small ones that come with the package, so that each command runs offline in seco
 photographs and real checkpoints. How to read the pages stands in [explain.md](explain.md), [evaluation.md](evaluation.md) and
 [progressive_inference.md](progressive_inference.md).
 
-First draw the scenes and build the data, about half a minute:
+First draw the scenes and build the data, which takes about 15 seconds of CPU time:
 """
 
 

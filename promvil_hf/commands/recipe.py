@@ -16,7 +16,7 @@ List, copy and run the training recipes that come with the package.
 
     promvil recipe list
     promvil recipe copy kosmos2/lora my-lora.yaml
-    promvil recipe run kosmos2/lora --rows compovl --images visual_genome --dry_run true    counts rows and steps, loads no model
+    promvil recipe run kosmos2/lora --rows compovl --images visual_genome --dry-run    counts rows and steps, loads no model
     promvil recipe run kosmos2/smoke --max_steps 50
     accelerate launch --config_file ddp.yaml $(promvil recipe path train_kosmos2.py) --config my-lora.yaml
 

@@ -120,6 +120,9 @@ def run_training(objective: Objective, argv: Sequence[str] | None = None):
 
 def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Settings:
     kinds = (ModelArguments, AdapterArguments, objective.data, RunArguments, objective.config)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if is_dry(argv):
+        argv += ["--use_cpu", "true"]  # nothing is trained, so a recipe with bf16 can be looked at without a GPU
     settings = Settings(*parse(kinds, argv, objective.help, objective.defaults, objective.script))
     patience, strategy = settings.run.early_stopping, str(settings.config.eval_strategy.value)
     if patience is not None and (patience < 1 or strategy == "no"):
@@ -130,6 +133,15 @@ def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Sett
     if settings.model.quantize and settings.adapter.tune == "full":
         raise ValueError("You passed quantize with tune=full: rounded weights cannot be trained. Pass tune=lora.")
     return settings
+
+
+def is_dry(argv: Sequence[str]) -> bool:
+    """Whether --dry_run is asked for, by itself or with a value."""
+    for word, following in itertools.zip_longest(argv, argv[1:], fillvalue=""):
+        name, _, value = word.partition("=")
+        if name in ("--dry_run", "--dry-run"):
+            return (value or following).lower() not in ("false", "0", "no")
+    return False
 
 
 def say_plan(objective: Objective, settings: Settings) -> None:
@@ -148,7 +160,7 @@ def say_plan(objective: Objective, settings: Settings) -> None:
     if run.sweep:
         runs = [len(values) for _, values in (swept(entry, settings) for entry in run.sweep)]
         say(f"{math.prod(runs)} runs of this kind: {', '.join(run.sweep)}")
-    say("Nothing was trained: leave --dry_run out to train.")
+    say("Nothing was trained: leave --dry-run out to train.")
 
 
 def train_once(objective: Objective, settings: Settings) -> WindowTrainer:

@@ -24,8 +24,7 @@ COMMANDS = every_command()
 PROMVIL = [shown for shown in COMMANDS if "promvil" in shown.words[:1] or "promvil_hf" in shown.words]
 MODULES = [shown for shown in COMMANDS if shown.words[:2] == ["python", "-m"]]
 OPTION = re.compile(r"--[a-z][a-z0-9_-]*")
-# Of README: a training with a downloaded checkpoint takes a GPU.
-ONLY_PARSED = ("promvil recipe run",)
+ONLY_PARSED = ("promvil recipe run llava/lora",)  # of README: its rows need masks for conversations
 
 
 def arguments_of(words: list[str]) -> list[str]:
@@ -129,16 +128,18 @@ def stood_in(command: str) -> str:
     command = command.replace("IDEA-Research/grounding-dino-base", "toy:kosmos2")
     if command.startswith("promvil ground") and "--detector" not in command:
         command += " --model toy:kosmos2"
+    if command.startswith("promvil recipe run"):
+        command += " --dry-run"  # a training takes a GPU
     return command + " --limit 4" * command.startswith("promvil reliance")
 
 
 def test_each_task_of_the_readme_runs_by_its_command(stand_ins, monkeypatch, capsys):
-    """In README's order, for later commands read what earlier ones wrote."""
+    """In README's order, but the data before the training on them: later commands read what earlier ones wrote."""
     monkeypatch.chdir(stand_ins)
     asked = {command.text: command for command in shown_commands(README) if command.words[0] == "promvil"}
     assert len(asked) >= 14
     ran = 0
-    for text in asked:
+    for text in sorted(asked, key=lambda text: text.startswith("promvil recipe")):
         if text.startswith(ONLY_PARSED):
             continue
         if "--compare runs/first runs/second" in text:  # two models, asked the same

@@ -187,6 +187,14 @@ def test_a_dry_run_counts_rows_and_steps_and_loads_no_model(tmp_path, capsys, mo
     assert "Nothing was trained" in said and not out.exists()
 
 
+def test_a_dry_run_of_a_recipe_for_gpus_runs_without_one(tmp_path, capsys):
+    recipe_file = recipe.find("qwen3_vl/lora")
+    words = ["--config", str(recipe_file), "--rows", "toy:4", "--output_dir", str(tmp_path / "out")]
+    assert train_grounding.train([*words, "--dry-run"]) is None
+    assert re.search(r"\d+ steps of \d+ rows", capsys.readouterr().out)
+    assert run_training.is_dry(["--dry_run=true"]) and not run_training.is_dry(["--dry_run", "false", "--rows", "x"])
+
+
 def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
     page = tmp_path / "batch.html"
     run = smoke(tmp_path / "out", "--show_batch", str(page))
