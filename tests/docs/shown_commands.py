@@ -18,10 +18,14 @@ _ASIDE = re.compile(r"(?:\s+#|\s{3,}|\s{2,}\()\s*.*$")  # a remark behind the co
 
 @dataclass(frozen=True)
 class Shown:
-    """A command, its words, and the page it stands on. `whole` is False where a part is left out ("..." or "…")."""
+    """A command, its words, and the page it stands on; `mentioned` where it stands within a sentence.
+
+    `whole` is False where a part is left out ("..." or "…"), as it may be within a sentence.
+    """
 
     page: str
     text: str
+    mentioned: bool = False
 
     @property
     def words(self) -> list[str]:
@@ -29,18 +33,19 @@ class Shown:
 
     @property
     def whole(self) -> bool:
-        return not re.search(r"(?:^|\s|=)(?:\.\.\.|…)(?:\s|$)", self.text)
+        return not self.mentioned and not re.search(r"(?:^|\s|=)(?:\.\.\.|…)(?:\s|$)", self.text)
 
 
 def shown_commands(page: Path) -> list[Shown]:
     """Every command of a page, in its order."""
     text = page.read_text(encoding="utf-8")
     python = re.sub(r"^```python\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    blocks = [*_FENCED.findall(python), *_INDENTED.findall(_FENCED.sub("", python)), *_INLINE.findall(python)]
+    blocks = [*_FENCED.findall(python), *_INDENTED.findall(_FENCED.sub("", python))]
     name = str(page.relative_to(ROOT))
     joined = (line for block in blocks for line in re.sub(r" \\\n\s*", " ", block).splitlines())
     commands = (_ASIDE.sub("", line.strip()) for line in joined)
-    return [Shown(name, command) for command in commands if command.split(" ")[0] in PROGRAMS]
+    shown = [Shown(name, command) for command in commands if command.split(" ")[0] in PROGRAMS]
+    return [*shown, *(Shown(name, command, mentioned=True) for command in _INLINE.findall(python))]
 
 
 def every_command() -> list[Shown]:
