@@ -115,7 +115,7 @@ def table(
     def head_cell(column: int) -> Html:  # a heading without words names nothing
         return cell("th", column, header[column], scope="col") if header[column] else tag("td")
 
-    head = tag("thead", tag("tr", map(head_cell, columns))) if header else None
+    head = tag("thead", tag("tr", [head_cell(c) for c in columns])) if header else None
     body = [
         tag("tr", [cell("th", 0, row[0], scope="row"), *(cell("td", c, row[c]) for c in columns[1:])]) for row in rows
     ]
