@@ -2,10 +2,9 @@
 """A Hugging Face Hub of standard library on 127.0.0.1: repositories, commits, LFS, downloads by range, and its errors.
 
 `LoopbackHub` holds everything in memory, or in a folder (`tests.hub.disk`), and answers what huggingface_hub, datasets,
-transformers, peft and evaluate ask
-while they create, upload, push, load and stream. Each request is written to `requests`, and the ones it has no route for
-to `unknown`, so a test can say what was asked. Point the libraries at it with `hub.environment(home)` in a new process
-or with the fixture `hub` of `conftest.py` in this one.
+transformers, peft and evaluate ask while they create, upload, push, load and stream. Each request is written to `requests`,
+and the ones it has no route for to `unknown`, so a test can say what was asked. Point the libraries at it with
+`hub.environment(home)` in a new process or with the fixture `hub` of `conftest.py` in this one.
 """
 
 import json
