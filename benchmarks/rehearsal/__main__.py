@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The whole way from an empty disk to a report, at full size, with everything real but the weights.
 
-    python -m benchmarks.rehearsal --out runs/rehearsal --data ../shared/data       hours on two cores, 45 GB of disk
-    python -m benchmarks.rehearsal --out runs/rehearsal --size small                minutes
+    python -m benchmarks.rehearsal --out runs/rehearsal --data ../shared/data
+    python -m benchmarks.rehearsal --out runs/rehearsal-small --size small
 
 A Hub and a mirror of the data sets run on 127.0.0.1; nothing else is asked. Each cell is a command in its own process, done
 once; the same command goes on after a stop. The table, with seconds and peak memory of each, goes to OUT/rehearsal.json and
