@@ -11,15 +11,11 @@ from PIL import Image
 
 from promvil_hf.frames import ImageSize
 from promvil_hf.grounding.geometry import Pairs, Things
-from promvil_hf.grounding.relations import LEAST
+from promvil_hf.grounding.relations import LEAST, rising
 
 
 _AXES = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1), "back": (1, 1), "front": (1, -1)}
 _SIDE_SHARE = 0.7  # of a position's fit that depends on the other candidates
-
-
-def _more(value: np.ndarray, steepness: float) -> np.ndarray:
-    return 1 / (1 + np.exp(np.clip(-steepness * value, -50, 50)))
 
 
 def _bounded(fit: np.ndarray) -> np.ndarray:
@@ -35,7 +31,7 @@ def _along(things: Things, side: str, size: ImageSize) -> np.ndarray:
 
 def beaten(values: np.ndarray, exists: np.ndarray, steepness: float) -> np.ndarray:
     """(n, n): how likely thing j is real and has more than thing i. Never thing i itself."""
-    found = _more(values[None] - values[:, None], steepness) * exists[None]
+    found = rising(values[None] - values[:, None], steepness) * exists[None]
     np.fill_diagonal(found, 0.0)
     return found
 
@@ -61,7 +57,7 @@ def position(things: Things, side: str, exists: np.ndarray, size: ImageSize) -> 
     else:
         along = _along(things, side, size)
         centre = 0.5 * _AXES[side][1] if side not in ("front", "back") else float(np.mean(along)) if len(along) else 0.0
-        absolute = _more(centre - along, 6.0)
+        absolute = rising(centre - along, 6.0)
         relative = ranked(beaten(-along, exists, 20.0), 1)
     return _bounded(absolute * (1 - _SIDE_SHARE + _SIDE_SHARE * relative))
 

@@ -41,9 +41,9 @@ class Relation:
 # --- functions of boxes ---------------------------------------------------------------------------
 
 
-def _more(value: np.ndarray, steepness: float = 4.0) -> np.ndarray:
+def rising(value: np.ndarray, steepness: float = 4.0) -> np.ndarray:
     """From 0 to 1 as a value passes 0."""
-    return 1 / (1 + np.exp(np.clip(-steepness * value, -50, 50)))
+    return 1 / (1 + np.exp(np.minimum(np.maximum(-steepness * value, -50.0), 50.0)))
 
 
 def near(pairs: Pairs) -> np.ndarray:
@@ -56,19 +56,19 @@ def _weakly_near(pairs: Pairs) -> np.ndarray:
 
 
 def left(pairs: Pairs) -> np.ndarray:
-    return _more(-pairs.right) * _weakly_near(pairs)
+    return rising(-pairs.right) * _weakly_near(pairs)
 
 
 def right(pairs: Pairs) -> np.ndarray:
-    return _more(pairs.right) * _weakly_near(pairs)
+    return rising(pairs.right) * _weakly_near(pairs)
 
 
 def above(pairs: Pairs) -> np.ndarray:
-    return _more(-pairs.below) * _weakly_near(pairs) * (0.4 + 0.6 * pairs.overlap(0))
+    return rising(-pairs.below) * _weakly_near(pairs) * (0.4 + 0.6 * pairs.overlap(0))
 
 
 def below(pairs: Pairs) -> np.ndarray:
-    return _more(pairs.below) * _weakly_near(pairs) * (0.4 + 0.6 * pairs.overlap(0))
+    return rising(pairs.below) * _weakly_near(pairs) * (0.4 + 0.6 * pairs.overlap(0))
 
 
 def supported(pairs: Pairs) -> np.ndarray:
@@ -76,7 +76,7 @@ def supported(pairs: Pairs) -> np.ndarray:
     stands = pairs.stands
     away = np.maximum(-stands, 0) + np.maximum(stands - 1, 0)
     wide = np.clip(-pairs.edge_gaps[..., 0] / pairs.a.sizes[:, None, 0], 0, 1)
-    return np.exp(-4 * away) * wide * _more(-pairs.below + 0.3)
+    return np.exp(-4 * away) * wide * rising(-pairs.below + 0.3)
 
 
 def on(pairs: Pairs) -> np.ndarray:
@@ -87,7 +87,7 @@ def on(pairs: Pairs) -> np.ndarray:
 def within(pairs: Pairs) -> np.ndarray:
     """Inside, or standing in it and out at its top, as flowers in a vase and people in grass do."""
     stands_in = 0.6 * supported(pairs)
-    return np.maximum(pairs.inside * (0.5 + 0.5 * _more(np.log(_area_ratio(pairs)), 1.0)), stands_in) * near(pairs) ** 0.25
+    return np.maximum(pairs.inside * (0.5 + 0.5 * rising(np.log(_area_ratio(pairs)), 1.0)), stands_in) * near(pairs) ** 0.25
 
 
 def _area_ratio(pairs: Pairs) -> np.ndarray:
@@ -100,11 +100,11 @@ def beside(pairs: Pairs) -> np.ndarray:
 
 def before(pairs: Pairs) -> np.ndarray:
     """Nearer to whoever looks: what stands in front reaches further down."""
-    return _more(pairs.bottom, 3.0) * near(pairs)
+    return rising(pairs.bottom, 3.0) * near(pairs)
 
 
 def behind(pairs: Pairs) -> np.ndarray:
-    return _more(-pairs.bottom, 3.0) * near(pairs)
+    return rising(-pairs.bottom, 3.0) * near(pairs)
 
 
 def around(pairs: Pairs) -> np.ndarray:
@@ -117,7 +117,7 @@ def touching(pairs: Pairs) -> np.ndarray:
 
 def has_part(pairs: Pairs) -> np.ndarray:
     """b lies in a."""
-    return pairs.holds * (0.5 + 0.5 * _more(-np.log(_area_ratio(pairs)), 1.0)) * np.exp(-0.1 * pairs.middle_distance)
+    return pairs.holds * (0.5 + 0.5 * rising(-np.log(_area_ratio(pairs)), 1.0)) * np.exp(-0.1 * pairs.middle_distance)
 
 
 def part(pairs: Pairs) -> np.ndarray:
@@ -142,7 +142,7 @@ def wearing(at: float, spread: float) -> Fit:
 
 
 def riding(pairs: Pairs) -> np.ndarray:
-    return touching(pairs) * _more(-pairs.below + 0.3) * (0.2 + 0.8 * pairs.overlap(0))
+    return touching(pairs) * rising(-pairs.below + 0.3) * (0.2 + 0.8 * pairs.overlap(0))
 
 
 def between(pairs: Pairs) -> np.ndarray:
@@ -154,7 +154,7 @@ def between(pairs: Pairs) -> np.ndarray:
     along = ((middle - first) * way).sum(-1) / length**2
     beside_way = np.abs((middle[..., 0] - first[..., 0]) * way[..., 1] - (middle[..., 1] - first[..., 1]) * way[..., 0]) / length
     found = np.exp(-3 * np.abs(along - 0.5)) * np.exp(-beside_way / np.maximum(0.5 * length, pairs.reach[:, :, None] * 0.5))
-    found *= _more(0.45 - np.abs(along - 0.5), 12.0)
+    found *= rising(0.45 - np.abs(along - 0.5), 12.0)
     found[:, range(len(pairs.b)), range(len(pairs.b))] = 0.0
     return LEAST + (1 - LEAST) * found
 
