@@ -104,8 +104,11 @@ class Sample:
     scenes: tuple[str, ...]
 
     @classmethod
-    def of(cls, by_seed: Mapping[int, tuple[Sequence, Sequence]]) -> "Sample":
-        """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all)."""
+    def of(cls, by_seed: Mapping[int, tuple[Sequence, Sequence]], same_scenes: bool = False) -> "Sample":
+        """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all).
+
+        `same_scenes`: scenes of one number are the same scene, whatever the seed.
+        """
         columns, seeds, scenes = [], [], []
         for seed, (values, of_scene) in by_seed.items():
             own = np.asarray(values, dtype=float)
@@ -114,7 +117,7 @@ class Sample:
                 raise ValueError(f"You passed {len(own)} values and {len(of_scene)} scenes for seed {seed}: one for each.")
             columns.append(own)
             seeds += [seed] * len(own)
-            scenes += [f"{seed}/{scene}" for scene in of_scene]
+            scenes += [str(scene) if same_scenes else f"{seed}/{scene}" for scene in of_scene]
         return cls(np.concatenate(columns) if columns else np.empty((0, 2)), tuple(seeds), tuple(scenes))
 
     def means(self) -> dict[str, float | None]:
@@ -156,7 +159,7 @@ def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: M
 
 def outcome(a: Sample, b: Sample) -> Crossed:
     """Mean of a less mean of b, for a primary outcome: every seed of both was measured on the same scenes."""
-    scenes = [scene.partition("/")[2] for scene in a.scenes + b.scenes]
+    scenes = [scene.rpartition("/")[2] for scene in a.scenes + b.scenes]
     return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _less)
 
 
