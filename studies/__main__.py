@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 def do(own: Study, options: argparse.Namespace, command: str) -> Result:
     """Run what is missing of a study and publish it."""
     started = time.perf_counter()
-    terms = _terms(own, options)
+    terms = terms_of(own, options)
     cells = own.plan(terms)
     print(f"{own.name}: {own.question}", file=sys.stderr)
     if not options.restart:
@@ -112,7 +112,8 @@ def do(own: Study, options: argparse.Namespace, command: str) -> Result:
     return result
 
 
-def _terms(own: Study, options: argparse.Namespace) -> Terms:
+def terms_of(own: Study, options: argparse.Namespace) -> Terms:
+    """What a run is told by its options."""
     return Terms(Given(_base(own, options.base)), tuple(options.seeds or own.seeds), options.quick)
 
 
@@ -162,7 +163,7 @@ def _write_again(asked: list[str]) -> int:
 def _keep(options: argparse.Namespace) -> int:
     for name in options.names:
         own, folder = study(name), FOLDER / name / CELLS
-        files = keep(own.plan(_terms(own, options)), options.store, folder)
+        files = keep(own.plan(terms_of(own, options)), options.store, folder)
         print(f"{len(files)} cells of {name} are kept in {folder}.", file=sys.stderr)
     return _write_again(options.names)
 

@@ -1,8 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Finished cells kept in git, for a study that is not run to its end yet: what stands there is not done again.
 
-`studies/NAME/cells/` has a file for each cell, called by the cell's name in the study: all that the cell left, models and adapters
-not included. `python -m studies keep NAME` writes them.
+`studies/NAME/cells/` has a file for each cell, called by the cell's name in the study: all that the cell left, without models and
+adapters. `python -m studies keep NAME` writes them.
 """
 
 import json

@@ -12,8 +12,8 @@ from typing import Any
 from promvil_hf.pages.charts import Series
 from promvil_hf.toy.small_world import NEAR
 from studies.cells import Cell
-from studies.protocol import Arm, onset
 from studies.promvil_work import answers, answers_under_evidence, fine_tune
+from studies.protocol import Arm, onset
 from studies.results import Result, Sample
 from studies.shared import Method, Results, curve, of_seeds
 from studies.terms import Terms

@@ -98,7 +98,17 @@ def fine_tune(
 
 
 def watch_of(
-    folder: Path, backend, world: WorldConfig, updates: int, *, mode: str, level: int, every: int, seed: int, scenes: int, per_level: int
+    folder: Path,
+    backend,
+    world: WorldConfig,
+    updates: int,
+    *,
+    mode: str,
+    level: int,
+    every: int,
+    seed: int,
+    scenes: int,
+    per_level: int,
 ):
     """A `Watch`: after every so many updates, the accuracy on expressions of this level in held-out scenes, asked in this mode.
 

@@ -8,7 +8,6 @@ before what they are asked for; and some heads begin by looking a few tokens bac
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -54,9 +53,9 @@ SENTENCES = (
 
 
 def untrained(
-    *, layers: int = 4, vision_layers: int = 5, seed: int = 0, sentences: Sequence[str] = SENTENCES, **text: Any
+    *, layers: int = 4, vision_layers: int = 5, seed: int = 0, sentences: Sequence[str] = SENTENCES
 ) -> TinyModel:
-    """The tiny LLaVA with random weights: 1.5 million parameters, 64 image tokens. `text`: of the language model's configuration."""
+    """The tiny LLaVA with random weights: 1.5 million parameters, 64 image tokens."""
     return tiny_llava(
         sentences=sentences,
         vocabulary_size=1024,
@@ -66,7 +65,7 @@ def untrained(
         image_size=SIDE,
         patch_size=PATCH,
         fit="stretch",
-        text={"attention_bias": True, **text},  # `look_back` sets the biases
+        attention_bias=True,
         seed=seed,
     )
 

@@ -11,6 +11,7 @@ from studies.cells import Given
 from studies.promvil_work import answers, fine_tune
 from studies.protocol import faults
 from studies.results import read
+from studies.second_family import search
 from studies.second_family.study import ARMS, DESIGN, SEARCHED_ON, SHOWN, STUDY
 from studies.terms import Terms
 
@@ -66,3 +67,10 @@ def test_the_study_runs_from_end_to_end_on_patches(base, tmp_path):
     assert [fault for fault in said if "seeds" not in fault and "more FLOPs" not in fault] == []
     done = json.loads(next(tmp_path.glob("fine_tune-*/done.json")).read_text())["result"]
     assert [update for update, _ in done["curve"]] == [1, 2]
+
+
+def test_the_search_says_what_an_update_costs_and_when_the_threshold_is_reached(base, tmp_path, capsys):
+    assert search.main(["--base", str(base), "--quick", "--store", str(tmp_path), "--arms", "flat"]) == 0
+    told, curve = capsys.readouterr().out.splitlines()
+    assert told.startswith("flat: 2 updates, ") and " texts, 0.35 on level 3 after " in told
+    assert [point.split(":")[0] for point in curve.split(",")] == ["  1", " 2"]
