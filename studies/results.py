@@ -145,11 +145,24 @@ def scored(samples: Mapping[tuple, Sample], *names: str) -> list[Score]:
 
 def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
     """Mean of a less mean of b. Their scenes are drawn together, whether or not the rows are the same."""
-    found = bootstrap_interval(_beside(a, b), clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
-    means_a, means_b = a.means(), b.means()
+    return _compared(what, (a, b), of_a, of_b)
+
+
+def change(
+    what: str, now: tuple[Sample, Sample], before: tuple[Sample, Sample], of_a: Mapping[str, str], of_b: Mapping[str, str]
+) -> Difference:
+    """How much larger the difference of two samples is than that of two others."""
+    return _compared(what, (*now, *reversed(before)), of_a, of_b)
+
+
+def _compared(what: str, samples: Sequence[Sample], of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
+    """The means of samples, added and taken away in turn."""
+    scenes = [scene for own in samples for scene in own.scenes]
+    found = bootstrap_interval(_beside(*samples), clusters=scenes, statistic=_in_turn, confidence=CONFIDENCE)
+    means = [own.means() for own in samples]
     by_seed = {
-        seed: None if None in (means_a[seed], means_b.get(seed)) else rounded(means_a[seed] - means_b[seed])
-        for seed in means_a
+        seed: None if None in (of_seed := [own.get(seed) for own in means]) else rounded(np.dot(of_seed, _signs(len(means))))
+        for seed in means[0]
     }
     return Difference(
         what, dict(of_a), dict(of_b), rounded(found.estimate), rounded(found.low), rounded(found.high),
@@ -160,18 +173,27 @@ def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: M
 def outcome(a: Sample, b: Sample) -> Crossed:
     """Mean of a less mean of b, for a primary outcome: every seed of both was measured on the same scenes."""
     scenes = [scene.rpartition("/")[2] for scene in a.scenes + b.scenes]
-    return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _less)
+    return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _in_turn)
 
 
-def _beside(a: Sample, b: Sample) -> np.ndarray:
-    """Rows of both with four columns: value and weight of a, value and weight of b."""
-    nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)
-    return np.concatenate([np.hstack([a.columns, nothing_a]), np.hstack([nothing_b, b.columns])])
+def _beside(*samples: Sample) -> np.ndarray:
+    """Rows of all samples, with two columns for each sample: value and weight, 0 in the rows of the others."""
+    found = np.zeros((sum(len(own.columns) for own in samples), 2 * len(samples)))
+    start = 0
+    for number, own in enumerate(samples):
+        found[start : start + len(own.columns), 2 * number : 2 * number + 2] = own.columns
+        start += len(own.columns)
+    return found
 
 
-def _less(totals: np.ndarray) -> np.ndarray:
+def _in_turn(totals: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return totals[..., 0] / totals[..., 1] - totals[..., 2] / totals[..., 3]
+        means = totals[..., 0::2] / totals[..., 1::2]
+    return means @ _signs(means.shape[-1])
+
+
+def _signs(count: int) -> np.ndarray:
+    return np.resize([1.0, -1.0], count)
 
 
 def _mean(columns: np.ndarray) -> float:
