@@ -31,7 +31,7 @@ TITLES = {
     "llava": "Toy LLaVA that answers simple questions",
     "llava_boxes": "Toy LLaVA that grounds simple phrases",
 }
-STEPS = {"kosmos2": 1000, "llava": 4000, "llava_boxes": 4000}
+STEPS = {"kosmos2": 1000, "llava": 4000, "llava_boxes": 1600}
 
 
 def main(arguments: list[str] | None = None) -> int:

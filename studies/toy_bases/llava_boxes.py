@@ -5,7 +5,7 @@ The second decimal places of a box, "00" to "99", are one token each and begin a
 heads begin by looking from each number of a box back to the noun before it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,8 +33,10 @@ NUMBERS = tuple(f"{number:02d}" for number in range(100))
 # The first layer gathers the adjectives of a noun. In "the red circle. ASSISTANT: [0.39, 0.05, 0.98, 0.83]" the four numbers are
 # told from 6, 10, 14 and 18 tokens behind the noun.
 LOOKS_BACK = ((1, 2, 3), (6, 10, 14, 18))
-# A name, the share of the steps and of the peak, and what is seen: at the end only scenes where one of many things is meant.
-STAGES = (("boxes", 0.625, 1.0, MIXED), ("among_many", 0.375, 0.6, ((HARD, 0.5), (NESTED, 0.5))))
+# A name, the share of the steps and of the peak, what is seen (at the end only scenes where one of many things is meant), and the
+# share of numbers that are hidden from those behind them. Told the left end, a model finds the other three by it and not by
+# the phrase; hidden, each of the four says which thing is meant.
+STAGES = (("boxes", 0.625, 1.0, MIXED, 0.9), ("among_many", 0.375, 0.6, ((HARD, 0.5), (NESTED, 0.5)), 0.0))
 SENTENCES = (
     *DEFAULT_SENTENCES,
     *(f"the {size} {color} {noun}" for size in SIZES for color in COLORS for noun in (*SHAPES, ROBOT)),
@@ -111,13 +113,39 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
             phrase_row,
             PromViLTrainer,
             partial(PromViLConfig, gradient_accumulation_steps=1),
-            PatchChainCollator(final_wording(backend), max_tokens=512),
+            HiddenNumbers(
+                PatchChainCollator(final_wording(backend), max_tokens=512),
+                number_ids(tiny.processor.tokenizer),
+                hidden,
+                torch.Generator().manual_seed(seed),
+            ),
             look,
             worlds,
         )
-        for name, share, of_peak, worlds in STAGES
+        for name, share, of_peak, worlds, hidden in STAGES
     ]
     return train_stages(tiny, tiny.model.model.vision_tower, stages, out, steps, seed=seed, **options)
+
+
+@dataclass
+class HiddenNumbers:
+    """Batches of a collator in which a share of the numbers is read as any other number; what is to be said stays."""
+
+    collator: PatchChainCollator
+    numbers: torch.Tensor
+    share: float
+    generator: torch.Generator
+
+    def __call__(self, rows) -> dict[str, torch.Tensor]:
+        batch = self.collator(rows)
+        told = torch.isin(batch["target_token"], self.numbers)
+        told &= torch.rand(told.shape, generator=self.generator) < self.share
+        chance = torch.randint(len(self.numbers), (int(told.sum()),), generator=self.generator)
+        batch["input_ids"][batch["target_row"][told], batch["target_place"][told] + 1] = self.numbers[chance]
+        return batch
+
+    def __getattr__(self, name):
+        return getattr(self.collator, name)
 
 
 def final_wording(backend: PatchTokenBackend) -> PatchTokenBackend:
