@@ -24,7 +24,7 @@ from studies.cells import Given, everything, run, versions
 from studies.kept_cells import FOLDER as CELLS
 from studies.kept_cells import keep, restore
 from studies.overview import conducts, corrected, overview_faults, write_overview
-from studies.pages import BEGIN, END, FOLDER, check, filled, not_run, plot, publish, with_numbers
+from studies.pages import BEGIN, END, FOLDER, check, filled, is_not_run, not_run, plot, publish, with_numbers
 from studies.results import HOW, Base, Result, read
 from studies.terms import Study, Terms
 
@@ -141,8 +141,14 @@ def _tell_faults(asked: list[str]) -> int:
     p = corrected(conducts(studies, FOLDER), studies)
     found = [fault for name in asked for fault in check(studies[name], FOLDER / name, p.get(name))]
     found += overview_faults(studies, FOLDER)
-    print("\n".join(found) if found else f"{len(asked)} studies are complete, and README, plot and result agree.")
-    return 1 if found else 0
+    if found:
+        print("\n".join(found))
+        return 1
+    waiting = [name for name in asked if is_not_run(studies[name], FOLDER / name)]
+    print(f"{len(asked) - len(waiting)} studies are complete, and README, plot and result agree.")
+    if waiting:
+        print(f"Not run to the end, as their READMEs say: {', '.join(waiting)}.")
+    return 0
 
 
 def _write_again(asked: list[str]) -> int:
