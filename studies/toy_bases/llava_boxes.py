@@ -124,7 +124,7 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
                 PatchChainCollator(final_wording(backend), max_tokens=512),
                 number_ids(tiny.processor.tokenizer),
                 hidden,
-                torch.Generator().manual_seed(seed),
+                seed,
             ),
             look,
             worlds,
@@ -136,18 +136,22 @@ def train_on(tiny: TinyModel, out: Path, steps: int, *, seed: int = 0, **options
 
 @dataclass
 class HiddenNumbers:
-    """Batches of a collator in which a share of the numbers is read as any other number; what is to be said stays."""
+    """Batches of a collator in which a share of the numbers is read as any other number; what is to be said stays.
+
+    Which ones depends on the batch and the seed alone, so that a resumed training reads what an uninterrupted one reads.
+    """
 
     collator: PatchChainCollator
     numbers: torch.Tensor
     share: float
-    generator: torch.Generator
+    seed: int = 0
 
     def __call__(self, rows) -> dict[str, torch.Tensor]:
         batch = self.collator(rows)
+        generator = torch.Generator().manual_seed(self.seed + int(batch["input_ids"].sum()))
         told = torch.isin(batch["target_token"], self.numbers)
-        told &= torch.rand(told.shape, generator=self.generator) < self.share
-        chance = torch.randint(len(self.numbers), (int(told.sum()),), generator=self.generator)
+        told &= torch.rand(told.shape, generator=generator) < self.share
+        chance = torch.randint(len(self.numbers), (int(told.sum()),), generator=generator)
         batch["input_ids"][batch["target_row"][told], batch["target_place"][told] + 1] = self.numbers[chance]
         return batch
 
