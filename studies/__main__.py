@@ -6,6 +6,7 @@
     python -m studies flat_vs_chain --quick    # a minute: that everything runs; written to runs/studies/quick
     python -m studies check                    # do README, plot and result of each study agree, and are they complete?
     python -m studies write flat_vs_chain      # README and plot once more from result.json, nothing is run
+    python -m studies keep second_family       # the finished cells of a study that is not run to its end, for git
 
 Interrupted, the same command goes on: finished cells lie in the --store, under the hash of all that decides them.
 """
@@ -20,12 +21,15 @@ from importlib import import_module
 from pathlib import Path
 
 from studies.cells import Given, everything, run, versions
+from studies.kept_cells import FOLDER as CELLS
+from studies.kept_cells import keep, restore
 from studies.overview import conducts, corrected, overview_faults, write_overview
-from studies.pages import FOLDER, check, plot, publish, with_numbers
+from studies.pages import BEGIN, END, FOLDER, check, filled, is_not_run, not_run, plot, publish, with_numbers
 from studies.results import HOW, Base, Result, read
 from studies.terms import Study, Terms
 
 
+ON_FILES = ("check", "write", "keep")  # what is done with studies that were run
 SHOWN_VERSIONS = ("promvil_hf", "python", "torch", "transformers", "peft", "accelerate", "numpy", "scipy")
 
 
@@ -49,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _tell_faults(options.names or names())
         if options.what == "write":
             return _write_again(options.names or names())
+        if options.what == "keep":
+            return _keep(options)
         for name in names() if options.what == "all" else [options.what]:
             do(study(name), options, "python -m studies " + shlex.join([name, *arguments[1:]]))
     except (ValueError, OSError) as problem:
@@ -63,9 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
 def do(study: Study, options: argparse.Namespace, command: str) -> Result:
     """Run what is missing of a study and publish it."""
     started = time.perf_counter()
-    terms = Terms(Given(_base(study, options.base)), tuple(options.seeds or study.seeds), options.quick)
+    terms = terms_of(study, options)
     cells = study.plan(terms)
     print(f"{study.name}: {study.question}", file=sys.stderr)
+    if not options.restart:
+        restore(cells, options.store, FOLDER / study.name / CELLS)
     before = everything(cells.values(), options.store).keys()
     done = run(cells.values(), options.store, workers=options.workers, restart=options.restart)
     findings = study.read(terms, {name: done[cell.key]["result"] for name, cell in cells.items()})
@@ -104,6 +112,11 @@ def do(study: Study, options: argparse.Namespace, command: str) -> Result:
     return result
 
 
+def terms_of(study: Study, options: argparse.Namespace) -> Terms:
+    """The terms of a run, from its options."""
+    return Terms(Given(_base(study, options.base)), tuple(options.seeds or study.seeds), options.quick)
+
+
 def _base(study: Study, given: Path | None) -> Path:
     if given is not None:
         return given
@@ -113,8 +126,8 @@ def _base(study: Study, given: Path | None) -> Path:
 
 
 def _check_names(options: argparse.Namespace) -> None:
-    asked = options.names if options.what in ("check", "write") else [options.what]
-    if options.names and options.what not in ("check", "write"):
+    asked = options.names if options.what in ON_FILES else [options.what]
+    if options.names and options.what not in ON_FILES:
         raise ValueError(f"You passed {' '.join([options.what, *options.names])}: name one study, or say all.")
     for name in asked:
         if name != "all" and name not in names():
@@ -128,19 +141,37 @@ def _tell_faults(asked: list[str]) -> int:
     p = corrected(conducts(studies, FOLDER), studies)
     found = [fault for name in asked for fault in check(studies[name], FOLDER / name, p.get(name))]
     found += overview_faults(studies, FOLDER)
-    print("\n".join(found) if found else f"{len(asked)} studies are complete, and README, plot and result agree.")
-    return 1 if found else 0
+    if found:
+        print("\n".join(found))
+        return 1
+    waiting = [name for name in asked if is_not_run(studies[name], FOLDER / name)]
+    print(f"{len(asked) - len(waiting)} studies are complete, and README, plot and result agree.")
+    if waiting:
+        print(f"Not run to the end, as their READMEs say: {', '.join(waiting)}.")
+    return 0
 
 
 def _write_again(asked: list[str]) -> int:
     for name in asked:
         folder = FOLDER / name
-        result = read(folder / "result.json")
         readme = folder / "README.md"
+        if not (folder / "result.json").is_file():
+            inside = not_run(study(name), folder)
+            readme.write_text(filled(readme, BEGIN, END, inside), encoding="utf-8")
+            continue
+        result = read(folder / "result.json")
         readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), result, readme), encoding="utf-8")
         (folder / "plot.svg").write_text(plot(study(name), result), encoding="utf-8")
     write_overview({name: study(name) for name in names()}, FOLDER)
     return 0
+
+
+def _keep(options: argparse.Namespace) -> int:
+    for name in options.names:
+        chosen, folder = study(name), FOLDER / name / CELLS
+        files = keep(chosen.plan(terms_of(chosen, options)), options.store, folder)
+        print(f"{len(files)} cells of {name} are kept in {folder}.", file=sys.stderr)
+    return _write_again(options.names)
 
 
 def _processor() -> str:
@@ -158,8 +189,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Studies: " + ", ".join(names()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", metavar="WHAT", help="a study, all, check or write")
-    parser.add_argument("names", nargs="*", metavar="STUDY", help="for check and write: which (default: each)")
+    parser.add_argument("what", metavar="WHAT", help="a study, all, check, write or keep")
+    parser.add_argument("names", nargs="*", metavar="STUDY", help="for check, write and keep: which (default: each)")
     parser.add_argument("--base", type=Path, help="checkpoint folder to start from (default: the package's toy base)")
     parser.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: %(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: as many as the protocol asks for, from 0 on")

@@ -10,6 +10,8 @@ import msgspec
 
 from promvil_hf.pages.blocks import interval, number
 from promvil_hf.pages.chart_file import chart_file
+from studies.kept_cells import FOLDER as CELLS
+from studies.kept_cells import kept
 from studies.protocol import EQUAL, Conduct, verdict
 from studies.protocol import faults as faults_of
 from studies.results import Difference, Result, Score, faults, read, write
@@ -73,6 +75,20 @@ def numbers(result: Result) -> str:
     return "\n".join(lines)
 
 
+def not_run(study: Study, folder: Path) -> str:
+    """What stands instead of the numbers of a study that is not run to its end yet."""
+    cells = kept(folder / CELLS)
+    lines = [f"**Not run to its end yet.** `python -m studies {study.name}` does what is missing; {len(cells)} cells are done."]
+    return "\n".join(lines + (["", *study.so_far(cells)] if cells and study.so_far else []))
+
+
+def is_not_run(study: Study, folder: Path) -> bool:
+    """Whether a study under the protocol has no result, as its README says."""
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    inside = readme.partition(BEGIN)[2].partition(END)[0].strip()
+    return study.design is not None and not (folder / "result.json").is_file() and inside == not_run(study, folder)
+
+
 def _scores(scores: Iterable[Score]) -> list[str]:
     scores = list(scores)
     names = list(dict.fromkeys(name for score in scores for name in score.setting))
@@ -131,7 +147,8 @@ def check(study: Study, folder: Path, corrected: float | None = None) -> list[st
     if study.question not in " ".join(text.split()):
         found.append("README.md asks another question than study.py")
     if not path.is_file():
-        return [f"{study.name}: {fault}" for fault in [*found, "there is no result.json: run the study"]]
+        missing = [] if is_not_run(study, folder) else ["there is no result.json: run the study"]
+        return [f"{study.name}: {fault}" for fault in [*found, *missing]]
     try:
         result = read(path)
     except ValueError as error:

@@ -4,7 +4,7 @@
 torch is loaded where the work begins. Public code of the package only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from studies.shared import backend_of, logged, train, training_settings, world_o
 
 
 LEVELS = 3  # of the expressions that are trained, and so of the cuts of a scene
+LONGEST_ANSWER = 24  # tokens: a box in any base's dialect
 EVIDENCE = ("none", "predicted", "right", "shifted", "swapped")
 
 
@@ -50,14 +51,17 @@ def fine_tune(
     curriculum: str,
     per_level: int,
     world: Mapping,
+    vision_loss_weight: float,
+    watched: Mapping | None,
 ) -> dict:
     """A LoRA adapter in `folder`, by the trainer that trains real checkpoints. Goes on from the last whole checkpoint.
 
     `batch` is in scenes: a curriculum cuts a scene into its levels, so as many more cuts make a batch, and the number of
-    updates stays what it is without one.
+    updates stays what it is without one. `watched` says what is measured on the way (see `watch_of`), if anything is; then
+    the curve and the operations of the training are in the result, too.
     """
     from promvil_hf.backends.lora_scopes import lora_config
-    from promvil_hf.training.chain_texts import Texts
+    from promvil_hf.training.chain_texts import steps_to_train
     from promvil_hf.training.curriculum import whole
     from promvil_hf.training.promvil_config import PromViLConfig
     from promvil_hf.training.promvil_trainer import PromViLTrainer
@@ -70,18 +74,58 @@ def fine_tune(
     if curriculum != "none":
         settings["per_device_train_batch_size"] = batch * LEVELS
     config = PromViLConfig(
-        str(folder), curriculum=curriculum, train_evidence=evidence, supervise=supervise, **settings
+        str(folder),
+        curriculum=curriculum,
+        train_evidence=evidence,
+        supervise=supervise,
+        vision_loss_weight=vision_loss_weight,
+        **settings,
     )
-    trainer = train(PromViLTrainer, config, backend.model, backend.processor, rows, lora)
-    texts = Texts(evidence=evidence)
+    watch = watch_of(folder, backend, world_of(world), config.max_steps, **watched) if watched else None
+    trainer = train(PromViLTrainer, config, backend.model, backend.processor, rows, lora, watch)
     schedule = config.schedule()
     cuts = map(whole, range(scenes)) if schedule is None else schedule.epoch(trainer.train_dataset.levels, seed, 0)
-    trained = sum(cut.trains(text.level) for cut in cuts for text in texts.of_row(rows[cut.row]))
+    trained = sum(cut.trains(level) for cut in cuts for *_, level in steps_to_train(rows[cut.row]["chain"], evidence))
+    seen = {} if watch is None else {
+        "curve": sorted(watch.curve.items()), "flops": watch.flops_of_an_update * trainer.state.global_step
+    }  # fmt: skip
     return {
         "updates": trainer.state.global_step,
         "texts_trained": round(trained * passes),
         "losses": logged(trainer, "loss"),
+        **seen,
     }
+
+
+def watch_of(
+    folder: Path,
+    backend,
+    world: WorldConfig,
+    updates: int,
+    *,
+    mode: str,
+    level: int,
+    every: int,
+    seed: int,
+    scenes: int,
+    per_level: int,
+):
+    """A `Watch`: after every so many updates, the accuracy on expressions of this level in held-out scenes, asked in this mode.
+
+    `backend` holds the model that is trained.
+    """
+    from studies.watching import Watch
+
+    grounder = _grounder(backend)(mode)
+    asked = _asked(world, seed, scenes, per_level)
+    queries = [(picture, chain) for _, picture, chain, _ in asked if chain.levels[-1] == level]
+
+    def probe() -> float:
+        traces = grounder.ground_all(queries, progress=False)
+        right = [overlap >= 0.5 for overlap in _iou([trace.boxes for trace in traces], _gold([chain for _, chain in queries]))]
+        return sum(right) / len(right)
+
+    return Watch(folder, range(every, updates + 1, every), probe)
 
 
 def answers(
@@ -102,7 +146,7 @@ def answers(
     """
     config = world_of(world)
     asked = list(_asked(config, seed, scenes, per_level))
-    grounder = _grounder(base, trained)
+    grounder = _grounder(backend_of(base, trained))
     found: dict[str, Any] = {
         "scene": [number for number, *_ in asked],
         "level": [chain.levels[-1] for _, _, chain, _ in asked],
@@ -126,7 +170,7 @@ def answers_under_evidence(
     Only the evidence of the whole expression changes. `told` is the IoU of the predicted evidence of its last step.
     """
     asked = [row for row in _asked(world_of(world), seed, scenes, per_level) if row[2].levels[-1] > 1]
-    grounder = _grounder(base, trained)
+    grounder = _grounder(backend_of(base, trained))
     found: dict[str, Any] = {
         "scene": [number for number, *_ in asked],
         "level": [chain.levels[-1] for _, _, chain, _ in asked],
@@ -184,12 +228,11 @@ def _asked(config: WorldConfig, seed: int, scenes: int, per_level: int) -> Itera
             yield number, picture, chain_of(drawn, expression), (thing.color, thing.name)
 
 
-def _grounder(base: Path, trained: Path | None):
-    """mode -> a grounder of this base and adapter."""
+def _grounder(backend) -> Callable:
+    """mode -> a grounder."""
     from promvil_hf.grounding import GroundingOptions, ProgressiveGrounder
 
-    backend = backend_of(base, trained)
-    return lambda mode: ProgressiveGrounder(backend, GroundingOptions(mode, max_new_tokens=16))
+    return lambda mode: ProgressiveGrounder(backend, GroundingOptions(mode, max_new_tokens=LONGEST_ANSWER))
 
 
 def _iou(found: Sequence[Sequence[Box]], gold: Sequence[Sequence[Box]]) -> list[float]:

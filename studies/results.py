@@ -104,8 +104,11 @@ class Sample:
     scenes: tuple[str, ...]
 
     @classmethod
-    def of(cls, by_seed: Mapping[int, tuple[Sequence, Sequence]]) -> "Sample":
-        """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all)."""
+    def of(cls, by_seed: Mapping[int, tuple[Sequence, Sequence]], same_scenes: bool = False) -> "Sample":
+        """seed -> (values, scenes). A value is a number, or (sum, weight) of one: (overlap, union), (true, all).
+
+        `same_scenes`: scenes of one number are the same scene, whatever the seed.
+        """
         columns, seeds, scenes = [], [], []
         for seed, (values, of_scene) in by_seed.items():
             rows = np.asarray(values, dtype=float)
@@ -114,7 +117,7 @@ class Sample:
                 raise ValueError(f"You passed {len(rows)} values and {len(of_scene)} scenes for seed {seed}: one for each.")
             columns.append(rows)
             seeds += [seed] * len(rows)
-            scenes += [f"{seed}/{scene}" for scene in of_scene]
+            scenes += [str(scene) if same_scenes else f"{seed}/{scene}" for scene in of_scene]
         return cls(np.concatenate(columns) if columns else np.empty((0, 2)), tuple(seeds), tuple(scenes))
 
     def means(self) -> dict[str, float | None]:
@@ -142,11 +145,24 @@ def scored(samples: Mapping[tuple, Sample], *names: str) -> list[Score]:
 
 def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
     """Mean of a less mean of b. Their scenes are drawn together, whether or not the rows are the same."""
-    found = bootstrap_interval(_beside(a, b), clusters=a.scenes + b.scenes, statistic=_less, confidence=CONFIDENCE)
-    means_a, means_b = a.means(), b.means()
+    return _compared(what, (a, b), of_a, of_b)
+
+
+def change(
+    what: str, now: tuple[Sample, Sample], before: tuple[Sample, Sample], of_a: Mapping[str, str], of_b: Mapping[str, str]
+) -> Difference:
+    """How much larger the difference of two samples is than that of two others."""
+    return _compared(what, (*now, *reversed(before)), of_a, of_b)
+
+
+def _compared(what: str, samples: Sequence[Sample], of_a: Mapping[str, str], of_b: Mapping[str, str]) -> Difference:
+    """The means of samples, added and taken away in turn."""
+    scenes = [scene for sample in samples for scene in sample.scenes]
+    found = bootstrap_interval(_beside(*samples), clusters=scenes, statistic=_in_turn, confidence=CONFIDENCE)
+    means = [sample.means() for sample in samples]
     by_seed = {
-        seed: None if None in (means_a[seed], means_b.get(seed)) else rounded(means_a[seed] - means_b[seed])
-        for seed in means_a
+        seed: None if None in (of_seed := [sample.get(seed) for sample in means]) else rounded(np.dot(of_seed, _signs(len(means))))
+        for seed in means[0]
     }
     return Difference(
         what, dict(of_a), dict(of_b), rounded(found.estimate), rounded(found.low), rounded(found.high),
@@ -156,19 +172,28 @@ def difference(what: str, a: Sample, b: Sample, of_a: Mapping[str, str], of_b: M
 
 def outcome(a: Sample, b: Sample) -> Crossed:
     """Mean of a less mean of b, for a primary outcome: every seed of both was measured on the same scenes."""
-    scenes = [scene.partition("/")[2] for scene in a.scenes + b.scenes]
-    return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _less)
+    scenes = [scene.rpartition("/")[2] for scene in a.scenes + b.scenes]
+    return crossed(_beside(a, b), a.seeds + b.seeds, scenes, _in_turn)
 
 
-def _beside(a: Sample, b: Sample) -> np.ndarray:
-    """Rows of both with four columns: value and weight of a, value and weight of b."""
-    nothing_a, nothing_b = np.zeros_like(a.columns), np.zeros_like(b.columns)
-    return np.concatenate([np.hstack([a.columns, nothing_a]), np.hstack([nothing_b, b.columns])])
+def _beside(*samples: Sample) -> np.ndarray:
+    """Rows of all samples, with two columns for each sample: value and weight, 0 in the rows of the others."""
+    found = np.zeros((sum(len(sample.columns) for sample in samples), 2 * len(samples)))
+    start = 0
+    for number, sample in enumerate(samples):
+        found[start : start + len(sample.columns), 2 * number : 2 * number + 2] = sample.columns
+        start += len(sample.columns)
+    return found
 
 
-def _less(totals: np.ndarray) -> np.ndarray:
+def _in_turn(totals: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return totals[..., 0] / totals[..., 1] - totals[..., 2] / totals[..., 3]
+        means = totals[..., 0::2] / totals[..., 1::2]
+    return means @ _signs(means.shape[-1])
+
+
+def _signs(count: int) -> np.ndarray:
+    return np.resize([1.0, -1.0], count)
 
 
 def _mean(columns: np.ndarray) -> float:

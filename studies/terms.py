@@ -42,11 +42,12 @@ class Study:
 
     name: str
     question: str
-    base: str  # which toy base it starts from: "kosmos2" or "llava"
+    base: str  # which toy base it starts from: a name of `promvil_hf.toy.bases`
     plan: Callable[[Terms], Mapping[Hashable, Cell]]
     read: Callable[[Terms, Mapping[Hashable, Mapping[str, Any]]], Findings]
     draw: Callable[[Result], Sequence[Panel]]
     design: Design | None = None  # what it promises under the protocol; None: it is exploratory
+    so_far: Callable[[Mapping[str, Mapping[str, Any]]], Sequence[str]] | None = None  # lines about cells that are kept in git
 
     @property
     def seeds(self) -> tuple[int, ...]:

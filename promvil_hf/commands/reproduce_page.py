@@ -174,9 +174,9 @@ def _appendix(rehearsal: Path) -> Iterator[str]:
 
 def _memory_growth(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Of the build: a quarter of the images against all."""
-    own = {cell["name"]: cell["own_bytes"] for cell in cells}
-    if {"build", "build, a quarter"} <= own.keys():
-        times = own["build"] / own["build, a quarter"]
+    grown = {cell["name"]: cell["own_bytes"] for cell in cells}
+    if {"build", "build, a quarter"} <= grown.keys():
+        times = grown["build"] / grown["build, a quarter"]
         yield f"\nFour times as many images take {times:.2f} times the memory in the build, mapped files left out."
 
 

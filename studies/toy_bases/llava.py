@@ -8,6 +8,7 @@ before what they are asked for; and some heads begin by looking a few tokens bac
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,9 +54,9 @@ SENTENCES = (
 
 
 def untrained(
-    *, layers: int = 4, vision_layers: int = 5, seed: int = 0, sentences: Sequence[str] = SENTENCES
+    *, layers: int = 4, vision_layers: int = 5, seed: int = 0, sentences: Sequence[str] = SENTENCES, **text: Any
 ) -> TinyModel:
-    """The tiny LLaVA with random weights: 1.4 million parameters, 64 image tokens."""
+    """The tiny LLaVA with random weights: 1.5 million parameters, 64 image tokens. `text`: settings of its language model."""
     return tiny_llava(
         sentences=sentences,
         vocabulary_size=1024,
@@ -65,7 +66,7 @@ def untrained(
         image_size=SIDE,
         patch_size=PATCH,
         fit="stretch",
-        attention_bias=True,
+        text={"attention_bias": True, **text},  # `look_back` sets the biases
         seed=seed,
     )
 

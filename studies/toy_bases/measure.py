@@ -2,6 +2,7 @@
 """How well a toy base does on held-out scenes, with intervals over scenes."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,15 @@ from promvil_hf.toy.small_world import questions
 LONGEST_BOX = 24  # tokens
 
 
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """One answer: the phrase, the number of its scene, and whether IoU is at least 0.5."""
+
+    text: str
+    scene: int
+    right: bool
+
+
 def grounding(
     backend: GroundingBackend,
     scenes: Sequence[Scene],
@@ -24,11 +34,29 @@ def grounding(
     per_scene: int = 4,
     resamples: int = 9_999,
 ) -> Interval:
-    """Accuracy at IoU 0.5 of expressions of this level, each asked for at once and alone.
+    """Accuracy at IoU 0.5 of what `grounded` gives."""
+    found = grounded(backend, scenes, level=level, plural=plural, per_scene=per_scene)
+    right, of_scene = [float(answer.right) for answer in found], [answer.scene for answer in found]
+    return bootstrap_interval(right, clusters=of_scene, resamples=resamples)
+
+
+def by_length(answers: Sequence[Grounded]) -> dict[str, float]:
+    """The share of right answers to phrases of so many words."""
+    counts = [len(answer.text.split()) for answer in answers]
+    return {
+        f"{count} words": float(np.mean([answer.right for answer, words in zip(answers, counts, strict=True) if words == count]))
+        for count in sorted(set(counts))
+    }
+
+
+def grounded(
+    backend: GroundingBackend, scenes: Sequence[Scene], *, level: int, plural: bool = False, per_scene: int = 4
+) -> list[Grounded]:
+    """The answers to expressions of this level, each asked for at once and alone.
 
     `plural` words level 1 as PromViL words a simple phrase that stands alone ("large circles").
     """
-    requests, gold, of_scene, sizes = [], [], [], []
+    requests, gold, asked_for, sizes = [], [], [], []
     for number, drawn in enumerate(scenes):
         image = drawn.image()
         for expression in (expression for expression in drawn.expressions(per_scene) if expression.level == level):
@@ -37,14 +65,15 @@ def grounding(
                 Request(backend.dialect.prompt(expression.text, level=asked, image_size=drawn.size), image)
             )
             gold.append([drawn.box(drawn.position_of(expression.target_id)).xyxy])
-            of_scene.append(number)
+            asked_for.append((expression.text, number))
             sizes.append(drawn.size)
     written = in_batches(backend, requests, LONGEST_BOX)
     boxes = [
         [box.xyxy for box in backend.dialect.parse(answer.text, image_size=size).boxes]
         for answer, size in zip(written, sizes, strict=True)
     ]
-    return bootstrap_interval((answer_iou(boxes, gold) >= 0.5).astype(float), clusters=of_scene, resamples=resamples)
+    right = answer_iou(boxes, gold) >= 0.5
+    return [Grounded(text, number, bool(is_right)) for (text, number), is_right in zip(asked_for, right, strict=True)]
 
 
 def in_batches(

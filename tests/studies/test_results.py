@@ -7,7 +7,7 @@ import pytest
 from promvil_hf.pages.chart_file import Panel
 from promvil_hf.pages.charts import Series
 from studies.pages import BEGIN, END, check, numbers, publish
-from studies.results import Base, Result, Sample, difference, faults, read, score, write
+from studies.results import Base, Result, Sample, change, difference, faults, read, score, write
 from studies.terms import Study
 
 
@@ -100,6 +100,17 @@ def test_a_difference_draws_the_scenes_of_both_sides_together():
     assert (same.estimate, same.low, same.high) == (0, 0, 0) and not same.excludes_zero
     better = difference("", sample(GOOD), sample(BAD), {}, {})
     assert better.estimate == 0.5 and better.low > 0 and better.excludes_zero
+
+
+def test_a_change_is_one_difference_less_another():
+    good, bad, noisy = sample(GOOD), sample(BAD), sample([0, 1, 1, 0] * (len(GOOD) // 4))
+    found = change("", (good, bad), (noisy, bad), {}, {})
+    first, second = difference("", good, bad, {}, {}), difference("", noisy, bad, {}, {})
+    assert found.estimate == pytest.approx(first.estimate - second.estimate, abs=1e-3)
+    for seed, value in found.by_seed.items():
+        assert value == pytest.approx(first.by_seed[seed] - second.by_seed[seed], abs=1e-3)
+    assert found.scenes == first.scenes
+    assert change("", (good, bad), (good, bad), {}, {}).estimate == 0
 
 
 def test_a_difference_takes_sides_of_different_rows():

@@ -59,6 +59,23 @@ def test_each_number_is_one_token_and_begins_near_its_neighbours(backend):
         llava_boxes.number_ids(kosmos2.untrained().processor.tokenizer)
 
 
+def test_hidden_numbers_change_what_is_read_and_not_what_is_to_be_said(backend):
+    collate = PatchChainCollator(llava_boxes.final_wording(backend))
+    rows = [phrase_row(drawn, Random(0)) for drawn in held_out(HARD, 2)]
+    numbers, plain = llava_boxes.number_ids(backend.processor.tokenizer), collate(rows)
+
+    def hidden(share):
+        return llava_boxes.HiddenNumbers(collate, numbers, share)(rows)
+
+    assert all(torch.equal(plain[name], values) for name, values in hidden(0.0).items())
+    other = hidden(1.0)
+    assert torch.equal(other["input_ids"], hidden(1.0)["input_ids"])  # as a resumed training reads it
+    assert [name for name, values in other.items() if not torch.equal(plain[name], values)] == ["input_ids"]
+    changed = plain["input_ids"] != other["input_ids"]
+    assert torch.isin(plain["input_ids"][changed], numbers).all() and torch.isin(other["input_ids"][changed], numbers).all()
+    assert 0.9 < changed.sum() / torch.isin(plain["target_token"], numbers).sum() <= 1
+
+
 def test_a_place_names_the_hundredth_in_the_middle_of_a_cell_and_near_is_within_a_cell():
     for drawn in held_out(HARD, 3):
         for position in range(len(drawn.objects)):

@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A tiny LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision: CLIP or SigLIP patches before a Llama or a Qwen2."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import transformers
@@ -11,17 +12,16 @@ from promvil_hf.toy.models.parts import TinyModel, TinySizes, clip_image_process
 
 
 def tiny_llava(
-    *, fit: Literal["crop", "stretch", "pad"] = "crop", attention_bias: bool = False, **sizes: Any
+    *, fit: Literal["crop", "stretch", "pad"] = "crop", text: Mapping[str, Any] | None = None, **sizes: Any
 ) -> TinyModel:
     """LLaVA-1.5: CLIP patches in raster order as image tokens, (image_size / patch_size)^2 of them.
 
     `fit` is how a picture becomes square: "crop" as in the published processor, "pad" as in the original training
-    code. `attention_bias` gives the language model's projections biases, which the published ones lack. `sizes` are
-    those of `TinySizes`.
+    code. `text` are further settings of the language model's configuration. `sizes` are those of `TinySizes`.
     """
     sizes = TinySizes(**sizes)
     image_processor = clip_image_processor(sizes.image_size, fit)
-    return _llava("llava", "Llava", sizes, image_processor, {}, attention_bias=attention_bias)
+    return _llava("llava", "Llava", sizes, image_processor, {}, **(text or {}))
 
 
 def tiny_llava_next(**sizes: Any) -> TinyModel:
