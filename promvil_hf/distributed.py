@@ -1,5 +1,11 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Which of several processes this one is, as torchrun and `accelerate launch` say in RANK, WORLD_SIZE and LOCAL_RANK."""
+"""Which of several processes this one is: RANK, WORLD_SIZE and LOCAL_RANK as torchrun and `accelerate launch` set them, or
+else what Slurm's `srun` sets.
+
+A job array is not read from the environment, because arrays also hold runs that have nothing in common: its script sets
+RANK and WORLD_SIZE. For the same reason the number of tasks is that of the step, which only `srun` sets: a script of
+`sbatch --ntasks 8` that calls a command without `srun` starts one process.
+"""
 
 import os
 from collections.abc import Mapping
@@ -16,12 +22,20 @@ class Ranks:
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] = os.environ) -> "Ranks":
         """From the variables that the launcher sets for its processes."""
+        if (ranks := cls.of_torch(environment)).world_size > 1 or "RANK" in environment:
+            return ranks
+        tasks = _number(environment, "SLURM_STEP_NUM_TASKS", 1)
+        return cls(_number(environment, "SLURM_PROCID", 0), tasks) if tasks > 1 else cls()
+
+    @classmethod
+    def of_torch(cls, environment: Mapping[str, str] = os.environ) -> "Ranks":
+        """From the variables that torch reads too: for training, whose processes have to find each other."""
         return cls(_number(environment, "RANK", 0), _number(environment, "WORLD_SIZE", 1))
 
 
 def is_main_process() -> bool:
-    """Whether this is the one process of all that speaks and writes."""
-    return Ranks.of_environment().rank == 0
+    """Whether this is the one process of a training that speaks and writes."""
+    return Ranks.of_torch().rank == 0
 
 
 def local_device(environment: Mapping[str, str] = os.environ) -> str:
@@ -30,7 +44,8 @@ def local_device(environment: Mapping[str, str] = os.environ) -> str:
 
     if not torch.cuda.is_available():
         return "cpu"
-    return f"cuda:{_number(environment, 'LOCAL_RANK', 0) % torch.cuda.device_count()}"
+    number = _number(environment, "LOCAL_RANK", _number(environment, "SLURM_LOCALID", 0))
+    return f"cuda:{number % torch.cuda.device_count()}"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -111,7 +111,7 @@ def run_training(objective: Objective, argv: Sequence[str] | None = None):
     settings = settings_of(objective, argv)
     if settings.run.show_batch or settings.run.show_labels:
         return train_once(objective, settings)
-    with held(settings.config.output_dir, Ranks.of_environment(), LOCK_OF_TRAINING):
+    with held(settings.config.output_dir, Ranks.of_torch(), LOCK_OF_TRAINING):
         return sweep(objective, settings) if settings.run.sweep else train_once(objective, settings)
 
 

@@ -24,7 +24,8 @@ def renames(source):
 
 
 def asks_for_its_rank(source):
-    lines = [line for line, text in texts(source) if text in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")]
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_TASKS")
+    lines = [line for line, text in texts(source) if text in names]
     return lines + [line for line, name in used(source) if name.endswith(".PartialState")]
 
 
