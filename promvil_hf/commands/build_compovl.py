@@ -11,6 +11,7 @@ from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.leakage import read_list
 from promvil_hf.compovl.mixture import Mixing
 from promvil_hf.compovl.visual_genome_files import RELEASES
+from promvil_hf.distributed import Ranks
 from promvil_hf.job_terms import Terms
 
 
@@ -79,6 +80,11 @@ def add_arguments(parser):
 
 
 def run(args):
+    if (ranks := Ranks.of_environment()).world_size > 1:
+        raise ValueError(
+            f"You started {ranks.world_size} processes: CompoVL is built by one, which starts others with --workers. A core "
+            "needs minutes for all of Visual Genome."
+        )
     if args.region_pairs and args.vg is None:
         raise ValueError("You passed --region-pairs without --vg: the paper's first stage reads Visual Genome's regions.")
     if args.region_pairs:

@@ -125,6 +125,25 @@ def test_the_masks_of_two_processes_equal_those_of_one(toy, tmp_path):
     assert content(tmp_path / "one") == content(tmp_path / "two") == content(tmp_path / "three")
 
 
+SRUN = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")
+TORCHRUN = ("RANK", "WORLD_SIZE")  # a job array's script sets these too
+
+
+@pytest.mark.parametrize("rank, world_size", [TORCHRUN, SRUN])
+def test_ranks_that_the_environment_names_give_what_one_process_gives(rank, world_size, toy, tmp_path, monkeypatch):
+    build(tmp_path / "one", toy, "llava", "--shard-size", "1")
+    words = ["--shard-size", "1", "--stage"]
+    build(tmp_path / "two", toy, "llava", *words, "expressions")
+    monkeypatch.setenv(world_size, "2")
+    for number in (1, 0):
+        monkeypatch.setenv(rank, str(number))
+        assert len(list((tmp_path / "two").rglob("masks/part-*"))) == 4 * (1 - number)
+        build(tmp_path / "two", toy, "llava", *words, "masks")
+    monkeypatch.delenv(world_size)
+    build(tmp_path / "two", toy, "llava", *words, "rows")
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+
+
 def test_masks_before_expressions_and_many_processes_for_the_wrong_stage_say_what_to_do(
     toy, tmp_path, capsys, monkeypatch
 ):
