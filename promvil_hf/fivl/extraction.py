@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from promvil_hf.nesting.taggers import RULES, Tagger
 
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from promvil_hf.endpoint import Endpoint
 
 
@@ -221,7 +224,7 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
     """
     from promvil_hf.endpoint.asking import ask_about
 
-    schema = _schema()
+    schema = answer_schema()
 
     def prompts(seen: SeenTurn) -> dict | Rejected:
         try:
@@ -252,7 +255,9 @@ def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
     return [*messages, user(said(seen.turn), *images)]
 
 
-def _schema():
+@cache
+def answer_schema() -> "type[BaseModel]":
+    """What a model that is asked for key expressions answers."""
     from pydantic import BaseModel, ConfigDict, Field
 
     class KeyExpressions(BaseModel):
