@@ -74,6 +74,7 @@ class ChatReady:
     rows: list[dict]
     k: int
     shape: str = "small"
+    enlarged: Callable[[TinyModel], Any] | None = None  # makes another model of the same family and processor
 
     def __post_init__(self):
         family = FAMILIES[self.family]
@@ -81,7 +82,8 @@ class ChatReady:
         self.processor = tiny.processor
         self.processor.chat_template = family.template
         torch.manual_seed(0)
-        self.model = with_lora(tiny.model, lora_config("text", dropout=0.0))
+        plain = tiny.model if self.enlarged is None else self.enlarged(tiny)
+        self.model = with_lora(plain, lora_config("text", dropout=0.0)).to(plain.device)
         for name, parameter in self.model.named_parameters():
             if "lora_B" in name:  # zero at first, which would hide half of the gradients
                 torch.nn.init.normal_(parameter, std=0.02)
@@ -112,8 +114,13 @@ class ChatReady:
             pictures = [read_image(file) for file, *_ in texts]
             batch, offsets, shifts = chat.encoded(talks, pictures)
             trained = [chat.trained(*row) for row in zip(talks, offsets, shifts, strict=True)]
-            found.append(batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)})
+            labelled = batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)}
+            found.append(self._placed(labelled))
         return found
+
+    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch on the model's device."""
+        return {name: value.to(self.model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
 
     def step(self, variant: str) -> float:
         """Loss of all rows by one way; gradients are left on the model."""
@@ -129,9 +136,10 @@ class ChatReady:
             by_picture: dict[bytes, list[dict]] = {}
             for row in self.rows:
                 by_picture.setdefault(row["image"], []).append(row)
-            losses = [chain_losses(self.model, collate(picture_rows)).targets for picture_rows in by_picture.values()]
+            batches = [collate(picture_rows) for picture_rows in by_picture.values()]
         else:
-            losses = [chain_losses(self.model, collate(self.rows)).targets]
+            batches = [collate(self.rows)]
+        losses = [chain_losses(self.model, self._placed(batch)).targets for batch in batches]
         return self._backward(torch.cat(losses).mean())
 
     @staticmethod
@@ -221,7 +229,7 @@ def sft_trainer(ready: ChatReady):
         train_sampling_strategy="sequential",
         max_length=None,
         bf16=False,
-        use_cpu=True,
+        use_cpu=ready.model.device.type == "cpu",
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

@@ -41,11 +41,12 @@ def held(
     ranks of one job agree and any other division of it collides. Yields a second lock, which ranks take in turn for what they
     share. The thread that holds a folder may take it again.
 
-    The kernel lets go of the lock however the process ends: no lock can be stale. It needs a file system with POSIX record
-    locks that all machines which write there see: a local disk, NFS 4, NFS 3 with its lock service, Lustre mounted with
-    `flock`, GPFS, CephFS. One that has none is refused, unless the environment variable PROMVIL_WITHOUT_LOCKS is 1: whoever
-    sets it answers for it that each share has one writer, as in a job that alone mounts its volume. With locks of one machine only (NFS with `local_lock`, Lustre with
-    `localflock`) writers on other machines are not noticed; on Windows none are. Nothing else in the process may open the
+    The kernel lets go of the lock however the process ends: no lock can be stale. It needs a file system with POSIX
+    record locks that all machines which write there see: a local disk, NFS 4, NFS 3 with its lock service, Lustre
+    mounted with `flock`, GPFS, CephFS. One that has none is refused, unless the environment variable
+    PROMVIL_WITHOUT_LOCKS is 1: whoever sets it answers for it that each share has one writer, as in a job that alone
+    mounts its volume. With locks of one machine only (NFS with `local_lock`, Lustre with `localflock`) writers on other
+    machines are not noticed; on Windows none are. Nothing else in the process may open the
     lock file: closing it would give the lock away.
     """
     folder = Path(folder)

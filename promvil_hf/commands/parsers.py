@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
     "reliance": ("what a model loses when what its answers name is hidden", "reliance"),
     "explain": ("what a model looked at, and the atlas of its attention heads", "explain"),
     "reproduce": ("run what leads to a table or claim of the papers", "reproduce"),
+    "results": ("gather results on public weights, and put them on their page", "results"),
     "publish": ("put a data set, adapter, atlas or report on the Hub", "publish"),
     "judge": ("let a model judge a sample of FiVL-Instruct", "judge"),
     "ground": ("ground an expression in a picture, simple parts first", "ground"),
