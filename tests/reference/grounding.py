@@ -3,7 +3,8 @@
 
 Written again from the description, sharing no code with `promvil_hf.grounding`: its own choice of evidence, its own token
 loop. `alone` runs the whole model, picture and all, again for every token, without any cache; `generated` calls
-transformers' `generate`; `batched` does so for all prompts of a level; `answered` for questions to LLaVA, and `answered_from_copies`.
+transformers' `generate`; `batched` does so for all prompts of a level; `answered` for questions to LLaVA, as
+`answered_from_copies` does behind a copied cache.
 """
 
 from collections.abc import Callable
