@@ -83,9 +83,9 @@ The key is taken from `PROMVIL_API_KEY` in each process; it is in no file and in
 ## Hugging Face Jobs
 
 A script for each job, with its hardware and time-out in the header that `hf jobs uv run` reads (the Hub's default of 30
-minutes is too short for any of them). A bucket is mounted as `/data`, so a job that was stopped goes on with the same
-line. `YOU` is your name on the Hub; the bucket is made with `hf buckets create YOU/promvil`. None of them was run on the Hub. They install
-`promvil_hf` from PyPI; before it is there, add `--with` and the address of a wheel.
+minutes is too short for any of them). A bucket is mounted as `/data`, so a job that was stopped goes on with the same line.
+`YOU` is your name on the Hub; the bucket is made with `hf buckets create YOU/promvil`. None of them was run on the Hub. They
+install `promvil_hf` from PyPI; before it is there, add `--with` and the address of a wheel.
 
 | job | line |
 | --- | --- |
@@ -140,7 +140,8 @@ def _on_paper() -> Iterator[str]:
     yield f"- Requests: a turn each, {TURNS} turns a conversation (assumed). None at all with key expressions by words."
     yield (
         f"- Prompt tokens: {prompt_length():,} of instructions and examples ({LETTERS_A_TOKEN} letters a token) and "
-        f"{IMAGE_TOKENS} of the picture; a server that caches prefixes reads the first part once. Answer tokens: {ANSWER_TOKENS} (assumed)."
+        f"{IMAGE_TOKENS} of the picture; a server that caches prefixes reads the first part once. Answer tokens: "
+        f"{ANSWER_TOKENS} (assumed)."
     )
     yield f"- Requests in hours: {SECONDS_AN_ANSWER:g} seconds an answer (assumed), 64 at a time."
     yield "- Masks: GroundingDINO tiny and SAM huge, counted operations at 35 % of the data sheet's speed; N GPUs take an Nth."

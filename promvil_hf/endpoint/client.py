@@ -196,7 +196,8 @@ class Endpoint:
         if self.api_key.reveal() != Secret(None).reveal():
             raise ValueError(f"A key passed as api_key goes to no other process: pass it in {API_KEY_VARIABLE}.")
         names = (each.name for each in dataclasses.fields(self) if each.init and each.name != "api_key")
-        return partial(Endpoint, **{name: getattr(self, name) for name in names}), ()
+        settings = {name: getattr(self, name) for name in names} | {"cache_dir": Path(self.cache_dir).absolute()}
+        return partial(Endpoint, **settings), ()
 
     def payload(self, messages: list[dict], schema: "type[BaseModel] | None" = None, in_words: bool = False) -> dict[str, Any]:
         """The body of the request for `messages`; `in_words` puts the schema into the prompt."""

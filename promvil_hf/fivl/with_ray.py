@@ -147,7 +147,7 @@ class _Reply:
 def ask_with_ray(
     turns: Iterable[SeenTurn], endpoint: "Endpoint", show_image: bool = True, *, senders: int = 1
 ) -> dict[int, int]:
-    """Send the prompts of all turns by `ray.data.llm`'s HTTP processor, and keep the answers where `endpoint` finds them.
+    """Send the prompts of all turns, each once, by `ray.data.llm`'s HTTP processor, and keep the answers where `endpoint` finds them.
 
     `senders` actors have `endpoint.concurrency` requests under way each. Gives how many prompts ended with each status of
     HTTP, `ON_DISK` or `NO_REPLY`. Run the stage afterwards as without Ray: it judges the answers, and asks for what is
@@ -168,5 +168,6 @@ def ask_with_ray(
         session_factory=partial(KeepingSession, endpoint),
     )  # fmt: skip
     processor = build_processor(config, postprocess=lambda row: {"ended": row["http_response"]["ended"]})
-    rows = ray.data.from_items([{"turn": turn} for turn in turns if turn.fault is None]).flat_map(asked)
+    different = {(each.turn.question, each.turn.answer, each.image): each for each in turns if each.fault is None}
+    rows = ray.data.from_items([{"turn": turn} for turn in different.values()]).flat_map(asked)
     return dict(Counter(row["ended"] for row in processor(rows).iter_rows()))
