@@ -27,11 +27,20 @@ computes them again from those, and refuses another protocol, a missing seed or 
 """
 
 
+SPEED = """## Speed on a GPU
+
+Training steps, grounding and the joint loss, at the published widths with random weights, against the repeated way, cached image
+features, a copied image cache, trl and torch's own fused loss, in 15 minutes of one GPU. Not yet run on any:
+
+    python -m benchmarks.gpu --out benchmarks/results/gpu.json
+"""
+
+
 def page(kept: Path = KEPT) -> str:
     """The page, the same on every machine."""
     found = typed(json_document(kept).whole_fields(), Results, kept, "the kept rows") if kept.exists() else None
     rows = {row.place: row for row in found.rows} if found else {}
-    return "\n".join([START, *(line for table in TABLES for line in _table(table, rows))]).rstrip("\n") + "\n"
+    return "\n".join([START, *(line for table in TABLES for line in _table(table, rows)), SPEED]).rstrip("\n") + "\n"
 
 
 def _table(table: Table, rows: dict[tuple[str, str, str], Row]) -> Iterator[str]:

@@ -147,7 +147,7 @@ class _Reply:
 def ask_with_ray(
     turns: Iterable[SeenTurn], endpoint: "Endpoint", show_image: bool = True, *, senders: int = 1
 ) -> dict[int, int]:
-    """Send the prompts of all turns, each once, by `ray.data.llm`'s HTTP processor, and keep the answers where `endpoint` finds them.
+    """Send the prompts of all turns, each once, by `ray.data.llm`'s HTTP processor; `endpoint` finds the answers on disk.
 
     `senders` actors have `endpoint.concurrency` requests under way each. Gives how many prompts ended with each status of
     HTTP, `ON_DISK` or `NO_REPLY`. Run the stage afterwards as without Ray: it judges the answers, and asks for what is
