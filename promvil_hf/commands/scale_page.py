@@ -107,10 +107,10 @@ Nothing is appended, mapped, linked or written in place.
 
 Locks keep a second writer out: POSIX record locks that all machines see (a local disk, NFS 4, Lustre mounted with `flock`,
 GPFS, CephFS). A file system without them is refused, unless `PROMVIL_WITHOUT_LOCKS=1` is set: then you answer for it that no
-share has two writers. The scripts for Jobs set it, since each job has its own folder or its own rank, and it is not known whether a
-mounted bucket has locks. If it happens all the same, the result does not change: two writers of a shard write the same bytes.
-What is lost is work, and drafts of killed writers (`.NAME....part`) stay until you delete them. Both are tried on a file
-system without locks and without a sync of folders (`tests/unit/jobs/test_without_locks.py`).
+share has two writers. The scripts for Jobs set it, since each job has its own folder or its own rank, and it is not known
+whether a mounted bucket has locks. If it happens all the same, the result does not change: two writers of a shard write the
+same bytes. What is lost is work, and drafts of killed writers (`.NAME....part`) stay until you delete them. Both are tried on
+a file system without locks and without a sync of folders (`tests/unit/jobs/test_without_locks.py`).
 """
 
 
