@@ -122,25 +122,25 @@ def _trained(ready: list[ChatReady], variant: str, family: str, texts: int, args
 
 
 def made(family: str, texts: int, args) -> ChatReady:
-    """A model with LoRA, and rows of so many texts about each picture (a chain has an even number: one text is one of two)."""
-    drawn = rows(max(texts, 2), args.pictures)
-    enlarged = None if args.size == "tiny" else partial(_real, family=family, args=args)
-    ready = ChatReady(family, drawn, max(texts, 2), "quarter", enlarged)
-    ready.model.to(args.device)
-    if texts == 1:
-        ready.rows = [{**row, "steps": row["steps"][:1]} for row in ready.rows]
-        ready.k, ready.texts = 1, ready._texts()
-    return ready
+    """A model with LoRA, and rows of so many texts about each picture."""
+
+    def enlarged(tiny: TinyModel):
+        return tiny.model.to(args.device) if args.size == "tiny" else real(tiny, family, args.layers, args.device)
+
+    return ChatReady(family, rows(texts, args.pictures), texts, "quarter", enlarged)
 
 
-def _real(tiny: TinyModel, family: str, args):
-    """A model with random weights of the published widths."""
+def real(tiny: TinyModel, family: str, layers: int, device: str):
+    """A model with random weights of the published widths, and so many layers in its language model."""
     config = tiny.model.config
     text, vision = REAL[family]
-    for part, changes in ((config.text_config, text | {"num_hidden_layers": args.layers}), (config.vision_config, vision)):
+    for part, changes in ((config.text_config, text | {"num_hidden_layers": layers}), (config.vision_config, vision)):
         for name, value in changes.items():
             setattr(part, name, value)
-    with torch.device(args.device), default_dtype(torch.bfloat16):
+    if "mrope_section" in (rope := getattr(config.text_config, "rope_parameters", None) or {}):
+        config.text_config.rope_parameters = {**rope, "mrope_section": [24, 20, 20]}
+    config.tie_word_embeddings = config.text_config.tie_word_embeddings = family == "qwen3_vl"
+    with torch.device(device), default_dtype(torch.bfloat16):
         return type(tiny.model)(config)
 
 

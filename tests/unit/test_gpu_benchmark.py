@@ -7,6 +7,7 @@ from itertools import groupby
 import pytest
 
 from benchmarks import gpu
+from benchmarks.train_step_chat import FAMILIES, SIZES
 
 
 SMALL = ["--size", "tiny", "--device", "cpu", "--pictures", "1", "--repeats", "2"]
@@ -42,6 +43,16 @@ def test_the_ways_of_a_training_step_have_one_loss_for_one_text_and_for_two():
     for ways in cases:
         assert [way["way"] for way in ways] == list(gpu.VARIANTS)
         assert all(way["loss"] == pytest.approx(ways[0]["loss"], rel=1e-5) for way in ways)
+
+
+@pytest.mark.parametrize(("family", "layers", "weights"), [("llava", 32, 7.06e9), ("qwen3_vl", 36, 4.44e9)])
+def test_the_real_size_is_that_of_the_published_checkpoints(family, layers, weights):
+    """LLaVA-1.5-7B and Qwen3-VL-4B, by the sizes of their files in 16 bits; built without memory."""
+    shape = FAMILIES[family]
+    tiny = shape.make(**SIZES["quarter"], **shape.sizes, context=4096, vocabulary_size=512)
+    model = gpu.real(tiny, family, layers, "meta")
+    counted = sum({id(weight): weight.numel() for weight in model.parameters()}.values())
+    assert counted == pytest.approx(weights, rel=0.01)
 
 
 def test_what_the_time_does_not_suffice_for_is_listed():
