@@ -62,10 +62,10 @@ parsed in `tests/recipes/test_jobs_on_the_hub.py`, and the variables of `srun` a
 Masks: `map_batches` over shares of the shards, by a pool of actors; each loads its models once and takes the next share when it
 is free. The folder must be one that all nodes see. Key expressions: `ray.data.llm`'s HTTP processor sends the prompts.
 
-Two things in the code of that processor (Ray 2.60) decided how it is used. It passes answers on batch by batch, so one request that
-fails for good takes the paid answers of its batch with it; and it awaits requests one after another. So it gets a session of
-ours (`promvil_hf.fivl.with_ray.KeepingSession`), which sends a batch at once and puts every paid answer on disk before Ray
-sees it. Afterwards the stage runs as without Ray: it judges the answers on disk and asks for what is missing.
+Two things in the code of that processor (Ray 2.60) decided how it is used. It passes answers on batch by batch, so one
+request that fails for good takes the paid answers of its batch with it; and it awaits requests one after another. So it gets
+a session of ours (`promvil_hf.fivl.with_ray.KeepingSession`), which sends a batch at once and puts every paid answer on disk
+before Ray sees it. Afterwards the stage runs as without Ray: it judges the answers on disk and asks for what is missing.
 
 `recipes/jobs/key_expressions_vllm.py` has the configuration for vLLM inside Ray Data, without a server. **It was not run**: it
 needs a GPU. It keeps answers only when a block is written.
