@@ -24,7 +24,8 @@ from pathlib import Path
 from benchmarks.build_compovl import ATTRIBUTES, NOUNS, PREDICATES, write_data
 from benchmarks.timing import parsed, parser, printed
 from promvil_hf.endpoint import Endpoint
-from promvil_hf.fivl.extraction import SeenTurn, answer_schema, prompt
+from promvil_hf.fivl.extraction import SeenTurn, prompt
+from promvil_hf.fivl.extraction import schema as answer_schema
 from promvil_hf.key_expressions import Turn
 from promvil_hf.toy.world import WorldConfig, scenes, write_world
 

@@ -26,8 +26,6 @@ from promvil_hf.nesting.taggers import RULES, Tagger
 
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from promvil_hf.endpoint import Endpoint
 
 
@@ -224,11 +222,11 @@ def by_endpoint(endpoint: "Endpoint", show_image: bool = True, progress: bool = 
     """
     from promvil_hf.endpoint.asking import ask_about
 
-    schema = answer_schema()
+    answer = schema()
 
     def prompts(seen: SeenTurn) -> dict | Rejected:
         try:
-            return {"": (prompt(seen, show_image), schema)}
+            return {"": (prompt(seen, show_image), answer)}
         except UnreadableImage as error:
             return rejected_image(seen.image, error)
 
@@ -256,8 +254,8 @@ def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
 
 
 @cache
-def answer_schema() -> "type[BaseModel]":
-    """What a model that is asked for key expressions answers."""
+def schema() -> type:
+    """What the answer of a model must fit."""
     from pydantic import BaseModel, ConfigDict, Field
 
     class KeyExpressions(BaseModel):

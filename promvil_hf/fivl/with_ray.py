@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from promvil_hf import jobs
 from promvil_hf.distributed import Ranks
 from promvil_hf.endpoint.completions import completions_url
-from promvil_hf.fivl.extraction import SeenTurn, answer_schema, prompt
+from promvil_hf.fivl.extraction import SeenTurn, prompt
+from promvil_hf.fivl.extraction import schema as answer_schema
 from promvil_hf.images import UnreadableImage
 from promvil_hf.jobs import JobReport
 

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from promvil_hf.endpoint import read_structured
 from promvil_hf.fivl.conversation_sources import CONVERSATIONS, Source
-from promvil_hf.fivl.extraction import answer_schema, prompt, seen_turns
+from promvil_hf.fivl.extraction import prompt, seen_turns
+from promvil_hf.fivl.extraction import schema as answer_schema
 from promvil_hf.fivl.with_ray import started_ray
 from promvil_hf.jobs import Rejected
 

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from promvil_hf.endpoint import Endpoint
-from promvil_hf.fivl.extraction import SeenTurn, answer_schema, prompt
+from promvil_hf.fivl.extraction import SeenTurn, prompt
+from promvil_hf.fivl.extraction import schema as answer_schema
 from promvil_hf.key_expressions import Turn
 from tests.laws.test_fivl_build import REPOSITORY, arguments, build, checkpoints, content, launched, paid, served, toy  # noqa: F401
 from tests.unit.fivl.fake_model import last_text

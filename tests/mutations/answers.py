@@ -14,8 +14,8 @@ from promvil_hf.endpoint.completions import complaint, read_completion
 from promvil_hf.endpoint.reading import read_structured
 from promvil_hf.evaluation import text_scores as metrics
 from promvil_hf.fivl import judge
-from promvil_hf.fivl.extraction import answer_schema as key_schema
 from promvil_hf.fivl.extraction import filtered
+from promvil_hf.fivl.extraction import schema as key_schema
 from promvil_hf.job_files import encoded
 from promvil_hf.jobs import Rejected
 from promvil_hf.key_expressions import Turn
