@@ -8,7 +8,7 @@ decompose  `promvil decompose --json`, expressions a second, without the start o
            expressions, one a line; by default they are made.
 compovl    `promvil build compovl` at each number of images; `growth` is the last peak over the first.
 fivl       `promvil build fivl` on conversations about drawn scenes, stage by stage, with key expressions by words and given
-           masks: CPU seconds without the start of the command, and bytes. `paid` is what a paid answer takes on disk.
+           masks: CPU seconds beyond those of ten conversations, and bytes. `paid` is what a paid answer takes on disk.
 
 Memory is the highest resident set size (`ru_maxrss`), which counts mapped files too.
 """
@@ -96,10 +96,15 @@ def fivl(folder: Path, conversations: int) -> dict[str, float]:
     write_world(scenes(WorldConfig(), conversations), world)
     asked = world / "llava_conversations.json"
     turns = sum(len(record["conversations"]) // 2 for record in json.loads(asked.read_text()))
-    words = ["build", "fivl", "--source", "llava", "--files", asked, "--images", world, "--out", out, "--quiet",
-             "--masks", world / "key_expressions.jsonl", "--stage"]  # fmt: skip
-    start = measured("env")["cpu_seconds"]
-    spent = {stage: max(measured(*words, stage)["cpu_seconds"] - start, 0.01) for stage in ("expressions", "masks", "rows")}
+    words = ["build", "fivl", "--source", "llava", "--files", asked, "--images", world, "--quiet",
+             "--masks", world / "key_expressions.jsonl"]  # fmt: skip
+    spent = {}
+    for stage in ("expressions", "masks", "rows"):
+        few, all_of_them = (
+            measured(*words, "--stage", stage, "--out", place, *limit)["cpu_seconds"]
+            for place, limit in ((folder / "few", ("--limit", 10)), (out, ()))
+        )
+        spent[stage] = round(all_of_them - few, 2)
     endpoint = Endpoint("http://127.0.0.1/v1", "m", folder / "paid")
     messages = prompt(SeenTurn("", Turn(0, "What is it?", "A cup.")))
     reply = {"choices": [{"message": {"content": json.dumps({"key_expressions": ["A cup"]})}}]}
