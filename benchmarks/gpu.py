@@ -32,7 +32,7 @@ from PIL import Image
 from benchmarks import vision_loss
 from benchmarks.chain_steps import rows
 from benchmarks.timing import default_dtype, on_device, parsed, parser, printed, with_versions
-from benchmarks.train_step_chat import VARIANTS, ChatReady
+from benchmarks.train_step_chat import FAMILIES, VARIANTS, ChatReady
 from promvil_hf.backends.base import Decoding
 from promvil_hf.files import write_json
 from promvil_hf.grounding.shared_prefix import shared
@@ -42,20 +42,6 @@ from tests.reference.grounding import answered, answered_from_copies
 
 TEXTS = (1, 2, 4, 8)
 PARTS = ("loss", "grounding", "train")
-# As in the published configurations: LLaVA-1.5-7B with CLIP ViT-L/14, Qwen3-VL-4B.
-REAL = {
-    "llava": (
-        {"hidden_size": 4_096, "intermediate_size": 11_008, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
-         "vocab_size": 32_064},
-        {"hidden_size": 1_024, "intermediate_size": 4_096, "num_attention_heads": 16, "num_hidden_layers": 24},
-    ),
-    "qwen3_vl": (
-        {"hidden_size": 2_560, "intermediate_size": 9_728, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
-         "vocab_size": 151_936},
-        {"hidden_size": 1_024, "intermediate_size": 4_096, "num_heads": 16, "depth": 24, "out_hidden_size": 2_560,
-         "deepstack_visual_indexes": [5, 11, 17], "num_position_embeddings": 2_304},
-    ),
-}  # fmt: skip
 LOSS_WAYS = ("two_full", "torch_all", "torch_gather", "trl_compact", "gather", "ours")
 LOSS = {"real": {32_064: 4_096, 151_936: 2_560}, "tiny": {512: 16, 1_024: 16}}  # vocabulary -> width
 
@@ -104,7 +90,7 @@ def _measured(way: Callable[[], Any], tokens: int, args) -> dict[str, Any]:
 
 def trainings(args) -> Iterator[Way]:
     """Each family at each number of texts; a model is made when its first way is measured, and is gone after its last."""
-    for family in REAL:
+    for family in FAMILIES:
         for texts in args.texts:
             ready: list[ChatReady] = []
             for variant in VARIANTS:
@@ -132,14 +118,14 @@ def made(family: str, texts: int, args) -> ChatReady:
 
 def real(tiny: TinyModel, family: str, layers: int, device: str):
     """A model with random weights of the published widths, and so many layers in its language model."""
-    config = tiny.model.config
-    text, vision = REAL[family]
-    for part, changes in ((config.text_config, text | {"num_hidden_layers": layers}), (config.vision_config, vision)):
+    config, published = tiny.model.config, FAMILIES[family].published
+    text = {"num_hidden_layers": layers, "tie_word_embeddings": published.tied} | published.text
+    for part, changes in ((config.text_config, text), (config.vision_config, published.vision)):
         for name, value in changes.items():
             setattr(part, name, value)
     if "mrope_section" in (rope := getattr(config.text_config, "rope_parameters", None) or {}):
         config.text_config.rope_parameters = {**rope, "mrope_section": [24, 20, 20]}
-    config.tie_word_embeddings = config.text_config.tie_word_embeddings = family == "qwen3_vl"
+    config.tie_word_embeddings = published.tied
     with torch.device(device), default_dtype(torch.bfloat16):
         return type(tiny.model)(config)
 

@@ -36,23 +36,48 @@ SIZES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What the configuration of a published checkpoint has for language model and tower; `tied`: the head is the embeddings."""
+
+    text: Mapping[str, int]
+    vision: Mapping[str, Any]
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A tiny model, its sizes, and its chat template as trl needs it: the beginning of a text is in it, and nothing follows the
-    last answer, because trl adds no beginning and trains all that stands behind a prompt."""
+    last answer, because trl adds no beginning and trains all that stands behind a prompt. `published` is for the real size."""
 
     make: Callable[..., TinyModel]
     sizes: Mapping[str, int]
     template: str
+    published: Published
 
 
+_TOWER = {"hidden_size": 1_024, "intermediate_size": 4_096}
+_LLAVA_7B = Published(
+    {"hidden_size": 4_096, "intermediate_size": 11_008, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
+     "vocab_size": 32_064},
+    _TOWER | {"num_attention_heads": 16, "num_hidden_layers": 24},
+    tied=False,
+)  # fmt: skip
+_QWEN3_VL_4B = Published(
+    {"hidden_size": 2_560, "intermediate_size": 9_728, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+     "vocab_size": 151_936},
+    _TOWER | {"num_heads": 16, "depth": 24, "out_hidden_size": 2_560, "deepstack_visual_indexes": [5, 11, 17],
+              "num_position_embeddings": 2_304},
+    tied=True,
+)  # fmt: skip
 _SHAPES = (
-    Shape(tiny_llava, {"image_size": 336, "patch_size": 14}, "<s>" + LLAVA_CHAT),
+    Shape(tiny_llava, {"image_size": 336, "patch_size": 14}, "<s>" + LLAVA_CHAT, _LLAVA_7B),
     Shape(
         tiny_qwen3_vl,
         {"patch_size": 16, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096},
         QWEN_CHAT.replace(
             "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
         ),
+        _QWEN3_VL_4B,
     ),
 )
 FAMILIES = {shape.make.__name__.removeprefix("tiny_"): shape for shape in _SHAPES}
