@@ -135,7 +135,8 @@ def _on_paper() -> Iterator[str]:
     yield f"- CPU, CompoVL: images times {COMPOVL.seconds * 1e3:.1f} ms (`{COMPOVL.measured_by}`)."
     yield (
         f"- CPU, FiVL-Instruct: turns times {WORDS.seconds * 1e3:.2f} ms for key expressions by words, and conversations times "
-        f"{ROWS.seconds * 1e3:.1f} ms for writing rows (`{WORDS.measured_by}`). Measured on drawn scenes, whose turns are short. Opening pictures comes on top."
+        f"{ROWS.seconds * 1e3:.1f} ms for writing rows (`{WORDS.measured_by}`). Measured on drawn scenes, whose turns are "
+        "short. Opening pictures comes on top."
     )
     yield f"- Requests: a turn each, {TURNS} turns a conversation (assumed). None at all with key expressions by words."
     yield (
