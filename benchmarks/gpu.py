@@ -136,20 +136,20 @@ def real(tiny: TinyModel, family: str, layers: int, device: str):
 def groundings(args) -> Iterator[Way]:
     """Phrases about pictures, answers of 16 tokens."""
     ready: list[ChatReady] = []
+    pictures = [Image.effect_noise((336, 336), 20 + 9 * number).convert("RGB") for number in range(args.pictures)]
     ways = {"generate": answered, "copied_cache": answered_from_copies, "ours": _shared}
     for texts in args.texts:
         plain: list[list[list[int]]] = []
         for name, way in ways.items():
             called = {"part": "grounding", "family": "llava", "texts": texts, "way": name}
-            yield called, partial(_grounded, ready, way, texts, plain, args)
+            yield called, partial(_grounded, ready, way, pictures, texts, plain, args)
 
 
-def _grounded(ready: list[ChatReady], way: Callable, texts: int, plain: list, args) -> dict[str, Any]:
+def _grounded(ready: list[ChatReady], way: Callable, pictures: list, texts: int, plain: list, args) -> dict[str, Any]:
     if not ready:
         ready.append(made("llava", 2, args))
         ready[0].model.eval()
     backend = ready[0].backend
-    pictures = [Image.effect_noise((336, 336), 20 + 9 * number).convert("RGB") for number in range(args.pictures)]
     asked = [(number, f"the {word} thing") for number in range(len(pictures)) for word in "abcdefgh"[:texts]]
     said = []
     taken = _measured(lambda: said.append(way(backend, pictures, asked, 16)), 16 * len(asked), args)
