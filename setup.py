@@ -69,7 +69,7 @@ setup(
     package_dir={"promvil_hf.recipes": "recipes"},
     package_data={
         "promvil_hf": ["py.typed", "**/*.md", "**/*.yaml", "**/*.safetensors", "**/*.json", "**/*.jinja", "**/*.css", "**/*.js"],
-        "promvil_hf.recipes": ["**/*.yaml", "**/*.py"],
+        "promvil_hf.recipes": ["**/*.yaml", "**/*.py", "**/*.slurm"],
     },
     python_requires=">=3.11",
     install_requires=CORE,

@@ -7,6 +7,8 @@ evaluate   `promvil evaluate` on POPE questions, six to an image, and as many an
 decompose  `promvil decompose --json`, expressions a second, without the start of the command. --file names a file of
            expressions, one a line; by default they are made.
 compovl    `promvil build compovl` at each number of images; `growth` is the last peak over the first.
+fivl       `promvil build fivl` on conversations about drawn scenes, stage by stage, with key expressions by words and given
+           masks: CPU seconds beyond those of ten conversations, and bytes. `paid` is what a paid answer takes on disk.
 
 Memory is the highest resident set size (`ru_maxrss`), which counts mapped files too.
 """
@@ -21,6 +23,11 @@ from pathlib import Path
 
 from benchmarks.build_compovl import ATTRIBUTES, NOUNS, PREDICATES, write_data
 from benchmarks.timing import parsed, parser, printed
+from promvil_hf.endpoint import Endpoint
+from promvil_hf.fivl.extraction import SeenTurn, prompt
+from promvil_hf.fivl.extraction import schema as answer_schema
+from promvil_hf.key_expressions import Turn
+from promvil_hf.toy.world import WorldConfig, scenes, write_world
 
 
 # A process counts the memory of the one that starts it as its own until it runs: so a small one starts it.
@@ -84,13 +91,42 @@ def compovl(folder: Path, sizes: list[int]) -> dict:
     return {"points": points, "growth": round(points[-1]["peak_bytes"] / points[0]["peak_bytes"], 3)}
 
 
+def fivl(folder: Path, conversations: int) -> dict[str, float]:
+    world, out = folder / "world", folder / "fivl"
+    write_world(scenes(WorldConfig(), conversations), world)
+    asked = world / "llava_conversations.json"
+    turns = sum(len(record["conversations"]) // 2 for record in json.loads(asked.read_text()))
+    words = ["build", "fivl", "--source", "llava", "--files", asked, "--images", world, "--quiet",
+             "--masks", world / "key_expressions.jsonl"]  # fmt: skip
+    spent = {}
+    for stage in ("expressions", "masks", "rows"):
+        few, all_of_them = (
+            measured(*words, "--stage", stage, "--out", place, *limit)["cpu_seconds"]
+            for place, limit in ((folder / "few", ("--limit", 10)), (out, ()))
+        )
+        spent[stage] = round(all_of_them - few, 2)
+    endpoint = Endpoint("http://127.0.0.1/v1", "m", folder / "paid")
+    messages = prompt(SeenTurn("", Turn(0, "What is it?", "A cup.")))
+    reply = {"choices": [{"message": {"content": json.dumps({"key_expressions": ["A cup"]})}}]}
+    endpoint.keep(messages, answer_schema(), json.dumps(reply).encode())
+    return {
+        "conversations": conversations, "turns": turns, **spent, "expressions_a_turn": spent["expressions"] / turns,
+        "rows_a_conversation": (spent["masks"] + spent["rows"]) / conversations,
+        "bytes_a_conversation": size(out) / conversations, "paid": size(folder / "paid"),
+    }  # fmt: skip
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def main(argv: list[str] | None = None) -> dict:
     options = parser(
-        __doc__, answers=(1_000_000, "of POPE"), expressions=(20_000, "to decompose")
+        __doc__, answers=(1_000_000, "of POPE"), expressions=(20_000, "to decompose"), conversations=(1_000, "for FiVL-Instruct")
     )
     options.add_argument("--images", type=int, nargs="+", default=[5_000, 20_000], help="to build CompoVL from")
     options.add_argument("--file", type=Path, help="expressions, one a line")
-    options.add_argument("--only", nargs="+", choices=("evaluate", "decompose", "compovl"), help="default: all")
+    options.add_argument("--only", nargs="+", choices=("evaluate", "decompose", "compovl", "fivl"), help="default: all")
     args = parsed(options, argv)
     with tempfile.TemporaryDirectory(prefix="promvil-scale-") as temporary:
         folder = Path(temporary)
@@ -98,6 +134,7 @@ def main(argv: list[str] | None = None) -> dict:
             "evaluate": lambda: evaluate(folder, args.answers),
             "decompose": lambda: decompose(folder, args.expressions, args.file),
             "compovl": lambda: compovl(folder, args.images),
+            "fivl": lambda: fivl(folder, args.conversations),
         }
         return printed({name: part() for name, part in parts.items() if args.only is None or name in args.only})
 

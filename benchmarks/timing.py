@@ -74,6 +74,27 @@ def cpu_seconds(
     return {name: median(taken[-repeats:]) for name, taken in seconds.items()}
 
 
+def on_device(way: Callable[[], Any], device: str, repeats: int) -> dict[str, Any]:
+    """Seconds of each turn after one that does not count, and the highest memory of a turn above what was there before.
+
+    On a GPU seconds of the clock and bytes of its allocator; on a CPU seconds of this process and its resident memory.
+    """
+    if device == "cpu":
+        peak = peak_bytes(way)
+        return {"seconds": [once(way)[1] for _ in range(repeats)], "peak_bytes": peak}
+    way()
+    torch.cuda.synchronize()
+    gc.collect()
+    torch.cuda.reset_peak_memory_stats()
+    before, seconds = torch.cuda.memory_allocated(), []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        way()
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    return {"seconds": seconds, "peak_bytes": torch.cuda.max_memory_allocated() - before}
+
+
 def counted(way: Callable[[], Any]) -> tuple[Any, int]:
     """What a call gives, and its floating-point operations, which are the same on every machine."""
     with FlopCounterMode(display=False) as counter:

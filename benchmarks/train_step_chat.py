@@ -36,23 +36,48 @@ SIZES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What the configuration of a published checkpoint has for language model and tower; `tied`: the head is the embeddings."""
+
+    text: Mapping[str, int]
+    vision: Mapping[str, Any]
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A tiny model, its sizes, and its chat template as trl needs it: the beginning of a text is in it, and nothing follows the
-    last answer, because trl adds no beginning and trains all that stands behind a prompt."""
+    last answer, because trl adds no beginning and trains all that stands behind a prompt. `published` is for the real size."""
 
     make: Callable[..., TinyModel]
     sizes: Mapping[str, int]
     template: str
+    published: Published
 
 
+_TOWER = {"hidden_size": 1_024, "intermediate_size": 4_096}
+_LLAVA_7B = Published(
+    {"hidden_size": 4_096, "intermediate_size": 11_008, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
+     "vocab_size": 32_064},
+    _TOWER | {"num_attention_heads": 16, "num_hidden_layers": 24},
+    tied=False,
+)  # fmt: skip
+_QWEN3_VL_4B = Published(
+    {"hidden_size": 2_560, "intermediate_size": 9_728, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128,
+     "vocab_size": 151_936},
+    _TOWER | {"num_heads": 16, "depth": 24, "out_hidden_size": 2_560, "deepstack_visual_indexes": [5, 11, 17],
+              "num_position_embeddings": 2_304},
+    tied=True,
+)  # fmt: skip
 _SHAPES = (
-    Shape(tiny_llava, {"image_size": 336, "patch_size": 14}, "<s>" + LLAVA_CHAT),
+    Shape(tiny_llava, {"image_size": 336, "patch_size": 14}, "<s>" + LLAVA_CHAT, _LLAVA_7B),
     Shape(
         tiny_qwen3_vl,
         {"patch_size": 16, "min_pixels": 256 * 256, "max_pixels": 4096 * 4096},
         QWEN_CHAT.replace(
             "{{ '\n' }}{% endfor %}", "{% if not loop.last or add_generation_prompt %}{{ '\n' }}{% endif %}{% endfor %}"
         ),
+        _QWEN3_VL_4B,
     ),
 )
 FAMILIES = {shape.make.__name__.removeprefix("tiny_"): shape for shape in _SHAPES}
@@ -74,6 +99,7 @@ class ChatReady:
     rows: list[dict]
     k: int
     shape: str = "small"
+    enlarged: Callable[[TinyModel], Any] | None = None  # makes another model of the same family and processor
 
     def __post_init__(self):
         family = FAMILIES[self.family]
@@ -81,7 +107,8 @@ class ChatReady:
         self.processor = tiny.processor
         self.processor.chat_template = family.template
         torch.manual_seed(0)
-        self.model = with_lora(tiny.model, lora_config("text", dropout=0.0))
+        plain = tiny.model if self.enlarged is None else self.enlarged(tiny)
+        self.model = with_lora(plain, lora_config("text", dropout=0.0)).to(plain.device)
         for name, parameter in self.model.named_parameters():
             if "lora_B" in name:  # zero at first, which would hide half of the gradients
                 torch.nn.init.normal_(parameter, std=0.02)
@@ -112,8 +139,13 @@ class ChatReady:
             pictures = [read_image(file) for file, *_ in texts]
             batch, offsets, shifts = chat.encoded(talks, pictures)
             trained = [chat.trained(*row) for row in zip(talks, offsets, shifts, strict=True)]
-            found.append(batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)})
+            labelled = batch | {"labels": batch["input_ids"].masked_fill(~torch.tensor(trained), UNLABELLED)}
+            found.append(self._placed(labelled))
         return found
+
+    def _placed(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch on the model's device."""
+        return {name: value.to(self.model.device) if torch.is_tensor(value) else value for name, value in batch.items()}
 
     def step(self, variant: str) -> float:
         """Loss of all rows by one way; gradients are left on the model."""
@@ -129,9 +161,10 @@ class ChatReady:
             by_picture: dict[bytes, list[dict]] = {}
             for row in self.rows:
                 by_picture.setdefault(row["image"], []).append(row)
-            losses = [chain_losses(self.model, collate(picture_rows)).targets for picture_rows in by_picture.values()]
+            batches = [collate(picture_rows) for picture_rows in by_picture.values()]
         else:
-            losses = [chain_losses(self.model, collate(self.rows)).targets]
+            batches = [collate(self.rows)]
+        losses = [chain_losses(self.model, self._placed(batch)).targets for batch in batches]
         return self._backward(torch.cat(losses).mean())
 
     @staticmethod
@@ -221,7 +254,7 @@ def sft_trainer(ready: ChatReady):
         train_sampling_strategy="sequential",
         max_length=None,
         bf16=False,
-        use_cpu=True,
+        use_cpu=ready.model.device.type == "cpu",
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

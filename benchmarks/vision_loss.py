@@ -35,18 +35,18 @@ SHARES = {"sparse": (80, 120), "dense": (576, 400)}  # (patch labels, text label
 PICTURE = 576
 
 
-def case(vocabulary, width, rows, length, patches, texts, trained, seed=0, dtype=torch.float32):
+def case(vocabulary, width, rows, length, patches, texts, trained, seed=0, dtype=torch.float32, device="cpu"):
     """Hidden states, head, labels and vision labels: the picture first, as in LLaVA, then the text."""
     draw = torch.Generator().manual_seed(seed)
-    hidden = torch.randn(rows, length, width, generator=draw).to(dtype).requires_grad_()
-    head = (torch.randn(vocabulary, width, generator=draw) * width**-0.5).to(dtype).requires_grad_(trained)
+    hidden = torch.randn(rows, length, width, generator=draw).to(device, dtype).requires_grad_()
+    head = (torch.randn(vocabulary, width, generator=draw) * width**-0.5).to(device, dtype).requires_grad_(trained)
     labels, vision = torch.full((2, rows, length), -100)
     start = 32
     for row in range(rows):
         at = torch.randperm(PICTURE, generator=draw)[:patches] + start
         vision[row, at] = torch.randint(vocabulary, (patches,), generator=draw)
         labels[row, -texts:] = torch.randint(vocabulary, (texts,), generator=draw)
-    return hidden, head, labels, vision
+    return hidden, head, labels.to(device), vision.to(device)
 
 
 def ours(hidden, head, labels, vision):

@@ -7,6 +7,7 @@ written again, or when a job takes its folder (`promvil_hf.folder_lock`). Nothin
 standard library, and pyarrow for Parquet.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -107,6 +108,9 @@ def _keep_names(folder: Path) -> None:
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)
+        except OSError as error:  # network and user-space file systems that keep names by themselves
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
         finally:
             os.close(opened)
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A folder that one job writes at a time, from its first byte to its last: `with held(out): ...`."""
 
+import errno
 import os
 import struct
 import sys
@@ -23,6 +24,8 @@ except ImportError:  # Windows
     fcntl = None
 
 LOCK = ".lock"
+WITHOUT_LOCKS = "PROMVIL_WITHOUT_LOCKS"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # as file systems without locks answer
 SHARES = 4096  # bytes of the lock file that stand for shares of the work; the next one is for what ranks do in turn
 _HERE: dict[Path, tuple[tuple[int, int], IO]] = {}  # lock file -> process and thread that hold it
 _GUARD = threading.Lock()
@@ -38,10 +41,12 @@ def held(
     ranks of one job agree and any other division of it collides. Yields a second lock, which ranks take in turn for what they
     share. The thread that holds a folder may take it again.
 
-    The kernel lets go of the lock however the process ends: no lock can be stale. It needs a file system with POSIX record
-    locks that all machines which write there see: a local disk, NFS 4, NFS 3 with its lock service, Lustre mounted with
-    `flock`, GPFS, CephFS. One that has none is refused. With locks of one machine only (NFS with `local_lock`, Lustre with
-    `localflock`) writers on other machines are not noticed; on Windows none are. Nothing else in the process may open the
+    The kernel lets go of the lock however the process ends: no lock can be stale. It needs a file system with POSIX
+    record locks that all machines which write there see: a local disk, NFS 4, NFS 3 with its lock service, Lustre
+    mounted with `flock`, GPFS, CephFS. One that has none is refused, unless the environment variable
+    PROMVIL_WITHOUT_LOCKS is 1: whoever sets it answers for it that each share has one writer, as in a job that alone
+    mounts its volume. With locks of one machine only (NFS with `local_lock`, Lustre with `localflock`) writers on other
+    machines are not noticed; on Windows none are. Nothing else in the process may open the
     lock file: closing it would give the lock away.
     """
     folder = Path(folder)
@@ -73,23 +78,46 @@ def held(
 def _take(folder: Path, file: IO, ranks: Ranks) -> None:
     try:
         length = SHARES if ranks.world_size == 1 else 1
-        for byte in range(ranks.rank, SHARES, ranks.world_size * length) if fcntl else ():
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, length, byte)
+        for byte in range(ranks.rank, SHARES, ranks.world_size * length):
+            _lock(file, length, byte, wait=False)
     except (BlockingIOError, PermissionError) as error:
         raise _refusal(folder, _holder(file)) from error
     except OSError as error:
-        raise JobError(f"Cannot lock {folder}: {error.strerror}. Use a file system that has file locks.") from error
+        raise JobError(
+            f"Cannot lock {folder}: {error.strerror}. Use a file system that has file locks, or set {WITHOUT_LOCKS}=1 where "
+            "nobody else writes there."
+        ) from error
 
 
 @contextmanager
 def _alone(file: IO) -> Iterator[None]:
-    if fcntl:
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, SHARES)
+    _lock(file, 1, SHARES)
     try:
         yield
     finally:
+        _unlock(file, 1, SHARES)
+
+
+def _lock(file: IO, length: int, start: int, wait: bool = True) -> None:
+    with _going_without():
         if fcntl:
-            fcntl.lockf(file, fcntl.LOCK_UN, 1, SHARES)
+            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), length, start)
+
+
+def _unlock(file: IO, length: int, start: int) -> None:
+    with _going_without():
+        if fcntl:
+            fcntl.lockf(file, fcntl.LOCK_UN, length, start)
+
+
+@contextmanager
+def _going_without() -> Iterator[None]:
+    """Nothing is amiss where there are no locks and the user answers for it."""
+    try:
+        yield
+    except OSError as error:
+        if os.environ.get(WITHOUT_LOCKS) != "1" or error.errno not in NO_LOCKS:
+            raise
 
 
 def _refusal(folder: Path, holder: str) -> JobError:

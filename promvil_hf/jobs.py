@@ -9,6 +9,10 @@ A job is a folder, and nothing in it depends on time, machine, number of process
     job.json           written last: counts, reasons, SHA-256 of each part; a folder without it is not finished
 
 This module touches nothing outside the folder it is given; `promvil_hf.job_files` says what is in its files.
+
+What it needs of the file system: a file that was moved onto a name inside its folder is there whole for whoever opens that
+name next, and is listed; that is all. Locks (`promvil_hf.folder_lock`) keep a second writer out, and no result rests on
+them: two writers of one shard write the same bytes. Nothing is appended, mapped, linked or written in place.
 """
 
 import os

@@ -161,7 +161,7 @@ def _compared(what: str, samples: Sequence[Sample], of_a: Mapping[str, str], of_
     found = bootstrap_interval(_beside(*samples), clusters=scenes, statistic=_in_turn, confidence=CONFIDENCE)
     means = [sample.means() for sample in samples]
     by_seed = {
-        seed: None if None in (of_seed := [sample.get(seed) for sample in means]) else rounded(np.dot(of_seed, _signs(len(means))))
+        seed: None if None in (of_seed := [mean.get(seed) for mean in means]) else rounded(np.dot(of_seed, _signs(len(means))))
         for seed in means[0]
     }
     return Difference(

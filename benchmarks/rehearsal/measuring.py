@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""A command in its own process: seconds, CPU seconds, and the peak memory of it and all its children. Linux."""
+"""A command in its anonymous_peak process: seconds, CPU seconds, and the peak memory of it and all its children. Linux."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ def measured(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Pat
     without what is mapped from files, which the system can drop. Raises for a command that fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    peak = own = 0
+    peak = anonymous_peak = 0
     started = time.perf_counter()
     with open(log, "w") as written:
         process = subprocess.Popen(argv, cwd=folder, env=dict(env), stdout=written, stderr=subprocess.STDOUT)
     while True:
         resident = [_memory(pid) for pid in family(process.pid)]
         peak = max(peak, sum(now for now, _, _ in resident), *(highest for _, _, highest in resident), 0)
-        own = max(own, sum(anonymous for _, anonymous, _ in resident))
+        anonymous_peak = max(anonymous_peak, sum(anonymous for _, anonymous, _ in resident))
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
         if ended:
             break
@@ -35,7 +35,7 @@ def measured(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Pat
         end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise ValueError(f"The command ended with status {process.returncode}; {log} ends so:\n{end}")
     seconds, cpu = round(time.perf_counter() - started, 1), round(used.ru_utime + used.ru_stime, 1)
-    return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak, "own_bytes": own}
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak, "own_bytes": anonymous_peak}
 
 
 def family(pid: int) -> list[int]:

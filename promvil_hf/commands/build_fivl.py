@@ -20,12 +20,12 @@ from promvil_hf.fivl.fivl_build import (
     annotate_expressions,
     annotate_masks,
     import_release,
-    with_ray,
 )
 from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.fivl_sample import drawn
 from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.ways_page import ways_page
+from promvil_hf.fivl.with_ray import ask_with_ray, masks_with_ray
 from promvil_hf.folder_lock import held
 from promvil_hf.job_terms import Terms
 from promvil_hf.jobs import JobReport
@@ -86,8 +86,9 @@ def add_arguments(parser):
     options.add(group, "--batch-size", default=masks.DEFAULTS.batch_size)
     options.add(group, "--shard-size", default=64)
     options.add(group, "--dtype", default="float32")
-    group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks over N Ray tasks")
-    group.add_argument("--gpus-per-task", type=float, default=0.0, help="GPUs that a Ray task takes")
+    group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks over N actors of Ray, and let N of "
+                       "them send the prompts of key expressions")
+    group.add_argument("--gpus-per-task", type=float, default=0.0, help="GPUs that an actor of Ray takes")
 
     group = parser.add_argument_group("instead of both: the published data")
     group.add_argument("--published", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")
@@ -184,6 +185,11 @@ def _expressions(args, source: Source, work: Path, terms: Terms) -> None:
     else:
         path = _given(args.expressions, "--expressions", "words, endpoint")
         annotator, describe = keys.given(path), {"annotator": "given", "file": sha256_of(path)}
+    if endpoint is not None and args.ray and not (work / EXPRESSIONS / "job.json").exists():
+        if args.requests_per_minute:
+            raise ValueError("You passed --requests-per-minute with --ray, whose senders keep no common pace: leave one out.")
+        ended = ask_with_ray(keys.seen_turns(source, args.images), endpoint, not args.blind, senders=args.ray)
+        print(f"Ray asked: {ended.get(200, 0):,} answers; {sum(ended.values()):,} prompts")
     filters = replace(keys.FIVL_FILTERS, whole_words=args.whole_words)
     annotate_expressions(source, args.images, annotator, work, describe=describe, filters=filters, terms=terms)
     if endpoint is not None:
@@ -226,10 +232,12 @@ def _masks(args, source: Source, work: Path, terms: Terms) -> JobReport:
         make = partial(given, path, args.images)
         describe = {"annotator": "given", "file": sha256_of(path)}
 
+    annotator = OnFirstUse(make)
+
     def run_rank(ranks: Ranks) -> JobReport:
         rank_terms = replace(terms, ranks=ranks, restart=terms.restart and ranks.world_size == 1)
-        return annotate_masks(source, args.images, OnFirstUse(make), work, describe=describe, terms=rank_terms)
+        return annotate_masks(source, args.images, annotator, work, describe=describe, terms=rank_terms)
 
     if args.ray:
-        return with_ray(run_rank, args.ray, num_gpus=args.gpus_per_task)
+        return masks_with_ray(run_rank, args.ray, num_gpus=args.gpus_per_task)
     return run_rank(terms.ranks)

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
     "reliance": ("measure the accuracy a model loses when the named thing is hidden", "reliance"),
     "explain": ("show what a model looked at, or draw the atlas of its heads", "explain"),
     "reproduce": ("run the commands behind a table or claim of the papers", "reproduce"),
+    "results": ("gather results on public weights, and put them on their page", "results"),
     "publish": ("put a data set, adapter, atlas or report on the Hub", "publish"),
     "judge": ("let a model judge a sample of FiVL-Instruct", "judge"),
     "ground": ("ground an expression in a picture, its simple parts first", "ground"),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -188,6 +189,51 @@ class Endpoint:
                 **{name: state.counts[name] for name in _COUNTED}, cost=state.cost, rejected=dict(state.rejected)
             )
 
+    # -- for those who send the requests themselves (`promvil_hf.fivl.with_ray`)
+
+    def __reduce__(self) -> tuple:
+        """In another process the key is that of the environment there: no pickle holds it."""
+        if self.api_key.reveal() != Secret(None).reveal():
+            raise ValueError(f"A key passed as api_key goes to no other process: pass it in {API_KEY_VARIABLE}.")
+        names = (each.name for each in dataclasses.fields(self) if each.init and each.name != "api_key")
+        settings = {name: getattr(self, name) for name in names} | {"cache_dir": Path(self.cache_dir).absolute()}
+        return partial(Endpoint, **settings), ()
+
+    def payload(self, messages: list[dict], schema: "type[BaseModel] | None" = None, in_words: bool = False) -> dict[str, Any]:
+        """The body of the request for `messages`; `in_words` puts the schema into the prompt."""
+        asked = {**self._sampling(), "stream": False}
+        if schema is not None and in_words:
+            messages = with_schema_in_words(messages, json_schema(schema))
+        elif schema is not None:
+            asked["response_format"] = response_format(schema)
+        asked = {name: value for name, value in asked.items() if value is not None}
+        return {"messages": messages, **asked, **(self.extra or {})}
+
+    def headers(self) -> dict[str, str]:
+        """Those of a request, the key among them."""
+        key = self.api_key.reveal()
+        return {
+            "Content-Type": "application/json", "User-Agent": "promvil_hf", **({"Authorization": f"Bearer {key}"} if key else {})
+        }  # fmt: skip
+
+    def is_paid(self, messages: list[dict], schema: "type[BaseModel] | None" = None) -> bool:
+        """Whether `ask` would answer without a request."""
+        try:
+            bought = self._state.store.read(self._key(messages, schema))
+        except (OSError, ValueError):
+            return True  # `ask` names the damaged file
+        return self._from_store(bought, schema) is not None
+
+    def keep(self, messages: list[dict], schema: "type[BaseModel] | None", body: bytes) -> bool:
+        """Keep the answer in the body of a reply, so that `ask` finds it; False where it is no chat completion."""
+        try:
+            answer = self._to_store(read_completion(body))
+        except ValueError:
+            return False
+        key = self._key(messages, schema)
+        self._store(key, messages, schema, [*self._state.store.read(key), answer])
+        return True
+
     # -- one prompt
 
     def _ask(
@@ -196,8 +242,7 @@ class Endpoint:
         """Let one thread ask each prompt while the others that hold the same one wait for its result."""
         state = self._state
         try:
-            content = self._content(messages, schema)
-            key = hashlib.sha256(content.encode()).hexdigest()
+            key = self._key(messages, schema)
         except (TypeError, ValueError) as error:
             return self._count(Unanswered("unsendable", self.api_key.hide(f"the messages are no JSON: {error}")))
         while True:
@@ -217,12 +262,8 @@ class Endpoint:
             return Unanswered(
                 "cache damaged", f"{store.path(key)} cannot be used ({type(error).__name__})", cached=True
             )
-        kept = [self._result(bought, index, schema, requests=0, cached=True) for index in range(len(bought))]
-        if answers := [result for result in kept if isinstance(result, Answer)]:
-            return answers[-1]
-        if kept and self._settled(kept[-1], len(kept)):
-            return kept[-1]
-
+        if (found := self._from_store(bought, schema)) is not None:
+            return found
         fingerprint = json.dumps(json_schema(schema), sort_keys=True)
         in_words = fingerprint in state.schemas_in_words
         last, tries, requests = Unanswered("stopped", "stopped before the first request"), 0, 0
@@ -237,8 +278,7 @@ class Endpoint:
                 if in_words:
                     state.schemas_in_words.add(fingerprint)
                 bought = [*bought, outcome]
-                store.write(key, {**self._provenance(messages, schema), "answers": bought})
-                self._count_bought(outcome)
+                self._store(key, messages, schema, bought)
                 last = self._result(bought, len(bought) - 1, schema, requests, cached=False)
                 if self._settled(last, len(bought)):
                     return last
@@ -263,6 +303,18 @@ class Endpoint:
             if tries < self.attempts and stop.wait(wait):
                 return _stopped(last, requests)
         return self._priced(last, bought)
+
+    def _from_store(self, bought: list[dict], schema: "type[BaseModel] | None") -> Answer | Unanswered | None:
+        """The result that needs no request; None where another answer may be bought."""
+        kept = [self._result(bought, index, schema, requests=0, cached=True) for index in range(len(bought))]
+        if answers := [result for result in kept if isinstance(result, Answer)]:
+            return answers[-1]
+        return kept[-1] if kept and self._settled(kept[-1], len(kept)) else None
+
+    def _store(self, key: str, messages: list[dict], schema: "type[BaseModel] | None", bought: list[dict]) -> None:
+        """Write down all answers to a prompt, of which the last is new."""
+        self._state.store.write(key, {**self._provenance(messages, schema), "answers": bought})
+        self._count_bought(bought[-1])
 
     def _settled(self, result: Answer | Unanswered, answers: int) -> bool:
         return isinstance(result, Answer) or result.reason in FINAL_ANSWERS or answers >= self.bad_answers
@@ -294,21 +346,12 @@ class Endpoint:
 
     def _send(self, messages: list[dict], schema: "type[BaseModel] | None", in_words: bool) -> dict | Failure:
         """Post one request: the answer as it will be stored, or why there is none."""
-        asked = {**self._sampling(), "stream": False}
-        if schema is not None and in_words:
-            messages = with_schema_in_words(messages, json_schema(schema))
-        elif schema is not None:
-            asked["response_format"] = response_format(schema)
-        asked = {name: value for name, value in asked.items() if value is not None}
-        body = json.dumps({"messages": messages, **asked, **(self.extra or {})}).encode()
-        headers = {"Content-Type": "application/json", "User-Agent": "promvil_hf"}
-        if key := self.api_key.reveal():
-            headers["Authorization"] = f"Bearer {key}"
+        body = json.dumps(self.payload(messages, schema, in_words)).encode()
         with self._state.lock:
             self._state.counts["requests"] += 1
         try:
             # A character is at most 12 bytes of JSON; the rest is for what else stands in an answer.
-            reply = post(completions_url(self.base_url), body, headers, self.timeout, most=2**22 + 12 * self.max_chars)
+            reply = post(completions_url(self.base_url), body, self.headers(), self.timeout, most=2**22 + 12 * self.max_chars)
             if not 200 <= reply.status < 300:
                 return self._refusal(reply)
             return self._to_store(read_completion(reply.body))
@@ -346,6 +389,10 @@ class Endpoint:
         return Failure(reason, detail, retry_after(headers.get("retry-after")), status)
 
     # -- what is written down
+
+    def _key(self, messages: list[dict], schema: "type[BaseModel] | None") -> str:
+        """The digest that names this prompt in the cache."""
+        return hashlib.sha256(self._content(messages, schema).encode()).hexdigest()
 
     def _content(self, messages: list[dict], schema: "type[BaseModel] | None") -> str:
         """The text whose digest names this prompt in the cache."""

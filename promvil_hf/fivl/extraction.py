@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -252,6 +253,7 @@ def prompt(seen: SeenTurn, show_image: bool = True) -> list[dict]:
     return [*messages, user(said(seen.turn), *images)]
 
 
+@cache
 def schema() -> type:
     """What the answer of a model must fit."""
     from pydantic import BaseModel, ConfigDict, Field

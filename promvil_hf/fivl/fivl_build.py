@@ -3,7 +3,7 @@
 
 Each stage is a resumable job in its own folder (`promvil_hf.jobs`): `expressions`, one item a turn, and `masks`, one item
 a row. Every item ends as a row or among the rejects with its reason. The mask stage divides its shards over processes
-(torchrun, `accelerate launch`) or Ray tasks; whoever does them, the result is the same.
+(torchrun, `accelerate launch`, srun) or Ray's actors (`with_ray`); whoever does them, the result is the same.
 """
 
 import json
@@ -16,7 +16,6 @@ from operator import attrgetter
 from pathlib import Path
 
 from promvil_hf import jobs
-from promvil_hf.distributed import Ranks
 from promvil_hf.files import sha256_of
 from promvil_hf.fivl.conversation_sources import Source, SourceRow
 from promvil_hf.fivl.extraction import FIVL_FILTERS, Annotator, Filters, annotate, seen_turns
@@ -207,37 +206,6 @@ def import_release(
 
 def _released(rows: Sequence[SourceRow], release: Release, images: str | os.PathLike) -> list[dict | Rejected]:
     return [release.row(row, images) for row in rows]
-
-
-# --- Ray ------------------------------------------------------------------------------------------
-
-
-def with_ray(
-    run_rank: Callable[[Ranks], JobReport], tasks: int, num_cpus: float = 1, num_gpus: float = 0
-) -> JobReport:
-    """Run `run_rank` as `tasks` Ray Data tasks, each doing its share of the shards, and give the report of the whole.
-
-    The job's folder must be one that every node sees. A killed run goes on where it stopped, with any number of tasks.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise ImportError(
-            "Ray is not installed: pip install 'promvil_hf[ray]', or start the stage with torchrun."
-        ) from error
-    if not ray.is_initialized():
-        ray.init(configure_logging=False, log_to_driver=False, include_dashboard=False)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    ranks = ray.data.from_items([{"rank": rank} for rank in range(tasks)], override_num_blocks=tasks)
-
-    def work(item: dict) -> dict:
-        report = run_rank(Ranks(item["rank"], tasks))
-        return {"rank": item["rank"], "finished": report.finished}
-
-    done = ranks.map(work, num_cpus=num_cpus, num_gpus=num_gpus or None).take_all()
-    if not any(row["finished"] for row in done):
-        raise jobs.JobError("The Ray tasks ended and the job is not finished: run it again to do what is left.")
-    return run_rank(Ranks())  # every shard is there: this only reads them and reports
 
 
 def image_of(row: FivlRow, images: str | os.PathLike):

@@ -69,6 +69,8 @@ class Size:
 MODELS = {
     "kosmos2": Size(1.209e9, 0.133e9, 0.322e9, 257, 66, 24, 2_048, 65_037, 85_983_232),
     "llava": Size(6.476e9, 0.131e9, 0.325e9, 577, 576, 32, 4_096, 32_064, 319_815_680),
+    # Qwen3-VL-4B: a picture of 640 x 480 in cells of 16 pixels, four of which make a token; the head is the embeddings too
+    "vlm4b": Size(3.63e9, 0.389e9, 0.415e9, 1_200, 300, 36, 2_560, 151_936, 0),
     # GroundingDINO tiny (172 million weights, an image of 800 x 1,333 as 13,000 tokens of its pyramid) and SAM's largest encoder
     # (637 million, 4,096 tokens): only the sum of operations is used
     "masks": Size(0, 0, 0.172e9 + 0.637e9, 4_500, 0, 1, 1, 1, 0),

@@ -7,10 +7,12 @@ from pathlib import Path
 
 
 FULL, SMALL = "full", "small"
-MODELS = {  # what stands for {kosmos2} and {llava} in commands
-    FULL: {"kosmos2": "microsoft/kosmos-2-patch14-224", "llava": "llava-hf/llava-1.5-7b-hf"},
-    SMALL: {"kosmos2": "toy:kosmos2", "llava": "toy:llava"},
-}
+MODELS = {  # what stands for {kosmos2}, {llava} and {vlm4b} in commands
+    FULL: {
+        "kosmos2": "microsoft/kosmos-2-patch14-224", "llava": "llava-hf/llava-1.5-7b-hf", "vlm4b": "Qwen/Qwen3-VL-4B-Instruct",
+    },
+    SMALL: {"kosmos2": "toy:kosmos2", "llava": "toy:llava", "vlm4b": "toy:llava"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Work:
     """What a model does in a step, as far as it decides about time and memory.
 
     Args:
-        model: "kosmos2" or "llava".
+        model: One of `estimates.MODELS`.
         rows: Pictures that are looked at.
         texts: Texts about each of them that are run, the picture's tokens with each.
         words: Tokens of such a text, prompt and target.
@@ -46,7 +48,7 @@ class Step:
 
     Args:
         name: Of the step; steps of one name are the same in all experiments, and done once for all of them.
-        words: Of `promvil`, with {out}, {data}, {kosmos2} and {llava}.
+        words: Of `promvil`, with {out}, {data}, {kosmos2}, {llava} and {vlm4b}.
         why: In a few words.
         small: Words that are added at size small, and win.
         full: Words that are added at full size.

@@ -65,6 +65,23 @@ _BUILT_RELEASE = Step(
     "the published data set, joined with LLaVA's mix", makes="fivl/instruct/report.json", disk=4_000_000_000,
 )  # fmt: skip
 
+_SEEN_AND_BLIND = Step(
+    "pope-4b",
+    "evaluate --benchmark pope --files {data}/pope/coco_pope_popular.json --images {data}/coco/val2014 --model {vlm4b} "
+    "--yes-no-rule llava --blind-too --out {out}/pope-4b",
+    "the score, and how much of it stays without the picture", full="--dtype bfloat16", small=_QUICK,
+    makes="pope-4b/picture_needed.json",
+    work=Work("vlm4b", 3_000, 2, 40, writes=4, bits=16, known="rows: POPE popular, once with the picture and once without"),
+)  # fmt: skip
+_RELIED_4B = Step(
+    "reliance-4b",
+    "reliance --rows {out}/fivl --config pope --images {data}/coco/val2014 --model {vlm4b} --out {out}/reliance-4b",
+    "accuracy with the key boxes hidden, and under five controls", full="--dtype bfloat16", small=f"{_QUICK} --limit 60",
+    makes="reliance-4b/reliance.json",
+    work=Work("vlm4b", 1_500, 5, 40, writes=4, bits=16, known=f"{_HALF}; five of the six twins show a picture"),
+)  # fmt: skip
+RELIANCE_OF_4B = (_POPE, _SEEN_AND_BLIND, _RELIED_4B)
+
 FIVL_EXPERIMENTS: tuple[Experiment, ...] = (
     Experiment(
         "fivl-pope", "FiVL", "Visual Reliance Score on POPE",

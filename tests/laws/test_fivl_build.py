@@ -1,7 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The build of FiVL-Instruct as a whole: everything is accounted for, kills cost nothing, processes change nothing."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -344,14 +343,6 @@ def test_torchrun_and_accelerate_give_what_one_process_gives(toy, tmp_path, chec
         return content(out)
 
     assert without_names(tmp_path / "accelerate", *accelerate, script) == one
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
-def test_local_ray_gives_what_one_process_gives(toy, tmp_path, checkpoints):
-    build(tmp_path / "one", toy, "llava", *checkpoints, "--shard-size", "1")
-    ray = [sys.executable, "-m", "promvil_hf"]
-    assert launched(tmp_path / "ray", toy, checkpoints, *ray, more=["--ray", "2"]) == content(tmp_path / "one")
 
 
 def test_ray_that_is_not_installed_is_named_with_its_extra(toy, tmp_path, capsys, monkeypatch):

@@ -25,6 +25,7 @@ OTHERS = {
     "promvil_hf/evaluation/metric_space.py": "what is typed into a form",
     "promvil_hf/fivl/fivl_build.py": "files of a job",
     "promvil_hf/fivl/fivl_publish.py": "files of a job",
+    "promvil_hf/fivl/with_ray.py": "requests to servers",
     "promvil_hf/job_files.py": "files of a job",
     "promvil_hf/jobs.py": "files of a job",
     "promvil_hf/kept_results.py": "results that were kept",

@@ -3,17 +3,20 @@
 
 Written again from the description, sharing no code with `promvil_hf.grounding`: its own choice of evidence, its own token
 loop. `alone` runs the whole model, picture and all, again for every token, without any cache; `generated` calls
-transformers' `generate`; `batched` does so for all prompts of a level; `answered` for questions to LLaVA.
+transformers' `generate`; `batched` does so for all prompts of a level; `answered` for questions to LLaVA, as
+`answered_from_copies` does behind a copied cache.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
+from transformers import DynamicCache
 
 from promvil_hf.backends.base import Request
-from promvil_hf.backends.decoding import end_tokens
+from promvil_hf.backends.decoding import PER_TOKEN, end_tokens
 from promvil_hf.boxes import Box
 from promvil_hf.nesting import Nesting
 from promvil_hf.phrases import GroundedPhrase
@@ -145,6 +148,25 @@ def batched(backend, asked, traces, allowed) -> list[list[tuple]]:
             for (query, step), tokens in zip(part, written[:, length:].tolist(), strict=True):
                 found[query][step] = backend.dialect.parse(backend.tokenizer.decode(tokens)).boxes
     return found
+
+
+@torch.inference_mode()
+def answered_from_copies(backend, pictures, asked, new_tokens: int) -> list[list[int]]:
+    """As `answered`, with the picture's keys and values computed once, and a copy of them for each `generate`."""
+    ends = end_tokens(backend.model, backend.processor.tokenizer)
+    kept, answers = {}, []
+    for number, question in asked:
+        inputs = backend.inputs([Request(question, pictures[number])])
+        if number not in kept:
+            end = int(backend.image_positions(inputs)[0].nonzero()[-1]) + 1
+            cut = {name: value[:, :end] if name in PER_TOKEN else value for name, value in inputs.items()}
+            kept[number] = backend.model(**cut, past_key_values=DynamicCache(), use_cache=True, logits_to_keep=1).past_key_values
+        words = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        written = backend.model.generate(
+            **words, past_key_values=deepcopy(kept[number]), do_sample=False, max_new_tokens=new_tokens, eos_token_id=ends
+        )
+        answers.append(written[0, inputs["input_ids"].shape[1] :].tolist())
+    return answers
 
 
 @torch.inference_mode()

@@ -70,6 +70,7 @@ CALLS = {  # "gone" is never there; "here" is an empty folder; "one.png" is a pi
     "explore": ("gone --images here",),
     "reproduce": ("promvil-compovl --fetched gone --out out",),
     "assemble": ("--vision gone --language ./gone --out out",),
+    "results": ("collect gone", "add gone"),
     "publish": tuple(f"{what} gone YOU/x --dry-run" for what in ("compovl", "fivl", "adapter", "atlas", "report")),
 }
 WITHOUT_FILES = {"demo", "decompose", "env", "fetch"}

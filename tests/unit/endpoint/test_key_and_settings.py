@@ -3,6 +3,7 @@
 
 import base64
 import io
+import json
 import logging
 import subprocess
 import sys
@@ -126,3 +127,27 @@ def test_importing_the_endpoint_loads_no_client():
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
     meta = code.replace("promvil_hf.endpoint,", "promvil_hf.endpoint, huggingface_hub,")
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(meta)], cwd=REPOSITORY).returncode == 1
+
+
+def test_a_key_goes_into_no_pickle(endpoint, monkeypatch):
+    import pickle
+
+    with pytest.raises(ValueError, match="A key passed as api_key goes to no other process: pass it in PROMVIL_API_KEY"):
+        pickle.dumps(endpoint())
+    monkeypatch.setenv("PROMVIL_API_KEY", KEY)
+    asked = endpoint(api_key=None, attempts=3)
+    written = pickle.dumps(asked)
+    assert KEY.encode() not in written
+    again = pickle.loads(written)
+    assert again.attempts == 3 and again.headers() == asked.headers() and KEY in again.headers()["Authorization"]
+
+
+def test_an_answer_that_others_sent_for_is_found_and_bought_no_more(server, endpoint):
+    asked, messages = endpoint(), [user("q")]
+    assert not asked.is_paid(messages, Phrases) and not asked.keep(messages, Phrases, b"<html>")
+    for text in ("no brackets", misbehaving.GOOD):
+        assert not asked.is_paid(messages, Phrases)
+        assert asked.keep(messages, Phrases, json.dumps({"choices": [{"message": {"content": text}}]}).encode())
+    assert asked.is_paid(messages, Phrases) and not asked.is_paid(messages)
+    assert endpoint().ask(messages, Phrases).value.count == 2
+    assert asked.payload(messages, Phrases)["messages"] == messages and not server.requests
