@@ -21,6 +21,7 @@ from promvil_hf import files, folder_lock, job_files, jobs
 
 
 SHARDS, SIZE = 150, 3
+WRITERS = {module.__file__ for module in (jobs, job_files, files, folder_lock)}
 CALLS = "PROMVIL_TEST_CALLS"  # environment: the file that notes each call of work, across kills
 GATE = "PROMVIL_TEST_GATE"  # environment: the named pipe that holds a byte for each call of work that may go on
 
@@ -187,7 +188,7 @@ def traced(at_line, out):
     """Run the small job with `at_line(where)` called before each line of the modules that write it."""
 
     def trace(frame, event, _):
-        if frame.f_code.co_filename not in [module.__file__ for module in (jobs, job_files, files, folder_lock)]:
+        if frame.f_code.co_filename not in WRITERS:
             return None
         if event == "line":
             at_line((frame.f_code.co_name, frame.f_lineno))

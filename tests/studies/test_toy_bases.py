@@ -36,7 +36,7 @@ from promvil_hf.toy.training_rows import (
     question_row,
 )
 from promvil_hf.training.fivl_collator import FiVLCollator
-from studies.toy_bases import kosmos2, llava, llava_boxes
+from studies.toy_bases import alignment, kosmos2, llava, llava_boxes, tower
 from studies.toy_bases.__main__ import main
 from studies.toy_bases.alignment import WORDS, truths, word_ids
 from studies.toy_bases.measure import answering, grounding
@@ -295,7 +295,8 @@ def few_steps(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for base in (kosmos2, llava, llava_boxes):
             patch.setattr(base, "start", partial(base.start, scenes=8))
-            patch.setattr(base, "held_out", lambda world, count, seed=0: held_out(world, min(count, 3), seed))
+        for module in (kosmos2, llava, llava_boxes, tower, alignment):
+            patch.setattr(module, "held_out", lambda world, count, seed=0: held_out(world, min(count, 3), seed))
         assert main(["kosmos2", "--out", str(out / "kosmos2"), "--tower-steps", "2", *sizes]) == 0
         assert main(["llava", "--out", str(out / "llava"), "--tower", str(out / "kosmos2"), *sizes]) == 0
         assert main(["llava_boxes", "--out", str(out / "llava_boxes"), "--tower", "toy:kosmos2", *sizes]) == 0
