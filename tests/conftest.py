@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 
-# How long an example takes is a matter of the machine, and no law of ours.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes is a matter of the machine, and no law of ours. `make fuzz` draws many more of them.
+settings.register_profile("any machine", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("many", settings.get_profile("any machine"), max_examples=1_000)
 settings.load_profile("any machine")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models run faster on one thread, and xdist uses the other core

@@ -95,7 +95,7 @@ images = st.builds(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(grounded=images)
 def test_any_phrases_and_boxes_of_any_image_size_come_back(name, grounded):
     found, shift = there_and_back(name, grounded)

@@ -237,7 +237,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(a=junk, b=junk, c=junk)
 def test_no_row_whatever_raises(a, b, c):
     sized = {"id": 1, "width": 10, "height": 10}

@@ -173,14 +173,12 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40)
 @given(st.lists(JSON), st.sampled_from([None, 1]), st.booleans())
 def test_splitting_a_list_gives_its_elements(values, indent, ascii_only):
     data = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     assert [json.loads(data[start:end]) for _, start, end in split(data)] == values
 
 
-@settings(max_examples=40)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON))
 def test_splitting_an_object_gives_its_elements_by_key(values):
     data = json.dumps(values).encode()

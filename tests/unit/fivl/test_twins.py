@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -106,7 +106,6 @@ boxes = st.tuples(st.integers(0, 29), st.integers(0, 19), st.integers(1, 30), st
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(boxes, min_size=1, max_size=4), st.integers(0, 5))
 def test_random_boxes_keep_number_and_sizes_and_touch_keys_only_where_they_must(keys, seed):
     placed = random_boxes(keys, (30, 20), seed)
@@ -124,7 +123,6 @@ def test_random_boxes_keep_number_and_sizes_and_touch_keys_only_where_they_must(
         assert taken[y0:y1, x0:x1].sum() == least
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(boxes, min_size=2, max_size=2), st.integers(0, 5))
 def test_random_boxes_hide_as_much_as_the_key_boxes_where_there_is_room(keys, seed):
     """Boxes that lie apart stay apart, and two that overlap overlap as much."""

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, rankdata, spearmanr
 
@@ -45,7 +45,6 @@ def test_the_vector_of_another_project(shared_data):
     assert spearman(case["x"], case["y"])[0] == pytest.approx(case["rho"], abs=1e-12)
 
 
-@settings(max_examples=80, deadline=None)
 @given(rows_with_ties)
 def test_ranks_and_rho_equal_scipy_on_ties_and_constant_rows(case):
     values, mask = np.array(case[0]), np.array(case[1])
@@ -69,7 +68,6 @@ def test_rows_without_an_answer_are_nan_alone_and_without_a_warning():
     assert area[0] == 0.5 and np.isnan(area[1]) and area[2] == 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 200), st.data())
 def test_rho_is_auroc_stretched_by_the_size_of_the_mask(n, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -35,19 +35,16 @@ def steps_of(rows):
 
 
 @given(row_levels, st.sampled_from(KINDS), st.integers(0, 9))
-@settings(max_examples=150, deadline=None)
 def test_without_repeats_each_step_is_trained_once_an_epoch(rows, kind, epoch):
     assert times_trained(Curriculum(kind, repeat=0).epoch(rows, 7, epoch), rows) == steps_of(rows)
 
 
 @given(row_levels, st.integers(0, 9))
-@settings(max_examples=100, deadline=None)
 def test_levels_never_repeats_whatever_share_is_asked_for(rows, epoch):
     assert times_trained(Curriculum("levels", repeat=1).epoch(rows, 7, epoch), rows) == steps_of(rows)
 
 
 @given(row_levels, st.sampled_from(KINDS), st.floats(0, 1), st.integers(0, 9))
-@settings(max_examples=150, deadline=None)
 def test_an_epoch_has_as_many_cuts_whatever_seed_and_number_it_has(rows, kind, share, epoch):
     how = Curriculum(kind, share)
     assert len({len(how.epoch(rows, seed, number)) for seed in (0, 5) for number in (0, epoch)}) == 1

@@ -4,7 +4,7 @@
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promvil_hf.toy import models
@@ -12,7 +12,6 @@ from promvil_hf.toy.models.tokenizers import byte_tokenizer, piece_tokenizer, wo
 from tests.unit.toy.models.families import tiny
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=40))
 def test_byte_tokens_give_every_text_back(text):
     tokenizer = tiny("llava").processor.tokenizer
