@@ -77,7 +77,7 @@ def _corners(rng):
 @pytest.mark.parametrize("frame", FRAMES, ids=str)
 def test_there_and_back_stays_within_the_stated_resolution(frame):
     seen = 0
-    for box, size in random_cases(10_000):
+    for box, size in random_cases(3_000):
         numbers = frame.encode(box, size)
         if isinstance(frame, CenterCrop):
             window = frame.seen(size)
@@ -92,7 +92,7 @@ def test_there_and_back_stays_within_the_stated_resolution(frame):
         assert abs(back.y0 - expected.y0) <= shift_y and abs(back.y1 - expected.y1) <= shift_y, (box, size, numbers)
         assert all(0 <= number <= limit for number, limit in zip(numbers, frame.limits(size)))
         seen += 1
-    assert seen == 10_000 or isinstance(frame, CenterCrop) and seen > 1_000
+    assert seen == 3_000 or isinstance(frame, CenterCrop) and seen > 400
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_stretched_pixels_are_of_the_size_that_qwen_s_processor_chooses():
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
     rng = random.Random(0)
-    for _ in range(5_000):
+    for _ in range(2_000):
         width, height = rng.randint(1, 5_000), rng.randint(1, 5_000)
         limits = rng.choice([(28, 3_136, 12_845_056), (28, 3_136, 1_003_520), (32, 65_536, 16_777_216)])
         if max(width, height) < 200 * min(width, height):
@@ -136,7 +136,7 @@ def test_a_point_outside_the_image_is_refused(x, y):
 
 def test_every_pair_of_kosmos2_cells_survives():
     grid, rng = PatchGrid(32), random.Random(0)
-    for _ in range(8_000):
+    for _ in range(3_000):
         first, last = rng.randrange(1024), rng.randrange(1024)
         if first % 32 <= last % 32 and first // 32 <= last // 32:
             assert grid.encode(decode(grid, (first, last), None)) == (first, last)
