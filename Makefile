@@ -6,6 +6,8 @@ TORCH_OPTIONS ?=
 WORKERS ?= 2
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Modules and tests are compiled once, not by every process that tests start, also where this is switched off.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-train studies test test-slow kills fuzz mutations bases quality style wheel clean
