@@ -17,7 +17,7 @@ from promvil_hf.explain.attention_rows import Wanted, attention_rows, language_l
 from promvil_hf.explain.explanation_pages import explanation_page
 from promvil_hf.explain.explanations import ExplainSettings, ToExplain, explain
 from promvil_hf.explain.head_atlas import HeadAtlas
-from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, tell
+from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, key_turns
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.explain.vision_logits import say
 from promvil_hf.key_expressions import KeyExpression
@@ -199,7 +199,7 @@ def test_the_atlas_names_heads_of_the_cross_attention_and_no_other_stack():
     backend = tiny_backend()
     key = KeyExpression("circle", 0, (Box(0.1, 0.1, 0.5, 0.6),))
     turns = [AskedTurn(f"{i}", one.image, one.image.size, "Where?", (key,), "A circle.") for i, one in enumerate(REQUESTS[::2])]
-    turns_with_answers, _ = tell(backend, turns, own_answers=False)
+    turns_with_answers, _ = key_turns(backend, turns, own_answers=False)
     atlas = head_atlas(backend, turns_with_answers, Null("cells", shuffles=2))
     assert list(map(str, atlas.layers)) == ["cross.0", "cross.1"] and not atlas.without_heads
     assert str(atlas.best(1)[0]).startswith("cross.") and HeadAtlas.from_dict(atlas.to_dict()).layers == atlas.layers
