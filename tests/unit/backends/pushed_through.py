@@ -157,6 +157,7 @@ def push(backend: PatchTokenBackend, image: Image.Image):
     return backend.inputs([Request("the star", image)])
 
 
+@functools.cache
 def ramp(width: int, height: int) -> Image.Image:
     """Red says how far right, green how far down; blue is full, so less blue is padding.
 

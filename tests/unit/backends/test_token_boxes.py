@@ -58,7 +58,10 @@ PUBLISHED = [
     Case("gemma4", {"patch_size": 16}),
     Case("gemma3", {"image_size": 896, "patch_size": 14, "tokens_per_side": 16}, PAN_AND_SCAN, "pan and scan"),
 ]
-MEASURED = [(case, size) for case in CASES for size in PICTURES] + [(case, (1920, 1281)) for case in PUBLISHED]
+# These take longest, and the small cases above show their ways with pictures too: for `make test-slow`.
+LARGE = ("smolvlm", "internvl", "lfm2_vl", "qwen3_vl", "glm46v", "mistral3", "gemma3")
+MEASURED = [(case, size) for case in CASES for size in PICTURES]
+MEASURED += [pytest.param(case, (1920, 1281), marks=[pytest.mark.slow] if case.family in LARGE else []) for case in PUBLISHED]
 # Published tiles have 6 pixels more than patches fill; the picture is as large as its mosaic, as resizing rounds its colours.
 MEASURED += [(Case("llava_onevision", {"image_size": 378, "patch_size": 14, "margin": 6}, name="gaps"), (768, 384))]
 MEASURED += [(CASES[-1], (257, 65))]  # its last crop is shorter than the others
