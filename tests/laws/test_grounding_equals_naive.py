@@ -128,6 +128,11 @@ def compare(backend, pictures, options, write, token_budget=4096):
 SIDES = [*((mode, "left") for mode in MODES), ("progressive", "right")]
 
 
+def chosen_for(mode, padding_side, pictures):
+    """Two where answers become evidence, so that evidence of the other picture would be noticed; else another one."""
+    return pictures[:2] if (mode, padding_side) == ("progressive", "left") else pictures[2:]
+
+
 def test_the_expressions_are_ragged_and_have_one_to_six_levels():
     assert {decompose(text).phrases[-1].level for text in EXPRESSIONS} == {1, 2, 3, 4, 6}
     assert len({len(text.split()) for text in EXPRESSIONS}) == len(EXPRESSIONS)
@@ -140,7 +145,7 @@ def test_constrained_answers_of_a_random_model_are_those_of_the_plain_loop(
     monkeypatch.setattr(kosmos2.tokenizer, "padding_side", padding_side)
     options = GroundingOptions(mode, constrained=True, max_new_tokens=6)
     write = alone(kosmos2, 6, well_formed(kosmos2.tokenizer, 6))
-    chosen = pictures[2:] if padding_side == "right" else pictures[:2]
+    chosen = chosen_for(mode, padding_side, pictures)
     _, answers = compare(kosmos2, chosen, options, write)
     assert answers["boxes"] >= 7
 
@@ -150,7 +155,7 @@ def test_unconstrained_answers_are_those_of_the_plain_loop(printing_boxes, pictu
     tokenizer = printing_boxes.tokenizer
     monkeypatch.setattr(tokenizer, "padding_side", padding_side)
     write = alone(printing_boxes, 12, stop=complete_object(tokenizer))
-    chosen = pictures[2:] if padding_side == "right" else pictures[:2]
+    chosen = chosen_for(mode, padding_side, pictures)
     traces, answers = compare(printing_boxes, chosen, GroundingOptions(mode, max_new_tokens=12), write)
     if (mode, padding_side) == ("progressive", "left"):
         written = " ".join(step.answer for trace in traces for step in trace.steps)
