@@ -9,14 +9,14 @@ import sys
 
 import torch
 from peft import PeftModel
-from PIL import Image
 from transformers import AutoProcessor, Kosmos2ForConditionalGeneration
+from transformers.image_utils import load_image
 
 
 base, adapter, picture = sys.argv[1:]
 processor = AutoProcessor.from_pretrained(base)
 model = PeftModel.from_pretrained(Kosmos2ForConditionalGeneration.from_pretrained(base, dtype="float32"), adapter).eval()
-asked = processor(text="<grounding><phrase> the cup</phrase>", images=Image.open(picture).convert("RGB"), return_tensors="pt")
+asked = processor(text="<grounding><phrase> the cup</phrase>", images=load_image(picture), return_tensors="pt")
 with torch.no_grad():
     tuned = model(**asked).logits
     with model.disable_adapter():
