@@ -73,7 +73,7 @@ PICTURES = {
     "compared": Picture(
         "Two reports side by side",
         "Both models on the same 120 expressions: the change at each level with its interval, a paired test, and how many "
-        "rows became right or wrong. Level 2 gains clearly; 24 rows are too few to say so of level 3.",
+        "rows became right or wrong. Level 2 gains clearly; 24 rows are too few to judge level 3.",
         "Tiles and a table of three levels: the change of accuracy with its interval, its p-value, and rows that changed",
         (
             f"promvil evaluate {NEAR} --adapter toy:flat --out runs/flat",
@@ -131,7 +131,7 @@ PICTURES = {
     "patches_with": Picture(
         "What patches say with FiVL's loss",
         "The same image after training with the joint loss: patches on the circles say “circle”, those on the robot “robot”. "
-        "What the background should say was never trained; here it names other shapes.",
+        "The background was not trained; here it names other shapes.",
         "The same scene, with patches that say circle on both circles, robot on the robot, and other shapes around them",
         (f"promvil explain {CIRCLE} --model toy:llava --adapter toy:vision_loss --out runs/with",),
         "runs/with/explanation.html", ".gallery figure:nth-child(2)", width=480,

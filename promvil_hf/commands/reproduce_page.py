@@ -54,14 +54,14 @@ every address with its licence. We could not try the addresses; each says where 
 downloaded from the Hub when a command first names the model. They are not in the sizes below: Kosmos-2 has 6.7 GB and
 LLaVA-1.5-7B 14 GB, by their numbers of parameters.
 
-**How large is it?** The second column below. `promvil fetch ... --dry-run` says what is missing and looks at the disk. A
+**How large is it?** See the second column of the table of tables below. `promvil fetch ... --dry-run` says what is missing and looks at the disk. A
 download does not start if the disk is too small, as far as sizes are published.
 
 **How long does it take?** The hours below. They are estimates (`promvil_hf/reproducing/estimates.py`): we calculate the
 work from the model's shape and assume that the GPU reaches {REACHED:.0%} of its data-sheet speed and {MOVED:.0%} of its
 memory speed. Kosmos-2 is trained in float32, as its authors' code does, where an A100 is slower than an RTX 4090. The true
-time may be half or twice as long, and more where few CPU cores open the pictures. For several GPUs, run that step yourself
-with `torchrun` or `accelerate launch`, then give `promvil reproduce` again: it uses the result that it finds.
+time may be half or twice as long, and more where few CPU cores open the pictures. For several GPUs, run the training step
+yourself with `torchrun` or `accelerate launch`, then give `promvil reproduce` again: it uses the result that it finds.
 
 **What if it stops?** Give the same command again. A download continues in the middle of a file. A build, or the answers of a
 model, continue after the last finished shard, and a training after its last whole checkpoint. Finished steps
@@ -71,7 +71,7 @@ clone).
 **What if a step fails?** Its message says what to mend. `--dry-run` prints its command, which you can run by hand. To repeat a
 step, delete its output or its file in `OUT/steps`. For other settings take another `--out`: one folder holds one setting.
 
-**Is this the paper's number?** In general no. Only the numbers of promvil-kosmos2 can be compared directly, with
+**Can I compare my number with the paper's?** In general no. Only the numbers of promvil-kosmos2 can be compared directly, with
 Kosmos-2's own README. Each table says what the paper has, from where, and what differs here. Most of the papers' tables
 could not be read; where no number is known, none is given. Before you compare numbers, check that the rows, the split
 and the rules in your report are the same. The papers' numbers are always labelled.
@@ -143,7 +143,7 @@ def _experiment(experiment: Experiment) -> Iterator[str]:
     yield f"    promvil reproduce {experiment.name} --fetched data --out {OUT}\n"
     yield "Its steps:\n"
     for step in experiment.steps:
-        known = f" Counted with {step.work.known}." if step.work and step.work.known else ""
+        known = f" Assumed: {step.work.known}." if step.work and step.work.known else ""
         measured = f" (`{step.measured}`)" if step.measured else ""
         yield f"- **{step.name}**: {step.why}{needs(step)}{measured}.{known}\n\n      {step.shown(FULL, OUT, DATA)}\n"
     yield f"The answer is `{OUT / experiment.result}`.\n"
@@ -151,7 +151,7 @@ def _experiment(experiment: Experiment) -> Iterator[str]:
 
 def _appendix(rehearsal: Path) -> Iterator[str]:
     """What the dress rehearsal measured."""
-    yield f"## Appendix: the way rehearsed\n\n{ABOUT_REHEARSAL}"
+    yield f"## Appendix: a rehearsal\n\n{ABOUT_REHEARSAL}"
     if not rehearsal.is_file():
         yield "Not yet run.\n"
         return
@@ -160,7 +160,7 @@ def _appendix(rehearsal: Path) -> Iterator[str]:
     yield (
         f"Run on {found['date']} with {settings['images']:,} images and Kosmos-2's processor {settings['processor']}: "
         f"{machine['cores']} CPU cores, {machine['memory_gib']} GiB of memory, torch {machine['torch']}, one thread a process, "
-        "beside other work on the same machine. So CPU seconds can be compared, seconds hardly.\n"
+        "beside other work on the same machine. Compare CPU seconds, not seconds.\n"
     )
     yield f"| step | what | seconds | CPU seconds | peak memory | without mapped files |\n|{' --- |' * 6}"
     for cell in found["cells"]:

@@ -191,6 +191,13 @@ class Endpoint:
 
     # -- for those who send the requests themselves (`promvil_hf.fivl.with_ray`)
 
+    def __copy__(self) -> "Endpoint":
+        """It shares counts, cache and limits, and keeps its key."""
+        same = object.__new__(type(self))
+        for each in dataclasses.fields(self):
+            object.__setattr__(same, each.name, getattr(self, each.name))
+        return same
+
     def __reduce__(self) -> tuple:
         """In another process the key is that of the environment there: no pickle holds it."""
         if self.api_key.reveal() != Secret(None).reveal():

@@ -37,7 +37,7 @@ _SCORED = Step(
     "pope-base",
     "evaluate --benchmark pope --files {data}/pope/coco_pope_popular.json --images {data}/coco/val2014 --model {llava} "
     "--yes-no-rule llava --out {out}/pope-base",
-    "the score that the drop is a share of, on all questions", full="--dtype bfloat16", small=_QUICK,
+    "the accuracy without hiding, on all questions; the drop is a share of it", full="--dtype bfloat16", small=_QUICK,
     makes="pope-base/report.json",
     work=Work("llava", 3_000, 1, 40, writes=4, bits=16, known="rows: POPE popular"),
 )  # fmt: skip
