@@ -27,9 +27,18 @@ from promvil_hf.compovl.relation_words import (
     link_of,
     noun_of,
 )
-from promvil_hf.compovl.rivals import APART, is_gaze, is_of_all, may_be, may_relate, must_meet, names_any
+from promvil_hf.compovl.rivals import (
+    APART,
+    has_other_names,
+    is_gaze,
+    is_of_all,
+    may_be,
+    may_relate,
+    must_meet,
+    names_any,
+)
 from promvil_hf.compovl.scene_graph import Region, Relation, SceneGraph
-from promvil_hf.nesting.kinds import PERSON, THING, kind_of
+from promvil_hf.nesting.kinds import PERSON, kind_of
 
 
 SOURCES = ("both", "regions", "graph")
@@ -130,6 +139,7 @@ class _Composer:
         """
         self.fits: dict[str, int] = {}
         self.kinds: dict[str, int] = {}
+        self.named: dict[str, int] = {}  # the same in either number, without more words before it
         self.likes: dict[str, int] = {}
         for position, thing in enumerate(self.things):
             bit = 1 << self.same[position]
@@ -137,6 +147,7 @@ class _Composer:
                 noun = noun_of(name)
                 if noun is not None:
                     self.fits[noun] = self.fits.get(noun, 0) | bit
+                    self.named[kind_key(noun)] = self.named.get(kind_key(noun), 0) | bit
                     words = kind_key(noun).split()
                     for start in range(len(words)):
                         kind = " ".join(words[start:])
@@ -147,7 +158,7 @@ class _Composer:
         named = [(1 << self.same[position], noun) for position, noun in enumerate(self.nouns) if noun is not None]
         self.may_fit = list(self.kind)  # with what may be called by the noun too: a catcher may be a man
         for position, noun in enumerate(self.nouns):
-            if noun is not None and kind_of(noun.split()[-1]) != THING:
+            if noun is not None and has_other_names(noun):
                 for bit, other in named:
                     if may_be(noun, other):
                         self.may_fit[position] |= bit
@@ -228,6 +239,14 @@ class _Composer:
             self.simple_nouns[position] = f"the {adjective}{noun}", fits
         return self.simple_nouns[position]
 
+    def _has_more(self, position: int) -> bool:
+        """Whether the graph names more of the same under the other number: "the hot dog" beside "hot dogs" elsewhere."""
+        text, fits = self.simple(position)
+        noun = self.nouns[position]
+        found = text == f"the {noun}" and bool(self.named[kind_key(noun)] & ~fits)
+        self.left_out["more of them under the other number"] += found
+        return found
+
     # Search
 
     def run(self) -> Composed:
@@ -276,6 +295,8 @@ class _Composer:
         subject_kind = self.kind[edge.subject]
         if anchor is None:
             fits = self.simple(edge.object)[1]
+            if self._has_more(edge.object):
+                return None
             used = bit | 1 << edge.object
         else:
             fits, used = anchor.fits, bit | anchor.used
@@ -341,7 +362,7 @@ class _Composer:
         if anchor is None:
             fits = self.simple(edge.object)[1]
             used = 1 << edge.object
-            if fits & bit:
+            if fits & bit or self._has_more(edge.object):
                 return
         else:
             fits, used = anchor.fits, anchor.used

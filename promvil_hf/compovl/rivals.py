@@ -14,10 +14,37 @@ from promvil_hf.nesting.kinds import ANIMAL, BODY, CLOTHES, PERSON, VEHICLE, kin
 from promvil_hf.nesting.tags import base_of
 
 
-APART = -0.05  # touching things whose boxes lie further apart than this, in image sides, do not touch
+APART = -0.03  # touching things whose boxes lie further apart than this, in image sides, do not touch
 _LIES_ON = 0.7  # share of the smaller box that lies in the other
 _ANY_OF = {PERSON: "person", ANIMAL: "animal", VEHICLE: "vehicle"}
 _NO_VEHICLES = frozenset(("engine", "kite", "cart", "board"))  # they move, and nobody calls them vehicles
+_NARROWER = {  # a noun, in the singular -> nouns of what may be called by it too
+    noun: frozenset(narrower.split())
+    for noun, narrower in {
+        "food": """
+            cake egg sausage pizza sandwich burger hamburger hotdog bread bun toast cheese meat chicken steak bacon ham fish rice
+            noodle pasta salad soup fry potato carrot broccoli tomato lettuce onion pepper mushroom bean corn vegetable fruit
+            apple banana orange lemon lime melon strawberry blueberry berry grape cookie donut doughnut pastry pie muffin dessert
+            pancake waffle omelet sushi taco burrito snack meal dog
+        """,
+        "fruit": "apple banana orange lemon lime melon watermelon strawberry blueberry berry grape pear peach pineapple mango",
+        "vegetable": "potato carrot broccoli tomato lettuce onion pepper mushroom bean corn cucumber cabbage celery spinach",
+        "dessert": "cake cupcake cookie donut doughnut pastry pie muffin brownie pudding",
+        "plant": "weed bush shrub flower fern ivy vine grass tree herb cactus palm hedge bamboo",
+        "luggage": "suitcase bag backpack baggage duffel briefcase",
+        "baggage": "suitcase bag backpack luggage duffel briefcase",
+        "bag": "backpack purse handbag briefcase duffel luggage baggage",
+        "bush": "shrub hedge plant",
+        "boat": "ship sailboat canoe kayak ferry yacht vessel",
+        "bike": "bicycle motorcycle motorbike",
+        "furniture": "chair table couch sofa bed desk dresser bench shelf cabinet",
+        "pole": "post lamppost flagpole",
+        "light": "lamp streetlight lamppost",
+        "building": "house church tower skyscraper barn shop store",
+        "couch": "sofa loveseat", "road": "street highway lane", "path": "sidewalk walkway trail",
+    }.items()
+}  # fmt: skip
+_HAS_OTHERS = frozenset(_NARROWER).union(*_NARROWER.values())
 _MEN = frozenset("man guy gentleman father grandfather groom husband businessman policeman fireman cowboy".split())
 _WOMEN = frozenset("woman lady mother grandmother bride wife businesswoman waitress".split())
 _BOYS, _GIRLS = frozenset(("boy", "son")), frozenset(("girl", "daughter"))
@@ -31,7 +58,8 @@ _OF_ALL = frozenset(
 _OF_SOME = frozenset("beard mustache moustache goatee horn antler ponytail dreadlocks braid pigtail tattoo".split())
 _GAZES = frozenset("look stare gaze glance face watch see point smile".split())
 _ON = frozenset("in on inside within upon onto".split())
-_HOLDS = frozenset("wear hold carry ride eat touch".split())
+_NEAR = frozenset("by near beside next along alongside close behind front around".split())
+_HOLDS = frozenset("cross wear hold carry ride eat touch".split())
 _SIDES = {
     "left": (0, -1), "right": (0, 1), "above": (1, -1), "over": (1, -1), "below": (1, 1), "under": (1, 1), "beneath": (1, 1),
 }  # fmt: skip
@@ -39,9 +67,17 @@ _HAS = frozenset(("with", "wearing", "in", "dressed"))
 
 
 @lru_cache(maxsize=65536)
+def has_other_names(noun: str) -> bool:
+    """Whether `may_be` can hold between this noun and another one."""
+    return kind_of(noun.split()[-1]) in _ANY_OF or lemma(noun.split()[-1]) in _HAS_OTHERS
+
+
+@lru_cache(maxsize=65536)
 def may_be(noun: str, other: str) -> bool:
-    """Whether a thing of the second name may also be called by the first: a man is a person, a catcher may be a man."""
+    """Whether a thing of one name may also be called by the other: a man is a person, a catcher may be a man, food a cake."""
     one, two = lemma(noun.split()[-1]), lemma(other.split()[-1])
+    if two in _NARROWER.get(one, ()) or one in _NARROWER.get(two, ()):
+        return True
     kind = kind_of(one)
     if kind not in _ANY_OF or kind_of(two) != kind or {one, two} & _NO_VEHICLES:
         return False
@@ -98,5 +134,8 @@ def may_relate(link: str, other: Corners, subject: Corners, around: Corners, thi
         if sign * (other[axis] + other[axis + 2] - thing[axis] - thing[axis + 2]) <= 0:
             return False
     nearness = closeness(subject, around)
-    least = min(nearness - 0.05, _LIES_ON) if nearness > 0 else 1.5 * nearness - 0.02
+    if nearness <= 0:
+        least = 1.5 * nearness - 0.02
+    else:  # of two things that both overlap a bus, each is by it
+        least = 0.0 if _NEAR.intersection(link.split()) else min(nearness - 0.05, _LIES_ON)
     return closeness(other, thing) >= least

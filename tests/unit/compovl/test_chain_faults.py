@@ -161,3 +161,33 @@ def test_what_stands_on_the_other_side_is_no_rival():
     assert texts(scene_graph(cups, [(1, "left of", 3)])) == {"the cup left of the vase"}
     assert texts(scene_graph(cups, [(2, "right of", 3)])) == {"the cup right of the vase"}
     assert texts(scene_graph(cups, [(1, "near", 3)])) == set()
+
+
+@pytest.mark.parametrize("wider, narrower", [("food", "cake"), ("plant", "weed"), ("fruit", "lemon"), ("luggage", "suitcase")])
+def test_a_thing_is_also_called_by_a_wider_noun(wider, narrower):
+    place = ("table", (0.0, 0.4, 1.0, 1.0))
+    on_it = {1: (wider, (0.1, 0.5, 0.3, 0.7)), 2: (narrower, (0.5, 0.5, 0.7, 0.7))}
+    for subject in on_it:
+        assert texts(scene_graph({**on_it, 3: place}, [(subject, "on", 3)])) == set()
+    assert texts(scene_graph({1: on_it[1], 2: ("spoon", on_it[2][1]), 3: place}, [(1, "on", 3)])) == {f"the {wider} on the table"}
+
+
+def test_of_two_things_that_both_overlap_a_third_each_is_by_it():
+    bus, poles = ("bus", (0.1, 0.38, 0.87, 0.8)), {1: ("pole", (0.68, 0.32, 0.71, 0.94)), 2: ("pole", (0.48, 0.0, 0.53, 0.84))}
+    assert texts(scene_graph({**poles, 3: bus}, [(1, "by", 3)])) == set()
+
+
+def test_what_crosses_a_thing_or_stands_in_it_meets_its_box():
+    girl, street = ("girl", (0.5, 0.1, 0.9, 0.9)), ("street", (0.0, 0.4, 0.1, 0.5))
+    assert texts(scene_graph({1: girl, 2: street}, [(1, "crossing", 2)])) == set()
+    truck, area = ("truck", (0.7, 0.28, 1.0, 0.37)), ("service area", (0.0, 0.415, 1.0, 1.0))
+    assert texts(scene_graph({1: truck, 2: area}, [(1, "in", 2)])) == set()
+
+
+def test_a_simple_noun_has_the_things_of_both_numbers_or_stands_nowhere():
+    girl, one, more = ("girl", (0.5, 0.0, 0.9, 0.9)), (0.7, 0.3, 0.8, 0.4), (0.2, 0.6, 0.3, 0.7)
+    things = {1: girl, 2: ("hot dog", one), 3: ("hot dogs", more)}
+    composed = compose(scene_graph(things, [(1, "holding", 2)]))
+    assert composed.chains == [] and composed.left_out["more of them under the other number"] == 1
+    around = {**things, 3: ("hot dogs", (0.69, 0.29, 0.81, 0.41))}
+    assert texts(scene_graph(around, [(1, "holding", 2)])) == {"the girl holding the hot dog"}
