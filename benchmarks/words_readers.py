@@ -7,6 +7,8 @@
 A file has one JSON object a line: `file`, `row`, `kind`, `question` and `marked`, the answer with its marks, `[2:a red hat]`.
 A number says which mentions are of one thing, `?` that the words could be guessed without the picture; both may be missing.
 The rows set aside for readers are named in `word_labels/unseen.json`; `--blank` writes those that lie in DATA, unmarked.
+With `--keep FOLDER` the marks of each file are written there without texts, as ids and offsets in JSON. Such a file is read
+with `--data DATA`, which has the texts; rows whose texts are not there are left out and counted.
 """
 
 import argparse
@@ -60,8 +62,10 @@ def unmarked(marked: str) -> tuple[str, list[list[tuple[int, int]]], list[bool]]
     return text, list(spans.values()), list(needs.values())
 
 
-def read_marked(path: Path) -> list[MarkedRow]:
+def read_marked(path: Path, data: Path | None = None) -> list[MarkedRow]:
     """The rows of a reader's file: one JSON object a line with `file`, `row`, `kind`, `question` and `marked`."""
+    if path.suffix == ".json":
+        return _read_kept(path, data)
     rows = []
     for line in filter(None, path.read_text(encoding="utf-8").splitlines()):
         record = json.loads(line)
@@ -69,6 +73,39 @@ def read_marked(path: Path) -> list[MarkedRow]:
         turn = Turn(0, record["question"], text)
         rows.append(MarkedRow(f"{record['file']}/{record['row']}", record["kind"], turn, tuple(map(tuple, things)), tuple(needs)))
     return rows
+
+
+def _read_kept(path: Path, data: Path | None) -> list[MarkedRow]:
+    """The rows of a file that `keep` wrote whose texts lie in `data`."""
+    if data is None:
+        raise ValueError(f"{path} has offsets and no texts: pass --data, the folder that holds the texts.")
+    rows = []
+    for file, kept in json.loads(path.read_text(encoding="utf-8")).items():
+        if not (data / file).is_file():
+            print(f"{path.stem}: {len(kept)} rows left out, since {data} has no {file}")
+            continue
+        found = turns(data, file)
+        for row in kept:
+            turn = found[row["row"]]
+            if len(turn.answer) != row["letters"]:
+                raise ValueError(f"Row {row['row']} of {file} in {data} is another text than the one that {path} is about.")
+            spans = tuple(tuple(map(tuple, thing["at"])) for thing in row["things"])
+            needs = tuple(thing["needs_picture"] for thing in row["things"])
+            rows.append(MarkedRow(f"{file}/{row['row']}", row["kind"], turn, spans, needs))
+    return rows
+
+
+def keep(folder: Path, path: Path, rows: Sequence[MarkedRow]) -> None:
+    """Write a reader's marks without texts, as `key_expressions.NAME.json`."""
+    files = defaultdict(list)
+    for row in rows:
+        file, _, number = row.name.rpartition("/")
+        things = [{"at": at, "needs_picture": needs} for at, needs in zip(row.things, row.needs_picture, strict=True)]
+        files[file].append({"row": int(number), "kind": row.kind, "letters": len(row.turn.answer), "things": things})
+    parts = (f"{json.dumps(file)}: [\n" + ",\n".join(map(json.dumps, kept)) + "\n]" for file, kept in files.items())
+    kept_in = folder / f"key_expressions.{path.stem}.json"
+    kept_in.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    print(f"{len(rows)} rows without texts are in {kept_in}")
 
 
 def blank(data: Path) -> Iterator[dict]:
@@ -115,12 +152,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("files", type=Path, nargs="*", help="one of each reader")
     parser.add_argument("--blank", type=Path, metavar="DATA", help="write the rows that lie in this folder, unmarked")
     parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
+    parser.add_argument("--data", type=Path, help="folder with the texts of files that were kept without")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the marks there as ids and offsets")
     options = parser.parse_args(arguments)
     if options.blank:
         for row in blank(options.blank):
             print(json.dumps(row, ensure_ascii=False))
         return
-    readers = [read_marked(path) for path in options.files]
+    readers = [read_marked(path, options.data) for path in options.files]
+    for path, rows in zip(options.files if options.keep else (), readers):
+        keep(options.keep, path, rows)
     for number, (path, rows) in enumerate(zip(options.files, readers, strict=True)):
         print(f"{path.stem}: {len(rows)} rows, {sum(len(row.things) for row in rows)} things")
         for other, before in zip(options.files[:number], readers[:number], strict=True):

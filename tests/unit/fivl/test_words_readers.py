@@ -48,3 +48,32 @@ def test_a_blank_form_holds_the_rows_set_aside_and_no_others(shared_data):
     labelled = json.loads((words_readers.LABELS / "key_expressions.json").read_text())
     assert len(rows) == 20 and {row["kind"] for row in rows} == {"conv"}
     assert not {row["row"] for row in rows} & {row["row"] for row in labelled["ferret_bench/ground_conv_answer.jsonl"]}
+
+
+def test_kept_marks_have_no_text_and_say_the_same(tmp_path, capsys):
+    """Kept files go on working where the texts are; rows whose texts are not there are counted."""
+    answers, questions = tmp_path / "ferret_bench/answer.jsonl", tmp_path / "ferret_bench/question.jsonl"
+    answers.parent.mkdir()
+    texts = ["A cat sits on a sofa.", "Two dogs run."]
+    answers.write_text("\n".join(json.dumps({"question_id": k, "text": text}) for k, text in enumerate(texts)))
+    questions.write_text("\n".join(json.dumps({"question_id": k, "text": "What is there?"}) for k in range(2)))
+    asked = {"kind": "conv", "question": "What is there?"}
+    rows = [
+        {**asked, "file": "ferret_bench/answer.jsonl", "row": 0, "marked": "[1:A cat] sits on [?:a sofa]."},
+        {**asked, "file": "ferret_bench/answer.jsonl", "row": 1, "marked": "[Two dogs] run."},
+        {**asked, "file": "elsewhere/answer.jsonl", "row": 0, "marked": "[A cow] grazes."},
+    ]
+    form = tmp_path / "reader_1.jsonl"
+    form.write_text("\n".join(map(json.dumps, rows)))
+    words_readers.main([str(form), "--tagger", "rules", "--keep", str(tmp_path)])
+    [kept] = tmp_path.glob("*.json")
+    assert kept.name == "key_expressions.reader_1.json" and not any(word in kept.read_text() for word in ("cat", "dogs", "cow"))
+    assert words_readers.read_marked(kept, tmp_path) == words_readers.read_marked(form)[:2]
+    capsys.readouterr()
+    words_readers.main([str(kept), "--tagger", "rules", "--data", str(tmp_path)])
+    assert "1 rows left out" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="pass --data"):
+        words_readers.read_marked(kept)
+    answers.write_text(answers.read_text().replace("A cat", "A little cat"))
+    with pytest.raises(ValueError, match="is another text"):
+        words_readers.read_marked(kept, tmp_path)
