@@ -107,8 +107,10 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
         if is_known and thing.another < 0:
             continue
         kept.append(thing)
-        found.append((thing.start, answer.written(thing.another if is_known else thing.start, thing.end)))
-    if not supposes:
+        found.append((thing.start, answer.written(thing.another if is_known else _owner_from(thing, answer), _whole_to(thing, answer))))
+    doings = list(_doings(answer)) if "doing" in question.words and not supposes else []
+    found += doings
+    if not supposes and not doings:
         found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
@@ -117,9 +119,33 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     return ()
 
 
+def _owner_from(thing: _Thing, read: _Text) -> int:
+    """Where a phrase begins with its owner: "the woman's purse"."""
+    i = next((k for k in range(thing.start - 1, -1, -1) if read.tags[k] != ADJ), -1)
+    if i < 1 or read.tags[i] != OWNER or read.tags[i - 1] != NOUN:
+        return thing.start
+    i -= 1
+    while i > 0 and read.tags[i - 1] in (NOUN, ADJ):
+        i -= 1
+    return i
+
+
+def _whole_to(thing: _Thing, read: _Text) -> int:
+    """Where a phrase ends with its whole: "the headlights of the train"."""
+    end = thing.end
+    while read.words[end : end + 1] == ["of"] and end + 1 < len(read.words) and read.tags[end + 1] in STARTS_CHUNK:
+        whole = read_chunk(read.words, read.tags, end + 1)
+        if whole.head <= end or not whole.is_thing or lemma(read.words[whole.head]) in prose.PICTURE:
+            break
+        end = whole.end
+    return end
+
+
 def _is_same(thing: _Thing, earlier: _Thing, words: list[str]) -> bool:
     """Whether a phrase names a thing that was named before: "the dog" again, "this tool", "the animals" for two cats."""
     if thing.noun == earlier.noun:
+        if plural(thing.noun) == words[thing.end - 1] != words[earlier.end - 1]:
+            return False  # "the girls" are more than the girl that was named
         return thing.says - {"one"} <= earlier.says  # "one of the workers"
     is_this = words[thing.start - 1] == "this" and len(thing.says) == 1
     return is_this or _takes_up(thing, frozenset({earlier.noun}))
@@ -164,13 +190,16 @@ def _things(read: _Text) -> Iterator[_Thing]:
         thing = _thing(read, chunk, opened, is_definite, is_bare)
         if thing is not None:
             yield thing
-        i = last = thing.end if thing is not None else chunk.end
+        i = last = min(thing.end, chunk.end) if thing is not None else chunk.end
         was_definite, was_bare = is_definite, is_bare
 
 
 def _joined_name(words: list[str], tags: list[str], chunk: Chunk, opened: set[str]) -> tuple[int, int]:
     """ "A bunny or rabbit costume" is one phrase: after an article, two names before one noun in the singular."""
     i = chunk.end + 1
+    is_part = chunk.end == chunk.start + 1 and words[chunk.head] in lexicon.BODY and lemma(words[chunk.head]) == words[chunk.head]
+    if is_part and tags[chunk.end : chunk.end + 3] == [CONJ, NOUN, NOUN] and words[i] in lexicon.BODY:
+        return i + 2, i + 1  # "knee and leg pads"
     if not opened & (_ARTICLES | {"the"}) or i + 1 >= len(words) or tags[chunk.end] != CONJ or tags[i : i + 2] != [NOUN, NOUN]:
         return chunk.end, chunk.head
     after = read_chunk(words, tags, i)
@@ -308,6 +337,35 @@ def _is_witnessed(thing: _Thing, read: _Text) -> bool:
             return True
         i -= 1
     return False
+
+
+# --- what somebody does whom the question asks about -----------------------------------------------
+
+
+def _doings(read: _Text) -> Iterator[tuple[int, str]]:
+    """What the answer says that somebody is doing, with its object and place: "sitting at a table"."""
+    words, tags = read.words, read.tags
+    is_doing = False
+    for i, word in enumerate(words):
+        before = next((k for k in range(i - 1, -1, -1) if tags[k] != ADV), -1)
+        goes_on = is_doing and before >= 0 and tags[before] == CONJ
+        if not word.endswith("ing") or before < 0 or not (words[before] in lexicon.BE or goes_on) or _is_hedged_at(i, read):
+            is_doing = is_doing and tags[i] not in (STOP, REL, VERB, AUX)
+            continue
+        if word in prose.WEARS_OR_PLANS or tags[i] not in (PARTICIPLE, VERB, NOUN, ADJ):
+            continue
+        is_doing, end = True, i + 1
+        while end < len(words) and (words[end] in ("up", "down") or tags[end] in (PREP, *STARTS_CHUNK)):
+            start = end + (tags[end] == PREP)
+            chunk = read_chunk(words, tags, start) if start < len(words) and tags[start] in STARTS_CHUNK else None
+            if words[end] not in ("up", "down") and (chunk is None or chunk.head < start or words[end] == "to" == words[start - 1]):
+                break
+            end = chunk.end if chunk is not None and chunk.end > start else end + 1
+        yield i, read.written(i, end)
+
+
+def _is_hedged_at(i: int, read: _Text) -> bool:
+    return bool(prose.HEDGES.intersection(read.words[max(i - 2, 0) : i]))
 
 
 # --- what a thing of the question looks like or does ----------------------------------------------

@@ -62,7 +62,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             absent = word != "not" or words[i + 1 : i + 2] != ["only"]
         elif word in prose.LIKENESS or (word == "like" and lemma(before) in prose.SEEMS):
             absent = True  # "designed to look like a cat"
-        elif word == "be" and before == "to" and lemma(words[i - 2]) in prose.SEEMS:
+        elif word == "be" and before == "to" and lemma(words[i - 2]) in prose.SEEMS and after != PARTICIPLE:
             absent = True  # "what appears to be an airport"
         elif word == "by" and after == PARTICIPLE and prose.MODALS.isdisjoint(words[:i]):
             mood, weak = SAID, False  # "she ensures it by holding a blanket"

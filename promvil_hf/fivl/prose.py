@@ -257,7 +257,7 @@ KINDS = {
 # that it is one or a group, nor that it is lovely.
 NOT_SEEN_OF_A_THING = frozenset(map(lemma, lexicon.MEASURES)) | _words("""
     one beautiful lovely nice quiet peaceful calm busy adorable cute cozy comfortable pleasant charming unique interesting
-    main typical common famous popular
+    main typical common famous popular first second third
 """) - {"row", "stack", "pile"}
 
 # --- verbs ----------------------------------------------------------------------------------------
@@ -342,6 +342,8 @@ EVIDENCE = _words("evidenced shown depicted pictured displayed visible seen")
 WITNESSES = EVIDENCE | _words("""
     there wearing holding carrying riding sitting standing wears holds features featuring includes including shows depicts
 """)
+# What somebody wears is a thing of its own, and what is planned is not done.
+WEARS_OR_PLANS = _words("wearing holding carrying featuring including showing having preparing getting interacting trying being going")
 # Participles that only say where something is or that it is there.
 SAYS_WHERE = _words("""
     set located situated positioned placed shown seen visible made used due called present involved based dressed
@@ -362,7 +364,7 @@ ASKS_TO_SUPPOSE = _words("""
     contribute function unusual funny notable noteworthy affect explain tell suitable choose profession
 """)
 DESCRIBES = _words("""
-    describe describing description detail details detailed elements elaborate happening see see shown features depict
+    describe describing description detail details detailed elements elaborate happening doing see shown features depict
 """)
 # What a sentence with one of these says is so in general, wherever it stands.
 IN_GENERAL = _words("""
@@ -377,7 +379,7 @@ JUDGED = _words("""
 PICTURE = _words("image picture photo scene case")  # "in the image", "in this case"
 SERVES_FOR = _words("used designed intended meant suited suitable useful ideal perfect needed essential")
 PURPOSES = _words("purpose purposes function role goal aim reason use")
-NEEDS = _words("need needs needed have has had ought tend tends want wants able")
+NEEDS = _words("need needs needed have has had ought tend tends want wants able ready prepared")
 # "It resembles a cat", "a scene reminiscent of a movie", "shaped like a heart".
 LIKENESS = _words("resemble resembles resembling reminiscent akin")
 SEEMS = _words("look shape seem appear looking shaped styled")

@@ -12,7 +12,8 @@ def test_labels_hold_ids_and_offsets_and_no_text_of_others():
         words = set(path.read_text().replace('"', " ").split())
         assert not {word for word in words if word.isalpha()} - {
             "row", "kind", "half", "looked", "at", "held", "out", "never", "conv", "detail", "complex", "things", "phrases",
-            "true", "false", "source", "image", "target", "relations", "right", "ferret", "words", "boxes", "rows", "by", "letters",
+            "true", "false", "source", "image", "target", "relations", "right", "ferret", "words", "boxes", "rows", "by",
+            "letters",
         }, path  # fmt: skip
     rows = [row for found in json.loads((words_quality.LABELS / "key_expressions.json").read_text()).values() for row in found]
     assert sum(len(row["things"]) for row in rows) >= 300
