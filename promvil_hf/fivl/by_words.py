@@ -107,7 +107,8 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
         if is_known and thing.another < 0:
             continue
         kept.append(thing)
-        found.append((thing.start, answer.written(thing.another if is_known else _owner_from(thing, answer), _whole_to(thing, answer))))
+        start = thing.another if is_known else _owner_from(thing, answer)
+        found.append((thing.start, answer.written(start, _whole_to(thing, answer))))
     doings = list(_doings(answer)) if "doing" in question.words and not supposes else []
     found += doings
     if not supposes and not doings:
@@ -223,7 +224,8 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     if noun in prose.SEEN_WHERE_DESCRIBED and not _is_described(words[start:head], tags[start:head]):
         return None
     is_some = noun == "individual" and head > chunk.start and words[chunk.start : head] != ["the"]  # "two individuals"
-    if not is_some and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
+    is_worn = noun == "top" and words[chunk.start - 1] in prose.IS_WORN  # "wearing a top"
+    if not is_some and not is_worn and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
     if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
         return None  # what it is made of has no border of its own
@@ -358,7 +360,7 @@ def _doings(read: _Text) -> Iterator[tuple[int, str]]:
         while end < len(words) and (words[end] in ("up", "down") or tags[end] in (PREP, *STARTS_CHUNK)):
             start = end + (tags[end] == PREP)
             chunk = read_chunk(words, tags, start) if start < len(words) and tags[start] in STARTS_CHUNK else None
-            if words[end] not in ("up", "down") and (chunk is None or chunk.head < start or words[end] == "to" == words[start - 1]):
+            if words[end] not in ("up", "down") and (chunk is None or chunk.head < start):
                 break
             end = chunk.end if chunk is not None and chunk.end > start else end + 1
         yield i, read.written(i, end)

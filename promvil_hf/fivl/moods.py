@@ -51,7 +51,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         mood = GENERAL if i == general else SUPPOSED if i == 0 and judged else mood
         if word in prose.PICTURE and before in ("the", "this"):
             mood = SAID  # "in the image", "in this case"
-        if word in prose.MODALS:
+        if word in prose.MODALS and tags[i] != NOUN:
             if not prose.SEES.intersection(words[i + 1 : i + 4]):
                 mood = max(mood, SUPPOSED)
         elif word in prose.CONDITIONS or word in prose.INFERS or (supposes and word in prose.EFFECTS and not _is_given(words, i)):
@@ -63,7 +63,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
         elif word in prose.LIKENESS or (word == "like" and lemma(before) in prose.SEEMS):
             absent = True  # "designed to look like a cat"
         elif word == "be" and before == "to" and lemma(words[i - 2]) in prose.SEEMS and after != PARTICIPLE:
-            absent = True  # "what appears to be an airport"
+            absent = words[i + 1 : i + 2] not in (["part"], ["in"], ["on"], ["at"])  # "what appears to be an airport"
         elif word == "by" and after == PARTICIPLE and prose.MODALS.isdisjoint(words[:i]):
             mood, weak = SAID, False  # "she ensures it by holding a blanket"
         elif word in ("because", "since") and not _supposes_on(words, tags, i + 1):

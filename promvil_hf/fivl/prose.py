@@ -131,16 +131,16 @@ _SEEN = _words("""
     church cigarette cinnamon city cliff clip clock closet cloud coaster cobblestone coffee coin column comforter
     computer concrete cone container cookie cooler cord corn cot couch counter countertop court crane crate cream crib
     croissant cross crosswalk crust cubicle cucumber cup cupboard cupcake curb curtain cushion dashboard deck
-    decoration desert desk dessert dial dish dishwasher dock document dome donut door doorknob doorway doughnut drain
+    decoration desert desk dessert dial dish dishwasher dock document doll dome donut door doorknob doorway doughnut drain
     drawer dresser dressing drink driveway dryer dumpster dust earbud earbuds earphone easel egg electronics elevator
     engine entrance envelope equipment escalator fabric face facade factory fan farm faucet fence field figurine
     filing fire fireplace firewood fish flame flashlight floor flower flowerpot foliage food footprint forest fork
     fountain frame freezer fridge frisbee frosting fruit furniture garage garbage garden garland garlic gate gauge
     glass globe goal-post gown grape grapefruit grass grassland gravel greenery grill grocery ground guardrail guitar
     gun gutter hallway ham hamburger hammer handbag handle handlebar handrail hanger harbor harness hay headboard
-    headlight headphone headset hedge helmet herb highway hill hillside hole home hook horizon hose hospital hotdog
+    headlight headphone headset hedge heel helmet herb highway hill hillside hole home hook hose hospital hotdog
     hotel house hut hydrant ice icing ink instrument intersection iron ivy jam jar jersey jet jetty jewel jewelry jug
-    juice keg kettle key keyboard keypad kitchen kiosk knife knob ladder ladle lake lamp lamppost landscape lane
+    juice keg kettle key keyboard keypad kitchen kiosk knife knob ladder ladle lake lace lamp lamppost landscape lane
     lantern laptop latch laundry lawn lawnmower leaf leather leaves leash lemon lemonade lettuce lever lid light
     lighthouse lightning lime linen liquid living-room lobby lock log logo loft luggage lunchbox machine magazine
     magnet mailbox mall mango mannequin map marker mast mat match mattress meadow meat medal melon menu metal
@@ -343,7 +343,10 @@ WITNESSES = EVIDENCE | _words("""
     there wearing holding carrying riding sitting standing wears holds features featuring includes including shows depicts
 """)
 # What somebody wears is a thing of its own, and what is planned is not done.
-WEARS_OR_PLANS = _words("wearing holding carrying featuring including showing having preparing getting interacting trying being going")
+WEARS_OR_PLANS = _words("""
+    wearing holding carrying featuring including showing having preparing getting interacting trying being going
+""")
+IS_WORN = _words("wearing wears wear in")
 # Participles that only say where something is or that it is there.
 SAYS_WHERE = _words("""
     set located situated positioned placed shown seen visible made used due called present involved based dressed

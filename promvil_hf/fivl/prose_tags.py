@@ -25,6 +25,9 @@ from promvil_hf.nesting.tags import (
 
 
 _TAKES_VERB = frozenset({PRON, REL})
+_CANS = frozenset("trash garbage soda beer tin spray watering litter recycling paint".split())
+_REGION = frozenset("region scene image picture area object".split())
+_STATES = frozenset("features corresponds contains shows includes depicts".split())  # what a region or a scene does
 _SOMEBODY = lexicon.PERSONS | lexicon.ANIMALS
 _NOMINAL = frozenset({NOUN, ADJ, NUM})
 
@@ -35,7 +38,11 @@ def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
     count = len(words)
     for i, word in enumerate(words):
         before, after = tags[i - 1] if i else STOP, tags[i + 1] if i + 1 < count else STOP
-        if word in prose.MODALS and before not in (DET, ADJ, NUM, POSS):
+        if word == "can" and words[i - 1 : i] and words[i - 1] in _CANS:
+            tags[i] = NOUN
+        elif word in _STATES and tags[i] == NOUN == before and (words[i - 1] in _REGION or after in (NOUN, NUM)):
+            tags[i] = VERB  # "the region features windows"
+        elif word in prose.MODALS and before not in (DET, ADJ, NUM, POSS):
             tags[i] = AUX
         elif word == "to" and after in (NOUN, VERB) and _is_verb(words, tags, i + 1, by_rules):
             tags[i + 1] = VERB
@@ -48,6 +55,8 @@ def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
                 tags[i] = PARTICIPLE  # "for reaching leaves"
         elif word.endswith("ing") and tags[i] in (ADJ, NOUN) and after in (NOUN, ADJ, NUM, DET) and _has_object(words, tags, i):
             tags[i] = PARTICIPLE  # "some holding umbrellas"
+        elif word == "top" and before == DET and words[i - 2] in prose.IS_WORN and words[i - 1] == "a":
+            tags[i] = NOUN
         elif word == "top" and before == ADJ and after not in (NOUN, PREP) and {"a", "an"} & set(words[max(i - 4, 0) : i]):
             tags[i] = NOUN  # "an orange sleeveless top"
         elif word in prose.FUNCTION_WORDS:

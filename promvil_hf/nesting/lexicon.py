@@ -67,7 +67,7 @@ ATTRIBUTES = _words("""
 """) | TIMES | STATES
 DIRECTION_MODIFIERS = _words("""
     left right far very other same opposite upper lower top bottom front back extreme near middle center centre
-    closest nearest furthest farthest left-hand right-hand
+    closest nearest furthest farthest left-hand right-hand serene
     hand most both either each rear outer inner outside inside side first second third last direct
     immediate exact
 """)
@@ -129,7 +129,7 @@ ADJECTIVES = _words("""
     italian mexican whole entire halved individual separate partial complete nude naked dead alive airborne
     horizontal vertical wild tame
     domestic commercial residential common tasty overcast teenage grown fluorescent neon shaggy scruffy stony puffy
-    woody messy tidy neat spicy frozen crispy juicy creamy left-hand right-hand
+    woody messy tidy neat spicy frozen crispy juicy creamy left-hand right-hand serene
 """)
 NOT_ADJECTIVES = _words("""
     table vegetable cable turntable timetable constable dish fish catfish goldfish radish rubbish polish finish

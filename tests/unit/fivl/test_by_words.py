@@ -169,3 +169,21 @@ def test_a_doing_that_is_asked_for_is_given_with_where_it_is_done(phrases):
 
 def test_an_ordinal_makes_no_new_thing_of_what_the_question_names(phrases):
     assert phrases("The first zebra stands beside the second zebra.", "How many zebras are there?") == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The region features windows on the side.", ("windows",)),
+        ("The region corresponds to the back wheel.", ("back wheel",)),
+        ("Behind the bus, there's a gray trash can next to some large green bushes.", ("bus", "gray trash can", "large green bushes")),
+        ("She is wearing a top and a skirt.", ("top", "skirt")),
+        ("The boy seems to be part of a group that carries various dolls.", ("boy", "dolls")),
+        ("The shoe features elements like laces and a heel.", ("shoe", "laces", "heel")),
+        ("The scene is a serene and natural setting.", ()),
+        ("A girl holds a kite. The girls stand near a fence.", ("girl", "kite", "girls", "fence")),
+        ("The catcher is ready to catch a ball.", ("catcher",)),
+    ],
+)
+def test_words_that_are_verb_noun_or_quality_by_what_stands_beside_them(phrases, answer, expected):
+    assert phrases(answer) == expected
