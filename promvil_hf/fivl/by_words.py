@@ -109,7 +109,7 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
         kept.append(thing)
         start = thing.another if is_known else _owner_from(thing, answer)
         found.append((thing.start, answer.written(start, _whole_to(thing, answer))))
-    doings = list(_doings(answer)) if "doing" in question.words and not supposes else []
+    doings = list(_doings(answer, spoken)) if "doing" in question.words and not supposes else []
     found += doings
     if not supposes and not doings:
         found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
@@ -344,8 +344,11 @@ def _is_witnessed(thing: _Thing, read: _Text) -> bool:
 # --- what somebody does whom the question asks about -----------------------------------------------
 
 
-def _doings(read: _Text) -> Iterator[tuple[int, str]]:
-    """What the answer says that somebody is doing, with its object and place: "sitting at a table"."""
+def _doings(read: _Text, spoken: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """What the answer says that somebody is doing, with its object and place: "sitting at a table".
+
+    A place that the question names is not new.
+    """
     words, tags = read.words, read.tags
     is_doing = False
     for i, word in enumerate(words):
@@ -361,6 +364,8 @@ def _doings(read: _Text) -> Iterator[tuple[int, str]]:
             start = end + (tags[end] == PREP)
             chunk = read_chunk(words, tags, start) if start < len(words) and tags[start] in STARTS_CHUNK else None
             if words[end] not in ("up", "down") and (chunk is None or chunk.head < start):
+                break
+            if start > end and lemma(words[chunk.head]) in spoken:
                 break
             end = chunk.end if chunk is not None and chunk.end > start else end + 1
         yield i, read.written(i, end)

@@ -76,7 +76,7 @@ def test_what_is_supposed_is_left_out_and_what_is_presupposed_is_kept(phrases):
         ("What color is the bus?", "Red and white", ("Red and white",)),
         ("What is the cat doing?", "The cat is curled up and sleeping.", ("curled up and sleeping",)),
         ("What is the man doing?", "He is surfing on a wave.", ("surfing on a wave", "wave")),
-        ("What is the boy doing?", "The boy is performing a trick on a skateboard.", ("performing a trick on a skateboard", "skateboard")),
+        ("What is the boy doing?", "The boy is riding a wave on a board.", ("riding a wave on a board", "wave", "board")),
         ("How does the board lie?", "The board is in an upside-down position.", ("upside-down position",)),
         ("What items of clothing are visible?", "The items of clothing are a shirt and a tie.", ("shirt", "tie")),
         ("What street is it?", "It is a quiet street with trees.", ("trees",)),
@@ -120,7 +120,7 @@ def test_what_is_general_a_purpose_a_likeness_or_quoted_is_not_there(phrases, an
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("The woman holds a bowl of fruit and two cups of hot tea.", ("woman", "bowl of fruit", "fruit", "two cups of hot tea", "hot tea")),
+        ("There is a bowl of fruit and two cups of hot tea.", ("bowl of fruit", "fruit", "two cups of hot tea", "hot tea")),
         ("It wears a bunny or rabbit costume.", ("bunny or rabbit costume",)),
         ("One man stands, while the other man sits on a grassy area.", ("One man", "other man", "grassy area")),
         ("There are a dog and a cat; the animals lie on a rug.", ("dog", "cat", "rug")),
@@ -176,7 +176,7 @@ def test_an_ordinal_makes_no_new_thing_of_what_the_question_names(phrases):
     [
         ("The region features windows on the side.", ("windows",)),
         ("The region corresponds to the back wheel.", ("back wheel",)),
-        ("Behind the bus, there's a gray trash can next to some large green bushes.", ("bus", "gray trash can", "large green bushes")),
+        ("There's a gray trash can next to some large bushes.", ("gray trash can", "large bushes")),
         ("She is wearing a top and a skirt.", ("top", "skirt")),
         ("The boy seems to be part of a group that carries various dolls.", ("boy", "dolls")),
         ("The shoe features elements like laces and a heel.", ("shoe", "laces", "heel")),
