@@ -240,6 +240,8 @@ class _Reader:
             node.relation = (gap[-1], gap[-1] + 1)
             if words[start] == "no":
                 edge.widen(max(len(edge) - 2, 0), end)
+            elif words[self.gap - 2] == "no" and tags[start] == DET and node.kind not in ANIMATE:
+                self._hang(node, len(edge) - 1)  # "with no shirt and a red cap"
             else:
                 self._join(node, is_list=last == COMMA, following=following)
             return

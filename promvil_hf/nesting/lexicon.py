@@ -44,7 +44,7 @@ RELATION_OPENERS = _words("""
     perpendicular due instead such
 """)
 ADVERBS = _words("""
-    very not too also just only directly right really quite partly partially mostly almost slightly fully
+    somewhat very not too also just only directly right really quite partly partially mostly almost slightly fully
     completely nearly currently clearly barely closely upside sideways forward backward backwards outdoors indoors
     together there here still already now again away apart ready underneeth upright well even maybe probably
     visibly seemingly mainly more less akimbo aloft overhead upward downward upwards downwards sidewards onwards

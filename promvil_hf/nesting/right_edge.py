@@ -8,7 +8,7 @@ from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, HELD, PERSON, THING, VEHICLE
 from promvil_hf.nesting.levels import Node
-from promvil_hf.nesting.tags import ADJ, DIR, OWNER, PARTICIPLE, PREP, PRON, VERB, base_of
+from promvil_hf.nesting.tags import ADJ, COMMA, CONJ, DIR, OWNER, PARTICIPLE, PREP, PRON, VERB, base_of
 
 
 _BODY_OR_CLOTHES = frozenset({BODY, CLOTHES})
@@ -25,7 +25,8 @@ _FURNITURE = frozenset("table desk counter countertop shelf tray stove bench bed
 _IN_HAND = frozenset(
     "remote controller phone cellphone camera racket racquet bat umbrella toothbrush book newspaper laptop frisbee".split()
 )
-_OF_CONTAINERS = frozenset("lid cap label handle straw spoon fork knife".split())
+_OF_CONTAINERS = frozenset("lid cap label handle straw spoon fork knife tong tongs ladle chopstick".split())
+_SHOWS = frozenset("picture photo photograph painting drawing reflection shadow image statue sticker mural".split())
 _TABLES = frozenset("table desk counter countertop plate tray".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
@@ -112,6 +113,8 @@ class RightEdge(list[Node]):
         words, tags = self.words, self.tags
         first = next((words[i] for i in gap if tags[i] == PREP), "")
         is_said_of = tags[gap[0]] == ADJ and words[gap[0]] not in lexicon.ORDERS
+        if first == "of" and self._shows_elsewhere(last):
+            return last - 1  # "a picture on a wall of a dog"
         if first == "of" or is_said_of or (first == "full" and words[self[last].head] in _FILLED):
             return last  # "a spoon full of soup", "slices visible under the cheese"
         if first == "except":
@@ -124,7 +127,7 @@ class RightEdge(list[Node]):
             return 0  # "a plane in the airport for repair"
         if last > 0 and first == "along" and any(words[i] == "with" for i in gap):
             return last - 1  # "posing for a photo along with a woman"
-        if last > 0 and self._is_content(last) and (first != "with" or words[node.head] in _OF_CONTAINERS):
+        if last > 0 and self._is_content(last) and (first != "with" or lemma(words[node.head]) in _OF_CONTAINERS):
             return last - 1  # "a bottle of oil with a red lid"
         if first == "on" and node.kind == BODY:  # "a shirt and a pillow on his lap", "carrying a child on her back"
             return last - 1 if last > 0 and self[last].kind in ANIMATE and self._is_done_to(last) else last
@@ -145,6 +148,8 @@ class RightEdge(list[Node]):
             return self.nearest(ANIMATE, last)  # "carrying a child on her back at the zoo"
         if first in _PATHS and words[node.head] in lexicon.PLACES:
             return self.nearest(_MOVES, last)
+        if last > 0 and first == "with" and base_of(words[self[last].relation[1] - 1]) == "play":
+            return last - 1  # "playing tennis with a racket"
         if first in ("with", "without") or (first == "in" and node.kind == CLOTHES):
             if self._is_place(last) and node.kind in _BODY_OR_CLOTHES | {HELD}:
                 return self.nearest(ANIMATE, last)
@@ -180,6 +185,12 @@ class RightEdge(list[Node]):
             if self._is_place(last) and any(tags[i] == DIR for i in gap):
                 return last - 1
         return self.nearest(ANIMATE, last) if self[last].kind in (CLOTHES, HELD, BODY) and on_side else last
+
+    def _shows_elsewhere(self, place: int) -> bool:
+        """Whether it only says where a picture or a reflection is: "a picture on a wall"."""
+        if place < 1 or lemma(self.words[self[place - 1].head]) not in _SHOWS or self.words[self[place].start] == "the":
+            return False
+        return self.words[self[place].relation[1] - 1] in ("on", "in")
 
     def _is_done_to(self, place: int) -> bool:
         """Whether somebody does something to it: "leading a cow"."""
@@ -223,11 +234,18 @@ class RightEdge(list[Node]):
         if (
             last > 0
             and self[last].joined
+            and not self._is_apart(last)
             and not self[last].children
             and all(child.joined for child in self[last - 1].children)
         ):
             return last - 1
         return last
+
+    def _is_apart(self, place: int) -> bool:
+        """Whether a comma parts it from the one thing before it: "white icing , and red berries on the top"."""
+        before = self[place].relation[0] - 1
+        is_after_comma = self.tags[before] == COMMA and self.tags[before + 1] == CONJ
+        return is_after_comma and sum(child.joined for child in self[place - 1].children) == 1
 
     def _is_carried(self, node: Node) -> bool:
         """Worn, held or had: a place behind it is the place of its carrier."""

@@ -198,3 +198,23 @@ def test_a_place_belongs_to_the_smallest_phrase_around_it_and_a_relation_is_none
     assert nesting.phrases[0].text == "the man on the left"
     for relation in ("man to the left of the car", "the front of a red bus", "his left hand"):
         assert places(decompose(relation)) == ()
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "a somewhat dirty plate near [a clean cup]",
+        "a cake with [white icing] , and [red berries on [the top layer]]",
+        "a man with no shirt and [a red cap]",
+        "the arm of [a man with no shirt and [a red cap]]",
+        "a bowl of [soup] with [ladles in it]",
+        "a boy playing [tennis] with [a racket in [his hand]]",
+        "a picture on [a wall] of [a dog]",
+        "a reflection in [a window] of [the hood of [a car]]",
+        "a picture on [the wall of [a house]]",
+    ],
+)
+def test_faults_that_two_readers_found_as_classes(expected):
+    """A comma before "and", a thing behind "no", what stands in a bowl, what a game is played with, what a picture shows."""
+    plain = expected.replace("[", "").replace("]", "")
+    assert bracketed(plain)[0] == expected
