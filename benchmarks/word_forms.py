@@ -237,6 +237,8 @@ def main(arguments: list[str] | None = None) -> None:
         composed = {key for _, _, made in unseen_chains(options.data, 10**6) for key in made}
         keys = {key for judged in verdicts.values() for key in judged}
         print(f"{len(keys & composed)} of {len(keys)} judged chains are composed by this code")
+        left = {name: {key: right for key, right in judged.items() if key in composed} for name, judged in both.items()}
+        say({name: judged for name, judged in left.items() if judged}, "right in both, of those that are composed")
 
 
 if __name__ == "__main__":

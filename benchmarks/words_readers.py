@@ -19,7 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.words_quality import LABELS, judge_turn, print_shares, turns, words_at
+from benchmarks.words_quality import LABELS, judge_turn, print_shares, same, turns, words_at
+from promvil_hf.fivl.by_words import key_phrases
+from promvil_hf.fivl.extraction import filtered
 from promvil_hf.key_expressions import Turn
 from promvil_hf.metrics.agreement import kappa
 from promvil_hf.nesting import tagger
@@ -146,6 +148,22 @@ def agreed(first: Sequence[MarkedRow], second: Sequence[MarkedRow]) -> str:
     return f"kappa {found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] over {len(a)} words of {found.clusters} rows"
 
 
+def differ(first: Sequence[MarkedRow], second: Sequence[MarkedRow], chosen) -> str:
+    """How many proposals are right by one reader alone, and how many of these lie inside a longer mention of the other."""
+    others, alone, longer = {row.name: row for row in second}, [0, 0], [0, 0]
+    for row in first:
+        both = (row, others[row.name]) if row.name in others else ()
+        text = row.turn.answer
+        for key in filtered(key_phrases(row.turn, chosen), row.turn)[0] if both else ():
+            right = [any(same(text, key.phrase, spans) for spans in one.things) for one in both]
+            if right[0] != right[1]:
+                mentions = (text[slice(*at)] for spans in both[right[0]].things for at in spans)
+                alone[right[1]] += 1
+                longer[right[1]] += any(key.phrase in mention for mention in mentions)
+    found = f"right by the first alone {alone[0]}, by the second alone {alone[1]}"
+    return f"{found}; inside a longer mention of the other {sum(longer)}"
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.words_readers", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
@@ -166,6 +184,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{path.stem}: {len(rows)} rows, {sum(len(row.things) for row in rows)} things")
         for other, before in zip(options.files[:number], readers[:number], strict=True):
             print(f"  with {other.stem}: {agreed(before, rows)}")
+            for chosen in map(tagger, options.tagger):
+                print(f"  with {other.stem}, proposals, {chosen.name}: {differ(before, rows, chosen)}")
         for chosen in map(tagger, options.tagger):
             counts = defaultdict(list)
             for row in rows:

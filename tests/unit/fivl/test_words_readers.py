@@ -77,3 +77,11 @@ def test_kept_marks_have_no_text_and_say_the_same(tmp_path, capsys):
     answers.write_text(answers.read_text().replace("A cat", "A little cat"))
     with pytest.raises(ValueError, match="is another text"):
         words_readers.read_marked(kept, tmp_path)
+
+
+def test_a_difference_of_two_readers_is_one_of_length_or_of_kind(tmp_path, capsys):
+    first = file(tmp_path / "first.jsonl", "[A cat that sits on [a sofa]] sleeps.", "[Two dogs] run.")
+    second = file(tmp_path / "second.jsonl", "[A cat] that sits on [a sofa] sleeps.", "Two dogs run.")
+    words_readers.main([str(first), str(second), "--tagger", "rules"])
+    printed = capsys.readouterr().out
+    assert "right by the first alone 1, by the second alone 1; inside a longer mention of the other 1" in printed
