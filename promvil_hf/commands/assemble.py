@@ -18,8 +18,8 @@ model answers as if it saw noise until it was aligned, for example by `promvil r
 def add_arguments(parser):
     parser.add_argument("--vision", required=True, metavar="MODEL", help="vision tower, a folder or a Hub id")
     parser.add_argument("--language", required=True, metavar="MODEL", help="causal language model, a folder or a Hub id")
-    parser.add_argument("--vision-revision", metavar="REVISION", help="of the tower on the Hub")
-    parser.add_argument("--language-revision", metavar="REVISION", help="of the language model on the Hub")
+    parser.add_argument("--vision-revision", metavar="REVISION", help="revision of the tower on the Hub")
+    parser.add_argument("--language-revision", metavar="REVISION", help="revision of the language model on the Hub")
     parser.add_argument("--feature-layer", type=int, default=-2, metavar="LAYER",
                         help="which hidden state of the tower the projector reads; -1 is the last")  # fmt: skip
     options.add(parser, "--dtype", "--seed")

@@ -50,10 +50,10 @@ def add_arguments(parser):
         group.add_argument(name, type=Path, action="append", default=[], metavar="FILE", help=_LIST.format(ids))
 
     group = parser.add_argument_group("composition")
-    group.add_argument("--levels", type=options.positive, default=composing.levels, help="deepest expression")
-    group.add_argument("--per-image", type=options.positive, default=composing.per_image, help="most expressions")
+    group.add_argument("--levels", type=options.positive, default=composing.levels, help="highest level of an expression")
+    group.add_argument("--per-image", type=options.positive, default=composing.per_image, help="most expressions of an image")
     group.add_argument("--sources", choices=SOURCES, default=composing.sources, help="where relations come from")
-    group.add_argument("--keep-ambiguous", action="store_true", help="keep, and mark, what fits several objects")
+    group.add_argument("--keep-ambiguous", action="store_true", help="keep expressions that fit several objects, and mark them")
     group.add_argument("--negatives", type=options.positive, nargs="?", const=1, default=0, metavar="N", help="also write "
                        "changed expressions that fit nothing, N or 1 of each: the view negatives")  # fmt: skip
     options.add(parser.add_argument_group("a model that words the expressions"), *options.SERVER)
@@ -62,7 +62,7 @@ def add_arguments(parser):
     options.add(group, "--seed", default=splitting.seed)
     group.add_argument("--test-share", type=float, default=splitting.test_share, help="share of images to test on")
     group.add_argument("--validation-share", type=float, default=splitting.validation_share, help="share to validate on")
-    group.add_argument("--test-per-level", type=int, default=splitting.test_per_level, help="most test rows of a level")
+    group.add_argument("--test-per-level", type=int, default=splitting.test_per_level, help="limit of test rows of a level")
 
     group = parser.add_argument_group("mixture: other parts of PromViL's training data")
     group.add_argument("--vg-qa", action="store_true", help="draw 8,000 + 500 of Visual Genome's questions")
@@ -72,7 +72,7 @@ def add_arguments(parser):
     group.add_argument("--coco-instances", type=Path, metavar="FILE", help="instances_*.json: where VSR's boxes come from")
 
     group = parser.add_argument_group("what is written")
-    group.add_argument("--views", nargs="+", choices=USUAL_VIEWS, default=list(USUAL_VIEWS), help="which views of the chains")
+    group.add_argument("--views", nargs="+", choices=USUAL_VIEWS, default=list(USUAL_VIEWS), help="views of the chains to write")
     options.add(group, "--images", "--embed-images", "--push", "--private")
     group.add_argument("--region-pairs", action="store_true", help="write the paper's first stage instead of chains")
     group.add_argument("--compat", choices=("fixed", "reference"), default="fixed", help="of --region-pairs; reference: the "

@@ -43,8 +43,8 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --published fivl_instruct.json --tensors dataset_grounded.tar
 
-With --html, --sample turns of the key expressions stand on a page to judge, beside those of the offline way on the same
-turns, with the prompt, the schema and the checks.
+--html writes a page to judge --sample turns: their key expressions beside those of the offline way, with the prompt, the
+schema and the checks.
 
 After an interruption the same command continues where it was. For many images, run the stages one by one and divide the second:
 
@@ -59,7 +59,7 @@ def add_arguments(parser):
     add = parser.add_argument
     add("--source", choices=SOURCES, required=True, help="what the files hold")
     options.add(parser, "--files", "--images", "--out", required=True)
-    add("--stage", choices=STAGES, default="all", help="only this one")
+    add("--stage", choices=STAGES, default="all", help="run only this stage")
     options.add(parser, "--limit", "--restart", "--quiet", "--dry-run")
 
     group = parser.add_argument_group("key expressions")
@@ -72,8 +72,8 @@ def add_arguments(parser):
 
     group = parser.add_argument_group("masks")
     ways = (
-        "grounded-sam, boxes (a detector only), sam3, composed (of what the detector finds only what stands in the relations "
-        "that the phrase names; masks by --segmenter, if any), or a file of masks or boxes that you have, in the form of "
+        "grounded-sam, boxes (a detector only), sam3, composed (of the detector's boxes only those that stand in the relations "
+        "of the phrase; masks by --segmenter, if any), or a file of masks or boxes that you have, in the form of "
         "docs/fivl_instruct.md"
     )
     group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
@@ -82,7 +82,7 @@ def add_arguments(parser):
     options.add(group, "--detector", default=masks.GROUNDING_DINO)
     options.add(group, "--segmenter", "--device")
     options.add(group, "--box-threshold")
-    group.add_argument("--sam-masks", choices=PICKS, help=f"of SAM's three (default: {masks.DEFAULTS.sam_masks})")
+    group.add_argument("--sam-masks", choices=PICKS, help=f"which of SAM's three masks (default: {masks.DEFAULTS.sam_masks})")
     options.add(group, "--batch-size", default=masks.DEFAULTS.batch_size)
     options.add(group, "--shard-size", default=64)
     options.add(group, "--dtype", default="float32")

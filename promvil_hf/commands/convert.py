@@ -54,13 +54,14 @@ def add_arguments(parser):
     names = [COCO, "swift", "promvil", "fivl", *CONVERSATIONS]
     for end in ("from", "to"):
         file = "SOURCE" if end == "from" else "TARGET"
-        parser.add_argument(f"--{end}", dest=f"{end}_format", choices=names, required=True, metavar="FORMAT", help=f"of {file}")
+        about = f"format of {file}"
+        parser.add_argument(f"--{end}", dest=f"{end}_format", choices=names, required=True, metavar="FORMAT", help=about)
     options.add(parser, "--frame")
     parser.add_argument(
-        "--to-frame", type=options.frame_name, metavar="FRAME", help="what the numbers of TARGET shall count, by the same names"
+        "--to-frame", type=options.frame_name, metavar="FRAME", help="unit of the box numbers in TARGET, by the same names"
     )
     options.add(parser, "--images")
-    parser.add_argument("--cut-outside", action="store_true", help="cut boxes that reach out of their image, do not refuse them")
+    parser.add_argument("--cut-outside", action="store_true", help="cut boxes that reach out of their image; else refuse them")
     options.add(parser, "--html")
     options.add(parser, "--sample", default=10)
     options.add(parser, "--seed")

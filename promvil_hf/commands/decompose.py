@@ -16,7 +16,7 @@ Show the nested phrases of an expression, simple to complex, and which earlier p
     promvil decompose --json < expressions.txt
     promvil decompose --base-url http://localhost:8000/v1 --served-model NAME "the man in the red hat"
 
-A model on a server only names the phrases. If they do not fit together, those of the tagger are taken.
+A model on a server only names the phrases. If they do not fit together, the phrases of the tagger are used.
 """
 ENDS_WITH_ITS_READER = True
 

@@ -47,12 +47,12 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
 Answers are matched by id. The folder named by --out then holds report.json, report.html and, where a model answered,
 predictions.jsonl. After a stop the same command continues where it was. A file of answers never loads torch.
 
---compare takes two reports, for a paired test of the second against the first; or one, with a benchmark: against it. Of
-two folders it compares all reports of the same questions on one page.
+--compare takes two reports, and makes a paired test of the second against the first. With a benchmark it takes one report,
+and tests the new answers against it. Of two folders it compares all reports of the same questions on one page.
 
 With answers that were given without the picture (--blind-predictions, or --blind-too, which asks the model again), the
-folder also holds picture_needed.html and .json: how much of the score stays blind. needed_ids.jsonl names the rows that no
-blind run answers right, and --ids takes it.
+folder also holds picture_needed.html and .json: how much of the score remains without the picture. needed_ids.jsonl names
+the rows that no blind run answers right; pass it to --ids.
 
 Benchmarks and their files:
 
@@ -84,13 +84,13 @@ def add_arguments(parser):
     options.add(how, "--frame")
     how.add_argument("--box-policy", choices=POLICIES, default="first", help="which of several boxes counts")
     how.add_argument("--gold-policy", choices=GOLD_POLICIES, default="any", help="which of several true boxes counts")
-    how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="thresholds; the first counts")
-    how.add_argument("--iou-rule", choices=IOU_RULES, help="whether an IoU of the threshold is a hit (default: the set's own)")
-    how.add_argument("--overlap", choices=OVERLAPS, default="giou", help="by what boxes of a set are matched: (generalised) IoU")
+    how.add_argument("--iou", nargs="+", type=float, default=[0.5], metavar="T", help="IoU thresholds; the first gives the score")
+    how.add_argument("--iou-rule", choices=IOU_RULES, help="is an IoU equal to the threshold a hit? (default: the set's own)")
+    how.add_argument("--overlap", choices=OVERLAPS, default="giou", help="which IoU matches several boxes; giou is generalised")
     how.add_argument("--min-score", type=float, metavar="S", help="drop boxes below this score (default: the data set's own)")
     how.add_argument("--yes-no-rule", choices=YES_NO_RULES, default="strict", help="how yes and no are read")
-    how.add_argument("--answer-rule", choices=ANSWER_RULES, default="lower_without_period", help="for GQA")
-    how.add_argument("--vqa-normalise", choices=NORMALISATIONS, help="default: the data set's own")
+    how.add_argument("--answer-rule", choices=ANSWER_RULES, default="lower_without_period", help="how GQA's answers are compared")
+    how.add_argument("--vqa-normalise", choices=NORMALISATIONS, help="when answers are normalised (default: the data set's own)")
     options.add(how, "--strict", "--resamples", "--seed")
 
     out = parser.add_argument_group("output")

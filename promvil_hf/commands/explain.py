@@ -30,9 +30,9 @@ Explain one answer, or draw the atlas of a model's attention heads.
     promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf --atlas runs/atlas/atlas.json
     promvil explain --rows fivl --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
 
-The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say,
-and what becomes of the answer when the region is hidden. The second needs rows with masks (`promvil build fivl`) and
-writes atlas.html, atlas.json and explanations.jsonl, which `promvil explore` shows without a model.
+The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say, and
+how the answer changes when the region is hidden. The second needs rows with masks (`promvil build fivl`) and writes
+atlas.html, atlas.json and explanations.jsonl, which `promvil explore` shows without a model.
 """
 NULLS = ("auto", "images", "cells")
 SEGMENTED = 200  # pictures that a detector and segmenter look at, at most
@@ -49,9 +49,9 @@ def add_arguments(parser):
     what = parser.add_argument_group("what is shown")
     what.add_argument("--atlas", type=Path, metavar="FILE", help="atlas.json of this model: its best heads are shown")
     what.add_argument("--heads", nargs="+", metavar="L.H", help="these heads, as layer.head from 0, such as 14.11")
-    what.add_argument("--top", type=options.positive, default=5, help="how many of the best, of those that pass")
+    what.add_argument("--top", type=options.positive, default=5, help="how many heads: the best of those that pass")
     what.add_argument("--given-answer", metavar="TEXT", help="take this for the model's answer instead of asking it")
-    what.add_argument("--key", nargs="+", default=[], metavar="PHRASE", help="phrases of the answer (default: found)")
+    what.add_argument("--key", nargs="+", default=[], metavar="PHRASE", help="phrases of the answer (default: those found in it)")
     what.add_argument("--box", nargs="+", default=[], metavar="X0,Y0,X1,Y1", help="the region to hide, in fractions")
     options.add(what, "--fill", choices=FILLS)
     options.add(what, "--seed")
@@ -59,14 +59,15 @@ def add_arguments(parser):
     how = parser.add_argument_group("atlas")
     given = "take the rows' answers for the model's instead of asking it"
     how.add_argument("--given-answers", action="store_true", help=given)
-    how.add_argument("--null", choices=NULLS, default="auto", help="auto: images where there are enough, else cells")
+    null = "masks of other images, or the shuffled cells of each mask; auto: images where there are enough"
+    how.add_argument("--null", choices=NULLS, default="auto", help=null)
     how.add_argument("--shuffles", type=options.positive, default=200, help="how often masks are shuffled")
-    how.add_argument("--level", type=float, default=0.05, help="how large this error may be")
-    which = "what --level bounds: any false head at all (family), or the share of false heads (fdr)"
+    how.add_argument("--level", type=float, default=0.05, help="how large the error that --control names may be")
+    which = "the error that --level bounds: any false head at all (family), or the share of false heads (fdr)"
     how.add_argument("--control", choices=("family", "fdr"), default="family", help=which)
     words = "compare the words of patches with this, as FiVL does"
     how.add_argument("--segment-with", choices=("grounded-sam",), help=words)
-    how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="thresholds of its detector")
+    how.add_argument("--thresholds", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="detector thresholds of --segment-with")
     options.add(how, "--detector", default=GROUNDING_DINO)
     options.add(how, "--segmenter", default=SAM)
     how.add_argument("--examples", type=int, default=12, metavar="N", help="answers on the page")

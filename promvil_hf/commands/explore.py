@@ -20,7 +20,7 @@ The folders are what `promvil explain` wrote. Needs gradio: pip install "promvil
 def add_arguments(parser):
     parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="one or two folders of `promvil explain`")
     options.add(parser, "--images", required=True)
-    parser.add_argument("--host", default="127.0.0.1", help="who may see it (default: this machine only)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve the page on (default: for this machine only)")
     parser.add_argument("--port", type=int, default=7860, help="port of the page")
 
 

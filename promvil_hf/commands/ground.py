@@ -13,7 +13,7 @@ from promvil_hf.conventions import DIALECTS, frame_advice
 
 
 HELP = """
-Ground an expression in a picture, simple parts first, or answer a question with its things located.
+Ground an expression in a picture, simple parts first; or answer a question after its things are located.
 
     promvil ground photo.jpg "the man next to the woman holding an umbrella"
     promvil ground photo.jpg "what is the man holding?" --answer --adapter my-adapter --html trace.html
@@ -59,14 +59,14 @@ def add_arguments(parser):
         "--max-boxes",
         type=options.positive,
         metavar="N",
-        help="end an answer after so many boxes (with --constrained)",
+        help="end an answer after this many boxes (with --constrained)",
     )
     options.add(way, "--token-budget")
 
     out = parser.add_argument_group("output")
     options.add(out, "--json", "--html")
     out.add_argument(
-        "--png", type=Path, metavar="FILE", help="picture of the levels; of several expressions FILE-1.png …"
+        "--png", type=Path, metavar="FILE", help="picture of the levels; for several expressions FILE-1.png …"
     )
     options.add(out, "--out")
     options.add(out, "--shard-size", default=256)

@@ -17,8 +17,8 @@ Judge a random sample of CompoVL by eye: one page with each chain drawn level by
     promvil inspect compovl --rows compovl --images visual_genome --html judge.html
     promvil inspect compovl --verdicts compovl-verdicts.json
 
-The chains are of as many pictures. Without --images, which holds VG_100K/ and VG_100K_2/, boxes stand on grey. The page is
-one file and needs neither server nor network. Judge, press "Save verdicts", and pass the saved files here.
+Each chain is from another picture. --images is the folder with VG_100K/ and VG_100K_2/; without it boxes are drawn on grey.
+The page is one file and needs neither server nor network. Judge, press "Save verdicts", and pass the saved files here.
 """
 QUESTIONS = (
     pages.Question("good", "Do the boxes of every level show exactly what its phrase says?", ("good", "bad", "cannot tell")),

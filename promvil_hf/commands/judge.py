@@ -23,8 +23,8 @@ Let a vision-language model judge a sample of FiVL-Instruct, and compare it with
 
 Three tests for each key expression: how much its words need the image (0 to 10), whether the masked part alone shows it,
 and whether the image without that part still does. The sample is the one that `promvil inspect fivl` shows with the same
---sample and --seed; with the verdicts saved there, precision, recall and agreement are printed, of the model against each
-person and of people against each other. After a stop the same command continues; no answer is paid for twice.
+--sample and --seed; with the verdicts saved there, the command prints precision, recall and agreement of the model with
+each person, and of people with each other. After a stop the same command continues; no answer is paid for twice.
 """
 
 

@@ -72,21 +72,21 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and "
                        "give the model the boxes that were found one level below, or at all levels"},
     "--tagger": {"choices": ("auto", "rules", "spacy", "nltk"), "default": "auto",
-                 "help": "what says which words are nouns: spaCy (extra `nlp`), nltk (you download its data yourself), or rules; "
+                 "help": "how nouns are found: spaCy (extra `nlp`), nltk (you download its data yourself), or rules; "
                          "auto takes the first of these that is installed"},
     "--blind": {**_FLAG, "help": "do not show the picture to the model"},
-    "--max-new-tokens": {**_COUNT, "default": 64, "help": "longest answer"},
+    "--max-new-tokens": {**_COUNT, "default": 64, "help": "longest answer, in tokens"},
     "--batch-size": {**_COUNT, "default": 8, "help": "inputs of a model at a time"},
     "--token-budget": {**_COUNT, "default": 16_384, "help": "tokens held in memory at a time while grounding level by level"},
     # data
     "--rows": {"metavar": "ROWS", "help": "folder that `promvil build` wrote, a data set on the Hub, or (FiVL) a file with "
                                           "one row a line"},
     "--config": {"metavar": "NAME", "help": "which part of the rows: instruct, vqav2, gqa or pope (default: the only one)"},
-    "--benchmark": {"metavar": "NAME", "help": "which questions; docs/evaluation.md lists the files of each"},
-    "--files": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "as their authors published them (VQAv2 has two: "
+    "--benchmark": {"metavar": "NAME", "help": "name of the questions; docs/evaluation.md lists the files of each"},
+    "--files": {"type": Path, "nargs": "+", "metavar": "FILE", "help": "files as their authors published them (VQAv2 has two: "
                                                                        "questions and annotations)"},
     "--images": {**_FOLDER, "help": "folder that the names of pictures are relative to"},
-    "--split": {"help": "which part of the files or rows, or the name of it"},
+    "--split": {"help": "which split of the files or rows, or the name of the one that is written"},
     "--limit": {**_COUNT, "help": "only the first N rows; where rows are built from images, only the first N images"},
     "--ids": {**_FILE, "help": "only the rows that this file names, one {id} a line, such as needed_ids.jsonl"},
     "--predictions": {**_FILE, "help": "answers, as JSON Lines or a JSON array of {id, text} or {id, boxes}"},
@@ -104,7 +104,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # statistics
     "--seed": {"type": int, "default": 0, "help": "seed of everything that is drawn at random"},
     "--resamples": {**_COUNT, "default": 9_999, "help": "resamples of the bootstrap intervals"},
-    "--strict": {**_FLAG, "help": "fail on any fault of the answers"},
+    "--strict": {**_FLAG, "help": "stop with an error at any fault of the answers"},
     "--compare": {"nargs": "+", "metavar": "REPORT", "help": "saved reports to compare, or folders of them, see above"},
     # output and jobs
     "--out": {**_FOLDER, "help": "folder to write to; given again, the command continues an interrupted job there"},
@@ -112,10 +112,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--json": {**_FLAG, "help": "print JSON instead of text"},
     "--restart": {**_FLAG, "help": "throw away what an earlier run left in --out"},
     "--quiet": {**_FLAG, "help": "show no progress"},
-    "--list": {**_FLAG, "help": "show all there are, with what is known of each"},
+    "--list": {**_FLAG, "help": "list all of them, with what is known of each"},
     "--dry-run": {**_FLAG, "help": "only say what would be done"},
     "--workers": {**_COUNT, "default": 1, "help": "number of processes"},
-    "--shard-size": {**_COUNT, "help": "rows between two saves: an interruption loses at most so many"},
+    "--shard-size": {**_COUNT, "help": "rows between two saves; an interruption loses at most this many"},
     "--embed-images": {**_FLAG, "help": "put the pictures of --images into the rows"},
     "--push": {"metavar": "REPO", "help": "upload to the Hub, such as promvil/compovl"},
     "--private": {**_FLAG, "help": "push to a private repository"},

@@ -21,16 +21,17 @@ Put what was made here on the Hub: a data set, an adapter, an atlas of heads or 
     promvil publish atlas runs/atlas YOU/llava-heads
     promvil publish report runs/refcocog YOU/refcocog-kosmos2-promvil
 
---dry-run shows the card and every file with its size, and contacts no server. What is not finished, or depends on a folder
-of this machine, is refused. Pages of a report or an atlas show pictures, which belong to others: they go up with --pages only.
+--dry-run shows the card and every file with its size, and contacts no server. It refuses what is not finished, and what
+depends on a folder of this machine. Pages of a report or an atlas show pictures of others, so they are uploaded with
+--pages only.
 """
 KINDS = ("compovl", "fivl", "adapter", "atlas", "report")
 _OF_A_RUN = ("training_args.bin", "trainer_state.json", "optimizer.pt", "scheduler.pt", "sweep.json")  # not of the adapter
 
 
 def add_arguments(parser):
-    parser.add_argument("what", choices=KINDS, help="what it is")
-    parser.add_argument("folder", type=Path, help="where it was made: the --out of its command")
+    parser.add_argument("what", choices=KINDS, help="what you publish")
+    parser.add_argument("folder", type=Path, help="folder where it was made: the --out of its command")
     parser.add_argument("to", metavar="REPO", help="repository on the Hub, OWNER/NAME")
     options.add(parser, "--private", "--dry-run")
     parser.add_argument("--pages", action="store_true", help="report or atlas: also its HTML page, with others' pictures")

@@ -20,8 +20,8 @@ List, copy and run the training recipes that come with the package.
     promvil recipe run kosmos2/smoke --max_steps 50
     accelerate launch --config_file ddp.yaml $(promvil recipe path train_kosmos2.py) --config my-lora.yaml
 
-`run` takes the name of a recipe, or a file. Options behind it replace those of the recipe. It starts one process; for several
-GPUs launch the script itself.
+`run` takes the name of a recipe, or a file. Options after it replace those of the recipe. It starts one process; for
+several GPUs launch the script itself.
 """
 
 
@@ -35,7 +35,7 @@ def add_arguments(parser):
     path.add_argument("name")
     run = actions.add_parser("run", help="train by a recipe")
     run.add_argument("name")
-    run.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="options of the script that win over the recipe")
+    run.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="options of the script; they replace the recipe's")
 
 
 def run(args):

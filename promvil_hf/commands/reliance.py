@@ -43,9 +43,9 @@ of the same sizes, the whole image, no image. The folder named by --out then hol
 predictions.jsonl. After a stop the same command continues where it was. A file of answers never loads torch; the id of an answer
 in it is ROW/KIND, as in twins.jsonl.
 
-The score is 1 - masked / original accuracy, so over models it rises with accuracy by construction. --compare takes the reports
-of several models, NAME=REPORT or REPORT, and says how much of their correlation that explains, also on other rows; variants
-of one base are one unit when they are called BASE:NAME.
+The score is 1 - masked / original accuracy, so over models it rises with accuracy by definition. --compare takes the
+reports of several models (NAME=REPORT or REPORT). It says how much of the correlation this definition explains, also on
+other rows. Variants of one base count as one unit if they are called BASE:NAME.
 """
 
 
@@ -63,7 +63,7 @@ def add_arguments(parser):
     how = parser.add_argument_group("twins and scoring")
     options.add(how, "--kinds", choices=KINDS, default=list(KINDS))
     options.add(how, "--fill", choices=FILLS)
-    how.add_argument("--metric", choices=METRICS, help="default: the data set's own")
+    how.add_argument("--metric", choices=METRICS, help="how answers are scored (default: the data set's own)")
     how.add_argument("--types", type=Path, metavar="FILE", help="GQA's questions, or {question id: type}")
     options.add(how, "--strict", "--resamples", "--seed")
 

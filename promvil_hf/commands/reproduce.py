@@ -19,7 +19,7 @@ from promvil_hf.reproducing.running import check_form, is_done, missing_sources,
 OUT = {FULL: Path("runs/reproduce"), SMALL: Path("runs/reproduce-small")}  # apart, or steps of one would be refused by the other
 
 HELP = """
-Run the commands that lead to a table or claim of the papers, each done once.
+Run the commands that lead to a table or claim of the papers, each one only once.
 
     promvil reproduce --list
     promvil reproduce promvil-compovl --size small --out runs/small     two cores, minutes, drawn data in the real ones' forms
@@ -27,9 +27,9 @@ Run the commands that lead to a table or claim of the papers, each done once.
     promvil fetch promvil --out data
     promvil reproduce promvil-compovl --fetched data --out runs/promvil
 
-After a stop the same command continues where it was. Experiments in one --out share their steps. Nothing is uploaded; `promvil
-publish` does that. The small form shows that every step runs; its numbers say nothing about the papers.
-Without --out it is runs/reproduce, and runs/reproduce-small for the small form. More in docs/reproduce.md.
+After a stop the same command continues where it was. Experiments in one --out share their steps. Nothing is uploaded;
+`promvil publish` does that. The small form shows that every step runs; its numbers say nothing about the papers. The
+default of --out is runs/reproduce, and runs/reproduce-small for the small form. More in docs/reproduce.md.
 """
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser):
     where = "where `promvil fetch` put the data (default: data; OUT/data if small)"
     parser.add_argument("--fetched", type=Path, metavar="DIR", help=where)
     options.add(parser, "--out")
-    have = "do not ask whether `promvil fetch` finished: the data was laid out by hand"
+    have = "do not check that `promvil fetch` finished: you put the data there by hand"
     parser.add_argument("--have-data", action="store_true", help=have)
 
 

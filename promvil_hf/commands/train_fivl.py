@@ -30,8 +30,8 @@ Fine-tune a model whose image tokens are patches with FiVL's joint loss: answers
     promvil recipe run llava/smoke
     promvil recipe run llava/smoke --sweep vision_loss_weight=0,0.1,0.3 mask_noise=perfect,random
 
-Every option can stand in the YAML file; the command line wins. Besides those below, all options of
-`transformers.TrainingArguments` hold (learning_rate, eval_strategy, report_to, push_to_hub …).
+Every option may be in the YAML file too; the command line wins over it. All options of `transformers.TrainingArguments` can
+be given as well (learning_rate, eval_strategy, report_to, push_to_hub …).
 """
 
 

@@ -18,8 +18,8 @@ Fine-tune any supported model on nested phrases (PromViL), and its patches on wh
     accelerate launch recipes/train_grounding.py --config recipes/qwen3_vl/lora.yaml --vision_loss_weight 0.1
     promvil recipe run smolvlm/smoke
 
-Every option can stand in the YAML file; the command line wins. Besides those below, all options of
-`transformers.TrainingArguments` hold (learning_rate, eval_strategy, report_to, push_to_hub ...).
+Every option may be in the YAML file too; the command line wins over it. All options of `transformers.TrainingArguments` can
+be given as well (learning_rate, eval_strategy, report_to, push_to_hub ...).
 """
 
 

@@ -19,8 +19,8 @@ Fine-tune Kosmos-2 on nested phrases (PromViL).
     promvil recipe run kosmos2/smoke
     promvil recipe run kosmos2/smoke --sweep lora_r=4,16 curriculum=none,levels
 
-Every option can stand in the YAML file; the command line wins. Besides those below, all options of
-`transformers.TrainingArguments` hold (learning_rate, eval_strategy, report_to, push_to_hub …).
+Every option may be in the YAML file too; the command line wins over it. All options of `transformers.TrainingArguments` can
+be given as well (learning_rate, eval_strategy, report_to, push_to_hub …).
 """
 
 

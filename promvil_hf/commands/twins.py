@@ -42,7 +42,8 @@ from promvil_hf.pages import read_verdicts
 
 
 HELP = """
-Twins of any question set: the same questions with what they are about hidden in the picture, and the controls.
+Twins of any question set: the same questions, but with the thing that they are about hidden in the picture; and the
+controls.
 
     promvil twins --benchmark refcocog --files refcocog/ --split test --images train2014 --out twins
     promvil twins --benchmark mmvp --files Questions.csv --images MMVP --regions grounded-sam --out twins
@@ -53,9 +54,10 @@ Twins of any question set: the same questions with what they are about hidden in
     promvil twins --verdicts twins-verdicts.json                                    what a reader said of the page
 
 --regions says where things are: `given`, the boxes or masks of the rows themselves (the truth of an expression, or the key
-expressions of --rows); a file with a line {"id": ..., "boxes": [[x0, y0, x1, y1]], "mask": ..., "text": ...} for each place,
-boxes in fractions; a detector, a detector with a segmenter, or `ground`: a model, or a detector, grounds the phrases level by
-level. --phrases says which phrases: the key expressions of question and answer, or the things that the question alone names.
+expressions of --rows); a file with a line {"id": ..., "boxes": [[x0, y0, x1, y1]], "mask": ..., "text": ...} for each
+place, boxes in fractions; a detector; a detector with a segmenter; or `ground`: a model or a detector grounds the phrases
+level by level. --phrases says which phrases: the key expressions of question and answer, or the things that the question
+alone names.
 
 A question whose right answer is that there is no such thing has no region. It is left out, and counted with its reason in
 left_out.jsonl. The folder named by --out also holds index.html, with each original beside its twins. After a stop the same
