@@ -38,7 +38,7 @@ COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module o
     "recipe": ("list, copy and run the training recipes", "recipe"),
     "evaluate": ("evaluate a model or a file of answers, or compare two reports", "evaluate"),
     "twins": ("hide the thing that a question is about, in its picture", "twins"),
-    "reliance": ("measure the accuracy a model loses when the named thing is hidden", "reliance"),
+    "reliance": ("measure the accuracy lost when the named thing is hidden", "reliance"),
     "explain": ("show what a model looked at, or draw the atlas of its heads", "explain"),
     "reproduce": ("run the commands behind a table or claim of the papers", "reproduce"),
     "results": ("gather results on public weights, and put them on their page", "results"),
