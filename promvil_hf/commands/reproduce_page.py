@@ -25,7 +25,7 @@ START = f"""# From an empty disk to the papers' tables
 Nobody has run these tables at full size with this package: its authors had neither the data nor the weights nor a GPU of
 that size. This page has the exact commands and the papers' numbers, so that you can compare a row that you measure. What the
 commands need is calculated, not measured. Every small form was run, from an empty folder to its report.
-The [appendix](#appendix-the-way-rehearsed) says what was run at full size with random weights.
+The [appendix](#appendix-a-rehearsal) says what was run at full size with random weights.
 
 ## First, in minutes
 
@@ -54,8 +54,8 @@ every address with its licence. We could not try the addresses; each says where 
 downloaded from the Hub when a command first names the model. They are not in the sizes below: Kosmos-2 has 6.7 GB and
 LLaVA-1.5-7B 14 GB, by their numbers of parameters.
 
-**How large is it?** See the second column of the table of tables below. `promvil fetch ... --dry-run` says what is missing and looks at the disk. A
-download does not start if the disk is too small, as far as sizes are published.
+**How large is it?** See the second column of the table below. `promvil fetch ... --dry-run` says what is missing and looks at
+the disk. A download does not start if the disk is too small and its size is published.
 
 **How long does it take?** The hours below. They are estimates (`promvil_hf/reproducing/estimates.py`): we calculate the
 work from the model's shape and assume that the GPU reaches {REACHED:.0%} of its data-sheet speed and {MOVED:.0%} of its
@@ -110,7 +110,7 @@ def page(rehearsal: Path = REHEARSAL) -> str:
 
 
 def _overview() -> Iterator[str]:
-    yield "## Tables\n"
+    yield "## The experiments: sizes and estimated hours\n"
     names = " | ".join(gpu.name for gpu in GPUS)
     yield f"| name | to download; disk at most | GPU memory | {names} |\n| --- | --- | --- | {'--- | ' * len(GPUS)}"
     for experiment in EXPERIMENTS.values():

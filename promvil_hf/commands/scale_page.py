@@ -26,14 +26,14 @@ START = """# Beyond one machine
 <!-- `python -m promvil_hf.commands.scale_page > docs/scale.md` writes this page: do not edit it. -->
 
 Everything that takes long is a job in a folder: items stream in, shards of results come out, and a kill costs at most the
-shard that is being written. Who does which shard changes nothing: one process, several, Ray's actors and a run that was
-stopped and went on leave the same bytes (`tests/laws/test_fivl_build.py`, `tests/laws/test_fivl_on_ray.py`).
+shard that is being written. The result is the same whichever process writes a shard: one process,
+several, Ray's actors and a continued run leave the same bytes (`tests/laws/test_fivl_build.py`, `tests/laws/test_fivl_on_ray.py`).
 
 ## Who divides what
 
 | work | divided by |
 | --- | --- |
-| CompoVL | `--workers N` on one machine; a second process is refused in a sentence |
+| CompoVL | `--workers N` on one machine; a second process is refused with a message |
 | key expressions by a server | threads of one process (`--concurrency`), or senders of Ray (`--ray N`) |
 | masks | ranks, or actors of Ray (`--ray N --gpus-per-task 1`) |
 | regions of twins (`promvil twins`) | ranks |
@@ -42,7 +42,7 @@ stopped and went on leave the same bytes (`tests/laws/test_fivl_build.py`, `test
 | training | `accelerate launch` or `torchrun`; configurations are in `recipes/accelerate` |
 
 **Ranks** are read from `RANK` and `WORLD_SIZE` (torchrun, `accelerate launch`), or from `SLURM_PROCID` and
-`SLURM_STEP_NUM_TASKS` inside `srun`. A job array is not read by itself, since arrays also hold runs that have nothing in common:
+`SLURM_STEP_NUM_TASKS` inside `srun`. Those of a job array are not read, since arrays also hold unrelated runs:
 its script sets `RANK=$SLURM_ARRAY_TASK_ID WORLD_SIZE=N`. Ranks need not run at the same time; whichever ends last finishes the
 folder. Training counts only `RANK`: torch does not read Slurm's variables, so start it with `accelerate launch` or `torchrun`.
 
@@ -106,7 +106,7 @@ A file that was moved onto a name inside its folder must be there whole for whoe
 Nothing is appended, mapped, linked or written in place.
 
 Locks keep a second writer out: POSIX record locks that all machines see (a local disk, NFS 4, Lustre mounted with `flock`,
-GPFS, CephFS). A file system without them is refused, unless `PROMVIL_WITHOUT_LOCKS=1` is set: then you answer for it that no
+GPFS, CephFS). A file system without them is refused, unless `PROMVIL_WITHOUT_LOCKS=1` is set: then you must make sure that no
 share has two writers. The scripts for Jobs set it, since each job has its own folder or its own rank, and it is not known
 whether a mounted bucket has locks. If it happens all the same, the result does not change: two writers of a shard write the
 same bytes. What is lost is work, and drafts of killed writers (`.NAME....part`) stay until you delete them. Both are tried on
@@ -120,10 +120,10 @@ def page() -> str:
 
 
 def _on_paper() -> Iterator[str]:
-    yield "## On paper\n"
+    yield "## Estimates\n"
     yield (
-        "**Estimates: nobody ran these.** Counts times rates. Expect a factor of two. The formula of each column stands below "
-        "(`promvil_hf/reproducing/large_scale.py`).\n"
+        "**Estimates: nobody ran these.** Each number is a count times a rate. Expect a factor of two. "
+        "The formula of each column stands below (`promvil_hf/reproducing/large_scale.py`).\n"
     )
     heads = (
         "build", "CPU core", "requests", "prompt tokens", "answer tokens", "64 requests at a time", f"masks, {GPUS[0].name}",
