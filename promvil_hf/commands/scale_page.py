@@ -27,7 +27,8 @@ START = """# Beyond one machine
 
 Everything that takes long is a job in a folder: items stream in, shards of results come out, and a kill costs at most the
 shard that is being written. The result is the same whichever process writes a shard: one process,
-several, Ray's actors and a continued run leave the same bytes (`tests/laws/test_fivl_build.py`, `tests/laws/test_fivl_on_ray.py`).
+several, Ray's actors and a continued run leave the same bytes (`tests/laws/test_fivl_build.py`,
+`tests/laws/test_fivl_on_ray.py`).
 
 ## Who divides what
 
