@@ -34,7 +34,7 @@ from promvil_hf.toy.small_world import held_out
 from studies.promvil import PER_LEVEL, WORLD
 
 
-SETTINGS = ComposerSettings(relation_weight=3.0, score_slope=0.5, score_offset=1.0)
+SETTINGS = ComposerSettings(relation_weight=3.0, none_fit=0.2, score_slope=0.5, score_offset=1.0)
 LEVELS = (1, 2, 3)
 
 

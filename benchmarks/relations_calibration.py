@@ -2,9 +2,10 @@
 """Are the chances of composed grounding true? Log-loss and a reliability curve, "none of these" included.
 
 The expressions are those of `tests/reference/relation_truth.py`, the boxes a detector's (FastestDet by default). What is right is
-the candidate whose IoU with the target is at least 0.5, or none of these. Four settings (the slope and offset of scores, the
-weight of relations, the fit of none) are fitted on training photographs that the detector has not seen, those of COCO's val2017;
-the curves are of the validation photographs, with the defaults and with the fitted settings.
+the candidate whose IoU with the target is at least 0.5, or none of these. Settings are fitted on training photographs that the
+detector has not seen, those of COCO's val2017: the weight of relations and the fit of none, which the defaults are rounded from,
+and these two with the slope and offset of the detector's scores. The curves are of the validation photographs: with settings that
+were reasoned, with the defaults, and with all four fitted.
 """
 
 import argparse
@@ -30,7 +31,10 @@ from promvil_hf.nesting import decompose
 from tests.reference.relation_truth import photos, truths
 
 
-FITTED = ("score_slope", "score_offset", "relation_weight", "none_fit")
+REASONED = ComposerSettings(relation_weight=1.0, none_fit=0.2)
+LOGS = {"none_fit"}  # fitted as logarithms, and at most 1
+ANY_DETECTOR = ("relation_weight", "none_fit")
+ONE_DETECTOR = ("score_slope", "score_offset", *ANY_DETECTOR)
 BINS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 
 
@@ -76,19 +80,19 @@ def losses(found: Sequence[Case], predicted: Sequence[tuple[np.ndarray, float]])
     return -np.log(np.maximum(shares, 1e-6))
 
 
-def fitted(found: Sequence[Case]) -> ComposerSettings:
+def fitted(found: Sequence[Case], names: Sequence[str]) -> ComposerSettings:
+    """The settings of these names that make what is right likeliest; the others are the reasoned ones."""
+
     def settings(values: np.ndarray) -> ComposerSettings:
-        slope, offset, weight, fit = values
-        return ComposerSettings(
-            score_slope=float(slope), score_offset=float(offset), relation_weight=float(weight), none_fit=float(np.exp(fit))
-        )
+        numbers = {name: float(np.exp(min(value, 0.0)) if name in LOGS else value) for name, value in zip(names, values)}
+        return replace(REASONED, **numbers)
 
     def loss(values: np.ndarray) -> float:
-        return float(losses(found, chances(found, settings(np.append(values[:3], min(values[3], 0.0))))).mean())
+        return float(losses(found, chances(found, settings(values))).mean())
 
-    start, limits = [1.0, 0.0, 1.0, np.log(0.2)], {"maxfev": 120, "xatol": 0.02, "fatol": 1e-4}
-    best = minimize(loss, start, method="Nelder-Mead", options=limits)
-    return settings(np.append(best.x[:3], min(best.x[3], 0.0)))
+    start = [np.log(getattr(REASONED, name)) if name in LOGS else getattr(REASONED, name) for name in names]
+    limits = {"maxfev": 120, "xatol": 0.02, "fatol": 1e-4}
+    return settings(minimize(loss, start, method="Nelder-Mead", options=limits).x)
 
 
 def curve(found: Sequence[Case], predicted: Sequence[tuple[np.ndarray, float]]) -> list[tuple[float, float, int]]:
@@ -124,12 +128,14 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     name = options.detector or f"onnx:{options.data / 'real_models' / 'FastestDet.onnx'}"
     detector = load_detector(name, options.threshold)
     seen = cases(options.data, "train", detector, only_unseen=True)
-    made = fitted(seen)
-    values = {name: round(getattr(made, name), 2) for name in FITTED}
-    print(f"fitted on {len(seen)} expressions about {len({case.photo for case in seen})} training photographs: {values}")
+    print(f"fitted on {len(seen)} expressions about {len({case.photo for case in seen})} training photographs:")
+    for names in (ANY_DETECTOR, ONE_DETECTOR):
+        made = fitted(seen, names)
+        print("   ", {name: round(getattr(made, name), 2) for name in names}, flush=True)
     found = cases(options.data, "val", detector, only_unseen=False)
     blind = [replace(case, parts=tuple(replace(part, links=(), places=(), sizes=()) for part in case.parts)) for case in found]
     return {
+        "reasoned": report("reasoned", found, REASONED),
         "defaults": report("defaults", found, ComposerSettings()),
         "fitted": report("fitted", found, made),
         "blind": report("fitted, blind to relations and choices", blind, made),

@@ -4,7 +4,7 @@
     odds(candidate) = odds of its detection x (sum over the evidence's candidates: P(evidence) x fit of the relation)
                       x fit of each choice (position, order, size, colour)
 
-against the odds of "none of these", for which every relation and choice has the same middling fit. A relation that must not
+against the odds of "none of these", which fits every relation and choice alike (`none_fit`). A relation that must not
 hold counts 1 - its fit. Evidence that was not found, or is unknown to the detector, changes nothing. numpy only.
 """
 
@@ -33,15 +33,16 @@ class ComposerSettings:
     """`described` asks for "red car" where colours would otherwise be measured on pixels under the noun "car": for detectors
     that take free text. `score_slope` and `score_offset` turn the log-odds of a detector's score into those of a thing being
     there. `mode` is "composed", or "one_shot": the detector is asked for the whole expression, and its best box counts.
-    `none_fit` is how well "none of these" fits any relation or choice. `refuse_above` is the chance of "none of these"
-    above which a phrase is refused; None never does.
+    `none_fit` is how well "none of these" fits any relation or choice. Its default and that of `relation_weight` were fitted on
+    training photographs (`benchmarks.relations_calibration`), the others are reasoned. `refuse_above` is the chance of "none of
+    these" above which a phrase is refused; None never does.
     """
 
     described: bool = False
     score_slope: float = 1.0
     score_offset: float = 0.0
-    relation_weight: float = 1.0
-    none_fit: float = 0.2
+    relation_weight: float = 1.8
+    none_fit: float = 1.0
     refuse_above: float | None = None
     mode: str = "composed"
 
