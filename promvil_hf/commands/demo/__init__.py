@@ -2,6 +2,8 @@
 """The command `promvil demo`. A module a chapter: world, promvil, fivl; page shows them."""
 
 import hashlib
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +75,8 @@ def run(args):
         print(f"  {path!s:<{len(str(args.out)) + 14}} {about}")
     if kept:
         print(f"\nKept from an earlier run: {', '.join(kept)}. Begin afresh with --restart.")
+    if shutil.which("promvil") is None:
+        print(f"\nThe command promvil is in {Path(sys.prefix) / 'bin'}: source {Path(sys.prefix) / 'bin/activate'}")
     print(
         "\nTry next, with real checkpoints (the first call downloads them):\n"
         '  promvil ground photo.jpg "the man next to the woman holding an umbrella" --html trace.html\n'
