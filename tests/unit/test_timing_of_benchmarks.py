@@ -62,7 +62,8 @@ ALLOWED = {
     "promvil_hf": set(),
     "studies": set(),
     "recipes": set(),
-    "benchmarks": {"benchmarks", "tests.reference"},
+    # The rehearsal runs on the servers and the random models of real shapes that tests have.
+    "benchmarks": {"benchmarks", "tests.reference", "tests.hub", "tests.unit.file_server", "tests.recipes.real_shapes"},
     "tests/reference": {"tests.reference"},
 }
 

@@ -70,7 +70,8 @@ COUNT_AS_WRONG = {  # an answer with a broken box is a wrong answer, as it is do
 OF_FINITE_SUMS = {  # `bootstrap_interval` and `paired_test` ask them only about finite numbers
     "share_intervals.is_share", "share_intervals.few_of_a_kind", "share_intervals.few_changes", "share_intervals.effective_rows",
 }  # fmt: skip
-OF_TEXTS = {  # these take no numbers, or only counts that are whole
+OF_TEXTS = {  # these take no numbers, or only yes and no, or counts that are whole
+    "agreement.kappa",
     "answers.kosmos2_boxes", "answers.read_texts", "answers.outcome_rates", "choice.first_named", "choice.first_word",
     "choice.picked",
     "choice.true_or_false", "gqa.belongs", "gqa.exact_matches", "gqa.gqa_score", "gqa.lower_without_period",
@@ -111,7 +112,7 @@ def functions() -> dict:
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": function
         for module in modules
-        for name, function in inspect.getmembers(module, inspect.isfunction)
+        for name, function in inspect.getmembers(module, lambda member: inspect.isfunction(inspect.unwrap(member)))
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
 
