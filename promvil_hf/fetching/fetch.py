@@ -36,7 +36,7 @@ class Fetching:
         keep_archives: Leave archives in downloads/ after they were unpacked.
         accept_changed: Take files whose size or checksum is another than the table's.
         patience: How long servers are waited for.
-        shown: Whether progress is shown on a terminal.
+        shown: Whether it is said which address is asked and why again, and progress is shown on a terminal.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -116,28 +116,28 @@ def fetch(sources: Sequence[Source], out: str | os.PathLike, how: Fetching = Fet
     with held(out):
         undone = [step for step in steps(sources, out) if not step.is_done()]
         _check_room(undone, out, how)
-        missing = []
+        missing, answered = [], {}
         for step in steps(sources, out):
             if step not in undone:
                 _clear(step, how)
                 yield f"{step.source.name}: {step.file.name} is here"
                 continue
             try:
-                yield _fetched(step, how)
+                yield _fetched(step, how, answered)
             except (ValueError, Refused) as error:
                 missing.append(str(error))
         if missing:
             raise ValueError("\n".join([f"{len(missing)} of {len(undone)} files are missing:", *missing]))
 
 
-def _fetched(step: Step, how: Fetching) -> str:
+def _fetched(step: Step, how: Fetching, answered: dict[str, bool]) -> str:
     if step.is_by_hand:
         raise ValueError(
             f"{step.file.name} of {step.source.name} has to be got by hand ({step.file.mark or step.source.page}): put it at "
             f"{step.archive} and run the same command again."
         )
     file = step.file
-    came = download(addresses(step, how), step.place, _expected(step, how), how.patience, how.shown)
+    came = download(addresses(step, how), step.place, _expected(step, how), how.patience, how.shown, answered=answered)
     if file.unpack:
         try:
             written = unpack(step.place, step.out, file.unpack, how.shown)

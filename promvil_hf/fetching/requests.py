@@ -30,11 +30,12 @@ class Passing(Exception):
         why: In words.
         after: Seconds that the server asked to be left alone.
         anew: Whether what came before is of no use.
+        unreachable: Whether no connection to the server came about.
     """
 
-    def __init__(self, why: str, after: float | None = None, anew: bool = False):
+    def __init__(self, why: str, after: float | None = None, anew: bool = False, unreachable: bool = False):
         super().__init__(why)
-        self.after, self.anew = after, anew
+        self.after, self.anew, self.unreachable = after, anew, unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def get(url: str, start: int, version: str, timeout: float) -> AbstractContextMa
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise Final(f"{url} shows no valid certificate ({error.reason.verify_message}).") from error
-        raise Passing(f"{url} cannot be reached ({error.reason})") from error
+        raise Passing(f"{url} cannot be reached ({error.reason})", unreachable=True) from error
     except (http.client.HTTPException, OSError) as error:
         raise Passing(f"the connection to {url} broke ({type(error).__name__})") from error
     return _answered(url, response, start)

@@ -7,11 +7,13 @@ of that and compares: a file that was changed on the server is noticed even wher
 
 import hashlib
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -32,13 +34,15 @@ class Patience:
     """How long a server is waited for.
 
     Args:
-        tries: In a row that bring nothing new.
+        tries: In a row that bring nothing new, of a server that answered before in this run.
+        first_tries: In a row that do not reach a server which has not answered yet: there may be no network at all.
         timeout: Seconds without a byte that end a try.
         longest: Seconds to wait at most where a server asks for more.
         first: Seconds before the second try; doubled at each further one.
     """
 
     tries: int = 8
+    first_tries: int = 4
     timeout: float = 60.0
     longest: float = 600.0
     first: float = 2.0
@@ -59,18 +63,21 @@ def download(
     patience: Patience = Patience(),  # noqa: B008
     shown: bool = True,
     wait: Callable[[float], None] = time.sleep,
+    answered: dict[str, bool] | None = None,
 ) -> dict:
     """Bring the file of the first of these addresses that gives it to `place`. Gives what came: size, sha256.
 
+    `answered` is kept over the files of one run: which servers answered, and which were given up and are not asked again.
     A file that lies there is taken as it is, if it fits: it was checked before it got its name, or put there by hand.
     """
     if place.is_file():
         return _checked(place, place, expected, "delete it or get it again")
     place.parent.mkdir(parents=True, exist_ok=True)
     partial, refusals = place.with_name(f"{place.name}.partial"), []
+    answered = {} if answered is None else answered
     for url in urls:
         try:
-            _complete(url, partial, expected, patience, shown, wait)
+            _complete(url, partial, expected, patience, shown, wait, answered)
             found = _checked(partial, place, expected)
         except Final as error:
             refusals.append(str(error))
@@ -86,38 +93,66 @@ def _record(partial: Path) -> Path:
 
 
 def _complete(
-    url: str, partial: Path, expected: Expected, patience: Patience, shown: bool, wait: Callable[[float], None]
+    url: str,
+    partial: Path,
+    expected: Expected,
+    patience: Patience,
+    shown: bool,
+    wait: Callable[[float], None],
+    answered: dict[str, bool],
 ) -> None:
     """Ask until the whole file is in `partial`."""
+    server = urlsplit(url).netloc
+    if answered.get(server) is False:
+        raise Final(f"{server} could not be reached for a file before and was not asked again.")
+    _say(f"{partial.stem}: asking {url}; a try ends after {patience.timeout:g} s without an answer", shown)
     known = _begun(url, partial)
     most, idle = _length(partial), 0
     hidden = None if shown else True  # None: on a terminal only
     with tqdm(total=known.get("total"), initial=most, unit="B", unit_scale=True, desc=partial.stem, disable=hidden) as bar:
         while True:
-            after = None
+            after, unreachable = None, False
             try:
                 known, whole = _one_try(url, partial, known, expected, patience, bar)
+                answered[server] = True
                 if whole:
                     return
                 why = f"{url} ends after {_length(partial):,} of {known['total']:,} bytes"
             except Passing as error:
-                why, after = str(error), error.after
+                why, after, unreachable = str(error), error.after, error.unreachable
                 if error.anew:
                     known = _anew(partial)
             if _length(partial) > most:
                 most, idle = _length(partial), 0
             idle += 1
-            if idle >= patience.tries:
-                raise Final(
-                    f"{why}, and {idle} tries in a row brought nothing new. What came is kept ({size_text(_length(partial))}): "
-                    "run the same command later, or name a --mirror."
-                )
+            if not unreachable:
+                answered[server] = True
+            tries = patience.tries if server in answered else patience.first_tries
+            if idle >= tries:
+                if unreachable:
+                    answered[server] = False
+                raise Final(_given_up(why, idle, _length(partial), unreachable))
             pause = patience.first * 2 ** (idle - 1) if after is None else after
             if pause > patience.longest:
                 if after is not None:
                     raise Final(f"{why} and asks to be left alone for {after:,.0f} seconds. Run the same command then.")
                 pause = patience.longest
+            _say(f"{partial.stem}: {why}; try {idle + 1} of {tries} in {pause:g} s", shown)
             wait(pause)
+
+
+def _say(line: str, shown: bool) -> None:
+    """On stderr at once, above a progress bar where there is one."""
+    if shown:
+        tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+
+
+def _given_up(why: str, tries: int, kept: int, unreachable: bool) -> str:
+    """The sentence at the end: how often it was tried, and what a user can do."""
+    came = f" What came is kept ({size_text(kept)})." if kept else ""
+    proxy = ", set HTTPS_PROXY if a proxy leads to the network" if unreachable else ""
+    return f"{why}, and {tries} tries in a row brought nothing new.{came} Run the same command later{proxy}, or name a --mirror."
 
 
 def _one_try(url: str, partial: Path, known: dict, expected: Expected, patience: Patience, bar: tqdm) -> tuple[dict, bool]:

@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import shutil
+import socket
 import zipfile
 from collections import namedtuple
 from dataclasses import replace
@@ -141,6 +142,45 @@ def test_a_file_without_address_is_asked_of_the_user_and_then_taken(server, tmp_
     place.write_bytes(server.files["/objects.zip"])
     list(fetch([graphs, questions], tmp_path, HOW))
     assert there(tmp_path) == WHOLE
+
+
+@pytest.fixture
+def nobody():
+    """An address at which nothing listens, as every address is where there is no network."""
+    with socket.socket() as held:  # bound, so that no other process takes the port
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+def unreachable(server, nobody):
+    return [
+        replace(source, files=(replace(source.files[0], urls=(f"{nobody}/{source.files[0].name}",)),))
+        for source in toy(server)
+    ]
+
+
+def test_without_a_network_each_try_is_said_and_the_end_comes_soon(server, nobody, tmp_path, capsys):
+    patience = Patience(tries=6, first_tries=3, first=0.01)
+    with pytest.raises(ValueError, match="2 of 2 files are missing") as caught:
+        list(fetch(unreachable(server, nobody), tmp_path, Fetching(patience=patience)))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"objects.zip: asking {nobody}/objects.zip; a try ends after 60 s without an answer"
+    assert [line.partition("; ")[2] for line in said[1:]] == ["try 2 of 3 in 0.01 s", "try 3 of 3 in 0.02 s"]
+    assert all(f"{nobody}/objects.zip cannot be reached" in line and "refused" in line for line in said[1:])
+    first, second = str(caught.value).splitlines()[1:]
+    assert "3 tries in a row" in first and all(way in first for way in ("--mirror", "HTTPS_PROXY", "later"))
+    assert "was not asked again" in second and "pope.json" in second
+
+
+def test_a_server_that_is_not_there_keeps_nobody_from_the_next_address(server, nobody, tmp_path):
+    list(fetch(toy(server), tmp_path, replace(HOW, mirrors=(nobody,))))
+    assert there(tmp_path) == WHOLE
+
+
+def test_a_quiet_fetch_says_nothing_of_its_tries(server, nobody, tmp_path, capsys):
+    with pytest.raises(ValueError, match="missing"):
+        list(fetch(unreachable(server, nobody), tmp_path, HOW))
+    assert capsys.readouterr().err == ""
 
 
 def test_the_disk_is_looked_at_before_the_first_byte(server, tmp_path, monkeypatch):

@@ -143,6 +143,16 @@ def test_a_server_is_waited_for_as_it_asks(server, tmp_path):
     assert waits == [0.0, 0.0, 0.0]
 
 
+def test_a_server_that_answered_before_is_tried_more_often_and_each_retry_is_said(server, tmp_path, capsys):
+    server.scripts["/a.json"] = ["refuse:503", "hang up"]
+    patience = Patience(tries=4, first_tries=1, timeout=5.0)
+    download([f"{server.url}/a.json"], tmp_path / "a.json", Expected(), patience, wait=lambda seconds: None)
+    said = [line for line in capsys.readouterr().err.splitlines() if "; try " in line]
+    assert len(said) == 2
+    assert said[0].endswith("answers 503 Service Unavailable; try 2 of 4 in 0 s")
+    assert said[1].startswith("a.json: the connection to") and said[1].endswith("; try 3 of 4 in 4 s")
+
+
 def test_any_mixture_of_faults_ends_in_the_right_bytes(server, tmp_path):
     acts = (
         "drop:{}", "reset:{}", "drop without ranges:{}", "refuse:503", "hang up", "promises more", "chunked:{}",
