@@ -86,6 +86,9 @@ def run(args):
         raise ValueError("You passed --out, which belongs to --queries. For one picture use --json, --html or --png.")
     # What a user can have mistyped is looked at before gigabytes of weights are.
     if args.queries is None:
+        if not all(text.strip() for text in args.expression):
+            kind = "question" if args.answer else "expression"
+            raise ValueError(f'You passed a blank {kind}: there is nothing to ground. Name a thing, such as "the red cup".')
         image = options.read_picture(args.image)
         return _picture(make_grounder(args), image, args)
     if not args.queries.is_file():

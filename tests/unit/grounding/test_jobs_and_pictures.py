@@ -170,6 +170,9 @@ def test_the_command_grounds_a_file_and_goes_on_where_it_stopped(checkpoint, que
     [
         ([], "Nothing to ground. Pass a picture and an expression"),
         (["x.png"], "Nothing to ground"),
+        (["0.png", "", "--model", "nowhere"], "You passed a blank expression"),
+        (["0.png", "a dog", " ", "--model", "nowhere"], "You passed a blank expression"),
+        (["0.png", "", "--answer", "--model", "nowhere"], "You passed a blank question"),
         (["--queries", "q.jsonl"], "pass --out DIR with it"),
         (["x.png", "a dog", "--out", "d"], "--out, which belongs to --queries"),
         (["0.png", "a dog", "--reference", "--constrained"], "the published code does not constrain"),
@@ -191,7 +194,7 @@ def test_pictures_of_several_expressions_are_numbered_as_these_stand(checkpoint,
         "ground",
         str(photographs / "0.png"),
         "a dog",
-        " ",
+        "\ud800",
         "a cat",
         "--model",
         str(checkpoint),
@@ -200,7 +203,7 @@ def test_pictures_of_several_expressions_are_numbered_as_these_stand(checkpoint,
     ]
     command += ["--constrained", "--max-boxes", "1", "--png", str(tmp_path / "new" / "t.picture")]
     assert main(command) == 1  # one expression has no result
-    assert "no result: blank text" in capsys.readouterr().out
+    assert "no result: not Unicode text" in capsys.readouterr().out
     written = sorted((tmp_path / "new").iterdir())
     assert [path.name for path in written] == ["t-1.picture", "t-3.picture"]
     assert {Image.open(path).format for path in written} == {"PNG"}
