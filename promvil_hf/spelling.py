@@ -15,6 +15,16 @@ def close_to(word: str, known: Iterable[str]) -> list[str]:
     return [candidate for candidate in known if candidate.startswith(word)] or get_close_matches(word, known)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question that names the known words close to this one; nothing where none is close.
+
+    >>> did_you_mean("grond", ["ground", "build"])
+    'Did you mean ground?'
+    """
+    close = close_to(word, known) if word else []
+    return f"Did you mean {' or '.join(close)}?" if close else ""
+
+
 def unknown_option(words: Sequence[str], known: Iterable[str], help_command: str) -> str | None:
     """A sentence on the first word that looks like an option and is none; None where all are known."""
     known = set(known)
@@ -23,7 +33,6 @@ def unknown_option(words: Sequence[str], known: Iterable[str], help_command: str
         if word == "--":
             return None
         if name.startswith("--") and " " not in word and name not in known:
-            close = close_to(name, sorted(known))
-            hint = f"Did you mean {' or '.join(close)}? " if close else ""
-            return f"There is no option {name}. {hint}`{help_command}` lists all options."
+            sentences = (f"There is no option {name}.", did_you_mean(name, sorted(known)), f"`{help_command}` lists all options.")
+            return " ".join(filter(None, sentences))
     return None

@@ -12,7 +12,7 @@ from importlib import import_module
 from shlex import join
 from typing import NoReturn
 
-from promvil_hf.spelling import unknown_option
+from promvil_hf.spelling import did_you_mean, unknown_option
 
 
 COMMANDS: dict[str, tuple[str, str | dict]] = {  # name: (what it does, module of promvil_hf.commands or its parts)
@@ -70,7 +70,7 @@ def help_with_default(action: argparse.Action) -> str:
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that takes its options from a command module at its first use, and names the options close to a wrong one."""
+    """A parser that takes its options from a command module at its first use, and names the words close to a wrong one."""
 
     def __init__(self, *args, module: str | None = None, **settings):
         super().__init__(*args, allow_abbrev=False, formatter_class=HelpFormatter, **settings)
@@ -87,6 +87,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         self.load()
+        for action in self._actions:
+            if args == [] and action.required and action.nargs == argparse.PARSER:
+                self.error(f"the following arguments are required: {action.metavar} (choose from {', '.join(action.choices)})")
         if not any(action.nargs in (argparse.PARSER, argparse.REMAINDER) for action in self._actions):
             # Before argparse misses the option that was meant.
             if wrong := unknown_option(args or (), self._option_string_actions, f"{self.prog} --help"):
@@ -95,6 +98,14 @@ class CommandParser(argparse.ArgumentParser):
         if left:
             self.error(f"unrecognized arguments: {' '.join(left)}")
         return found, left
+
+    def _check_value(self, action, value):
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            if hint := did_you_mean(str(value), map(str, action.choices)):
+                raise argparse.ArgumentError(action, f"{error.message}. {hint}") from None
+            raise
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")

@@ -55,8 +55,14 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
         (["build", "compovl", "--vgg=x"], "promvil build compovl: There is no option --vgg. Did you mean --vg"),
         (["env", "--qqqqqq"], "There is no option --qqqqqq. `promvil env --help` lists all options."),
         (["env", "--json", "more"], "promvil env: unrecognized arguments: more"),
+        (["grond"], "promvil: argument COMMAND: invalid choice: 'grond'"),
+        (["grond"], ". Did you mean ground?"),
         (["build", "compvol"], "promvil build: argument DATASET: invalid choice: 'compvol'"),
-        (["build"], "promvil build: the following arguments are required: DATASET"),
+        (["build", "compvol"], ". Did you mean compovl?"),
+        (["recipe", "rn"], ". Did you mean run?"),
+        (["evaluate", "--dtype", "floot16"], "Did you mean float16"),
+        (["build"], "promvil build: the following arguments are required: DATASET (choose from compovl, fivl)"),
+        (["recipe"], "promvil recipe: the following arguments are required: ACTION (choose from list, copy, path, run)"),
         (["evaluate", "--limit", "none"], "argument --limit: none is no whole number of 1 or more"),
     ],
 )
@@ -65,6 +71,14 @@ def test_a_mistyped_call_is_refused_in_one_line_that_names_what_was_meant(words,
         cli.main(words)
     errors = capsys.readouterr().err
     assert stop.value.code == 2 and sentence in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("word", ["qqqqqq", ""])
+def test_a_word_that_is_close_to_no_command_gets_no_guess(word, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([word])
+    errors = capsys.readouterr().err
+    assert f"invalid choice: {word!r}" in errors and "Did you mean" not in errors
 
 
 def test_a_value_may_look_like_an_option_after_two_dashes(capsys):
