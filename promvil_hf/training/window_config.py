@@ -3,7 +3,9 @@
 
 from dataclasses import dataclass
 
+import torch
 from transformers import TrainingArguments
+from transformers.utils import is_torch_xla_available
 
 from promvil_hf.training.curriculum import CURRICULA, Curriculum
 from promvil_hf.training.losses import shares
@@ -58,6 +60,12 @@ class WindowConfig(TrainingArguments):
     noun: str = option("random", "Which noun of an expression: random (reference), first or last.", NOUNS)
 
     def __post_init__(self):
+        # transformers refuses this too, and does not say what to pass.
+        if self.bf16 and not (self.use_cpu or torch.accelerator.is_available() or is_torch_xla_available()):
+            raise ValueError(
+                "This machine has no GPU, and the recipe asks for bf16: pass --use_cpu true --bf16 false, or try "
+                "`promvil recipe run kosmos2/smoke`."
+            )
         super().__post_init__()
         shares(self.vision_loss_weight, True)  # these refuse what makes no sense, before anything is loaded
         self.label_rules()

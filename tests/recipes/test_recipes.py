@@ -195,6 +195,21 @@ def test_a_dry_run_of_a_recipe_for_gpus_runs_without_one(tmp_path, capsys):
     assert run_training.is_dry(["--dry_run=true"]) and not run_training.is_dry(["--dry_run", "false", "--rows", "x"])
 
 
+def test_a_recipe_with_bf16_is_refused_without_a_gpu_before_a_model_is_loaded(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.accelerator.is_available", lambda check_available=False: False)
+    monkeypatch.setattr(run_training, "load_base", None)
+    words = ["--config", str(recipe.find("qwen3_vl/lora")), "--rows", "toy:4", "--output_dir", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as left:
+        run_as_script(train_grounding.train, words)
+    assert left.value.code == 2 and not (tmp_path / "out").exists()
+    assert (
+        "This machine has no GPU, and the recipe asks for bf16: pass --use_cpu true --bf16 false, or try "
+        "`promvil recipe run kosmos2/smoke`." in capsys.readouterr().err
+    )
+    config = run_training.settings_of(train_grounding.OBJECTIVE, [*words, "--use_cpu", "true", "--bf16", "false"]).config
+    assert config.use_cpu and not config.bf16
+
+
 def test_show_batch_writes_what_the_model_sees_and_trains_nothing(tmp_path, capsys):
     page = tmp_path / "batch.html"
     run = smoke(tmp_path / "out", "--show_batch", str(page))
