@@ -169,7 +169,8 @@ def _appendix(rehearsal: Path) -> Iterator[str]:
     yield from _memory_growth(found["cells"])
     if found["undone"]:
         yield f"\nNot reached in this run: {', '.join(found['undone'])}."
-    yield "\nThe commands:\n\n" + "\n".join(f"    {cell['command']}" for cell in found["cells"]) + "\n"
+    names = {**settings, "out": "runs/rehearsal", "data": "runs/rehearsal/data", "mirror": "URL", "layers": "", "processor": ""}
+    yield "\nThe commands:\n\n" + "\n".join(f"    {cell['command'].format_map(names).rstrip()}" for cell in found["cells"]) + "\n"
 
 
 def _memory_growth(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
