@@ -41,6 +41,11 @@ def test_a_process_of_its_own_gives_what_it_prints_last(monkeypatch):
     assert ran == [[sys.executable, "-m", "benchmarks.loading", "--k", "4"]]
 
 
+def test_memory_that_seems_to_fall_is_no_memory(monkeypatch):
+    monkeypatch.setattr(timing, "memory", {"VmRSS": 8192, "VmHWM": 4096}.get)
+    assert timing.peak_bytes(list) == 0
+
+
 def strays(folder: str, allowed: set[str], sources: dict[str, str]) -> list[str]:
     """Imports of `tests` or `benchmarks` in a folder's files that are not allowed there."""
     found = []
