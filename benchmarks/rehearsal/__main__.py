@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
@@ -80,12 +80,17 @@ def do_cell(cell: Cell, out: Path, settings: dict, hub: LoopbackHub, mirror: Fil
     plan, record = {"words": cell.words, "settings": settings}, out / "cells" / f"{file}.json"
     if kept_result(record, plan) is None:
         print(f"{cell.name}: {cell.why}", flush=True)
-    return do_once(record, plan, lambda: measured(argv, env, ROOT, log) | {"said": _last_line(log)})["result"]
+    given = {"{out}": str(out), "{hub}": hub.url, "{mirror}": mirror.url}
+    return do_once(record, plan, lambda: measured(argv, env, ROOT, log) | {"said": last_line(log, given)})["result"]
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path, given: Mapping[str, str]) -> str:
+    """The last line of a log, with the name of a place of this machine instead of the place."""
     lines = [text for text in log.read_text(errors="replace").splitlines() if text.strip()]
-    return lines[-1].strip()[:300] if lines else ""
+    last = lines[-1].strip() if lines else ""
+    for name, place in given.items():
+        last = last.replace(place, name)
+    return last[:300]
 
 
 def _serve(mirror: FileServer, folder: Path) -> None:

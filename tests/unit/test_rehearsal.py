@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from benchmarks.rehearsal import measuring
+from benchmarks.rehearsal.__main__ import last_line
 from benchmarks.rehearsal.cells import CELLS
 from benchmarks.rehearsal.measuring import measured
 from promvil_hf.commands.parsers import command_parser
@@ -50,6 +51,12 @@ def test_memory_is_that_of_a_command_and_all_that_it_starts(tmp_path, monkeypatc
     found = measured([sys.executable, "-c", outer], {}, tmp_path, tmp_path / "log.txt")
     assert found["own_bytes"] > 140 * MEGABYTE and found["peak_bytes"] >= found["own_bytes"]
     assert (tmp_path / "log.txt").read_text() == "done\n"
+
+
+def test_last_words_name_no_folder_of_this_machine_and_no_port(tmp_path):
+    (tmp_path / "log.txt").write_text(f"reading\nWritten to {tmp_path}/compovl, from http://127.0.0.1:4711/x\n\n")
+    given = {"{out}": str(tmp_path), "{mirror}": "http://127.0.0.1:4711"}
+    assert last_line(tmp_path / "log.txt", given) == "Written to {out}/compovl, from {mirror}/x"
 
 
 def test_a_command_that_fails_is_named_with_its_last_words(tmp_path):
