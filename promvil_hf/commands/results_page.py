@@ -15,15 +15,15 @@ START = """# Results on public weights
 
 <!-- `python -m promvil_hf.commands.results_page > docs/results.md` writes this page from docs/results.json: do not edit it. -->
 
-What this package measured on the real checkpoints and data. A cell that says *not yet run* was never filled: where the package
-was written there were neither weights nor data. The command below it fills it; all of them together are one job for one
-GPU of 24 GB:
+What this package measured on the real checkpoints and data. Cells that say *not yet run* are empty:
+the authors had neither weights nor data. The commands below a table fill it. All commands together are one job for
+one GPU of 24 GB:
 
     hf jobs uv run -v hf://buckets/YOU/promvil:/data recipes/jobs/results.py --out /data/results --fetched /data/sources
     promvil results add /data/results/results.json
 
-Stopped at any moment, the same command goes on. `promvil results add` takes rows only with their reports beside them,
-computes them again from those, and refuses another protocol, a missing seed or revision, and drawn data.
+After a stop, the same command continues. `promvil results add` needs the reports of the rows: it recomputes each row from its
+report. It refuses another protocol, a missing seed or revision, and drawn data.
 """
 
 

@@ -26,9 +26,8 @@ START = """# Beyond one machine
 <!-- `python -m promvil_hf.commands.scale_page > docs/scale.md` writes this page: do not edit it. -->
 
 Everything that takes long is a job in a folder: items stream in, shards of results come out, and a kill costs at most the
-shard that is being written. The result is the same whichever process writes a shard: one process,
-several, Ray's actors and a continued run leave the same bytes (`tests/laws/test_fivl_build.py`,
-`tests/laws/test_fivl_on_ray.py`).
+shard that is being written. The result is the same whichever process writes a shard: one process, several processes,
+Ray's actors and a continued run leave the same bytes (`tests/laws/test_fivl_build.py`, `tests/laws/test_fivl_on_ray.py`).
 
 ## Who divides what
 
@@ -64,7 +63,7 @@ Masks: `map_batches` over shares of the shards, by a pool of actors; each loads 
 is free. The folder must be one that all nodes see. Key expressions: `ray.data.llm`'s HTTP processor sends the prompts.
 
 Two things in the code of that processor (Ray 2.60) decided how it is used. It passes answers on batch by batch, so one
-request that fails for good takes the paid answers of its batch with it; and it awaits requests one after another. So it gets
+failed request loses the paid answers of its batch. And it awaits requests one after another. So it gets
 a session of ours (`promvil_hf.fivl.with_ray.KeepingSession`), which sends a batch at once and puts every paid answer on disk
 before Ray sees it. Afterwards the stage runs as without Ray: it judges the answers on disk and asks for what is missing.
 
@@ -84,7 +83,7 @@ The key is taken from `PROMVIL_API_KEY` in each process; it is in no file and in
 ## Hugging Face Jobs
 
 A script for each job, with its hardware and time-out in the header that `hf jobs uv run` reads (the Hub's default of 30
-minutes is too short for any of them). A bucket is mounted as `/data`, so a job that was stopped goes on with the same line.
+minutes is too short for any of them). A bucket is mounted as `/data`, so the same line continues a stopped job.
 `YOU` is your name on the Hub; the bucket is made with `hf buckets create YOU/promvil`. None of them was run on the Hub. They
 install `promvil_hf` from PyPI; before it is there, add `--with` and the address of a wheel.
 
@@ -103,14 +102,14 @@ Each script's docstring has the whole line.
 
 ## What the folder must be able to do
 
-A file that was moved onto a name inside its folder must be there whole for whoever opens that name next, and be listed.
-Nothing is appended, mapped, linked or written in place.
+When a file is moved onto a name inside its folder, the next reader of that name must see it complete, and the folder must
+list it. Nothing is appended, mapped, linked or written in place.
 
 Locks keep a second writer out: POSIX record locks that all machines see (a local disk, NFS 4, Lustre mounted with `flock`,
 GPFS, CephFS). A file system without them is refused, unless `PROMVIL_WITHOUT_LOCKS=1` is set: then you must make sure that no
 share has two writers. The scripts for Jobs set it, since each job has its own folder or its own rank, and it is not known
-whether a mounted bucket has locks. If it happens all the same, the result does not change: two writers of a shard write the
-same bytes. What is lost is work, and drafts of killed writers (`.NAME....part`) stay until you delete them. Both are tried on
+whether a mounted bucket has locks. Two writers of a shard write the same bytes, so the result would not change. Work would be
+lost, and drafts of killed writers (`.NAME....part`) stay until you delete them. Both are tried on
 a file system without locks and without a sync of folders (`tests/unit/jobs/test_without_locks.py`).
 """
 
@@ -123,7 +122,8 @@ def page() -> str:
 def _on_paper() -> Iterator[str]:
     yield "## Estimates\n"
     yield (
-        "**Estimates: nobody ran these.** Each number is a count times a rate. Expect a factor of two. "
+        "Each number is a count times a rate; expect a factor of two. Only the first line was run, on made-up graphs "
+        "([a rehearsal](reproduce.md#appendix-a-rehearsal)); nobody ran the others. "
         "The formula of each column stands below (`promvil_hf/reproducing/large_scale.py`).\n"
     )
     heads = (

@@ -1,7 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What a large build takes, on paper: counts of what goes in, times rates that were measured on one CPU core, or counted.
 
-Nothing here was run at this size. Rates of a CPU come from `measured_by`; hours of a GPU from `estimates`.
+Only CompoVL of Visual Genome's size was run, on made-up graphs (`python -m benchmarks.rehearsal`). Rates of a CPU come from
+`measured_by`; hours of a GPU from `estimates`.
 """
 
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ _HITS = "Share of expressions whose first box has IoU 0.5 or more."
 TABLES = (
     Table("Kosmos-2 on CompoVL, by level", _HITS, LEVELS, _chains("compovl")),
     Table("Kosmos-2 on RefCOCOg, test", _HITS, LEVELS[:1], _chains("refcocog-test-all")),
-    Table("A model of 4B on POPE, popular", "What of its answers needs the picture, and the thing that is named.", LEVELS[:1], (
+    Table("A model of 4B on POPE, popular", "How much its answers need the picture, and the thing that is named.", LEVELS[:1], (
         Line("F1", "pope-4b", "pope-4b/report.json", "accuracy", "vlm4b"),
         Line("blind share", "pope-4b", "pope-4b/picture_needed.json", "blind share", "vlm4b"),
         Line("Visual Reliance Score", "reliance-4b", "reliance-4b/reliance.json", "reliance", "vlm4b"),
