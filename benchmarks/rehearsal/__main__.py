@@ -45,7 +45,7 @@ def rehearse(out: Path, images: int, processor: Path | None, layers: int | None,
         "layers": "" if layers is None else f"--layers={layers}",
         "processor": "" if processor is None else f"--processor={processor}",
     }  # fmt: skip
-    shown = settings | {"processor": "its own" if processor else "made in code"}
+    shown = settings | {"processor": "published" if processor else "made in code"}
     rows = []
     with ExitStack() as stack:
         stack.enter_context(held(out))

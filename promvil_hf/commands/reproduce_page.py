@@ -33,8 +33,8 @@ The [appendix](#appendix-a-rehearsal) says what was run at full size with random
     promvil reproduce promvil-compovl --size small --out runs/small
     promvil reproduce fivl-pope --size small --out runs/small
 
-They need two cores and no download, and take under five minutes each, about one of them CPU time. Scenes are drawn and written
-in the forms and folders of the real data. Every command is the one of the full size, with toy models and small limits. Open
+They need two cores and no download, and take under five minutes each, about one minute of which is CPU time. Scenes are drawn and
+written in the forms and folders of the real data. The commands are those of the full size, with toy models and small limits. Open
 `runs/small/compovl-compared/report.html` and `runs/small/reliance-pope/reliance.html`. **These numbers say nothing about
 the papers**: the toy training is too short to help.
 
@@ -44,8 +44,8 @@ the papers**: the toy training is too short to help.
     promvil fetch refcoco refcoco+ refcocog coco-train2014 --out data
     promvil reproduce promvil-kosmos2 --fetched data --out runs/promvil
 
-Begin with this one: it trains nothing, and its eight numbers are known from Kosmos-2's own README. If yours are near them,
-model, pictures, boxes and scoring are as they should be.
+Begin with this one: it trains nothing, and its eight numbers are known from Kosmos-2's own README. If they lie in
+the intervals of your eight reports, model, pictures, boxes and scoring are as they should be.
 
 ## Questions
 
@@ -54,8 +54,8 @@ every address with its licence. We could not try the addresses; each says where 
 downloaded from the Hub when a command first names the model. They are not in the sizes below: Kosmos-2 has 6.7 GB and
 LLaVA-1.5-7B 14 GB, by their numbers of parameters.
 
-**How large is it?** See the second column of the table below. `promvil fetch ... --dry-run` says what is missing and looks at
-the disk. A download does not start if the disk is too small and its size is published.
+**How large is it?** See the second column of the table below. `promvil fetch ... --dry-run` says what is missing and
+looks at the disk. A download does not start if its published size does not fit on the disk.
 
 **How long does it take?** The hours below. They are estimates (`promvil_hf/reproducing/estimates.py`): we calculate the
 work from the model's shape and assume that the GPU reaches {REACHED:.0%} of its data-sheet speed and {MOVED:.0%} of its
@@ -77,7 +77,7 @@ could not be read; where no number is known, none is given. Before you compare n
 and the rules in your report are the same. The papers' numbers are always labelled.
 
 **May I publish it?** Read the licences of the data and models that you used. `promvil publish --dry-run` shows the
-files and the card of a data set, an adapter, an atlas or a report before anything is uploaded.
+files and the card of a data set, an adapter, an atlas or a report. Nothing is uploaded without `promvil publish`.
 
 ## Traps
 
@@ -98,8 +98,8 @@ files and the card of a data set, an adapter, an atlas or a report before anythi
 ABOUT_REHEARSAL = """`python -m benchmarks.rehearsal --out runs/rehearsal` runs the whole way in a clone, with everything real but
 the weights and the data: the published sizes, configurations, archives, commands and libraries, and a Hub and a mirror on
 the same machine. Weights are random and data is made up, so no score of it means anything, and none is shown. Kosmos-2 has
-its published size; LLaVA its published widths and one layer. With `--data` Kosmos-2 has its own processor, else one made in
-code. `--size small` takes minutes.
+its published size; LLaVA its published widths and one layer. With `--data` Kosmos-2 has its published processor, otherwise one
+made in code. `--size small` takes minutes.
 """
 
 
@@ -143,7 +143,7 @@ def _experiment(experiment: Experiment) -> Iterator[str]:
     yield f"    promvil reproduce {experiment.name} --fetched data --out {OUT}\n"
     yield "Its steps:\n"
     for step in experiment.steps:
-        known = f" Assumed: {step.work.known}." if step.work and step.work.known else ""
+        known = f" Basis: {step.work.known}." if step.work and step.work.known else ""
         measured = f" (`{step.measured}`)" if step.measured else ""
         yield f"- **{step.name}**: {step.why}{needs(step)}{measured}.{known}\n\n      {step.shown(FULL, OUT, DATA)}\n"
     yield f"The answer is `{OUT / experiment.result}`.\n"
@@ -158,7 +158,7 @@ def _appendix(rehearsal: Path) -> Iterator[str]:
     found = json_document(rehearsal).fields
     machine, settings = found["machine"], found["settings"]
     yield (
-        f"Run on {found['date']} with {settings['images']:,} images and Kosmos-2's processor {settings['processor']}: "
+        f"Run on {found['date']} with {settings['images']:,} images; the processor of Kosmos-2 was {settings['processor']}: "
         f"{machine['cores']} CPU cores, {machine['memory_gib']} GiB of memory, torch {machine['torch']}, one thread a process, "
         "beside other work on the same machine. Compare CPU seconds, not seconds.\n"
     )

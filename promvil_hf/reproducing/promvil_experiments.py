@@ -101,9 +101,8 @@ PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
         "+9.0 points over Kosmos-2. This is from a summary of the paper; the table itself could not be read", _GRAPHS,
         (BUILD, *_COMPOVL),
         "compovl-compared/report.html",
-        "The paper's benchmark was not published. This one is built anew from Visual Genome, a grammar words its "
-        "expressions, and "
-        "its rows are others. It is not known which part of LLaVA's data the paper mixed in, nor how many rows each part had.",
+        "The paper's benchmark was not published. This one is built anew from Visual Genome: a grammar writes its "
+        "expressions, and it has different rows. It is not known which part of LLaVA's data the paper mixed in, nor how many rows each part had.",
     ),
     Experiment(
         "promvil-refcocog", "PromViL", "zero-shot grounding on RefCOCOg",
@@ -149,7 +148,8 @@ PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
          _COMPOVL[3],
          Step("compovl-alone",
               "evaluate --benchmark compovl --files {out}/compovl/steps/test-00000-of-00001.parquet --images {data} "
-              "--model {kosmos2} --adapter {out}/adapter-alone --out {out}/compovl-alone", "the adapter without", small=_QUICK,
+              "--model {kosmos2} --adapter {out}/adapter-alone --out {out}/compovl-alone", "the adapter trained without evidence",
+              small=_QUICK,
               makes="compovl-alone/report.json", work=Work("kosmos2", 4_000, 1, 25, writes=8, known="as promvil-compovl")),
          _compared("evidence-compared", "compovl-alone", "compovl-tuned", "{data}")),
         "evidence-compared/report.html", "The paper's own numbers are not known.",
