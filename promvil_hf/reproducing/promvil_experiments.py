@@ -102,8 +102,8 @@ PROMVIL_EXPERIMENTS: tuple[Experiment, ...] = (
         (BUILD, *_COMPOVL),
         "compovl-compared/report.html",
         "The paper's benchmark was not published. This one is built anew from Visual Genome: a grammar writes its "
-        "expressions, and it has different rows. It is not known which part of LLaVA's data the paper mixed in, nor how many rows each "
-        "part had.",
+        "expressions, and it has different rows. It is not known which part of LLaVA's data the paper mixed in, nor how "
+        "many rows each part had.",
     ),
     Experiment(
         "promvil-refcocog", "PromViL", "zero-shot grounding on RefCOCOg",
