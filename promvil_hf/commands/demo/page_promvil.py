@@ -48,7 +48,7 @@ def in_short(grounded, tests, sizes: Sizes):
         ),
         pages.bullets(
             [
-                verdict(deepest.gain[run], f"Level by level minus {run}")
+                verdict(deepest.gain[run], f"PromViL compared with “{NAMES[run]}”")
                 for run in promvil.COMPARED
             ]
         ),
@@ -57,7 +57,7 @@ def in_short(grounded, tests, sizes: Sizes):
 
 
 NAMES = {
-    promvil.STEPWISE: "trained on chains, asked level by level",
+    promvil.STEPWISE: "PromViL: trained on chains, asked level by level",
     promvil.AT_ONCE: "trained on chains, asked at once",
     promvil.FLAT: "trained without chains, asked at once",
 }
@@ -69,7 +69,8 @@ def _moving(grounded, tests, sizes: Sizes):
     for question in _deep(tests, sizes):
         if _hit(flat, question) or not _all_right(stepwise[question.name], question):
             continue
-        return pages.slides(_steps(question, stepwise[question.name])[:4])
+        wanted = pages.paragraph("To be found: ", pages.tag("strong", question.expression.text))
+        return pages.tag("div", wanted, pages.slides(_steps(question, stepwise[question.name])[:4]))
     return None
 
 
