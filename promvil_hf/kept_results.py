@@ -11,14 +11,18 @@ of another plan is refused, and so is a second process while the first is at wor
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 from promvil_hf.files import write_json
 from promvil_hf.folder_lock import held
 from promvil_hf.json_documents import json_document
+
+
+LONGEST = 80  # letters of a value in a message
 
 
 def read_back(plan: Any) -> Any:
@@ -63,7 +67,24 @@ def do_once(path: Path, plan: Any, work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Which settings are not as they were, for a message."""
-    old, new = ({name: repr(value)[:80] for name, value in found.items()} for found in (before, now))
+    """Which settings are not as they were, for a message. A setting inside another is "model.name"."""
+    old, new = (dict(_flat(found)) for found in (before, now))
     changed = [name for name in old | new if old.get(name) != new.get(name)]
-    return "; ".join(f"{name} was {old.get(name, 'not set')}, is {new.get(name, 'not set')}" for name in changed)
+    return "; ".join("{} was {}, is {}".format(name, *_shortened(old.get(name), new.get(name))) for name in changed)
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", repr(value)
+
+
+def _shortened(*values: str | None) -> Iterator[str]:
+    """Long values from shortly before the place where they part."""
+    shown = [value or "not set" for value in values]
+    start = max(len(commonprefix(shown)) - 20, 0) if max(map(len, shown)) > LONGEST else 0
+    for value in shown:
+        part = value[start : start + LONGEST]
+        yield f"{'…' if start else ''}{part}{'…' if start + LONGEST < len(value) else ''}"
