@@ -1,6 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Random key expressions of each kind of answer, decompositions and chains on one page, from the data at hand: before and now
-where an older checkout is given, by rules and by a tagger where one is named.
+"""Random key expressions of each kind of answer on one page, from the data at hand: before and now where an older checkout is
+given, by rules and by a tagger where one is named. `benchmarks.nesting_quality --page` has decompositions and chains.
 
     python -m benchmarks.words_examples --data DATA --before OTHER_CHECKOUT --html examples.html
     python -m benchmarks.words_examples --data DATA --tagger spacy --html examples.html
@@ -13,40 +13,28 @@ import sys
 from pathlib import Path
 from random import Random
 
-from benchmarks.nesting_quality import read_expressions
 from benchmarks.words_quality import turns
 from promvil_hf import pages
 
 
-LLAVA, LINES, GRAPHS = (
-    "llava/coco2014_val_gpt4_qa_30x3.jsonl",
-    "promvil/finetune_refcocog_test.first400.txt",
-    "visual_genome/v1.2.0",
-)
+LLAVA = "llava/coco2014_val_gpt4_qa_30x3.jsonl"
 # Runs in either checkout: only what both of them have.
 SCRIPT = """
 import json, sys
-from promvil_hf.compovl.compose import Composing, compose
-from promvil_hf.compovl.scene_graph import assembled
-from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.fivl.extraction import SeenTurn, by_words
 from promvil_hf.key_expressions import Turn
-from promvil_hf.nesting import decompose, tagger
+from promvil_hf.nesting import tagger
 
 asked = json.load(sys.stdin)
 keys = by_words(tagger(asked["tagger"]))([SeenTurn("", Turn(0, question, answer)) for question, answer in asked["turns"]])
-nested = [[phrase.text for phrase in decompose(line).phrases] for line in asked["lines"]]
-with VisualGenome(asked["graphs"]) as source:
-    graphs = [assembled(source.graph(image)) for image in source.images()]
-chains = [chain.expression for graph in graphs for chain in compose(graph, Composing(per_image=10)).chains]
-json.dump({"keys": keys, "nested": nested, "chains": chains}, sys.stdout)
+json.dump(keys, sys.stdout)
 """
 
 
 KINDS = {"conversation": 0, "description": 1, "reasons": 2}  # the rows of the file take turns
 
 
-def outputs(checkout: Path, asked: dict) -> dict:
+def outputs(checkout: Path, asked: dict) -> list[list[str]]:
     """What the code of a checkout makes of the rows, with the tagger that is asked for."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], input=json.dumps(asked), cwd=checkout, capture_output=True, text=True, check=True,
@@ -58,7 +46,7 @@ def outputs(checkout: Path, asked: dict) -> dict:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.words_examples", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds llava, promvil and visual_genome")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds llava")
     parser.add_argument("--before", type=Path, help="an older checkout, to show what it made of the same rows")
     parser.add_argument("--tagger", default="rules", help="of the key expressions; without --before, the rules stand beside it")
     parser.add_argument("--count", type=int, default=20, help="examples of each kind (default: 20)")
@@ -68,9 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     random = Random(options.seed)
     found = turns(options.data, LLAVA)
     talk = [(kind, turn) for kind, place in KINDS.items() for turn in random.sample(found[place::3], options.count)]
-    lines = random.sample([line for line in read_expressions(options.data / LINES) if len(line.split()) > 6], options.count)
-    asked = {"turns": [[turn.question, turn.answer] for _, turn in talk], "lines": lines}
-    asked |= {"graphs": str((options.data / GRAPHS).resolve())}
+    asked = {"turns": [[turn.question, turn.answer] for _, turn in talk]}
     here, named = Path(__file__).parents[1], {"tagger": options.tagger}
     now, before = outputs(here, asked | named), None
     if options.before:
@@ -80,21 +66,11 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         names = ("before", "now")
 
-    def both(kind: str, k: int) -> dict[str, str]:
-        texts = {names[1]: " | ".join(now[kind][k])}
-        return ({names[0]: " | ".join(before[kind][k])} if before else {}) | texts
-
     parts = [pages.paragraph(f"Key expressions ({options.tagger}): question, answer, and what is taken from it.")]
     for k, (kind, turn) in enumerate(talk):
-        parts.append(pages.facts({"kind": kind, "question": turn.question, "answer": turn.answer, **both("keys", k)}))
-    parts.append(pages.paragraph("Decompositions: an expression and its phrases, simple to complex."))
-    parts += [pages.facts({"expression": line, **both("nested", k)}) for k, line in enumerate(lines)]
-    parts.append(pages.paragraph("Chains: expressions composed from the same graphs."))
-    for name, made in zip(names, (before, now), strict=True):
-        if made:
-            parts += [pages.facts({name: text}) for text in made["chains"][: options.count]]
-    page = pages.page("Words: key expressions, decompositions, chains", *parts)
-    print(f"{5 * options.count} examples on {pages.write(options.html, page)}")
+        taken = {name: " | ".join(made[k]) for name, made in zip(names, (before, now), strict=True) if made is not None}
+        parts.append(pages.facts({"kind": kind, "question": turn.question, "answer": turn.answer, **taken}))
+    print(f"{len(talk)} examples on {pages.write(options.html, pages.page('Key expressions', *parts))}")
 
 
 if __name__ == "__main__":
