@@ -101,7 +101,7 @@ def _singular_lower(word: str) -> str:
         return _SINGULAR[word]
     if word.endswith("men") and word not in _MEN_ONE:
         return word[:-3] + "man"
-    if len(word) < 3 or word[-1] != "s" or word.endswith("ss"):
+    if len(word) < 3 or word[-1] != "s" or word.endswith("ss") or word[-2].isspace():
         return word
     if word in _ENDS_IN_S or word in _PLURAL_ONLY or word in _NOT_A_NOUN:
         return word
