@@ -18,7 +18,7 @@ APART = -0.03  # touching things whose boxes lie further apart than this, in ima
 _LIES_ON = 0.7  # share of the smaller box that lies in the other
 _ANY_OF = {PERSON: "person", ANIMAL: "animal", VEHICLE: "vehicle"}
 _NO_VEHICLES = frozenset(("engine", "kite", "cart", "board"))  # they move, and nobody calls them vehicles
-_NARROWER = {  # a noun, in the singular -> nouns of what may be called by it too
+_NARROWER = {  # a noun, in the singular -> last words of what may be called by it too ("dog" is a hot dog)
     noun: frozenset(narrower.split())
     for noun, narrower in {
         "food": """
