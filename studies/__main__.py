@@ -21,6 +21,7 @@ from importlib import import_module
 from pathlib import Path
 
 from studies.cells import Given, everything, run, versions
+from studies.claims import statements_faults, write_statements
 from studies.kept_cells import FOLDER as CELLS
 from studies.kept_cells import keep, restore
 from studies.overview import conducts, corrected, overview_faults, write_overview
@@ -140,7 +141,7 @@ def _tell_faults(asked: list[str]) -> int:
     studies = {name: study(name) for name in names()}
     p = corrected(conducts(studies, FOLDER), studies)
     found = [fault for name in asked for fault in check(studies[name], FOLDER / name, p.get(name))]
-    found += overview_faults(studies, FOLDER)
+    found += overview_faults(studies, FOLDER) + statements_faults(FOLDER)
     if found:
         print("\n".join(found))
         return 1
@@ -163,6 +164,7 @@ def _write_again(asked: list[str]) -> int:
         readme.write_text(with_numbers(readme.read_text(encoding="utf-8"), result, readme), encoding="utf-8")
         (folder / "plot.svg").write_text(plot(study(name), result), encoding="utf-8")
     write_overview({name: study(name) for name in names()}, FOLDER)
+    write_statements(FOLDER)
     return 0
 
 
