@@ -78,7 +78,7 @@ def train_stages(
             callbacks=[curve],
             optimizers=(Muon(tiny.model.named_parameters(), peak * stage.of_peak), None),
         ).train(resume_from_checkpoint=(resume and last_whole(folder)[0]) or None)
-        curves[stage.name] = curve.points
+        curves[stage.name] = curve.kept()
     tiny.model.requires_grad_(True).eval()
     return curves
 
@@ -114,10 +114,14 @@ class Curve(TrainerCallback):
         self.points: list[Point] = []
         self.began = time.perf_counter()
 
+    def kept(self) -> list[Point]:
+        """All points, also of a stage that was done before this run."""
+        lines = self.file.read_text(encoding="utf-8").splitlines() if self.file.is_file() else ()
+        return [Point(**json.loads(line)) for line in lines]
+
     def on_train_begin(self, args, state, control, **kwargs):
-        if state.global_step and self.file.is_file():
-            kept = [Point(**json.loads(line)) for line in self.file.read_text(encoding="utf-8").splitlines()]
-            self.points = [point for point in kept if point.step <= state.global_step]
+        if state.global_step:
+            self.points = [point for point in self.kept() if point.step <= state.global_step]
         self.began = time.perf_counter() - (self.points[-1].seconds if self.points else 0.0)
         self.file.write_text("".join(map(_line, self.points)), encoding="utf-8")
 

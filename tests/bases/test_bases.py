@@ -45,6 +45,19 @@ def test_the_toy_kosmos2_grounds_simple_phrases_and_leaves_room_for_nested_ones(
 
 
 @on_few_scenes_or_many
+def test_the_toy_llava_with_boxes_grounds_simple_phrases_and_leaves_room_for_nested_ones(scenes):
+    backend = load("toy:llava_boxes")
+    card = json.loads((folder("llava_boxes") / "scores.json").read_text())
+    worlds = {"level 1": (HARD, 1), "level 1 in scenes of nested phrases": (NESTED, 1), "level 3, one-shot": (NESTED, 3)}
+    found = {what: grounding(backend, held_out(world, scenes), level=level) for what, (world, level) in worlds.items()}
+    for what, interval in found.items():
+        print(f"\n{what}: {interval}", end="")
+        assert interval.low <= card[what]["high"] and card[what]["low"] <= interval.high, what
+    assert found["level 1"].estimate >= 0.75 and card["level 1"]["estimate"] >= 0.85
+    assert card["level 1 in scenes of nested phrases"]["low"] - card["level 3, one-shot"]["high"] >= 0.2
+
+
+@on_few_scenes_or_many
 def test_the_toy_llava_answers_toy_questions_as_its_card_says(scenes):
     found = answering(load("toy:llava"), held_out(ASKED_ABOUT, scenes))
     for kind, interval in found.items():
@@ -82,7 +95,7 @@ def test_a_base_is_a_small_checkpoint_with_a_card_made_of_its_scores(name):
 
 def test_only_names_with_the_prefix_are_located():
     assert str(located("toy:kosmos2")) == str(folder("kosmos2")) == str(located(folder("kosmos2")))
-    with pytest.raises(ValueError, match="You asked for the toy base 'gpt': there are kosmos2 and llava."):
+    with pytest.raises(ValueError, match="You asked for the toy base 'gpt': there are kosmos2, llava, llava_boxes."):
         located("toy:gpt")
 
 

@@ -5,7 +5,7 @@
 
     backend = load("toy:kosmos2")
 
-Wherever a checkpoint is named, "toy:kosmos2" and "toy:llava" name these.
+Wherever a checkpoint is named, "toy:kosmos2", "toy:llava" and "toy:llava_boxes" name these.
 """
 
 import os
@@ -14,14 +14,14 @@ from pathlib import Path
 from promvil_hf.hub_names import local_or_hub
 
 
-BASES = ("kosmos2", "llava")
+BASES = ("kosmos2", "llava", "llava_boxes")
 PREFIX = "toy:"
 
 
 def folder(name: str) -> Path:
     """Where a base lies; `from_pretrained` takes it."""
     if name not in BASES:
-        raise ValueError(f"You asked for the toy base {name!r}: there are {' and '.join(BASES)}.")
+        raise ValueError(f"You asked for the toy base {name!r}: there are {', '.join(BASES)}.")
     found = Path(__file__).parent / name
     if not (found / "model.safetensors").is_file():
         raise FileNotFoundError(
