@@ -35,8 +35,8 @@ _HOME = {
 __all__ = [*_HOME, "__version__"]
 
 # transformers gets to know the package's vision tower when its auto classes are loaded.
-after_import("transformers.models.auto.configuration_auto", "promvil_hf.backends.convolutional_tower_config:register")
-after_import("transformers.models.auto.modeling_auto", "promvil_hf.backends.convolutional_tower:register")
+after_import("transformers.models.auto.configuration_auto", "promvil_hf.backends.convolutional_tower_config")
+after_import("transformers.models.auto.modeling_auto", "promvil_hf.backends.convolutional_tower")
 
 
 def __getattr__(name: str):

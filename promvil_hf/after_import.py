@@ -1,32 +1,31 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Do something when a module of another package has been imported, without importing it. Standard library only.
+"""Import a module of this package as soon as a module of another one has been imported. Standard library only.
 
-    after_import("transformers.models.auto.modeling_auto", "promvil_hf.backends.convolutional_tower:register")
+    after_import("transformers.models.auto.modeling_auto", "promvil_hf.backends.convolutional_tower")
 
 transformers can only be given model classes, not the names of modules that hold them: giving it ours when this package is
 imported would load torch.
 """
 
 import sys
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.util import find_spec
-from pkgutil import resolve_name
 
 
-
-def after_import(module: str, function: str) -> None:
-    """Call `function`, named "module:name", as soon as `module` has been imported; at once if it is there already."""
+def after_import(module: str, follower: str) -> None:
+    """Import `follower` as soon as `module` has been imported; at once if it is there already."""
     if module in sys.modules:
-        resolve_name(function)()
+        import_module(follower)
     else:
-        sys.meta_path.insert(0, _Finder(module, function))
+        sys.meta_path.insert(0, _Finder(module, follower))
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module as Python would, and has a function called behind it."""
+    """Finds one module as Python would, and has another one imported behind it."""
 
-    def __init__(self, module: str, function: str):
-        self.module, self.function = module, function
+    def __init__(self, module: str, follower: str):
+        self.module, self.follower = module, follower
 
     def find_spec(self, name, path=None, target=None):
         if name != self.module or self not in sys.meta_path:
@@ -34,15 +33,15 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         found = find_spec(name)
         if found is not None and found.loader is not None:
-            found.loader = _Loader(found.loader, self.function)
+            found.loader = _Loader(found.loader, self.follower)
         return found
 
 
 class _Loader(Loader):
-    """Another loader, and a call at its end."""
+    """Another loader, and an import at its end."""
 
-    def __init__(self, loader: Loader, function: str):
-        self.loader, self.function = loader, function
+    def __init__(self, loader: Loader, follower: str):
+        self.loader, self.follower = loader, follower
 
     def __getattr__(self, name):
         return getattr(self.loader, name)
@@ -53,4 +52,4 @@ class _Loader(Loader):
     def exec_module(self, module):
         module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        resolve_name(self.function)()
+        import_module(self.follower)

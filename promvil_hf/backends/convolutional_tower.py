@@ -11,8 +11,10 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import SiglipImageProcessorPil
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import PreTrainedModel
+from transformers.models.auto.modeling_auto import AutoModel
 
 from promvil_hf.backends.convolutional_tower_config import EfficientNetLiteConfig
 
@@ -57,10 +59,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLiteModel(PreTrainedModel):
-    """The tower: pictures (N, 3, side, side) -> one hidden state (N, places, channels), places row by row.
-
-    Pixels are expected as (value - 127) / 128.
-    """
+    """The tower: pictures (N, 3, side, side), as `image_processor` makes them -> one hidden state (N, places, channels)."""
 
     config_class = EfficientNetLiteConfig
     main_input_name = "pixel_values"
@@ -91,26 +90,36 @@ class EfficientNetLiteModel(PreTrainedModel):
         return output if return_dict is not False else output.to_tuple()
 
 
+def image_processor(side: int) -> SiglipImageProcessorPil:
+    """Pictures as such a tower wants them: all of the picture on a square, values as (value - 127) / 128."""
+    return SiglipImageProcessorPil(
+        size={"height": side, "width": side}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3, resample=3
+    )
+
+
 def folded(published: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights of a tower from a state dict as `efficientnet_lite_pytorch` names them; its classifier is left out."""
-    places = {"_conv_stem": "stem", "_conv_head": "head", "_expand_conv": "expand", "_depthwise_conv": "depthwise",
-              "_project_conv": "project"}  # fmt: skip
-    norms = {"_conv_stem": "_bn0", "_conv_head": "_bn1", "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
+    places = {
+        "_conv_stem": ("stem", "_bn0"),
+        "_conv_head": ("head", "_bn1"),
+        "_expand_conv": ("expand", "_bn0"),
+        "_depthwise_conv": ("depthwise", "_bn1"),
+        "_project_conv": ("project", "_bn2"),
+    }
+    parts = ("weight", "bias", "running_mean", "running_var")
     found = {}
     for name, weight in published.items():
         path, _, kind = name.removesuffix(".weight").rpartition(".")
         if kind not in places or not name.endswith(".weight"):
             continue
         before = f"{path}." if path else ""
-        norm = {part: published[f"{before}{norms[kind]}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")}
+        place, norm_name = places[kind]
+        norm = {part: published[f"{before}{norm_name}.{part}"].double() for part in parts}
         scale = norm["weight"] / (norm["running_var"] + EPSILON).sqrt()
-        place = before.removeprefix("_") + places[kind]
+        place = before.removeprefix("_") + place
         found[f"{place}.weight"] = (weight.double() * scale[:, None, None, None]).to(weight.dtype)
         found[f"{place}.bias"] = (norm["bias"] - norm["running_mean"] * scale).to(weight.dtype)
     return found
 
 
-def register() -> None:
-    from transformers import AutoModel
-
-    AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel, exist_ok=True)
+AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel, exist_ok=True)

@@ -11,6 +11,7 @@ from math import prod
 
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.auto.configuration_auto import AutoConfig
 
 
 MODEL_TYPE = "efficientnet_lite_tower"
@@ -55,7 +56,7 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         if self.patch_size not in sides:
             raise ValueError(f"You passed patch_size={self.patch_size}: outputs of this tower have {sorted(set(sides))} pixels.")
         if self.image_size % self.patch_size:
-            raise ValueError(f"image_size={self.image_size} is not a multiple of patch_size={self.patch_size}: change one of them.")
+            raise ValueError(f"image_size={self.image_size} is no multiple of patch_size={self.patch_size}: change one of them.")
 
     @property
     def stages(self) -> int:
@@ -77,7 +78,4 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         return 0
 
 
-def register() -> None:
-    from transformers import AutoConfig
-
-    AutoConfig.register(MODEL_TYPE, EfficientNetLiteConfig, exist_ok=True)
+AutoConfig.register(MODEL_TYPE, EfficientNetLiteConfig, exist_ok=True)

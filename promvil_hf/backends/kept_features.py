@@ -128,7 +128,7 @@ def _llava(model):
     inner = getattr(model, "model", model)
     if not hasattr(inner, "vision_tower") or not isinstance(getattr(inner.config, "vision_feature_layer", None), int):
         raise ValueError(
-            f"You passed a model of the type {model.config.model_type!r}: features are kept for LLaVAs that read one hidden state."
+            f"You passed a model of the type {model.config.model_type!r}: features are kept for LLaVAs that read one state."
         )
     return inner
 
