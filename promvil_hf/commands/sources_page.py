@@ -11,8 +11,8 @@ START = """# Sources
 
 <!-- `python -m promvil_hf.commands.sources_page > docs/sources.md` writes this page from its table: do not edit it. -->
 
-What `promvil fetch NAME --out data` gets, from where, and how each fact is known. **But for those of `promvil fetch real`, none of
-these addresses could be tried where this page was written**: they were read in the places named, sizes and checksums too. Where
+What `promvil fetch NAME --out data` gets, from where, and how each fact is known. **But for those of `promvil fetch real`, none
+of these addresses could be tried where this page was written**: they were read in the places named, sizes and checksums too. If
 one is wrong, the command says what the server answered; `--mirror`, `--accept-changed` and a file put at
 `data/downloads/SOURCE/NAME` by hand are the ways round it.
 
