@@ -2,6 +2,8 @@
 """A LLaVA put together from two parts is an ordinary checkpoint that says what its parts say."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -61,6 +63,20 @@ def test_transformers_alone_loads_it_with_equal_logits(tower, language, part, wr
     assert (inputs["input_ids"] == model.config.image_token_id).sum() == assembled.image_tokens == model.config.image_seq_length
     with torch.no_grad():
         assert torch.equal(model(**inputs).logits, assembled.model(**inputs).logits)
+
+
+def test_a_convolutional_one_is_loaded_after_a_plain_import(written):
+    """In a process of its own, as a user's: importing this package loads neither torch nor transformers, and is enough."""
+    folder = str(written("convolutional", "qwen2"))
+    code = (
+        "import sys, promvil_hf\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+        "from transformers import AutoModelForImageTextToText\n"
+        f"model = AutoModelForImageTextToText.from_pretrained({folder!r})\n"
+        "print(type(model.model.vision_tower).__name__, model.model.vision_tower.head.weight.sum().item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    here = transformers.AutoModelForImageTextToText.from_pretrained(folder).model.vision_tower
+    assert done.stdout.split() == ["EfficientNetLiteModel", str(here.head.weight.sum().item())], done.stderr
 
 
 def test_no_file_of_it_asks_for_code_of_this_package(written):

@@ -1,9 +1,6 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The convolutional tower computes what the published code computes, and says which place each of its outputs is of."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -149,19 +146,6 @@ def test_pictures_are_shown_whole_with_the_values_of_the_weights():
     expected = (torch.tensor([0.0, 127.0, 255.0]) - 127) / 128
     assert pixels.shape == (1, 3, 64, 64)
     assert torch.allclose(pixels[0], expected[:, None, None].expand(3, 64, 64), atol=1e-6)
-
-
-def test_auto_model_knows_it_after_a_plain_import(tmp_path):
-    """In a process of its own, as a user's: the package first, then transformers."""
-    config = EfficientNetLiteConfig(**SMALL)
-    tower(config, published_form(config, torch.Generator().manual_seed(5))).save_pretrained(tmp_path)
-    code = (
-        "import sys, promvil_hf\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
-        "from transformers import AutoModel\n"
-        f"print(type(AutoModel.from_pretrained({str(tmp_path)!r})).__name__)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "EfficientNetLiteModel", done.stderr
 
 
 # --- the published weights ------------------------------------------------------------------------
