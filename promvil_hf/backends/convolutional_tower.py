@@ -65,6 +65,8 @@ class EfficientNetLiteModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     _no_split_modules = ["_Block"]
+    # It has no attention: whichever the language model beside it is asked to use, the tower does not mind.
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = _supports_attention_backend = True
     _keys_to_ignore_on_load_unexpected = [r"^blocks\.", r"^head\."]  # of levels behind the one that the configuration chooses
 
     def __init__(self, config: EfficientNetLiteConfig):

@@ -21,8 +21,9 @@ from promvil_hf.backends.loading import load
 from promvil_hf.cli import main as promvil
 from promvil_hf.fetching import catalog
 from promvil_hf.fetching.real_parts import LANGUAGE, REAL_SOURCES, VISION
-from tests.unit.backends.pushed_through import ramp
+from tests.unit.backends.pushed_through import push, ramp
 from tests.unit.backends.test_convolutional_tower import SMALL, published_form
+from tests.unit.backends.test_token_boxes import compare, measure
 from tests.unit.file_server import file_server
 
 
@@ -100,8 +101,11 @@ def test_the_real_models_are_fetched_and_speak(tmp_path, monkeypatch):
     backend = load("real:smol")
     [answer] = backend.generate([Request("What is the capital of France?")], Decoding(max_new_tokens=12))
     assert "Paris" in answer.text
-    inputs = backend.inputs([Request("What is there?", ramp(400, 300))])
-    assert backend.image_positions(inputs).sum() == len(backend.token_boxes(inputs, [(400, 300)])[0]) == 49
+    for size in ((400, 300), (300, 448)):
+        inputs = push(backend, ramp(*size))
+        [boxes] = backend.token_boxes(inputs, [size])
+        assert backend.image_positions(inputs).sum() == len(boxes) == 49
+        compare(boxes, measure(backend, inputs), 32, size)
 
 
 def test_a_folder_that_was_not_finished_or_is_of_other_weights_is_made_again(registry, tmp_path, capsys):

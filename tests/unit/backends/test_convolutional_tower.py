@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import functional as F
+from transformers import AutoModel
 
 from promvil_hf.backends.convolutional_tower import EPSILON, EfficientNetLiteModel, folded, image_processor
 from promvil_hf.backends.convolutional_tower_config import EfficientNetLiteConfig
@@ -125,6 +126,13 @@ def test_lite0_is_what_a_configuration_is_by_default():
     norms = sum(bias.numel() for name, bias in model.named_parameters() if name.endswith("bias"))  # one scale each
     assert model.num_parameters() + norms == published
     assert (model.config.hidden_size, model.config.patch_size, model.config.image_size) == (1280, 32, 224)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa", "flex_attention"])
+def test_the_language_model_may_be_asked_for_any_attention(attention):
+    with torch.device("meta"):
+        model = AutoModel.from_config(EfficientNetLiteConfig(**SMALL), attn_implementation=attention)
+    assert type(model) is EfficientNetLiteModel
 
 
 @pytest.mark.parametrize(
