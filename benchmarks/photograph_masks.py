@@ -14,7 +14,7 @@ good if its IoU is at least 0.5. Shares have 95 % intervals over photographs.
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from promvil_hf import masks
+from promvil_hf.backends.detectors import by_content
 from promvil_hf.backends.onnx_detectors import ONNX_THRESHOLD, load_onnx_detector
 from promvil_hf.backends.segmenters import Segmenter
 from promvil_hf.boxes import Box
@@ -97,8 +98,8 @@ def photos(data: Path, split: str, seed: int = 0) -> list[Photo]:
     return found
 
 
-def deeplab(path: Path, else_box: bool) -> Segmenter:
-    """Of each box the pixels of the commonest class in it; of a box without any, nothing, or all of it with `else_box`."""
+def deeplab_classes(path: Path) -> Callable[[Image.Image], np.ndarray]:
+    """DeepLab's class of each pixel of a picture, asked once for each picture."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -113,6 +114,12 @@ def deeplab(path: Path, else_box: bool) -> Segmenter:
         interpreter.invoke()
         seen = interpreter.get_tensor(answered["index"])[0].astype(np.uint8)
         return np.asarray(Image.fromarray(seen).resize(picture.size, Image.Resampling.NEAREST))
+
+    return by_content(classes)
+
+
+def by_classes(classes: Callable[[Image.Image], np.ndarray], else_box: bool) -> Segmenter:
+    """Of each box the pixels of the commonest class in it; of a box without any, nothing, or all of it with `else_box`."""
 
     def segment(items: Sequence[tuple[Image.Image, Sequence[Box]]]) -> Iterator[list[np.ndarray]]:
         for picture, found in items:
@@ -186,11 +193,11 @@ def main(arguments: list[str] | None = None) -> dict[str, list[Judged]]:
     options = parser.parse_args(arguments)
     models = options.data / "real_models"
     detect = load_onnx_detector(models / "FastestDet.onnx", threshold=options.threshold)
-    segmenter = models / "deeplabv3_mnv2_pascal_quant.tflite"
+    classes = deeplab_classes(models / "deeplabv3_mnv2_pascal_quant.tflite")
     ways = {
         "boxes": boxes(detect),
-        "boxes, then DeepLab": grounded_sam(detect, deeplab(segmenter, else_box=False)),
-        "boxes, then DeepLab, else the box": grounded_sam(detect, deeplab(segmenter, else_box=True)),
+        "boxes, then DeepLab": grounded_sam(detect, by_classes(classes, else_box=False)),
+        "boxes, then DeepLab, else the box": grounded_sam(detect, by_classes(classes, else_box=True)),
     }
     shown, found = photos(options.data, options.split)[: options.photos], {}
     for name, annotator in ways.items():
