@@ -139,7 +139,7 @@ def test_gguf_is_asked_for_before_anything_is_downloaded(registry, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    "words", ["ground PICTURE what", "explain PICTURE what", "evaluate --benchmark pope --files ROWS --images FOLDER --out out"]
+    "words", ["ground PICTURE what", "explain PICTURE what", "evaluate --benchmark pope --files ROWS --images FOLDER --out OUT"]
 )
 def test_commands_say_how_an_absent_model_is_got(words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PROMVIL_CACHE", str(tmp_path / "empty"))
@@ -147,6 +147,6 @@ def test_commands_say_how_an_absent_model_is_got(words, tmp_path, monkeypatch, c
     ramp(20, 20).save(picture)
     rows = tmp_path / "pope.json"
     rows.write_text('{"question_id": 1, "image": "one.png", "text": "Is there a star?", "label": "no"}')
-    words = words.replace("PICTURE", str(picture)).replace("ROWS", str(rows)).replace("FOLDER", str(tmp_path))
-    assert promvil([*words.split(), "--model", "real:smol"]) == 2
+    paths = {"PICTURE": picture, "ROWS": rows, "FOLDER": tmp_path, "OUT": tmp_path / "out"}
+    assert promvil([str(paths.get(word, word)) for word in words.split()] + ["--model", "real:smol"]) == 2
     assert "`promvil fetch real`" in capsys.readouterr().err
