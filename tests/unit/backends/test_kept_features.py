@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from promvil_hf.backends import kept_features as module
 from promvil_hf.backends.base import Request
@@ -73,3 +74,15 @@ def test_a_name_that_was_not_asked_for_and_pixels_in_place_of_features_are_refus
     inputs = backend.inputs([Request("the star", ramp(30, 30))])
     with features_given(backend.model), pytest.raises(ValueError, match="outside of `features_given`"):
         backend.model(**inputs)
+
+
+def test_features_are_given_behind_an_adapter_too_and_are_those_of_the_base(backend, pictures, tmp_path):
+    features = kept(backend, pictures, tmp_path / "features").of(["a"])
+    inputs = backend.inputs([Request("the star", ramp(*SIZES["a"]))])
+    tiny = tiny_llava(fit="stretch")
+    adapted = get_peft_model(tiny.model, LoraConfig(target_modules=r".*language_model.*q_proj", init_lora_weights=False)).eval()
+    assert torch.equal(kept_features(adapted, tiny.processor, pictures, tmp_path / "features", shown=False).of(["a"]), features)
+    with torch.no_grad():
+        expected = adapted(**inputs).logits
+        with features_given(adapted):
+            assert torch.equal(adapted(**inputs | {"pixel_values": features}).logits, expected)
