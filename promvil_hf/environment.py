@@ -21,6 +21,7 @@ OPTIONAL = {
     "torchvision": None,
     "spacy": "nlp",
     "onnxruntime": "onnx",
+    "gguf": "real",
 }
 
 

@@ -1,7 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Put a LLaVA together: any vision tower with hidden states, any causal language model, and an untrained projector between.
 
-What is written is an ordinary checkpoint: `AutoModelForImageTextToText` loads it without this package.
+What is written is an ordinary checkpoint: `AutoModelForImageTextToText` loads it without this package, or after
+`import promvil_hf` if its tower is one of this package.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def assemble(
     vision: str,
     language: str,
     *,
-    feature_layer: int = -2,
+    feature_layer: int | None = None,
     vision_revision: str | None = None,
     language_revision: str | None = None,
     dtype: str | torch.dtype = "auto",
@@ -56,10 +57,11 @@ def assemble(
     """A LLaVA of two pretrained parts.
 
     Args:
-        vision: Folder or Hub id of a vision tower: CLIP, SigLIP, DINOv2, DINOv3 and others whose model gives hidden states.
-            Of a checkpoint with a text half, such as CLIP's, only the tower is taken.
+        vision: Folder or Hub id of a vision tower: CLIP, SigLIP, DINOv2, DINOv3 and others whose model gives hidden states, or
+            a convolutional one of this package. Of a checkpoint with a text half, such as CLIP's, only the tower is taken.
         language: Folder or Hub id of a causal language model.
-        feature_layer: Which hidden state of the tower the projector reads; -2 is the last but one, as in LLaVA-1.5.
+        feature_layer: Which hidden state of the tower the projector reads; -2, the last but one, unless given, as in LLaVA-1.5.
+            A convolutional tower has one alone.
         vision_revision: Of the tower on the Hub.
         language_revision: Of the language model on the Hub.
         dtype: Of all weights; "auto" is that of the language model as it was saved.
@@ -71,7 +73,7 @@ def assemble(
     vision, language = located(vision), located(language)
     _check_language(language, language_revision)
     vision_config = _vision_config(vision, vision_revision)
-    _check_layer(feature_layer, vision_config)
+    feature_layer = _layer(feature_layer, vision_config)
     speaker = transformers.AutoModelForCausalLM.from_pretrained(
         language, revision=language_revision, dtype=dtype, trust_remote_code=False
     )
@@ -129,7 +131,7 @@ def _vision_config(vision: str, revision: str | None) -> transformers.Pretrained
     if not hasattr(config, "num_hidden_layers") or not isinstance(getattr(config, "patch_size", None), int):
         raise ValueError(
             f"{vision} is no vision tower with square patches of one size: it is of the type {config.model_type!r}. Give one "
-            "such as CLIP, SigLIP, DINOv2 or DINOv3."
+            "such as CLIP, SigLIP, DINOv2 or DINOv3, or a convolutional one as `promvil fetch real` makes it."
         )
     return config
 
@@ -176,10 +178,13 @@ def _add_tokens(tokenizer, speaker) -> None:
                 layer.weight[rows:] = layer.weight[:rows].mean(0)
 
 
-def _check_layer(feature_layer: int, config) -> None:
+def _layer(feature_layer: int | None, config) -> int:
     states = config.num_hidden_layers + 1
+    if feature_layer is None:
+        return -min(2, states)
     if not -states <= feature_layer < states:
         raise ValueError(f"You passed the feature layer {feature_layer}: this tower has {states} hidden states, -1 is the last.")
+    return feature_layer
 
 
 def _joined(config, tower, speaker, seed: int) -> transformers.LlavaForConditionalGeneration:

@@ -44,7 +44,7 @@ def load(
     """The backend of a checkpoint, picked by its family; `base` and `adapter` are folders or Hub ids.
 
     "toy:kosmos2", "toy:llava" and "toy:llava_boxes" are the small trained bases that come with the package, "toy:chains" and
-    the others of `promvil_hf.toy.adapters` their adapters.
+    the others of `promvil_hf.toy.adapters` their adapters. "real:smol" is what `promvil fetch real` put together.
 
     `dtype` is that of the weights ("auto": as saved). `device` defaults to this process's GPU (the first one, where it
     is alone), or the CPU. `quantize` is

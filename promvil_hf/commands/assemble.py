@@ -20,8 +20,9 @@ def add_arguments(parser):
     parser.add_argument("--language", required=True, metavar="MODEL", help="causal language model, a folder or a Hub id")
     parser.add_argument("--vision-revision", metavar="REVISION", help="revision of the tower on the Hub")
     parser.add_argument("--language-revision", metavar="REVISION", help="revision of the language model on the Hub")
-    parser.add_argument("--feature-layer", type=int, default=-2, metavar="LAYER",
-                        help="which hidden state of the tower the projector reads; -1 is the last")  # fmt: skip
+    parser.add_argument("--feature-layer", type=int, metavar="LAYER",
+                        help="which hidden state of the tower the projector reads; -1 is the last (default: -2, the last but "
+                        "one; of a convolutional tower the only one)")  # fmt: skip
     options.add(parser, "--dtype", "--seed")
     options.add(parser, "--out", required=True)
 
@@ -54,11 +55,12 @@ def _table(assembled) -> str:
 
 
 def _card(args, assembled) -> str:
+    layer = assembled.model.config.vision_feature_layer
     return "\n".join(
         [
             "---\nlibrary_name: transformers\npipeline_tag: image-text-to-text\ntags:\n- llava\n---\n",
             "# A LLaVA put together from two pretrained parts\n",
-            f"- vision tower: {args.vision}{_at(args.vision_revision)}, hidden state {args.feature_layer}",
+            f"- vision tower: {args.vision}{_at(args.vision_revision)}, hidden state {layer}",
             f"- language model: {args.language}{_at(args.language_revision)}",
             f"- projector: two layers, weights drawn with seed {args.seed}, **not trained**\n",
             "The licences of both parts hold for this checkpoint. Made by `promvil assemble`.\n",

@@ -12,8 +12,9 @@ START = """# Sources
 <!-- `python -m promvil_hf.commands.sources_page > docs/sources.md` writes this page from its table: do not edit it. -->
 
 What `promvil fetch NAME --out data` gets, from where, and how each fact is known. **None of these addresses could be tried where
-this page was written**: they were read in the places named, sizes and checksums too. Where one is wrong, the command says what
-the server answered; `--mirror`, `--accept-changed` and a file put at `data/downloads/SOURCE/NAME` by hand are the ways round it.
+this page was written**, but for the two of `promvil fetch real`: they were read in the places named, sizes and checksums too.
+Where one is wrong, the command says what the server answered; `--mirror`, `--accept-changed` and a file put at
+`data/downloads/SOURCE/NAME` by hand are the ways round it.
 
 A licence is the authors' word, as far as it could be read; read theirs before you publish anything. Nothing of this is part of
 this package.

@@ -137,7 +137,13 @@ def _fetched(step: Step, how: Fetching, answered: dict[str, bool]) -> str:
             f"{step.archive} and run the same command again."
         )
     file = step.file
-    came = download(addresses(step, how), step.place, _expected(step, how), how.patience, how.shown, answered=answered)
+    try:
+        came = download(addresses(step, how), step.place, _expected(step, how), how.patience, how.shown, answered=answered)
+    except ValueError as error:
+        if not file.otherwise:
+            raise
+        hint = file.otherwise.format(folder=step.place.parent)
+        raise ValueError(f"{error} {hint}; then run the same command again.") from error
     if file.unpack:
         try:
             written = unpack(step.place, step.out, file.unpack, how.shown)

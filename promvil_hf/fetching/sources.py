@@ -1,7 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """What is known of a source of data: its addresses, sizes, checksums and licence, and what becomes of its files.
 
-The tables are `promvil_hf.fetching.training_sources` and `benchmark_sources`; `promvil_hf.fetching.catalog` joins them.
+The tables are `promvil_hf.fetching.training_sources`, `benchmark_sources` and `real_parts`; `promvil_hf.fetching.catalog` joins
+them.
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class RemoteFile:
         place: Where the file goes below --out, if it is no archive.
         unpack: What becomes of it, if it is one.
         mark: What is doubtful, for the page.
+        otherwise: How else the file is got, for the message where no server gives it; "{folder}" stands for where it belongs.
     """
 
     name: str
@@ -52,6 +54,7 @@ class RemoteFile:
     place: str = ""
     unpack: Unpacking | None = None
     mark: str = ""
+    otherwise: str = ""
 
     @property
     def kept_size(self) -> int:

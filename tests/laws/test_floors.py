@@ -14,7 +14,7 @@ ROOMS = {  # from the ground up; a module belongs to the room with the longest m
     "values": ("boxes", "frames", "inflection", "key_expressions", "markup", "phrases"),
     "text and numbers": ("dialects", "nesting", "masks", "metrics", "conventions"),
     "services": (
-        "distributed", "environment", "files", "folder_lock", "hub_names", "images", "job_files", "job_terms",
+        "after_import", "distributed", "environment", "files", "folder_lock", "hub_names", "images", "job_files", "job_terms",
         "jobs", "kept_results", "json_documents", "progress", "publishing", "json_records", "json_scanning",
         "shown_text", "spelling", "unread", "worker_processes",
     ),  # fmt: skip

@@ -5,12 +5,14 @@
 
     backend = load("toy:kosmos2")
 
-Wherever a checkpoint is named, "toy:kosmos2", "toy:llava" and "toy:llava_boxes" name these.
+Wherever a checkpoint is named, "toy:kosmos2", "toy:llava" and "toy:llava_boxes" name these, and "real:smol" what `promvil fetch
+real` brought.
 """
 
 import os
 from pathlib import Path
 
+from promvil_hf.fetching import real_parts
 from promvil_hf.hub_names import local_or_hub
 
 
@@ -32,7 +34,9 @@ def folder(name: str) -> Path:
 
 
 def located(checkpoint: str | os.PathLike) -> str | os.PathLike:
-    """The folder of a base that is named "toy:NAME"; of anything else, a path or a name on the Hub that there is."""
+    """The folder of a model that is named "toy:NAME" or "real:NAME"; else a path or a name on the Hub that there is."""
     if isinstance(checkpoint, str) and checkpoint.startswith(PREFIX):
         return folder(checkpoint.removeprefix(PREFIX))
+    if isinstance(checkpoint, str) and checkpoint.startswith(real_parts.PREFIX):
+        return real_parts.folder(checkpoint.removeprefix(real_parts.PREFIX))
     return local_or_hub(checkpoint, "model", "a checkpoint")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import transformers
 
+from promvil_hf.backends.convolutional_tower import EfficientNetLiteModel, image_processor
+from promvil_hf.backends.convolutional_tower_config import EfficientNetLiteConfig
 from promvil_hf.toy.models.parts import HALF_MEAN, TinySizes, with_random_weights
 
 
@@ -46,6 +48,15 @@ def dinov2_with_registers(folder: Path) -> Path:
 def dinov3(folder: Path) -> Path:
     config = transformers.DINOv3ViTConfig(**SHORT, intermediate_size=64, image_size=28, num_register_tokens=4)
     return _tower(folder, transformers.DINOv3ViTModel, config, _cropped(transformers.BitImageProcessorPil))
+
+
+def convolutional(folder: Path) -> Path:
+    """Of the package's own kind: as many places as the others, from four halvings that begin with the stem."""
+    config = EfficientNetLiteConfig(
+        image_size=64, patch_size=16, stem_width=8, head_width=48, depths=[1, 2, 1], widths=[8, 12, 16], kernels=[3, 5, 3],
+        strides=[2, 2, 2], expansions=[1, 2, 2],
+    )  # fmt: skip
+    return _tower(folder, EfficientNetLiteModel, config, image_processor(64))
 
 
 def llama(folder: Path) -> Path:

@@ -2,6 +2,8 @@
 """A LLaVA put together from two parts is an ordinary checkpoint that says what its parts say."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from tests.unit.backends.pushed_through import push, ramp
 from tests.unit.backends.test_token_boxes import compare, measure
 
 
-TOWERS = ("clip", "siglip", "dinov2", "dinov2_with_registers", "dinov3")
+TOWERS = ("clip", "siglip", "dinov2", "dinov2_with_registers", "dinov3", "convolutional")
 LANGUAGES = ("llama", "qwen2")
 PAIRS = [(tower, LANGUAGES[place % 2]) for place, tower in enumerate(TOWERS)] + [("clip", "qwen2"), ("siglip", "llama")]
 SHORT = Decoding(max_new_tokens=8)
@@ -63,6 +65,20 @@ def test_transformers_alone_loads_it_with_equal_logits(tower, language, part, wr
         assert torch.equal(model(**inputs).logits, assembled.model(**inputs).logits)
 
 
+def test_a_convolutional_one_is_loaded_after_a_plain_import(written):
+    """In a process of its own, as a user's: importing this package loads neither torch nor transformers, and is enough."""
+    folder = str(written("convolutional", "qwen2"))
+    code = (
+        "import sys, promvil_hf\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+        "from transformers import AutoModelForImageTextToText\n"
+        f"model = AutoModelForImageTextToText.from_pretrained({folder!r})\n"
+        "print(type(model.model.vision_tower).__name__, model.model.vision_tower.head.weight.sum().item())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    here = transformers.AutoModelForImageTextToText.from_pretrained(folder).model.vision_tower
+    assert done.stdout.split() == ["EfficientNetLiteModel", str(here.head.weight.sum().item())], done.stderr
+
+
 def test_no_file_of_it_asks_for_code_of_this_package(written):
     folder = written("clip", "llama")
     files = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
@@ -87,10 +103,11 @@ def test_the_projector_reads_the_towers_own_hidden_state(tower, part, written):
     model = transformers.AutoModelForImageTextToText.from_pretrained(written(tower, language))
     whole = transformers.AutoModel.from_pretrained(part(tower))
     alone = getattr(whole, "vision_model", whole)
-    pixels = torch.randn(2, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    side = 64 if tower == "convolutional" else 28
+    pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        states = alone(pixels, output_hidden_states=True).hidden_states[-2]
-        expected = model.model.multi_modal_projector(states[:, 1:] if tower != "siglip" else states)
+        states = alone(pixels, output_hidden_states=True).hidden_states[-1 if tower == "convolutional" else -2]
+        expected = model.model.multi_modal_projector(states if tower in ("siglip", "convolutional") else states[:, 1:])
         found = model.model.get_image_features(pixels).pooler_output
     assert torch.equal(torch.stack(list(found)), expected)
 
@@ -103,11 +120,12 @@ def test_each_image_token_lies_where_a_ramp_says(tower, written):
         [boxes] = backend.token_boxes(inputs, [size])
         registers = 4 if tower in ("dinov2_with_registers", "dinov3") else 0
         assert boxes[:registers] == [None] * registers
-        compare(boxes[registers:], measure(backend, inputs), 7, size)
+        compare(boxes[registers:], measure(backend, inputs), 16 if tower == "convolutional" else 7, size)
 
 
-def test_a_batch_answers_as_single_requests_do(written):
-    backend = load(written("siglip", "llama"))
+@pytest.mark.parametrize(("tower", "language"), [("siglip", "llama"), ("convolutional", "qwen2")])
+def test_a_batch_answers_as_single_requests_do(tower, language, written):
+    backend = load(written(tower, language))
     requests = [Request("What is there?", ramp(40, 30)), Request("Is the star left of the large red box?", ramp(30, 60))]
     together, alone = (backend.generate(requests, SHORT), [backend.generate([request], SHORT)[0] for request in requests])
     assert [answer.text for answer in together] == [answer.text for answer in alone]
