@@ -48,7 +48,7 @@ _PRICE = {"type": float, "metavar": "PRICE", "default": 0.0}
 OPTIONS: dict[str, dict[str, Any]] = {
     # a model that is loaded
     "--model": {
-        "help": "checkpoint: a folder, a Hub id, toy:kosmos2, toy:llava or toy:llava_boxes, or real:smol after `promvil fetch real`"
+        "help": "checkpoint: a folder, a Hub id, toy:kosmos2, toy:llava, toy:llava_boxes, or real:smol after `promvil fetch real`"
     },
     "--adapter": {"help": "LoRA adapter: a folder or a Hub id"},
     "--revision": {"help": "revision of the checkpoint on the Hub"},
