@@ -20,6 +20,7 @@ from promvil_hf.grounding.shared_prefix import shared
 from promvil_hf.nesting import decompose
 from promvil_hf.toy import models
 from tests.reference.grounding import alone, naive_steps, well_formed
+from tests.unit.toy.models.families import fresh
 
 
 EXPRESSIONS = [  # levels 1 to 6, one word to eighteen
@@ -208,7 +209,7 @@ def same_answers(ours, theirs):
 
 @pytest.mark.parametrize("family", sorted(PATCH_FAMILIES))
 def test_kept_prefixes_of_every_family_give_the_answers_of_generate(family, pictures):
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     backend = PatchTokenBackend(tiny.model, tiny.processor)
     asked = [(picture, question) for question in QUESTIONS for picture in pictures[:2]]
     ways = shared(backend, 1 << 20)
