@@ -28,7 +28,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial as bound
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,7 +203,7 @@ class _Seen:
     """The keys so far as 64-bit hashes in sorted buckets: some ten bytes a key where a set takes a hundred."""
 
     def __init__(self) -> None:
-        self.buckets = [array("Q") for _ in range(4096)]
+        self.buckets = list(map(array, repeat("Q", 4096)))
 
     def add(self, key: str) -> bool:
         """False when the key was there."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from promvil_hf.metrics.intervals import cluster_sums
 
@@ -29,14 +29,14 @@ class Crossed:
     freedom: float
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        reach = float(student.ppf((1 + confidence) / 2, self.freedom)) * self.error
+        reach = float(stdtrit(self.freedom, (1 + confidence) / 2)) * self.error
         return self.estimate - reach, self.estimate + reach
 
     def p_value(self) -> float:
         """Two-sided, against 0."""
         if self.error == 0:
             return float(self.estimate == 0)
-        return float(2 * student.sf(abs(self.estimate) / self.error, self.freedom))
+        return float(2 * stdtr(self.freedom, -abs(self.estimate) / self.error))
 
     def within(self, margin: float) -> bool:
         """Whether two one-sided tests at 5 % show that the true value lies between -margin and margin."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from promvil_hf.metrics.intervals import bootstrap_interval
 from studies.crossed import Crossed, crossed
@@ -205,7 +205,7 @@ def _student(values) -> tuple[float | None, float | None]:
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return None, None
-    reach = student.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * np.std(known, ddof=1) / math.sqrt(len(known))
+    reach = stdtrit(len(known) - 1, (1 + CONFIDENCE) / 2) * np.std(known, ddof=1) / math.sqrt(len(known))
     return rounded(np.mean(known) - reach), rounded(np.mean(known) + reach)
 
 

@@ -10,6 +10,7 @@ Upstream code is asked only for choices it makes by search (the grid of tiles), 
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -25,8 +26,13 @@ _TILE = re.compile(r"row_(\d+)_col_(\d+)")
 
 def raster(window: Corners, rows: int, columns: int) -> TokenBoxes:
     """The cells of a window, row by row: each clipped to the image, None where it lies in the padding."""
+    return list(_raster(tuple(window), rows, columns))
+
+
+@lru_cache(maxsize=64)  # pictures of one size have the same windows, and most data sets have few sizes
+def _raster(window: Corners, rows: int, columns: int) -> tuple[Box | None, ...]:
     xs, ys = _edges(window[0], window[2], columns), _edges(window[1], window[3], rows)
-    return _cells(list(pairwise(xs)), list(pairwise(ys)))
+    return tuple(_cells(list(pairwise(xs)), list(pairwise(ys))))
 
 
 def square(window: Corners, tokens: int) -> TokenBoxes:

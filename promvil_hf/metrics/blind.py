@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr  # scipy.stats would take more than a second to load
 
 from promvil_hf.metrics.intervals import Interval, bootstrap_interval
 
@@ -45,7 +45,7 @@ def guessing_interval(chances: Sequence[float], confidence: float = 0.95) -> tup
         raise ValueError("You passed no chances, or one that is none: pass a number from 0 to 1 for each row.")
     sums = np.ones(1)  # of how many rows are right
     for chance, count in Counter(chances).items():
-        sums = np.convolve(sums, binom.pmf(np.arange(count + 1), count, chance))
+        sums = np.convolve(sums, np.diff(bdtr(np.arange(count + 1.0), count, chance), prepend=0))
     below = sums.cumsum()
     tail = (1 - confidence) / 2
     low, high = np.searchsorted(below, [tail - 1e-12, 1 - tail - 1e-12])

@@ -356,7 +356,7 @@ except Exception as error:
 
 def test_a_new_process_needs_nothing_but_the_environment(tmp_path):
     with LoopbackHub() as running:
-        environment = {**os.environ, **running.environment(tmp_path / "home")}
+        environment = {**os.environ, **running.environment(tmp_path / "home"), "USE_TORCH": "0"}  # loading it takes seconds
         child = [sys.executable, "-c", textwrap.dedent(CHILD)]
         done = subprocess.run(child, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

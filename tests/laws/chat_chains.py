@@ -6,7 +6,6 @@ import torch.nn.functional as F
 
 from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.toy import models
 from promvil_hf.training.chain_losses import chain_losses
 from promvil_hf.training.losses import UNLABELLED
 from promvil_hf.training.patch_chain_collator import PatchChainCollator
@@ -15,6 +14,7 @@ from promvil_hf.training.promvil_trainer import PromViLTrainer
 from promvil_hf.training.vision_labels import LabelRules
 from tests.laws.fivl_rows import SETTINGS
 from tests.laws.promvil_rows import rows
+from tests.unit.toy.models.families import fresh
 
 
 PACKED = tuple(sorted(name for name, family in PATCH_FAMILIES.items() if family.causal and name != "glm4v"))  # as glm46v
@@ -23,7 +23,7 @@ LAMBDA = 0.3
 
 
 def backend(family) -> PatchTokenBackend:
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     return PatchTokenBackend(tiny.model, tiny.processor)
 
 
@@ -78,7 +78,7 @@ def gradients(model) -> dict:
 
 def trainer(folder, family="llava", train=None, evaluated=None, **options):
     """One step of plain gradient descent unless `options` say otherwise."""
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     return PromViLTrainer(
         tiny.model,
         PromViLConfig(str(folder), **SETTINGS | {"gradient_accumulation_steps": 1} | options),

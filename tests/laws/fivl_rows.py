@@ -1,10 +1,12 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Rows and tiny models for the laws of FiVL's training, the same in every process."""
 
+from functools import cache
+
 from promvil_hf.commands.train_fivl import toy_rows
-from promvil_hf.toy import models
 from promvil_hf.training.fivl_config import FiVLConfig
 from promvil_hf.training.fivl_trainer import FiVLTrainer
+from tests.unit.toy.models.families import fresh
 
 
 TEXT_ONLY = {"row_id": "text", "turns": [{"question": "Hello?", "answer": "Good morning to you."}], "key_expressions": []}
@@ -12,6 +14,11 @@ TEXT_ONLY = {"row_id": "text", "turns": [{"question": "Hello?", "answer": "Good 
 
 def rows(scenes: int = 6, seed: int = 0) -> list[dict]:
     """Rows of several lengths; one without key expressions and one without a picture."""
+    return [dict(row) for row in _drawn(scenes, seed)]
+
+
+@cache
+def _drawn(scenes: int, seed: int) -> list[dict]:
     made = list(toy_rows(scenes, seed))
     made.insert(1, {**made[0], "row_id": "unlabelled", "turns": made[0]["turns"][:1], "key_expressions": []})
     made.insert(4, TEXT_ONLY)
@@ -32,7 +39,7 @@ def config(folder, **options):
 
 def trainer(folder, train=None, *, family="llava", evaluated=None, peft_config=None, **options):
     """A trainer of a tiny model in fp32, one step of plain gradient descent unless `options` say otherwise."""
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     return FiVLTrainer(
         tiny.model,
         config(folder, **options),

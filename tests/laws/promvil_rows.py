@@ -1,12 +1,14 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Rows and tiny models for the laws of training, the same in every process."""
 
+from functools import cache
+
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.toy.chains import chain_of
-from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.toy.world import WorldConfig, scenes
 from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
+from tests.unit.toy.models.families import fresh
 
 
 QUESTION = {"dataset": "vg_qa", "text": ["Question: How many circles are there? Short Answer: One."], "bboxes": None}
@@ -14,6 +16,11 @@ QUESTION = {"dataset": "vg_qa", "text": ["Question: How many circles are there? 
 
 def rows(chains: int = 9, questions: int = 2) -> list[dict]:
     """Chains of one to three levels, and a few questions, with their pictures."""
+    return [dict(row) for row in _drawn(chains, questions)]
+
+
+@cache
+def _drawn(chains: int, questions: int) -> list[dict]:
     made: list[dict] = []
     for scene in scenes(WorldConfig(image_size=(56, 56)), chains, 0):
         expressions = sorted(scene.expressions(), key=lambda expression: expression.level)
@@ -26,7 +33,7 @@ def rows(chains: int = 9, questions: int = 2) -> list[dict]:
 
 def trainer(folder, train=None, *, dropout=0.0, rank=4, scope="reference", evaluated=None, **options):
     """A trainer of a tiny Kosmos-2 in fp32, with LoRA unless `scope` is None."""
-    tiny = tiny_kosmos2(latent_query_num=8, gain=1)
+    tiny = fresh("kosmos2", latent_query_num=8, gain=1)
     settings = {
         "use_cpu": True,
         "disable_tqdm": True,

@@ -17,6 +17,7 @@ from promvil_hf.training.fivl_collator import FiVLCollator, backend_of
 from promvil_hf.training.fivl_trainer import score
 from tests.laws.fivl_rows import SETTINGS, TERMS, TEXT_ONLY, apart, config, log, moved, rows, trainer, weights
 from tests.laws.promvil_rows import logged, same_logs
+from tests.unit.toy.models.families import fresh
 
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")]
@@ -156,7 +157,7 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_is_the_uninterrupted_one(tmp_pa
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     batch = FiVLCollator(backend_of(tiny.model, tiny.processor))(rows())
     sums, _ = score(tiny.model, batch)
     (sums.lm + 0.5 * sums.vm).backward()
@@ -178,7 +179,7 @@ def test_the_sums_are_those_of_full_logits_with_every_gradient(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_padding_and_neighbours_change_no_loss(family):
-    tiny = getattr(models, f"tiny_{family}")()
+    tiny = fresh(family)
     backend = backend_of(tiny.model, tiny.processor)
     ragged = [*rows(4), *toy_rows(2, 7, image_size=(168, 56))]
     image = FiVLCollator(backend)(ragged)["input_ids"] == tiny.model.config.image_token_id

@@ -19,6 +19,8 @@ ALSO_OTHER_THINGS = {"llava"}  # a data set and a toy base: counts only beside a
 
 def faults(source: str) -> list[str]:
     """What a file says of model types beyond naming one in a message, with the line."""
+    if not any(word in source for word in ("model_type", *FAMILIES)):
+        return []  # most files; parsing them would take most of the time
     tree = ast.parse(source)
     in_messages = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     found = []

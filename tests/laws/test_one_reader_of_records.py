@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.laws.sources import methods, modules, used
+from tests.laws.sources import methods, modules, says, used
 
 
 # Whoever else decodes JSON, and what it reads. None of it is a file that a user wrote.
@@ -38,12 +38,13 @@ OTHERS = {
 
 def decodes_json(source):
     ways = ("json.load", "json.loads", "msgspec.json.decode", "msgspec.json.Decoder")
-    return [line for line, name in used(source) if name in ways]
+    return [line for line, name in used(source) if name in ways] if says(source, "json") else []
 
 
 def splits_lines_everywhere(source):
     """`splitlines`, which also ends lines at characters that text may hold, such as U+2028."""
-    return [line for line, name, _ in methods(source) if name in ("splitlines", "readlines")]
+    names = ("splitlines", "readlines")
+    return [line for line, name, _ in methods(source) if name in names] if says(source, *names) else []
 
 
 def test_only_json_records_decodes_the_files_of_users():

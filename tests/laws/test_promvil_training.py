@@ -165,6 +165,7 @@ def test_each_step_is_trained_as_often_as_the_schedule_states(tmp_path, curricul
         return collate(some)
 
     run.data_collator = watched
+    run.training_step = lambda *given, **more: torch.zeros(())  # which texts come is asked, not what they teach
     run.train()
     levels = [row_levels(row) for row in run.train_dataset.rows]
     stated: Counter = Counter()

@@ -26,6 +26,12 @@ def base(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def short_answers(monkeypatch):
+    """A model of random weights writes no box, however long it may write."""
+    monkeypatch.setattr("studies.promvil_work.LONGEST_ANSWER", 4)
+
+
 @pytest.fixture(scope="module")
 def cells(base):
     return STUDY.plan(Terms(Given(base), STUDY.seeds))
@@ -53,6 +59,7 @@ def test_all_seeds_are_measured_on_the_same_scenes_and_watched_on_scenes_that_no
     assert SEARCHED_ON not in {settings["seed"] for settings in tuned}
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_the_study_runs_from_end_to_end_on_patches(base, tmp_path):
     asked = ["second_family", "--base", str(base), "--quick", "--workers", "1", "--store", str(tmp_path), "--seeds", "0", "1"]
     assert main(asked) == 0
@@ -70,6 +77,7 @@ def test_the_study_runs_from_end_to_end_on_patches(base, tmp_path):
     assert [update for update, _ in done["curve"]] == [1, 2]
 
 
+@pytest.mark.usefixtures("short_answers")
 def test_the_search_says_what_an_update_costs_and_when_the_threshold_is_reached(base, tmp_path, capsys):
     assert search.main(["--base", str(base), "--quick", "--store", str(tmp_path), "--arms", "flat"]) == 0
     first_line, curve = capsys.readouterr().out.splitlines()

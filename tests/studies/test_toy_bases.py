@@ -299,6 +299,7 @@ def few_steps(tmp_path_factory):
             patch.setattr(base, "start", partial(base.start, scenes=8))
         for module in (kosmos2, llava, llava_boxes, tower, alignment):
             patch.setattr(module, "held_out", lambda world, count, seed=0: held_out(world, min(count, 3), seed))
+        patch.setattr("studies.toy_bases.measure.LONGEST_BOX", 4)
         assert main(["kosmos2", "--out", str(out / "kosmos2"), "--tower-steps", "2", *sizes]) == 0
         assert main(["llava", "--out", str(out / "llava"), "--tower", str(out / "kosmos2"), *sizes]) == 0
         assert main(["llava_boxes", "--out", str(out / "llava_boxes"), "--tower", "toy:kosmos2", *sizes]) == 0

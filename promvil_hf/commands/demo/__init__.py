@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 from promvil_hf.commands import options
@@ -116,21 +117,27 @@ def run_chapters(folder, sizes, seed: int, train: bool, bases: dict[str, Path]) 
         lambda out: promvil.ground(kosmos2, tuned.folders, tests, out, sizes),
     )  # fmt: skip
 
+    @cache
+    def load(base, adapter):
+        from promvil_hf.backends import loading
+
+        return loading.load(base, adapter)
+
     data = folder.place("fivl")
     rows = folder.chapter("FiVL rows", "fivl", fivl.Rows, lambda out: fivl.build_rows(talk, talk_test, out))
     scenes = world.scenes_of("talk", counts["talk"], seed)
     joint = folder.chapter(
         "Vision modeling", "joint", fivl.Jointly,
-        lambda out: fivl.train_both(llava, data, worlds.folders, scenes, out, sizes, seed) if train
-        else fivl.shipped(llava, data, worlds.folders),
+        lambda out: fivl.train_both(load, llava, data, worlds.folders, scenes, out, sizes, seed) if train
+        else fivl.shipped(load, llava, data, worlds.folders),
     )  # fmt: skip
-    models = fivl.models_of(llava, joint)
+    models = fivl.models_of(llava, joint.folders)
     relied = folder.chapter(
         "Visual reliance", "reliance", fivl.Reliance,
-        lambda out: fivl.measure_reliance(models, data, talk_test, out, sizes),
+        lambda out: fivl.measure_reliance(load, models, data, talk_test, out, sizes),
     )  # fmt: skip
     looked = folder.chapter(
-        "Head atlas", "atlas", fivl.Looked, lambda out: fivl.look(models, data, talk_test, out, sizes, seed)
+        "Head atlas", "atlas", fivl.Looked, lambda out: fivl.look(load, models, data, talk_test, out, sizes, seed)
     )
     return write_page(folder, sizes, seed, (worlds, compovl, tuned, grounded, rows, joint, relied, looked))
 

@@ -41,7 +41,7 @@ class Sizes:
 
 
 QUICK = Sizes(
-    nested_scenes=12, talk_scenes=12, test_scenes=8, phrase_scenes=6, expressions=1, questions=20, shuffles=10, turns=16,
+    nested_scenes=12, talk_scenes=12, test_scenes=8, phrase_scenes=3, expressions=1, questions=8, shuffles=10, turns=8,
     chain_scenes=8, chain_batch=4, joint_steps=2, batch=4,
 )  # fmt: skip
 

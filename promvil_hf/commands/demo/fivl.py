@@ -2,9 +2,10 @@
 """FiVL's chapters: rows with masks, adapters with and without vision modeling, visual reliance, the head atlas."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,8 @@ BASE = "base"
 RANK, ALPHA, LEARNING_RATE = 32, 32, 0.02
 REMEMBERED = 2  # one row in so many asks what the base knows already, or it would forget how to answer in one word
 IMAGES = "VG_100K"
+
+Load = Callable[[Path, str | None], Any]  # a base with an adapter or without, as a backend; chapters that only ask share it
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,13 @@ class Jointly:
     held_out: dict[str, dict[str, float]]  # of the base too
 
 
-def shipped(base: Path, rows: Path, worlds: dict[str, str]) -> Jointly:
+def shipped(load: Load, base: Path, rows: Path, worlds: dict[str, str]) -> Jointly:
     folders = {name: str(folder(adapter)) for name, adapter in ADAPTERS.items()}
-    return Jointly(folders, "They come with the package.", {}, _held_out(base, folders, rows, worlds))
+    return Jointly(folders, "They come with the package.", {}, _held_out(load, models_of(base, folders), rows, worlds))
 
 
 def train_both(
-    base: Path, rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], out: Path, sizes: Sizes, seed: int
+    load: Load, base: Path, rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], out: Path, sizes: Sizes, seed: int
 ) -> Jointly:
     """(1 - λ)·LM + λ·VM from the same base, on the same rows in the same order, for each λ."""
     rows_taught = taught(rows, worlds, scenes, seed)
@@ -108,7 +111,7 @@ def train_both(
         f"Trained in this run on {len(rows_taught):,} rows: {sizes.joint_steps} steps of {sizes.batch}, LoRA of rank {RANK} "
         f"and the projector, Muon at {LEARNING_RATE:g}."
     )
-    return Jointly(folders, how, points, _held_out(base, folders, rows, worlds))
+    return Jointly(folders, how, points, _held_out(load, models_of(base, folders), rows, worlds))
 
 
 def taught(rows: Path, worlds: dict[str, str], scenes: Sequence[Scene], seed: int) -> list[dict]:
@@ -147,18 +150,16 @@ def train(
     return curve(trainer, "loss", "lm_loss", "vm_loss", "vm_accuracy")
 
 
-def _held_out(base: Path, folders: dict[str, str], rows: Path, worlds: dict[str, str]) -> dict[str, dict[str, float]]:
-    """What the trainer says of held-out rows, for the base and each adapter."""
+def _held_out(load: Load, models: "Models", rows: Path, worlds: dict[str, str]) -> dict[str, dict[str, float]]:
+    """What the trainer says of held-out rows, for each model."""
     from tempfile import TemporaryDirectory
-
-    from promvil_hf.backends.loading import load
 
     held_out = [_opened(row, worlds["talk_test"]) for row in read_rows(rows / "test", "instruct")]
     found = {}
-    for name, adapter in {BASE: None, **folders}.items():
+    for name, place in models.items():
         with TemporaryDirectory() as nothing:
             config = {"vision_loss_weight": 0.1, "per_device_eval_batch_size": 16, **settings(0, 16)}
-            found[name] = _scores(_trainer(load(base, adapter), Path(nothing), config, name, eval_dataset=held_out).evaluate())
+            found[name] = _scores(_trainer(load(*place), Path(nothing), config, name, eval_dataset=held_out).evaluate())
     return found
 
 
@@ -183,8 +184,8 @@ def _scores(metrics: dict) -> dict[str, float]:
 Models = dict[str, tuple[Path, str | None]]  # by name: base and adapter
 
 
-def models_of(base: Path, trained: Jointly) -> Models:
-    return {BASE: (base, None), **{name: (base, adapter) for name, adapter in trained.folders.items()}}
+def models_of(base: Path, adapters: dict[str, str]) -> Models:
+    return {BASE: (base, None), **{name: (base, adapter) for name, adapter in adapters.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +195,8 @@ class Reliance:
     reports: dict[str, str]
 
 
-def measure_reliance(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes) -> Reliance:
+def measure_reliance(load: Load, models: Models, rows: Path, world: Path, out: Path, sizes: Sizes) -> Reliance:
     """Ask each model about every twin of held-out questions, and score what it loses."""
-    from promvil_hf.backends.loading import load
     from promvil_hf.evaluation.answering import Asking
     from promvil_hf.evaluation.reliance import reliance
     from promvil_hf.evaluation.reliance_page import write_page
@@ -235,9 +235,8 @@ class Looked:
     words: Words
 
 
-def look(models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
+def look(load: Load, models: Models, rows: Path, world: Path, out: Path, sizes: Sizes, seed: int) -> Looked:
     """Which heads look at what the words name; what the image tokens would say; three answers explained."""
-    from promvil_hf.backends.loading import load
     from promvil_hf.explain.explanation_pages import atlas_page
     from promvil_hf.explain.explanations import ExplainSettings, explain_turns, write_explanations
     from promvil_hf.explain.heads import Null, head_atlas, key_turns, turns_of

@@ -26,6 +26,7 @@ from promvil_hf.training.promvil_config import PromViLConfig
 from promvil_hf.training.promvil_trainer import PromViLTrainer
 from promvil_hf.training.vision_labels import LabelRules
 from tests.laws.promvil_rows import rows
+from tests.unit.toy.models.families import fresh
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
@@ -36,7 +37,7 @@ every_family = pytest.mark.parametrize("name", FAMILIES)
 
 
 def tiny(name: str, **sizes) -> models.TinyModel:
-    return getattr(models, "tiny_" + name.replace("-", ""))(**sizes)
+    return fresh(name.replace("-", ""), **sizes)
 
 
 def backend_with(name: str, model, processor):

@@ -19,7 +19,7 @@ from promvil_hf.explain.heads import AskedTurn, Null, head_atlas, head_rows, key
 from promvil_hf.explain.layer_names import Head, Layer
 from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy import models
-from tests.unit.toy.models.families import ONE_STACK
+from tests.unit.toy.models.families import ONE_STACK, fresh
 
 
 KEY = KeyExpression("circle", 0, (Box(0.1, 0.1, 0.5, 0.6),))
@@ -38,7 +38,7 @@ REQUESTS = [
 
 
 def tiny(family: str, **sizes) -> PatchTokenBackend:
-    made = getattr(models, f"tiny_{family}")(**sizes)
+    made = fresh(family, **sizes)
     return PatchTokenBackend(made.model, made.processor)
 
 

@@ -210,8 +210,9 @@ def test_saved_weights_of_every_family_are_read_back_under_whatever_names_they_h
     saved.save_pretrained(tmp_path)
     model = make(seed=2).model
     assert load_weights(model, tmp_path) == len(model.state_dict())
+    found = model.state_dict()
     for name, tensor in saved.state_dict().items():
-        assert torch.equal(model.state_dict()[name], tensor), name
+        assert torch.equal(found[name], tensor), name
 
 
 def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):

@@ -24,7 +24,7 @@ from promvil_hf.training.fivl_trainer import FiVLTrainer, patch_ious
 from promvil_hf.training.run_training import first_batches, run_training, settings_of, swept
 from promvil_hf.training.shown_batches import write_batches
 from promvil_hf.training.vision_labels import LabelRules
-from tests.unit.toy.models.families import ONE_STACK
+from tests.unit.toy.models.families import ONE_STACK, fresh
 
 
 FAMILIES = ONE_STACK
@@ -32,7 +32,7 @@ TWO_TURNS = [{"question": "What is it?", "answer": "A red circle."}, {"question"
 
 
 def tiny(family="llava", **options):
-    return getattr(models, f"tiny_{family}")(context=2048, **options)
+    return fresh(family, context=2048, **options)
 
 
 def collator(tiny_model=None, **options):
