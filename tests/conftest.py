@@ -25,6 +25,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("BITSANDBYTES_NOWELCOME", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
+# What tests start reads `sitecustomize.py` there; this process, which may be a worker that was started so, has everything.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    dict.fromkeys([str(ROOT / "tests" / "child_processes"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+)
+if sys.modules.get("bitsandbytes", sys) is None:
+    del sys.modules["bitsandbytes"]
 LOOPBACK = ("127.", "::1", "localhost")
 
 
