@@ -54,7 +54,8 @@ def local_or_hub(name: str | os.PathLike, kind: str, what: str) -> str:
     if name and path.exists():
         return str(path)
     if not _NAME.fullmatch(name) or name.endswith(_OF_FILES):
-        raise ValueError(f"There is no file or folder {name!r} with {what}; names on the Hub have the form owner/name.")
+        toys = "; toy:kosmos2 and toy:llava come with this package" if what == "a checkpoint" else ""
+        raise ValueError(f"There is no file or folder {name!r} with {what}; names on the Hub have the form owner/name{toys}.")
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -134,4 +135,5 @@ def _go_on_offline() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"  # for libraries that are imported later, and other processes
     if "datasets" in sys.modules:
         sys.modules["datasets"].config.HF_HUB_OFFLINE = True
-    print(f"The Hub ({_host()}) cannot be reached: this run takes what {huggingface_hub.constants.HF_HUB_CACHE} holds.", file=sys.stderr)
+    cache = huggingface_hub.constants.HF_HUB_CACHE
+    print(f"The Hub ({_host()}) cannot be reached: this run takes what {cache} holds.", file=sys.stderr)
