@@ -287,9 +287,9 @@ def test_a_toy_base_that_is_shown_another_picture_than_its_scenes_says_so_once(c
     monkeypatch.setattr(bases, "_warned", set())
     backend = load("toy:llava")
     scene, photograph = Image.new("RGB", (64, 64)), Image.new("RGB", (640, 480))
-    backend.inputs([Request("<image>\nWhat is it?", scene)])
+    backend.inputs([Request("What is it?", scene)])
     assert "Warning" not in capsys.readouterr().err
     for _ in range(2):
-        backend.inputs([Request("<image>\nWhat is it?", photograph)])
+        backend.inputs([Request("What is it?", photograph)])
     said = capsys.readouterr().err
     assert said.count("toy:llava knows drawn scenes of 64x64 pixels") == 1 and "640x480" in said
