@@ -292,4 +292,4 @@ def test_a_toy_base_that_is_shown_another_picture_than_its_scenes_says_so_once(c
     for _ in range(2):
         backend.inputs([Request("What is it?", photograph)])
     said = capsys.readouterr().err
-    assert said.count("toy:llava knows drawn scenes of 64x64 pixels") == 1 and "640x480" in said
+    assert said.count("toy:llava knows only drawn scenes of 64x64 pixels") == 1 and "640x480" in said
