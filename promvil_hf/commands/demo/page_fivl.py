@@ -183,10 +183,10 @@ def reliance(reports: dict[str, RelianceReport]):
              cell(report.scores["beyond"].get("random boxes"))]
             for name, report in reports.items()
         ],
-        ["", "accuracy", "key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image", "blind",
-         "score beyond random boxes"],
+        ["", "accuracy", "accuracy, key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image",
+         "blind", "score beyond random boxes"],
         numeric=range(1, 9),
-        caption="From the third column on: the share of the accuracy that is lost. Intervals: images are resampled.",
+        caption="From the Visual Reliance Score on: the share of the accuracy that is lost. Intervals: images are resampled.",
     )  # fmt: skip
     shown = reports[fivl.WITH].scores
     yield pages.bar_chart(
