@@ -94,6 +94,6 @@ def figures(out, package):
     found = {}
     for path in sorted([*out.glob("chapters/*.json"), *out.glob("reliance/*/reliance.json"), *out.glob("atlas/*/atlas.json")]):
         text = path.read_text(encoding="utf-8").replace(str(out), "OUT").replace(str(package), "PACKAGE")
-        record = json.loads(text)
-        found[path.relative_to(out).as_posix()] = {name: value for name, value in record.items() if name not in ("seconds", "cpu_seconds")}
+        record = {name: value for name, value in json.loads(text).items() if name not in ("seconds", "cpu_seconds")}
+        found[path.relative_to(out).as_posix()] = record
     return found
