@@ -94,8 +94,10 @@ def refused(*_, **__):
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     """An empty cache of the Hub, whose name is found nowhere. What is changed for the whole process is put back."""
+    import datasets
     import huggingface_hub
 
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
