@@ -23,6 +23,7 @@ NOT_RUN = {
     r"-m lmms_eval": "another project's command, with its own requirements; tests/harnesses runs the tasks",
     r"onnx:": "needs a file of ONNX that somebody trained; tests/unit/backends/test_onnx_detectors.py",
     r"promvil fetch (?!--list)(?!.*--dry-run)": "downloads gigabytes; tests/unit/fetching fetches from a server of small files",
+    r"--model real:": "models that are made of 110 MB of downloads; tests/unit/assembling/test_real_parts.py (slow)",
     r"promvil explore": "serves until it is stopped; tests/browser/test_explore.py",
     r"promvil demo": "minutes; tests/packaging runs it out of the wheel (slow)",
     r"promvil reproduce (?!--list)(?!.*--dry-run|.*--size small)|promvil results": "full size; the small ones run here (slow)",
