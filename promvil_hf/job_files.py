@@ -92,7 +92,8 @@ class Part:
 
 
 _REDO = "Delete it and job.json and run the job again: only this shard is redone."
-SAME_ITEMS = "Give the same items in the same order, use another folder, or pass restart=True to discard what is there."
+AGAIN = "--restart (in Python restart=True)"
+SAME_ITEMS = f"Give the same items in the same order, use another folder, or pass {AGAIN}, which discards what is there."
 
 
 def _lines(path: Path, content: Any) -> Iterator[Line]:

@@ -38,6 +38,7 @@ from tqdm import tqdm
 from promvil_hf.distributed import Ranks
 from promvil_hf.folder_lock import held
 from promvil_hf.job_files import (
+    AGAIN,
     SAME_ITEMS,
     JobError,
     Part,
@@ -309,7 +310,7 @@ def _agree(out: Path, plan: dict[str, Any]) -> None:
     raise JobError(
         f"{out} holds a job begun with other settings, and going on would mix the two: "
         + differences(_settings(old), _settings(plan))
-        + ". Use another folder, go back to the old settings, or pass restart=True to discard what is there."
+        + f". Use another folder, go back to the old settings, or pass {AGAIN}, which discards what is there."
     )
 
 

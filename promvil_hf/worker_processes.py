@@ -9,6 +9,11 @@ from threading import Thread
 from typing import Any
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def process_pool(workers: int, prepare: Callable[..., None], *args: Any) -> ProcessPoolExecutor:
     """A pool of so many processes. Each one first runs `prepare(*args)`."""
     # spawn: forking a process that has threads (tokenizers, torch, a progress bar) can deadlock

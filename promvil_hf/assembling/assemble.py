@@ -16,6 +16,7 @@ from PIL import Image
 
 from promvil_hf.assembling.chat_templates import chat_template
 from promvil_hf.files import draft_folder, move, write_text
+from promvil_hf.progress import bars_of_long_loads_only
 from promvil_hf.toy.bases import located
 
 
@@ -74,9 +75,10 @@ def assemble(
     _check_language(language, language_revision)
     vision_config = _vision_config(vision, vision_revision)
     feature_layer = _layer(feature_layer, vision_config)
-    speaker = transformers.AutoModelForCausalLM.from_pretrained(
-        language, revision=language_revision, dtype=dtype, trust_remote_code=False
-    )
+    with bars_of_long_loads_only():
+        speaker = transformers.AutoModelForCausalLM.from_pretrained(
+            language, revision=language_revision, dtype=dtype, trust_remote_code=False
+        )
     tokenizer = transformers.AutoTokenizer.from_pretrained(language, revision=language_revision, trust_remote_code=False)
     tower = _tower(vision, vision_revision, vision_config, speaker.dtype)
     template = chat_template(tokenizer.chat_template, IMAGE_TOKEN, tokenizer.eos_token or "")
@@ -139,7 +141,8 @@ def _vision_config(vision: str, revision: str | None) -> transformers.Pretrained
 def _tower(vision: str, revision: str | None, config: transformers.PretrainedConfig, dtype: torch.dtype) -> _Tower:
     with torch.device("meta"):
         of_class = type(transformers.AutoModel.from_config(config))
-    model = of_class.from_pretrained(vision, revision=revision, config=config, dtype=dtype)
+    with bars_of_long_loads_only():
+        model = of_class.from_pretrained(vision, revision=revision, config=config, dtype=dtype)
     image_processor = transformers.AutoImageProcessor.from_pretrained(vision, revision=revision, trust_remote_code=False)
     places, leading = _tokens(model, image_processor, vision)
     return _Tower(model, image_processor, places, leading)

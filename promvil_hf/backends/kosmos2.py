@@ -23,6 +23,7 @@ from promvil_hf.backends.kosmos2_fixes import mend
 from promvil_hf.backends.kosmos2_prefix import Prefix, encode_images
 from promvil_hf.dialects import Kosmos2
 from promvil_hf.images import as_rgb
+from promvil_hf.toy.bases import warn_of_other_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Kosmos2Backend:
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """(N, 3, side, side), the whole of each picture squashed to a square."""
+        warn_of_other_pictures(self.base, (image.size for image in images))
         shown = self.processor.image_processor([as_rgb(image) for image in images], return_tensors="pt")
         return shown["pixel_values"].to(self.model.device)
 

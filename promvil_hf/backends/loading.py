@@ -24,6 +24,7 @@ from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
 from promvil_hf.files import draft_folder, move
 from promvil_hf.json_records import shown
+from promvil_hf.progress import bars_of_long_loads_only
 from promvil_hf.toy import adapters
 from promvil_hf.toy.bases import located
 
@@ -58,7 +59,7 @@ def load(
     family = family_of(config)
     if family is None:
         raise ValueError(_no_backend(config))
-    with _readable(base):
+    with _readable(base), bars_of_long_loads_only():
         processor = load_processor(base, family, revision=revision)
         model = transformers.AutoModelForImageTextToText.from_pretrained(
             base,

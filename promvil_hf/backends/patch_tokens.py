@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from promvil_hf.backends.base import Decoding, Generated, Request, text_of
+from promvil_hf.backends.base import Decoding, Generated, Request, text_of, unwrapped
 from promvil_hf.backends.decoding import decode
 from promvil_hf.backends.families import PATCH_FAMILIES, Family, Shown, family_of
 from promvil_hf.backends.token_boxes import TokenBoxes
@@ -19,6 +19,7 @@ from promvil_hf.dialects import GroundingDialect
 from promvil_hf.dialects.reasoning import opening_in
 from promvil_hf.frames import ImageSize
 from promvil_hf.images import as_rgb
+from promvil_hf.toy.bases import warn_of_other_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class PatchTokenBackend:
         if not requests:
             raise ValueError("You passed no requests: a batch needs at least one.")
         images = [[] if request.image is None else [as_rgb(request.image)] for request in requests]
+        warn_of_other_pictures(unwrapped(self.model), (image.size for shown in images for image in shown))
         prompts = [self.prompt_of(request) for request in requests]
         if self.family.encode:
             batch = self.family.encode(self.processor, images, prompts, padding_side, self.image_options)

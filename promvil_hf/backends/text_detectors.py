@@ -13,6 +13,7 @@ from promvil_hf.backends.detectors import Detection, Detector, Found, suppressed
 from promvil_hf.boxes import Box
 from promvil_hf.distributed import local_device
 from promvil_hf.hub_names import local_or_hub
+from promvil_hf.progress import bars_of_long_loads_only
 
 
 GROUNDING_DINO = "IDEA-Research/grounding-dino-tiny"
@@ -117,7 +118,8 @@ def _above(threshold: float, scores, boxes) -> list[Detection]:
 
 def pretrained(kind, name: str, device: str = "auto", dtype: str = "float32"):
     """A model in evaluation mode on a device; "auto" is the GPU of this process, or the CPU."""
-    model = kind.from_pretrained(local_or_hub(name, "model", "a checkpoint"), dtype=dtype, trust_remote_code=False)
+    with bars_of_long_loads_only():
+        model = kind.from_pretrained(local_or_hub(name, "model", "a checkpoint"), dtype=dtype, trust_remote_code=False)
     return model.to(local_device() if device == "auto" else device).eval()
 
 

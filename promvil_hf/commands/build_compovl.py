@@ -3,10 +3,11 @@
 
 from pathlib import Path
 
-from promvil_hf.commands import options
+from promvil_hf.commands import dry_run, options
 from promvil_hf.compovl.compose import SOURCES, Composing
-from promvil_hf.compovl.compovl_build import CompoVLSettings, build
+from promvil_hf.compovl.compovl_build import CompoVLSettings, build, images_of
 from promvil_hf.compovl.compovl_rows import USUAL_VIEWS, Splitting
+from promvil_hf.compovl.compovl_settings import source_of
 from promvil_hf.compovl.graph_files import GraphFiles
 from promvil_hf.compovl.leakage import read_lists
 from promvil_hf.compovl.mixture import Mixing
@@ -24,6 +25,7 @@ Build CompoVL: nested phrases with boxes from scene graphs.
     promvil build compovl --vg visual_genome --out compovl --exclude-coco refs.json --exclude-vg gqa_val.json
     promvil build compovl --vg visual_genome --out compovl --negatives
     promvil build compovl --vg visual_genome --out compovl --push promvil/compovl
+    promvil build compovl --vg visual_genome --out compovl --dry-run     counts images, and those that lists exclude
 
 After an interruption the same command continues where it was. --region-pairs writes the paper's first stage instead: pairs
 of regions that share an object, as prompts for a language model. With --base-url a served model words the expressions.
@@ -43,7 +45,7 @@ def add_arguments(parser):
     source.add_argument("--graphs", type=Path, nargs="+", metavar="FILE", help=plain)
     options.add(parser, "--out", required=True)
     add("--release", choices=RELEASES, help="refuse files of another release of Visual Genome than this one")
-    options.add(parser, "--limit", "--workers", "--restart", "--quiet")
+    options.add(parser, "--limit", "--workers", "--restart", "--quiet", "--dry-run")
 
     group = parser.add_argument_group("leakage: images that must not be trained on")
     for name, ids in (("--exclude-coco", "COCO"), ("--exclude-vg", "Visual Genome")):
@@ -87,6 +89,8 @@ def run(args):
         )
     if args.region_pairs and args.vg is None:
         raise ValueError("You passed --region-pairs without --vg: the paper's first stage reads Visual Genome's regions.")
+    if args.region_pairs and args.dry_run:
+        raise ValueError("You passed --region-pairs with --dry-run, which only says how chains would be built: leave one out.")
     if args.region_pairs:
         from promvil_hf.compovl.region_pairs import build_region_pairs
 
@@ -97,6 +101,8 @@ def run(args):
     terms = Terms(restart=args.restart, progress=not args.quiet, workers=args.workers)
     graphs = args.gqa or args.graphs
     source = GraphFiles(graphs, "gqa" if args.gqa else "plain") if graphs else args.vg
+    if args.dry_run:
+        return print(dry_run.plan(_plan(args, source, _settings(args)), "built", "build"))
     built = build(source, args.out, _settings(args), terms)
     print(f"{built.images_reused:,} images reused from {args.out / 'work'}")
     print(built)
@@ -105,6 +111,26 @@ def run(args):
         from promvil_hf.compovl.compovl_publish import push
 
         print(f"Pushed to {push(args.out, args.push, private=args.private)}")
+
+
+def _plan(args, source, settings: CompoVLSettings) -> list[str]:
+    """What a build would do. Graphs are counted, not read."""
+    from promvil_hf.reproducing.large_scale import Build
+
+    if lost := [str(path) for name in MIXED[1:] if (path := getattr(args, name)) is not None and not path.is_file()]:
+        raise ValueError(f"There is no file {', '.join(lost)}, which you named for the mixture.")
+    title, images, excluded = images_of(source, settings)
+    hours = Build("", images).cpu_hours
+    took = f"{hours:.1f} hours" if hours > 1 else f"{round(60 * hours)} minutes" if hours > 0.025 else "a minute"
+    lines = [
+        f"graphs: {images:,} images of {source_of(title)}, {excluded:,} more are on the lists and left out",
+        f"chains: up to {args.levels} levels, at most {args.per_image} an image, worded by {settings.writer_name}",
+        f"time: about {took} of one core" + f", divided over {args.workers} workers" * (args.workers > 1),
+        f"views: {', '.join(settings.written)}, as Parquet in {args.out}",
+    ]
+    mixed = [name.replace("_", "-") for name in MIXED if getattr(args, name)]
+    lines += [f"mixture: {', '.join(mixed)} as well"] if mixed else []
+    return lines + ([] if args.restart else dry_run.answered(args.out / "work", images))
 
 
 def _settings(args) -> CompoVLSettings:

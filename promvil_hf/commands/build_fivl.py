@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promvil_hf import jobs, pages
 from promvil_hf.backends.segmenters import PICKS
-from promvil_hf.commands import options
+from promvil_hf.commands import dry_run, options
 from promvil_hf.distributed import Ranks
 from promvil_hf.files import sha256_of
 from promvil_hf.fivl import extraction as keys
@@ -126,7 +126,6 @@ def _plan(args, source: Source) -> str:
         unreadable += row.fault is not None
         if row.image is not None:
             pictures.add(row.image)
-    missing = sorted(name for name in pictures if not image_file(args.images, name).is_file())
     stages = {
         "expressions": f"key expressions of {turns:,} turns by {args.expressions}",
         "masks": f"masks of their phrases in {len(pictures):,} pictures by {args.masks}",
@@ -135,9 +134,8 @@ def _plan(args, source: Source) -> str:
     lines = [f"{name}: {about}" for name, about in stages.items() if args.stage in ("all", name)]
     if unreadable:
         lines.append(f"{unreadable:,} rows cannot be read and would be rejected")
-    if missing:
-        lines.append(f"{len(missing):,} of the pictures are not in {args.images}, such as {missing[0]}")
-    return "\n".join([*lines, "Nothing was built: leave --dry-run out to build."])
+    lines += dry_run.missing(pictures, lambda name: image_file(args.images, name).is_file(), args.images)
+    return dry_run.plan(lines, "built", "build")
 
 
 def _build(args, ranks: Ranks) -> None:

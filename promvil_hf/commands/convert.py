@@ -33,7 +33,7 @@ Convert phrases with boxes from one format to another, and look at some of them 
     promvil convert instances.json train.jsonl --from coco --to qwen_json --to-frame thousandths --html look.html \\
         --images train2017                                     ten rows to look at, for Qwen3-VL
     promvil convert rows.jsonl train.jsonl --from promvil --to qwen_json --to-frame resized --images VG_100K
-    promvil convert train.jsonl rows.jsonl --from qwen_json --frame pixels --to swift --images images
+    promvil convert boxes.jsonl swift.jsonl --from qwen_json --frame pixels --to swift --images images
 
 Formats: coco (a file of instances), swift (ms-swift's `objects`), promvil and fivl (this package's rows), and by the name of
 a dialect the conversations that LLaVA's and Qwen's trainers read, such as qwen_json and llava_brackets. SOURCE is JSON, JSON

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from promvil_hf.commands import options
+from promvil_hf.commands import dry_run, options
 from promvil_hf.conventions import DEFAULT_FRAME, DIALECTS
 from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation import picture_needed_page, side_by_side_page
@@ -39,7 +39,7 @@ Evaluate a model, or a file of answers, on a benchmark; or compare two reports.
         --adapter runs/kosmos2-lora --images train2014 --out runs/refcocog
     torchrun --nproc_per_node 2 -m promvil_hf evaluate ...              the same, by two processes
     promvil evaluate ... --mode progressive --out runs/levels           the same model, simple phrases first
-    promvil evaluate ... --detector sam3 --mode progressive             a detector, its boxes chosen level by level
+    promvil evaluate ... --detector sam3 --mode progressive --out runs/boxes    a detector, its boxes chosen level by level
     promvil evaluate ... --predictions seen.jsonl --blind-predictions blind.jsonl other.jsonl    was the picture needed?
     promvil evaluate --compare before/report.json after/report.json --images train2014 --out runs/compared
     promvil evaluate --compare runs/small runs/large --out runs/compared        two models on all sets that both were asked
@@ -95,7 +95,7 @@ def add_arguments(parser):
 
     out = parser.add_argument_group("output")
     options.add(out, "--out", default=Path("runs/evaluate"))
-    options.add(out, "--compare", "--json")
+    options.add(out, "--compare", "--json", "--restart", "--dry-run")
     out.add_argument(
         "--eval-results", metavar="DATASET_ID", help="also write .eval_results/*.yaml for the model's page on the Hub"
     )
@@ -130,8 +130,30 @@ def run(args):
         yes_no_rule=args.yes_no_rule, answer_rule=args.answer_rule,
         vqa_normalise=args.vqa_normalise, resampling=resampling,
     )  # fmt: skip
+    if args.dry_run:
+        print(dry_run.plan(_plan(args, benchmark, pictures, seen, blind), "asked or scored", "do it"))
+        return
     with held(args.out, Ranks.of_environment()):
         _write(args, benchmark, pictures, settings, before, seen, blind)
+
+
+def _plan(args, benchmark, pictures, seen, blind) -> list[str]:
+    """What would be asked and scored, and which pictures are missing."""
+    rows, images = len(benchmark.rows), {row.image for row in benchmark.rows if row.image}
+    lines = [f"{benchmark.name} {benchmark.split or ''}".rstrip() + f": {rows:,} rows about {len(images):,} pictures"]
+    if seen is not None:
+        lines.append(f"scored: {len(seen.answers):,} answers of {args.predictions}, and nothing is asked")
+    else:
+        if not args.detector:
+            _asking(args)  # options that contradict each other
+        if pictures is None and not args.blind:
+            raise ValueError("You passed no folder of pictures: name it with --images, or ask --blind.")
+        times = "twice, with and without the picture" if args.blind_too else "once, without the picture" * args.blind or "once"
+        lines.append(f"asked: each row {times}, in the mode {args.mode}, of {dry_run.who(args)}")
+        lines += [] if args.blind else dry_run.missing(images, pictures.path, args.images)
+        lines += [] if args.restart else dry_run.answered(args.out / "answers", rows)
+    lines += [f"compared: with {len(given.answers):,} blind answers of {name}" for name, given in blind.items()]
+    return [*lines, *map(str, benchmark.warnings), f"written: {args.out}"]
 
 
 def _compare_sets(args, resampling):
@@ -230,13 +252,12 @@ def _ask(args, benchmark, pictures, settings, blind):
     """What the model says, with the picture and, where it is asked, without it; None while other ranks are at work."""
     if args.detector:
         return _detect(args, benchmark, pictures), blind, replace(settings, dialect=None, frame=DEFAULT_FRAME)
-    names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
-    asking = Asking(*(getattr(args, name) for name in names))
+    asking = _asking(args)
     boxes = benchmark.kind in ("grounding", "unlabelled") or asking.mode != "one_shot"
     backend, model = options.load_backend(args, boxes), options.describe_model(args)
 
     def asked(asking, out):
-        return answer(benchmark, backend, pictures, out, asking=asking, model=model)
+        return answer(benchmark, backend, pictures, out, asking=asking, model=model, restart=args.restart)
 
     predictions = asked(asking, args.out)
     if args.blind_too:
@@ -247,13 +268,19 @@ def _ask(args, benchmark, pictures, settings, blind):
     return predictions, blind, replace(settings, dialect=backend.dialect, frame=None)
 
 
+def _asking(args) -> Asking:
+    names = ("prompt", "evidence", "max_new_tokens", "batch_size", "blind", "mode", "token_budget")
+    return Asking(*(getattr(args, name) for name in names))
+
+
 def _detect(args, benchmark, pictures):
     if args.blind_too or args.evidence != "none":
         raise ValueError(
             f"You passed --detector with {'--blind-too' if args.blind_too else '--evidence ' + args.evidence}, which only a "
             "model takes. Leave it out."
         )
-    return detector_answers(benchmark, options.load_composer(args), pictures, args.out, model=options.describe_model(args))
+    described = options.describe_model(args)
+    return detector_answers(benchmark, options.load_composer(args), pictures, args.out, model=described, restart=args.restart)
 
 
 def _show(args, report, pictures, comparison):

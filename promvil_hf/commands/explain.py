@@ -28,7 +28,7 @@ HELP = """
 Explain one answer, or draw the atlas of a model's attention heads.
 
     promvil explain photo.jpg "What is the man holding?" --model llava-hf/llava-1.5-7b-hf --atlas runs/atlas/atlas.json
-    promvil explain --rows fivl --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
+    promvil explain --rows fivl --config instruct --images images --model llava-hf/llava-1.5-7b-hf --out runs/atlas
 
 The first writes a page: the answer, the heat of the best heads for each phrase of it, what the image tokens would say, and
 how the answer changes when the region is hidden. The second needs rows with masks (`promvil build fivl`) and writes
@@ -80,7 +80,10 @@ def run(args):
             'You passed both or neither of a picture and --rows: promvil explain photo.jpg "question", or --rows.'
         )
     if not args.model:
-        raise ValueError("You passed no --model: name a checkpoint whose image tokens are patches, such as LLaVA's.")
+        raise ValueError(
+            "You passed no --model: name a checkpoint whose image tokens are patches, such as LLaVA's, or toy:llava, which "
+            "comes with this package."
+        )
     if args.rows is None:
         _explain_one(args)
     else:

@@ -9,6 +9,7 @@ from promvil_hf import pages
 from promvil_hf.commands import options
 from promvil_hf.compovl.chains import chain_of
 from promvil_hf.hub_names import local_or_hub
+from promvil_hf.progress import bars_on_a_terminal_only
 
 
 HELP = """
@@ -59,7 +60,8 @@ def sample(data: str, split: str, size: int, seed: int) -> list[dict]:
 
     source = local_or_hub(data, "dataset", "rows")
     try:
-        rows = load_dataset(source, split=split)
+        with bars_on_a_terminal_only():
+            rows = load_dataset(source, split=split)
     except Exception as error:  # datasets raises a dozen kinds; each says what it misses
         raise ValueError(f"Cannot read the split {split!r} of {data}: {error}") from error
     by_image: dict[str, list[int]] = {}

@@ -7,9 +7,10 @@ from operator import attrgetter
 import numpy as np
 
 from promvil_hf import jobs, pages
-from promvil_hf.commands import options
+from promvil_hf.commands import dry_run, options
 from promvil_hf.commands.inspect_fivl import QUESTIONS, row_of, sampled_keys, yes_answers
 from promvil_hf.fivl import judge
+from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.fivl_sample import agreement, share
 from promvil_hf.metrics.intervals import Interval
 
@@ -30,7 +31,7 @@ each person, and of people with each other. After a stop the same command contin
 
 def add_arguments(parser):
     options.add(parser, "--rows", "--images", "--out", required=True)
-    options.add(parser, "--config", "--sample", "--seed", "--verdicts", "--quiet")
+    options.add(parser, "--config", "--sample", "--seed", "--verdicts", "--restart", "--quiet", "--dry-run")
     server = parser.add_argument_group("server")
     options.add(server, "--base-url", "--served-model", required=True)
     options.add(server, *options.SERVER[2:])
@@ -39,6 +40,8 @@ def add_arguments(parser):
 def run(args):
     verdicts = [pages.read_verdicts(path) for path in args.verdicts or ()]
     sampled = sampled_keys(args)
+    if args.dry_run:
+        return print(dry_run.plan(_plan(args, sampled), "asked", "ask"))
     endpoint = options.make_endpoint(args)
     asked = sha256(repr((judge.IMPORTANCE, judge.CROP, judge.INVERSE)).encode()).hexdigest()[:16]
     sample = sha256(repr([(item.name, item.found.to_dict()) for item in sampled]).encode()).hexdigest()[:16]
@@ -49,6 +52,7 @@ def run(args):
         key=attrgetter("name"),
         describe={"judge": args.served_model, "prompts": asked, "sample": sample},
         shard_size=32,
+        restart=args.restart,
         progress=not args.quiet,
     )
     judged = dict(jobs.rows(args.out / "judgements"))
@@ -58,6 +62,19 @@ def run(args):
         for other in verdicts[:number]:
             print(compared_people(person_verdicts, other))
     print(f"asked {args.served_model}: {endpoint.spent()}")
+
+
+def _plan(args, sampled) -> list[str]:
+    """What would be asked, and which pictures are missing."""
+    images = {item.row.image_path for item in sampled}
+    return [
+        f"{len(sampled):,} key expressions in {len(images):,} pictures, {len(judge.TESTS)} questions about each",
+        f"asked: up to {len(judge.TESTS) * len(sampled):,} requests to {dry_run.who(args)}",
+        f"not paid for again: what {args.cache or args.out / 'paid'} holds",
+        *dry_run.missing(images, lambda name: image_file(args.images, name).is_file(), args.images),
+        *([] if args.restart else dry_run.answered(args.out / "judgements", len(sampled))),
+        f"written: {args.out}",
+    ]
 
 
 def summary(judged: dict[str, dict], rejects: dict) -> str:

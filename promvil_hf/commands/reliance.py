@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from promvil_hf.commands import options
+from promvil_hf.commands import dry_run, options
 from promvil_hf.conventions import DIALECTS
 from promvil_hf.distributed import Ranks
 from promvil_hf.evaluation.answering import Asking
@@ -17,7 +17,7 @@ from promvil_hf.evaluation.reliance_page import points_page, points_summary, sum
 from promvil_hf.evaluation.results import Settings
 from promvil_hf.evaluation.row_ids import read_ids
 from promvil_hf.evaluation.scores import Resampling
-from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins
+from promvil_hf.evaluation.twin_answers import METRICS, TwinSettings, answer_twins, usable
 from promvil_hf.evaluation.twin_folder import TwinFolder
 from promvil_hf.fivl.row_files import read_fivl_rows
 from promvil_hf.fivl.twins import FILLS, KINDS
@@ -35,7 +35,7 @@ How much a model relies on what its answers name: the accuracy it loses when tha
     torchrun --nproc_per_node 8 -m promvil_hf reliance ...       the same, by eight processes
     promvil reliance --twins twins --model llava-hf/llava-1.5-7b-hf --out runs/mmvp         (of any question set)
     promvil reliance --twins twins --predictions answers.jsonl --out runs/mine
-    promvil reliance --compare llava=runs/llava/reliance.json qwen=runs/q/reliance.json ... --out runs/models
+    promvil reliance --compare llava=runs/reliance/reliance.json qwen=runs/q/reliance.json ... --out runs/models
 
 --rows are those of FiVL-Instruct; --twins is a folder that `promvil twins` wrote, with its questions, pictures and settings.
 Each row is asked about its original image, with the key boxes hidden, and under the controls: silhouettes, random boxes
@@ -69,7 +69,7 @@ def add_arguments(parser):
 
     out = parser.add_argument_group("output")
     options.add(out, "--out", default=Path("runs/reliance"))
-    options.add(out, "--compare", "--json")
+    options.add(out, "--compare", "--json", "--restart", "--dry-run")
     out.add_argument("--name", help="name of these rows in the report (default: their source)")
 
 
@@ -91,8 +91,29 @@ def run(args):
     if args.ids is not None:
         made = replace(made, rows=_only(made.rows, args.ids))
     pictures = Pictures(made.images) if made.images.is_dir() or args.predictions is None else None
+    if args.dry_run:
+        return print(dry_run.plan(_plan(args, made, pictures), "asked or scored", "do it"))
     with held(args.out, Ranks.of_environment()):
         return _write(args, made, pictures, resampling)
+
+
+def _plan(args, made: TwinFolder, pictures: Pictures | None) -> list[str]:
+    """What would be asked, and which pictures are missing."""
+    kinds, rows = made.settings.kinds, usable(made.rows)
+    images = {row.image_path for row in rows}
+    lines = [f"{len(rows):,} rows about {len(images):,} pictures, each asked in {len(kinds)} ways: {', '.join(kinds)}"]
+    if len(rows) < len(made.rows):
+        lines.append(f"{len(made.rows) - len(rows):,} rows have nothing to hide and are left out")
+    if args.predictions is None:
+        lines.append(f"asked: up to {len(rows) * len(kinds):,} questions, of {dry_run.who(args)}")
+        lines += [] if args.restart else dry_run.answered(args.out / "answers", len(rows))
+    else:
+        lines.append(f"scored: {len(read_predictions(args.predictions).answers):,} answers of {args.predictions}")
+    if pictures is not None:
+        lines += dry_run.missing(images, pictures.path, made.images)
+    if made.benchmark is None:
+        lines.append(f"scored: as {made.settings.metric_of(rows)} scores its answers")
+    return [*lines, f"written: {args.out}"]
 
 
 def _of_rows(args) -> TwinFolder:
@@ -133,7 +154,7 @@ def _write(args, made: TwinFolder, pictures, resampling):
         asking = Asking(args.prompt, max_new_tokens=args.max_new_tokens, batch_size=args.batch_size)
         predictions = answer_twins(
             made.rows, pictures, backend, args.out, benchmark=made.benchmark, settings=made.settings, asking=asking,
-            model=model,
+            model=model, restart=args.restart,
         )  # fmt: skip
         if predictions is None:
             print(f"This rank is done; another one writes {args.out / 'reliance.json'}.")

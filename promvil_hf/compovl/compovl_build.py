@@ -66,6 +66,13 @@ def build(
         return Built(out, report, done.reused_items)
 
 
+def images_of(vg: str | os.PathLike | GraphFiles, settings: CompoVLSettings = USUAL) -> tuple[str, int, int]:
+    """What a build would read: the release or source, images that are composed, and images that the lists exclude."""
+    with _read(vg, settings) as source:
+        images = KeptImages(source, settings.leakage, settings.limit)
+        return images.source.release, len(images), images.leakage.excluded
+
+
 def compose_only(
     vg: str | os.PathLike | GraphFiles,
     out: str | os.PathLike,

@@ -99,10 +99,12 @@ def answer(
     asking: Asking = Asking(),  # noqa: B008
     model: Mapping[str, Any],
     progress: bool = True,
+    restart: bool = False,
 ) -> Predictions | None:
     """Ask the backend about every row; None while other ranks still have shards to do.
 
-    `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is refused.
+    `model` names what answers (checkpoint, adapter, revision ...): a folder begun with another one is refused, or with
+    `restart` emptied.
     Answers also land in `out`/predictions.jsonl.
     """
     if pictures is None and not asking.blind:
@@ -118,7 +120,8 @@ def answer(
             "blind": asking.blind, "mode": asking.mode,
         },
     }  # fmt: skip
-    job = {"key": lambda row: row.id, "describe": describe, "shard_size": max(SHARD, asking.batch_size), "progress": progress}
+    job = {"key": lambda row: row.id, "describe": describe, "shard_size": max(SHARD, asking.batch_size),
+           "progress": progress, "restart": restart}  # fmt: skip
     return run_answers(
         benchmark.rows, work, Path(out), lambda row_id, row: [(row_id, Answer(text=row["text"]))], **job
     )

@@ -28,9 +28,10 @@ def detector_answers(
     *,
     model: Mapping[str, Any],
     progress: bool = True,
+    restart: bool = False,
 ) -> Predictions | None:
-    """The boxes for every row, in fractions; None while other ranks are at work. `model` names the detector, as in
-    `answering.answer`."""
+    """The boxes for every row, in fractions; None while other ranks are at work. `model` names the detector, and `restart`
+    begins anew, as in `answering.answer`."""
     from promvil_hf.grounding import Query
 
     if benchmark.kind not in ("grounding", "unlabelled"):
@@ -63,4 +64,5 @@ def detector_answers(
         describe=describe,
         shard_size=SHARD,
         progress=progress,
+        restart=restart,
     )

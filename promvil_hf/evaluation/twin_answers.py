@@ -97,12 +97,13 @@ def answer_twins(
     asking: Asking = Asking(),  # noqa: B008
     model: Mapping[str, Any],
     progress: bool = True,
+    restart: bool = False,
 ) -> Predictions | None:
     """Ask the backend about every twin of every row; None while other ranks still have shards to do.
 
     `benchmark` has the questions under the ids of the rows, where they were made of one: they are then asked as it asks them.
     One item is one row with all its twins, so a kill never parts a pair. `model` names what answers: a folder begun with
-    another one is refused. Answers also land in `out`/predictions.jsonl.
+    another one is refused, or with `restart` emptied. Answers also land in `out`/predictions.jsonl.
     """
     if asking.mode != "one_shot":
         raise ValueError(
@@ -135,7 +136,8 @@ def answer_twins(
         "twins": {"kinds": settings.kinds, "fill": settings.fill, "seed": settings.seed},
         "asking": {"prompt": asking.prompt, "max_new_tokens": asking.max_new_tokens},
     }
-    job = {"key": lambda row: row.row_id, "describe": describe, "shard_size": SHARD, "progress": progress}
+    job = {"key": lambda row: row.row_id, "describe": describe, "shard_size": SHARD, "progress": progress,
+           "restart": restart}  # fmt: skip
     covered: dict[str, list[float]] = {}
 
     def answers_of(row_id: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:

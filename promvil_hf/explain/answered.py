@@ -37,7 +37,7 @@ def require_places(backend) -> None:
         raise ValueError(
             f"You passed a {type(backend).__name__}, whose image tokens are no places in the picture (Kosmos-2 has 64 "
             "latent queries, a server shows no tokens at all): there is nothing to lay over the image. Use a model whose "
-            "image tokens are patches, such as LLaVA, PaliGemma or Idefics3."
+            "image tokens are patches, such as LLaVA, PaliGemma or Idefics3, or toy:llava, which comes with this package."
         )
 
 

@@ -44,7 +44,7 @@ def page(title: str, *content: Content, lead: Content = None, footer: Content = 
     switch = tag(
         "label",
         tag("input", type="checkbox", id="marks", checked=True, autocomplete="off"),
-        tag("span", "Marks on pictures. Press and hold a picture to see it bare."),
+        tag("span", "Show the marks on pictures. Press and hold a picture to see it without them."),
         class_="marks-switch",
     )
     return fragment(

@@ -23,7 +23,7 @@ def _relied(config: str, images: str, rows: int, known: str) -> Step:
     rows_and_model = f"--rows {{out}}/fivl --config {config} --images {images} --model {{llava}}"
     return Step(
         f"reliance-{config}", f"reliance {rows_and_model} --out {{out}}/reliance-{config}",
-        "accuracy with the key boxes hidden, and under five controls",
+        "accuracy with the key boxes hidden, and in four controls",
         small=f"{_QUICK} --limit 60", full="--dtype bfloat16", makes=f"reliance-{config}/reliance.json",
         work=Work("llava", rows, 5, 40, writes=4, bits=16, known=f"{known}; five of the six twins show a picture"),
     )
@@ -76,7 +76,7 @@ _SEEN_AND_BLIND = Step(
 _RELIED_4B = Step(
     "reliance-4b",
     "reliance --rows {out}/fivl --config pope --images {data}/coco/val2014 --model {vlm4b} --out {out}/reliance-4b",
-    "accuracy with the key boxes hidden, and under five controls", full="--dtype bfloat16", small=f"{_QUICK} --limit 60",
+    "accuracy with the key boxes hidden, and in four controls", full="--dtype bfloat16", small=f"{_QUICK} --limit 60",
     makes="reliance-4b/reliance.json",
     work=Work("vlm4b", 1_500, 5, 40, writes=4, bits=16, known=f"{_HALF}; five of the six twins show a picture"),
 )  # fmt: skip

@@ -109,7 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for name, rows in write_exam(options.out, options.scenes, options.seed).items():
         print(f"{options.out / name}: {rows:,} rows, {FILES[name]}")
-    print(f"{options.out / 'images'}: their pictures. Try: promvil evaluate --help")
+    print(f"{options.out / 'images'}: their pictures. Try:")
+    ask = f"promvil evaluate --images {options.out / 'images'} --limit 100"
+    print(f"  {ask} --benchmark compovl --files {options.out / 'near.jsonl'} --model toy:kosmos2 --adapter toy:chains "
+          "--mode progressive --out runs/levels")  # fmt: skip
+    print(f'  {ask} --benchmark pope --files {options.out / "pope.jsonl"} --model toy:llava --prompt "{{text}}" --out runs/pope')
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from promvil_hf.files import one_path
 from promvil_hf.hub_names import local_or_hub
 from promvil_hf.json_records import plain_records
+from promvil_hf.progress import bars_on_a_terminal_only
 
 
 def subset(rows, max_samples: int | None = None, fraction: float | None = None, seed: int = 0):
@@ -49,6 +50,7 @@ def read_source(source: str, split: str, toy: Callable[[int, int], Iterable[dict
     name, _, config = source.partition(":")
     found = local_or_hub(name, "dataset", "rows")
     try:
-        return datasets.load_dataset(found, config or None, split=split)
+        with bars_on_a_terminal_only():
+            return datasets.load_dataset(found, config or None, split=split)
     except (FileNotFoundError, ValueError, ConnectionError) as error:
         raise ValueError(f"Cannot load the split {split!r} of {source!r}: {error}") from error

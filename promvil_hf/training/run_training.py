@@ -32,6 +32,7 @@ from promvil_hf.training.shown_batches import ShownText, write_batches
 from promvil_hf.training.window_config import WindowConfig
 from promvil_hf.training.window_trainer import WindowTrainer
 from promvil_hf.unread import going_on_unread
+from promvil_hf.worker_processes import cores
 
 
 TOY = "toy"
@@ -168,6 +169,7 @@ def train_once(objective: Objective, settings: Settings) -> WindowTrainer:
     model, adapter, data, run, config = settings
     if not sys.stderr.isatty():
         config.disable_tqdm = True  # bars are for people
+    config.dataloader_num_workers = min(config.dataloader_num_workers, cores())
     trainer = make_trainer(objective, settings)
     evaluated = trainer.eval_dataset
     say(f"{config.world_size} process{'es' * (config.world_size > 1)} on {config.device.type}, "

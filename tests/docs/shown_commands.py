@@ -20,12 +20,13 @@ _ASIDE = re.compile(r"(?:\s+#|\s{3,}|\s{2,}\()\s*.*$")  # a remark behind the co
 class Shown:
     """A command, its words, and the page it stands on; `mentioned` where it stands within a sentence.
 
-    `whole` is False where a part is left out ("..." or "…"), as it may be within a sentence.
+    `whole` is False where a part is left out ("..." or "…"), as it may be within a sentence. `block` counts the blocks of a page.
     """
 
     page: str
     text: str
     mentioned: bool = False
+    block: int = 0
 
     @property
     def words(self) -> list[str]:
@@ -42,9 +43,9 @@ def shown_commands(page: Path) -> list[Shown]:
     python = re.sub(r"^```python\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     blocks = [*_FENCED.findall(python), *_INDENTED.findall(_FENCED.sub("", python))]
     name = str(page.relative_to(ROOT))
-    joined = (line for block in blocks for line in re.sub(r" \\\n\s*", " ", block).splitlines())
-    commands = (_ASIDE.sub("", line.strip()) for line in joined)
-    shown = [Shown(name, command) for command in commands if command.split(" ")[0] in PROGRAMS]
+    joined = ((number, line) for number, block in enumerate(blocks) for line in re.sub(r" \\\n\s*", " ", block).splitlines())
+    commands = ((number, _ASIDE.sub("", line.strip())) for number, line in joined)
+    shown = [Shown(name, command, block=number) for number, command in commands if command.split(" ")[0] in PROGRAMS]
     return [*shown, *(Shown(name, command, mentioned=True) for command in _INLINE.findall(python))]
 
 

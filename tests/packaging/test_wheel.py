@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The wheel by itself, away from the checkout: it holds what it needs, and its command works."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,12 +43,17 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_of_tests(wheel):
     assert any(name.endswith("LICENSE") for name in names)
 
 
-def test_the_installed_command_works_outside_the_checkout(wheel, tmp_path):
-    """Installed without its dependencies into a folder of its own; those come from the present environment."""
+def installed(wheel, tmp_path):
+    """Where it is installed, and the environment of a process that takes it from there."""
     target = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
     assert subprocess.run(install, capture_output=True).returncode == 0
-    environment = {**os.environ, "PYTHONPATH": str(target)}
+    return target, {**os.environ, "PYTHONPATH": str(target)}
+
+
+def test_the_installed_command_works_outside_the_checkout(wheel, tmp_path):
+    """Installed without its dependencies into a folder of its own; those come from the present environment."""
+    target, environment = installed(wheel, tmp_path)
     commands = (
         ["env", "--no-devices"], ["decompose", "the man wearing a jacket"], ["recipe", "list"],
         ["recipe", "copy", "kosmos2/lora", "mine.yaml"],
@@ -63,3 +69,31 @@ def test_the_installed_command_works_outside_the_checkout(wheel, tmp_path):
     assert (target / "bin" / "promvil").exists()
     assert (tmp_path / "mine.yaml").read_bytes() == (ROOT / "recipes" / "kosmos2" / "lora.yaml").read_bytes()
     assert "read back equal" in done.stdout and (tmp_path / "runs" / "kosmos2-smoke" / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("size", [["--quick"], []], ids=["quick", "as shown"])
+def test_the_demo_of_the_wheel_gives_the_figures_of_a_clone(wheel, tmp_path, size):
+    """`python -m pytest -m slow tests/packaging/test_wheel.py`: a minute each for the quick demos, several for the whole ones."""
+    target, environment = installed(wheel, tmp_path)
+    script = "import sys, promvil_hf; print(promvil_hf.__file__); from promvil_hf.cli import main; sys.exit(main(sys.argv[1:]))"
+    found = {}
+    for name, cwd, variables in (("wheel", tmp_path, environment), ("clone", ROOT, dict(os.environ))):
+        out = tmp_path / name
+        command = [sys.executable, "-c", script, "demo", *size, "--out", str(out)]
+        done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(str(target if name == "wheel" else ROOT))
+        found[name] = figures(out, target if name == "wheel" else ROOT)
+    assert found["wheel"] == found["clone"] and len(found["wheel"]) >= 7
+
+
+def figures(out, package):
+    """What each chapter measured, and the rows that were scored. Left out are seconds and places on this machine."""
+    found = {}
+    for path in sorted([*out.glob("chapters/*.json"), *out.glob("reliance/*/reliance.json"), *out.glob("atlas/*/atlas.json")]):
+        text = path.read_text(encoding="utf-8").replace(str(out), "OUT").replace(str(package), "PACKAGE")
+        record = {name: value for name, value in json.loads(text).items() if name not in ("seconds", "cpu_seconds")}
+        found[path.relative_to(out).as_posix()] = record
+    return found

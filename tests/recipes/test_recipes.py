@@ -67,6 +67,15 @@ def test_every_recipe_says_how_it_is_launched_what_it_needs_and_what_comes_out(p
     assert recipe.script_of(path) == script
 
 
+def test_no_more_processes_load_rows_than_there_are_cores(tmp_path, monkeypatch):
+    settings = settings_of(ROOT / "recipes" / "kosmos2" / "lora.yaml", "--output_dir", str(tmp_path))
+    monkeypatch.setattr(run_training, "cores", lambda: 2)
+    monkeypatch.setattr(run_training, "make_trainer", lambda *_: None)
+    with pytest.raises(AttributeError):  # it is no trainer
+        run_training.train_once(train_kosmos2.OBJECTIVE, settings)
+    assert settings.config.dataloader_num_workers == 2
+
+
 def test_a_recipe_is_refused_by_the_script_it_is_not_for():
     with pytest.raises(ValueError, match="is for the script train_kosmos2, and you passed it to train_fivl: launch"):
         train_fivl.train(["--config", str(SMOKE)])

@@ -1,6 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """A name is a path that exists or a repository that exists; anything else is said at once, and no library tries to reach it."""
 
+import socket
+
 import pytest
 
 from promvil_hf.backends.detector_loading import load_detector
@@ -79,3 +81,59 @@ def test_what_is_there_is_found(hub, tmp_path, monkeypatch):  # noqa: F811
     snapshot_download("owner/other")
     monkeypatch.setattr(HfApi, "repo_info", None)  # what the cache holds is not asked for again
     assert local_or_hub("owner/other", "model", "a checkpoint") == "owner/other"
+
+
+def refused(*_, **__):
+    """As a client says that no machine has the Hub's name."""
+    try:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    except OSError as error:
+        raise ConnectionError("cannot connect") from error
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty cache of the Hub, whose name is found nowhere. What is changed for the whole process is put back."""
+    import datasets
+    import huggingface_hub
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", refused)
+    return tmp_path
+
+
+def test_without_a_network_a_sentence_says_what_works(cache):
+    with pytest.raises(ValueError) as refusal:
+        local_or_hub("owner/base", "model", "a checkpoint")
+    for said in ("no machine is found under the name", "pass a folder", "toy:kosmos2", "HF_HOME"):
+        assert said in str(refusal.value)
+
+
+def test_without_a_network_what_is_cached_is_taken_and_not_asked_for_file_by_file(cache, capsys, monkeypatch):
+    import huggingface_hub
+
+    (cache / "models--owner--base" / "snapshots" / "abc").mkdir(parents=True)
+    with pytest.raises(ValueError, match="There is no file or folder"):  # a download that was broken off left no file
+        local_or_hub("owner/base", "model", "a checkpoint")
+    (cache / "models--owner--base" / "snapshots" / "abc" / "config.json").write_text("{}")
+    assert local_or_hub("owner/base", "model", "a checkpoint") == "owner/base"
+    assert huggingface_hub.constants.HF_HUB_OFFLINE and "cannot be reached: this run takes what" in capsys.readouterr().err
+    monkeypatch.delattr(huggingface_hub.HfApi, "repo_info")  # and the Hub is not asked again
+    assert local_or_hub("owner/base", "model", "a checkpoint") == "owner/base"
+
+
+def test_a_hub_that_is_only_slow_is_asked_again_by_the_libraries(cache, monkeypatch):
+    import huggingface_hub
+
+    (cache / "models--owner--base" / "snapshots" / "abc").mkdir(parents=True)
+    (cache / "models--owner--base" / "snapshots" / "abc" / "config.json").write_text("{}")
+
+    def slow(*_, **__):
+        raise TimeoutError("no answer yet")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", slow)
+    assert local_or_hub("owner/base", "model", "a checkpoint") == "owner/base"
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE

@@ -10,7 +10,7 @@ KOSMOS2 = Family(
     dialect=lambda _: Kosmos2(),
     why_no_places="Kosmos-2 sees a picture through latent queries (64 in the published checkpoint), each of which looks at "
     "all of it, so its image tokens have no boxes. Use a model whose image tokens are patches, such as LLaVA, PaliGemma "
-    "or Qwen2.5-VL.",
+    "or Qwen2.5-VL, or toy:llava, which comes with this package.",
     backend="promvil_hf.backends.kosmos2:Kosmos2Backend",
     causal=True,
     projector="image_to_text_projection",

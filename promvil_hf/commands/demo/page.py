@@ -53,9 +53,9 @@ def _trained(tuned) -> str:
 
 def _the_world(worlds, tests):
     yield pages.paragraph(
-        "Scenes are drawn with everything known about them: boxes, exact masks, relations, nested expressions, questions. "
-        "They are written in Visual Genome's own files, so that the readers of the real data read them. Scenes to measure on "
-        "are drawn apart from those to train on."
+        "Everything about a drawn scene is known: boxes, exact masks, relations, nested expressions, questions. The files have "
+        "Visual Genome's form, so the code that reads the real data reads these too. No scene is both trained on and measured "
+        "on."
     )
     yield pages.gallery(
         [
@@ -73,9 +73,10 @@ def _ending(folder: Folder, seed: int, sizes: Sizes):
     yield pages.table(
         [[chapter.title, chapter.seconds, "this run" if chapter.now else "kept from an earlier run"] for chapter in folder.done],
         ["chapter", "seconds", ""],
-        caption="Each chapter's wall time when it was done.",
+        caption="How long each chapter took when it was done.",
     )
     train = " --train" if folder.settings["train"] else ""
+    yield pages.paragraph("This page is made by:")
     yield pages.code(f"promvil demo --seed {seed}{train}" + ("" if sizes == Sizes() else " --quick"))
     yield pages.paragraph(
         "With real checkpoints and data the same steps are promvil build compovl, promvil recipe run kosmos2/lora, promvil "

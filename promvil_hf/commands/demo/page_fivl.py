@@ -23,25 +23,25 @@ def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
     report, words = reports[fivl.WITH], looked.words
     masked, random = report.scores["masked"]["relative"], report.scores["controls"].get("random boxes")
     yield pages.paragraph(
-        "FiVL teaches each patch of a picture to say the word for what it shows. And it measures how much an answer relies on "
-        "the picture: hide what the answer speaks of, and ask again."
+        "FiVL teaches each patch of a picture to say the word for what it shows. FiVL also measures how much an answer relies on "
+        "the picture: it hides what the answer speaks of, and asks again."
     )
     example = _moving(report, asked, pictures)
     said = [
         pages.tiles(
             pages.stat(
-                "overlap of patches that say a word with the thing", pages.number(words.iou[fivl.WITH].estimate, 2),
-                f"without FiVL's loss {pages.number(words.iou[fivl.WITHOUT].estimate, 2)}",
+                "overlap (IoU) of a thing with the patches that say its name", pages.number(words.iou[fivl.WITH].estimate, 2),
+                f"without FiVL's loss: {pages.number(words.iou[fivl.WITHOUT].estimate, 2)}",
             ),
             pages.stat(
                 "share of the accuracy lost when the thing is hidden", pages.number(masked["estimate"], 2),
-                f"random boxes of equal size: {pages.number(random['relative']['estimate'], 2) if random else '–'}; without "
-                f"FiVL's loss {_lost(reports[fivl.WITHOUT])}, base {_lost(reports[fivl.BASE])}",
+                f"when random boxes of that size are hidden: "
+                f"{pages.number(random['relative']['estimate'], 2) if random else '–'}",
             ),
         ),
         pages.bullets(
             [
-                verdict(words.gain, "Overlap (IoU) of patches with the thing they name: gain from FiVL's loss"),
+                verdict(words.gain, "Overlap (IoU) of things with the patches that say their names, gain from the loss"),
                 reliance_verdict(report),
                 _raised(reports),
             ]
@@ -56,7 +56,10 @@ def _raised(reports: dict[str, RelianceReport]) -> str:
     if any(share is None for share in lost.values()):
         return "Whether FiVL's loss raised this share cannot be said: a model has no accuracy to lose."
     raised = lost[fivl.WITH] > max(lost[fivl.WITHOUT], lost[fivl.BASE])
-    return f"FiVL's loss {'raised' if raised else 'did not raise'} the share lost here: compare the three figures of the tile."
+    return (
+        f"In this run FiVL's loss {'raised' if raised else 'did not raise'} the share lost: it is {_lost(reports[fivl.WITH])} "
+        f"with the loss, {_lost(reports[fivl.WITHOUT])} without it and {_lost(reports[fivl.BASE])} in the base model."
+    )
 
 
 def _lost(report: RelianceReport) -> str:
@@ -91,8 +94,8 @@ def _moving(report: RelianceReport, asked, pictures):
 
 def rows_part(rows, worlds):
     yield pages.paragraph(
-        "A row of FiVL-Instruct is a conversation, and for each key expression in it the region that it speaks of. "
-        "Expressions are found by rules, masks here are the drawn ones; with real pictures GroundingDINO and SAM make them. "
+        "A row of FiVL-Instruct is a conversation, in which each key expression has a mask of what it speaks of. Rules find the "
+        "expressions. The masks here are known from drawing; for real pictures Grounding DINO and SAM make them. "
         f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with something to hide."
     )
     some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
@@ -113,9 +116,9 @@ def _row_figure(row, worlds):
 
 def joint(joint, looked, worlds):
     yield pages.paragraph(
-        "In the paper's loss, (1 − λ)·LM + λ·VM, each patch that a mask touches learns to predict a word of the expression. "
-        f"Two adapters of the same base saw the same rows in the same order; λ is 0 in one and 0.1, the paper's, in the other. "
-        f"{joint.how}"
+        "The paper's loss is (1 − λ)·LM + λ·VM. LM is the usual loss of the answer's words. By VM each patch that a mask touches "
+        "learns to predict a word of the expression. Two adapters of the same base saw the same rows in the same order. λ is 0 "
+        f"in one, and 0.1 in the other, as in the paper. {joint.how}"
     )
     if joint.points:
         yield pages.gallery(
@@ -139,14 +142,14 @@ def joint(joint, looked, worlds):
         ],
         ["", "language loss", "vision loss", "patches right", "patch IoU", "IoU of expressions", "words a picture"],
         numeric=(1, 2, 3, 4, 5, 6),
-        caption="Held-out rows. Patches right: the share of labelled patches whose likeliest word is their label. IoU of "
-        "expressions: of the patches that say its noun, with its mask; intervals come from resampling images.",
+        caption="On held-out rows. Patches right: the share of labelled patches whose likeliest word is their label. IoU of "
+        "expressions: the overlap of an expression's mask with the patches that say its noun. Intervals: images are resampled.",
     )  # fmt: skip
     about = f"IoU of {looked.words.expressions:,} held-out expressions, {fivl.WITH} minus {fivl.WITHOUT}"
     yield pages.bullets([verdict(looked.words.gain, about)])
     yield pages.paragraph(
-        "What the patches of held-out pictures would say, the likeliest word of each. Patches that no mask touches are never "
-        "labelled: what they say is not part of the training labels."
+        "The likeliest word of each patch, on held-out pictures. Training labels only patches that a mask touches. It teaches "
+        "the patches of the background nothing, so their words mean little."
     )
     for together in zip(*(read_explanations(path) for path in looked.explanations.values()), strict=True):
         yield pages.gallery(
@@ -168,7 +171,7 @@ def _words_figure(one, name: str, worlds):
 def reliance(reports: dict[str, RelianceReport]):
     first = next(iter(reports.values()))
     yield pages.paragraph(
-        "Each question is asked six times: as it is, with the boxes of its key expressions hidden, and under five controls. "
+        "Each question is asked six times: as it is, with the boxes of its key expressions hidden, and in four controls. "
         f"The score is the share of the accuracy that is lost. {first.rows['rows_with_twins']:,} questions about "
         f"{first.rows['images']:,} held-out pictures."
     )
@@ -180,9 +183,10 @@ def reliance(reports: dict[str, RelianceReport]):
              cell(report.scores["beyond"].get("random boxes"))]
             for name, report in reports.items()
         ],
-        ["", "accuracy", "key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image", "blind",
-         "score beyond random boxes"],
-        numeric=range(1, 9), caption="Relative drops under each perturbation; intervals come from resampling images.",
+        ["", "accuracy", "accuracy, key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image",
+         "blind", "score beyond random boxes"],
+        numeric=range(1, 9),
+        caption="From the Visual Reliance Score on: the share of the accuracy that is lost. Intervals: images are resampled.",
     )  # fmt: skip
     shown = reports[fivl.WITH].scores
     yield pages.bar_chart(
@@ -206,9 +210,10 @@ def _relative(report: RelianceReport, kind: str):
 def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
     first = next(iter(atlases.values()))
     yield pages.paragraph(
-        "While a key expression is written, each head's attention to the image is ranked against the expression's mask "
-        f"(Spearman's ρ). {first.turns:,} held-out turns; all models read the same answers. A head passes if it does better "
-        "than with the masks of other turns, the error of the whole family held at 0.05; rings mark those."
+        "While a key expression is written, each head attends to some parts of the image. Spearman's ρ says how well these agree "
+        f"with the expression's mask, here over {first.turns:,} held-out turns. All models read the same answers. A head passes "
+        "if its ρ is higher than with the masks of other turns; the chance that any head passes by luck is held at 0.05. Rings "
+        "mark the heads that pass."
     )
     highest = max(float(np.nanmax(np.abs(atlas.rho))) for atlas in atlases.values())
     yield pages.gallery(
@@ -231,11 +236,11 @@ def atlas_part(atlases: dict[str, HeadAtlas], looked, worlds):
             for name, atlas in atlases.items()
             for best in atlas.best(1)
         ],
-        ["", "best head", "its ρ", "its AUROC", "p in the family", "mean ρ of all"],
-        numeric=(1, 2, 3, 4, 5), caption=f"These masks allow a ρ of at most {pages.number(first.ceiling)}.",
+        ["", "best head", "its ρ", "its AUROC", "p, corrected for all heads", "mean ρ of all"],
+        numeric=(1, 2, 3, 4, 5), caption=f"No head could have a ρ above {pages.number(first.ceiling)} on these masks.",
     )  # fmt: skip
     yield pages.gallery([_heat_figure(one, worlds) for one in read_explanations(looked.explanations[fivl.WITH])], 240)
-    yield linked("Whole atlases, with their null and examples: ", atlases, "atlas/{}/atlas.html")
+    yield linked("Whole atlases, with the null distribution and more examples: ", atlases, "atlas/{}/atlas.html")
 
 
 def _heat_figure(one, worlds):
@@ -246,12 +251,12 @@ def _heat_figure(one, worlds):
         written(worlds, one.image),
         alt=f"Attention while “{key.text}” was written",
         heat=Heat(heat, low=0.0, label="attention"),
-        caption=[f"{one.question} {one.answer} Heads {heads}, while they wrote ", pages.tag("strong", key.text)],
+        caption=[f"{one.question} {one.answer} Attention of heads {heads} while the model wrote ", pages.tag("strong", key.text)],
     )
 
 
 def reliance_verdict(report: RelianceReport) -> str:
-    what = "Share of the accuracy lost, compared with hiding random boxes of the same sizes"
+    what = "Share of the accuracy lost, minus the share lost when random boxes of the same sizes are hidden"
     beyond = report.scores["beyond"].get("random boxes")
     if beyond is None or beyond["low"] is None:
         return f"{what}: not defined in this run ({report.scores['reason'] or 'too few rows'})."

@@ -10,7 +10,10 @@ real` brought.
 """
 
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from promvil_hf.fetching import real_parts
 from promvil_hf.hub_names import local_or_hub
@@ -18,6 +21,7 @@ from promvil_hf.hub_names import local_or_hub
 
 BASES = ("kosmos2", "llava", "llava_boxes")
 PREFIX = "toy:"
+SIDE = 64  # pixels of the scenes that they were trained on
 
 
 def folder(name: str) -> Path:
@@ -40,3 +44,22 @@ def located(checkpoint: str | os.PathLike) -> str | os.PathLike:
     if isinstance(checkpoint, str) and checkpoint.startswith(real_parts.PREFIX):
         return real_parts.folder(checkpoint.removeprefix(real_parts.PREFIX))
     return local_or_hub(checkpoint, "model", "a checkpoint")
+
+
+_warned: set[str] = set()
+
+
+def warn_of_other_pictures(model: Any, sizes: Iterable[tuple[int, int]]) -> None:
+    """Say once in a process that a toy base is shown something else than a scene of its world; `sizes` are those of
+    the pictures."""
+    path = Path(getattr(model, "name_or_path", None) or ".")
+    if path.parent != Path(__file__).parent or path.name in _warned:
+        return
+    if other := next((size for size in sizes if size != (SIDE, SIDE)), None):
+        _warned.add(path.name)
+        print(
+            f"Warning: toy:{path.name} knows only drawn scenes of {SIDE}x{SIDE} pixels with ten shapes, and was shown one of "
+            f"{other[0]}x{other[1]}: its answers about that say nothing. `python -m promvil_hf.toy.exam --out toy/exam` "
+            "draws scenes that it knows.",
+            file=sys.stderr,
+        )

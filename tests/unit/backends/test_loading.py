@@ -22,7 +22,7 @@ from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.dialects import Kosmos2, LlavaBrackets
 from promvil_hf.frames import Fractions
 from promvil_hf.phrases import Wording
-from promvil_hf.toy import models
+from promvil_hf.toy import bases, models
 
 
 pytestmark = pytest.mark.filterwarnings(
@@ -281,3 +281,15 @@ def test_code_that_comes_with_a_checkpoint_is_never_run(folder, tmp_path, monkey
             load(base)  # transformers' own class does
         path.write_text(before)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_toy_base_that_is_shown_another_picture_than_its_scenes_says_so_once(capsys, monkeypatch):
+    monkeypatch.setattr(bases, "_warned", set())
+    backend = load("toy:llava")
+    scene, photograph = Image.new("RGB", (64, 64)), Image.new("RGB", (640, 480))
+    backend.inputs([Request("What is it?", scene)])
+    assert "Warning" not in capsys.readouterr().err
+    for _ in range(2):
+        backend.inputs([Request("What is it?", photograph)])
+    said = capsys.readouterr().err
+    assert said.count("toy:llava knows only drawn scenes of 64x64 pixels") == 1 and "640x480" in said

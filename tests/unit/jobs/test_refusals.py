@@ -31,7 +31,8 @@ def test_other_settings_are_refused_with_what_differs_and_what_to_do(half_done):
     assert str(error.value) == (
         f"{half_done} holds a job begun with other settings, and going on would mix the two: loudness was 11, is 12; "
         "the job's shard_size was 4, is 5; code was not set, is '2.0'. "
-        "Use another folder, go back to the old settings, or pass restart=True to discard what is there."
+        "Use another folder, go back to the old settings, or pass --restart (in Python "
+        "restart=True), which discards what is there."
     )
     assert content(half_done) == before
 
