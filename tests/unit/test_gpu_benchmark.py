@@ -1,5 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""The benchmark for a GPU runs small on a CPU: all ways are equal, the file has every turn, and time that is up is said."""
+"""The benchmark for a GPU runs small on a CPU: all ways are equal, the file has every turn, and time that is up is said.
+
+The ways of a training step, which tests/laws hold equal, are slow: `python -m pytest -m slow tests/unit/test_gpu_benchmark.py`.
+"""
 
 import json
 from itertools import groupby
@@ -34,6 +37,7 @@ def test_answers_behind_a_copied_cache_and_ours_are_those_of_generate():
     assert all(way["same_as_generate"] == way["answers"] == 2 for way in report["ways"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
 @pytest.mark.filterwarnings("ignore:.gradient_checkpointing. is deprecated:FutureWarning")  # trl 1.16 passes it on
 def test_the_ways_of_a_training_step_have_one_loss_for_one_text_and_for_two():

@@ -1,5 +1,15 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The benchmark of the metrics runs: `python -m pytest -m slow tests/unit/metrics/test_grounding_benchmark.py`.
+
+That the metrics equal their plain loops is a law of the default suite: `test_grounding.py`.
+"""
+
+import pytest
+
 from benchmarks import grounding_metrics
+
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_benchmark_finds_identical_counts_and_says_what_it_compared():
