@@ -51,6 +51,8 @@ class RewardConfig(GRPOConfig):
 
     def __post_init__(self):
         refuse_bf16_without_gpu(self)
+        if self.generation_batch_size and self.steps_per_generation:  # trl derives one from the other, and refuses both in a sweep
+            self.generation_batch_size = None
         if self.bf16 is None and not self.fp16:
             self.bf16 = not self.use_cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         super().__post_init__()
