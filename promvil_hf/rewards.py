@@ -29,7 +29,7 @@ from promvil_hf.metrics.vqa import soft_accuracies
 
 WHOLE_PICTURE = (0.0, 0.0, 1.0, 1.0)
 SAME_BOX = 0.99  # IoU from which a box that can be said without looking leaves nothing to earn
-ORIGINAL, KEY_HIDDEN, ELSEWHERE_HIDDEN = "original", "key boxes", "random boxes"  # twins of a question, as `fivl.twins` names them
+KEY_HIDDEN = "key boxes"  # the twin of a question about which only a guess can be right
 Reward = Callable[..., list[float | None]]
 
 

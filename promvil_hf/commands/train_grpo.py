@@ -27,12 +27,13 @@ from promvil_hf.toy.scenery import scenes
 from promvil_hf.toy.small_world import ASKED_ABOUT, asked
 from promvil_hf.training.answer_probabilities import AnswerProbabilities
 from promvil_hf.training.arguments import DataArguments
-from promvil_hf.training.grpo import Judging, RewardConfig, RewardTrainer, check_family, plan_of, train_by_reward
-from promvil_hf.training.held_out_answers import box_score
+from promvil_hf.training.grpo import Judging, RewardConfig, RewardTrainer, plan_of, train_by_reward
+from promvil_hf.training.held_out_answers import AnswerScore, box_score
 from promvil_hf.training.option import one_of, option
 from promvil_hf.training.reward_rows import RewardPrompt, commonest_box
 from promvil_hf.training.row_sources import read_source
 from promvil_hf.training.run_training import Objective, run_as_script, run_training
+from promvil_hf.training.trl_runs import check_family
 
 
 HELP = """
@@ -88,11 +89,20 @@ def judging(config: RewardConfig, dialect: Any, prompts: Sequence[RewardPrompt],
         "twin": lambda: twin_reward(config.metric),
         "reliance": lambda: reliance_reward(probabilities, config.metric),
     }
-    score = {"phrases": box_score(dialect), "chains": _first(chain_reward(dialect)), "questions": _first(answer_reward(config.metric))}
-    return Judging([makers[name]() for name in config.rewards], score[config.task])
+    return Judging([makers[name]() for name in config.rewards], score_of(config.task, config.metric, dialect))
 
 
-def _first(reward: Callable) -> Callable[[str, Mapping[str, Any]], float]:
+def score_of(task: str, metric: str, dialect: Any) -> AnswerScore:
+    """How a held-out answer is scored: a box by IoU 0.5, a chain by its weighted IoU, an answer in words by the metric."""
+    scores = {
+        "phrases": lambda: box_score(dialect),
+        "chains": lambda: _first(chain_reward(dialect)),
+        "questions": lambda: _first(answer_reward(metric)),
+    }
+    return scores[task]()
+
+
+def _first(reward: Callable) -> AnswerScore:
     """A reward as the score of one answer."""
 
     def score(text: str, columns: Mapping[str, Any]) -> float:
@@ -142,8 +152,8 @@ def read_rows(source: str, split: str, style: str = "flat"):
 
 
 def toy_rows(count: int, seed: int, style: str = "flat"):
-    """Drawn scenes of the small world: a chain of their simple phrases, and the questions that toy:llava knows, with exact masks of
-    what they speak of."""
+    """Drawn scenes of the small world: a chain of their simple phrases, and the questions that toy:llava knows, with exact masks
+    of what they speak of."""
     for drawn in scenes(replace(ASKED_ABOUT, style=style), count, seed):
         questions = [question for _, question in asked(drawn)]
         keys = [replace(key, turn=turn).located(drawn) for turn, question in enumerate(questions) for key in question.keys]

@@ -5,8 +5,8 @@
 
 A model trained to lose its answer when the key boxes are hidden can learn a shortcut: to fail when it sees a black rectangle, or
 one on any thing. So the same boxes are hidden with every fill; as many boxes of the same sizes are hidden elsewhere; and
-another thing of the picture is hidden, which the question is not about (a distractor). A model that relies on what the question is
-about loses more answers with its key boxes than with either, whatever the fill. No torch.
+another thing of the picture is hidden, which the question is not about (a distractor). A model that relies on what the question
+is about loses more answers with its key boxes than with either, whatever the fill. No torch.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,7 +68,9 @@ class Judged:
             words.append(f"loses answers with {_and(lost)}, not with {_and(others)}: it knows the fill")
         anywhere = [fill for fill in lost if not self.fills[fill].beyond_elsewhere.low > 0]
         if anywhere:
-            words.append(f"loses as many when boxes elsewhere are hidden with {_and(anywhere)}: it fails when something is hidden")
+            words.append(
+                f"loses as many when boxes elsewhere are hidden with {_and(anywhere)}: it fails when something is hidden"
+            )
         on_things = [
             fill for fill in lost
             if fill not in anywhere and (found := self.fills[fill].beyond_distractors) is not None and not found.low > 0
