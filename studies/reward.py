@@ -12,6 +12,7 @@ with black alone.
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +39,16 @@ QUESTION_ARMS = {
     "plain SFT": (train_sft, "toy/sft", []),
 }
 ON_BOXES = [
-    "--task", "phrases", "--max_completion_length", "24", "--temperature", "1.0", "--scale_rewards", "group", "--learning_rate",
-    "0.0003",
+    "--task", "phrases", "--max_completion_length", "24", "--temperature", "1.0", "--scale_rewards", "group",
+    "--per_device_train_batch_size", "16", "--toy_style", "flat",
 ]  # fmt: skip
-BOX_ARMS = {
+BOX_ARMS = {  # 4 prompts a step
     "IoU and form": (train_grpo, "toy/grpo", [*ON_BOXES, "--rewards", "iou", "form"]),
-    "IoU beyond what needs no looking, and form": (train_grpo, "toy/grpo", [*ON_BOXES, "--rewards", "beyond", "form"]),
-    "plain SFT": (train_sft, "toy/sft", ["--task", "phrases", "--longest_answer", "24", "--learning_rate", "0.0003"]),
-}
+    "beyond and form": (train_grpo, "toy/grpo", [*ON_BOXES, "--rewards", "beyond", "form"]),
+    "plain SFT": (train_sft, "toy/sft", [
+        "--task", "phrases", "--longest_answer", "24", "--per_device_train_batch_size", "4", "--toy_style", "flat",
+    ]),
+}  # fmt: skip
 PER_SCENE = 3
 
 
@@ -92,11 +95,11 @@ def judged(args, seed: int, arm: str, folder: Path | None) -> dict:
     if path.is_file():
         return json.loads(path.read_text())
     backend = load("toy:llava" if folder is None else folder, device="cpu")
-    wording = read_yaml(find("toy/grpo"))["question_prompt"]
-    rows, pictures, distractors = questions(args.scenes, seed + 1001)
+    style = read_yaml(find("toy/grpo"))["toy_style"]
+    rows, pictures, distractors = questions(args.scenes, seed + 1001, style)
 
     def answer(pairs):
-        requests = [Request(wording.replace("{text}", question), picture) for question, picture in pairs]
+        requests = [Request(question, picture) for question, picture in pairs]
         return [
             said.text for at in range(0, len(requests), 64)
             for said in backend.generate(requests[at : at + 64], Decoding(max_new_tokens=4))
@@ -110,10 +113,10 @@ def judged(args, seed: int, arm: str, folder: Path | None) -> dict:
     return found.to_dict()
 
 
-def questions(count: int, seed: int):
+def questions(count: int, seed: int, style: str):
     """Questions about held-out scenes that speak of something there, their pictures, and another thing to hide for each."""
     rows, pictures, others = [], {}, {}
-    for drawn in scenes(ASKED_ABOUT, count, seed):
+    for drawn in scenes(replace(ASKED_ABOUT, style=style), count, seed):
         name = f"{drawn.image_id}.png"
         pictures[name] = drawn.image()
         boxes = [drawn.box(place) for place in range(len(drawn.objects))]

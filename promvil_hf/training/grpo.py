@@ -16,6 +16,7 @@ from trl.trainer.utils import RepeatSampler
 
 from promvil_hf.training.adapters import adapted
 from promvil_hf.training.answer_probabilities import AnswerProbabilities
+from promvil_hf.training.checkpoints import weights_read
 from promvil_hf.training.held_out_answers import AnswerScore
 from promvil_hf.training.option import one_of, option
 from promvil_hf.training.reward_rows import TASKS, PromptMaker, RewardPrompt, prompt_rows
@@ -86,6 +87,10 @@ class RewardTrainer(GRPOTrainer):
 
     def _get_train_sampler(self, dataset=None):
         return _ByEpoch(super()._get_train_sampler(dataset), lambda: int((self.state.epoch or 0) + 1e-6))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        if not weights_read(self, resume_from_checkpoint):  # transformers would pass over every weight of LLaVA
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     @property
     def mixture(self) -> list[str]:

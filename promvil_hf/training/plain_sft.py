@@ -16,6 +16,7 @@ from trl import SFTConfig, SFTTrainer
 from promvil_hf.boxes import Box
 from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.training.adapters import adapted
+from promvil_hf.training.checkpoints import weights_read
 from promvil_hf.training.held_out_answers import AnswerScore
 from promvil_hf.training.option import option
 from promvil_hf.training.reward_rows import PromptMaker, RewardPrompt
@@ -53,6 +54,10 @@ class PlainTrainer(SFTTrainer):
 
     measured: dict[str, float]
     mixture = ("loss", "mean_token_accuracy")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        if not weights_read(self, resume_from_checkpoint):  # transformers would pass over every weight of LLaVA
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def last_scores(self) -> dict[str, float]:
         return dict(self.measured)
