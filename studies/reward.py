@@ -3,6 +3,7 @@
 
     python -m studies.reward --out runs/reward --seeds 0 1 2        goes on where it stopped; prints the tables of docs/reward.md
     python -m studies.reward --out runs/reward --boxes BASE         boxes instead, on a toy base that writes them
+    python -m studies.reward --out runs/reward --show               prints the tables of what is there
 
 Each training is `recipes/train_grpo.py` or `recipes/train_sft.py` by its toy recipe. Another seed has other training scenes,
 other held-out scenes and other samples. Every model is then judged with every fill and with distractors, though it was trained
@@ -60,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--boxes", help="the base that writes boxes: boxes instead of questions")
     parser.add_argument("--scenes", type=int, default=40, help="held-out scenes a seed")
     parser.add_argument("--updates", type=int, help="in place of the recipe's")
+    parser.add_argument("--show", action="store_true", help="print the tables of what is there, and train nothing")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     arms = BOX_ARMS if args.boxes else QUESTION_ARMS
     chosen = [arm for arm in arms if not args.arms or arm.startswith(tuple(args.arms))]
-    for seed in args.seeds:
+    for seed in () if args.show else args.seeds:
         if not args.boxes:
             judged(args, seed, "before", None)
         for arm in chosen:
