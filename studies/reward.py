@@ -35,9 +35,9 @@ from promvil_hf.toy.small_world import ASKED_ABOUT, asked
 
 QUESTION_ARMS = {
     "right answers": (train_grpo, "toy/grpo", ["--rewards", "answer"]),
-    "right answers and reliance": (train_grpo, "toy/grpo", ["--rewards", "answer", "reliance"]),
     "twins": (train_grpo, "toy/grpo", ["--rewards", "twin"]),
     "plain SFT": (train_sft, "toy/sft", []),
+    "right answers and reliance": (train_grpo, "toy/grpo", ["--rewards", "answer", "reliance"]),
 }
 ON_BOXES = [
     "--task", "phrases", "--max_completion_length", "24", "--temperature", "1.0", "--scale_rewards", "group",

@@ -2,7 +2,10 @@
 """Training by rewards and its plain baseline: they measure before and after, go on after a kill, and refuse in words."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -220,3 +223,16 @@ def test_scores_of_held_out_answers_are_those_of_the_rewards(llava):
     assert score("[0.10, 0.10, 0.50, 0.50]", columns) == 1.0 and score("[0.60, 0.60, 0.90, 0.90]", columns) == 0.0
     assert score("none", {**columns, "boxes": []}) == 1.0
     assert score_of("questions", "gqa", llava.dialect)("Red.", {"answers": ["red"]}) == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script, recipe", [("train_grpo", GRPO), ("train_sft", SFT)])
+def test_the_toy_recipes_run_under_accelerate_launch(script, recipe, tmp_path):
+    """`python -m pytest tests/recipes/test_reward_recipes.py -m slow`"""
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", f"recipes/{script}.py", "--config", recipe, *SHORT,
+         "--max_steps", "1", "--output_dir", str(tmp_path)],
+        cwd=RECIPES.parent, capture_output=True, text=True, timeout=600, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "1 process on cpu" in done.stdout and "held-out answers after" in done.stdout
