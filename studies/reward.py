@@ -151,7 +151,10 @@ def tables(args, arms: Sequence[str], seeds: Sequence[int]) -> str:
     what = ("beyond_elsewhere", "beyond_distractors")
     beyond = ["", _row("model", *(f"{one.replace('_', ' ')}, {fill}" for one in what for fill in FILLS)),
               "|---" * (1 + 2 * len(FILLS)) + "|"]  # fmt: skip
-    verdicts = ["", "| model | seed | verdict |", "|---|---|---|"]
+    verdicts = ["", "| verdict | models and seeds |", "|---|---|"]
+    names = [*(f"beyond elsewhere, {fill}" for fill in FILLS), "blind"]
+    less = ["", _row("less right answers", *names), "|---" * (1 + len(names)) + "|"]
+    said: dict[str, list[str]] = {}
     for arm in arms:
         found = {seed: one for seed in seeds if (one := _read(args.out / f"judged-{seed}-{arm.replace(' ', '_')}.json"))}
         if not found:
@@ -164,8 +167,16 @@ def tables(args, arms: Sequence[str], seeds: Sequence[int]) -> str:
         known = (_spread([one[name] for one in judged_models]) for name in ("accuracy", "blind"))
         lost.append(_row(arm, *known, *(spread("lost", fill) for fill in FILLS)))
         beyond.append(_row(arm, *(spread(one, fill) for one in what for fill in FILLS)))
-        verdicts += [_row(arm, str(seed), one["verdict"]) for seed, one in found.items()]
-    return "\n".join([*lines, *lost, *beyond, *verdicts])
+        for seed, one in found.items():
+            said.setdefault(one["verdict"], []).append(f"{arm} {seed}")
+        if arm not in ("before", "right answers"):
+            pairs = [(one, _read(args.out / f"judged-{seed}-right_answers.json")) for seed, one in found.items()]
+            values = [lambda one, fill=fill: one["fills"][fill]["beyond_elsewhere"]["estimate"] for fill in FILLS]
+            values.append(lambda one: one["blind"])
+            shares = [[value(one) - value(plain) for one, plain in pairs if plain] for value in values]
+            less.append(_row(arm, *(", ".join(f"{share:+.2f}" for share in of_fill) for of_fill in shares)))
+    verdicts += [_row(verdict, ", ".join(models)) for verdict, models in said.items()]
+    return "\n".join([*lines, *lost, *beyond, *less, *verdicts])
 
 
 def _read(path: Path) -> dict:
