@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from promvil_hf.backends.loading import load
+from promvil_hf.boxes import Box
 from promvil_hf.fivl.row_files import read_fivl_rows
+from promvil_hf.phrases import GroundedPhrase
 from promvil_hf.rewards import (
     WHOLE_PICTURE,
     answer_reward,
@@ -129,9 +131,6 @@ def _absent(prompts: Sequence[RewardPrompt]) -> float:
 
 def _drops_boxes(tokenizer: Any, dialect: Any, prompts: Sequence[RewardPrompt]) -> bool:
     """Whether boxes are special tokens, which trl takes out of the text."""
-    from promvil_hf.boxes import Box
-    from promvil_hf.phrases import GroundedPhrase
-
     sizes = [prompt.columns.get("image_size") for prompt in prompts[:1]]
     size = tuple(sizes[0]) if sizes and sizes[0] else (64, 64)
     try:

@@ -19,7 +19,6 @@ from promvil_hf.backends.loading import load
 from promvil_hf.commands import train_grpo, train_sft
 from promvil_hf.commands.train_grpo import score_of, toy_rows
 from promvil_hf.fivl.twins import key_boxes
-from promvil_hf.toy.models import tiny_llava
 from promvil_hf.training import run_training
 from promvil_hf.training.answer_probabilities import AnswerProbabilities, answer_log_probs
 from promvil_hf.training.plain_sft import examples
@@ -216,9 +215,20 @@ def test_trl_reads_the_prompt_that_backends_read(llava, rows):
     assert ours == list(theirs)
 
 
+def test_boxes_that_are_special_tokens_are_decoded_again(llava):
+    class DropsSpecialTokens:
+        def __call__(self, text, add_special_tokens):
+            return {"input_ids": [1]}
+
+        def decode(self, ids, skip_special_tokens):
+            return ""
+
+    assert train_grpo._drops_boxes(DropsSpecialTokens(), llava.dialect, [])
+    assert not train_grpo._drops_boxes(llava.processor.tokenizer, llava.dialect, [])
+
+
 def test_scores_of_held_out_answers_are_those_of_the_rewards(llava):
-    tiny = tiny_llava()
-    score = score_of("phrases", "gqa", tiny and llava.dialect)
+    score = score_of("phrases", "gqa", llava.dialect)
     columns = {"boxes": [[0.1, 0.1, 0.5, 0.5]], "image_size": [64, 64]}
     assert score("[0.10, 0.10, 0.50, 0.50]", columns) == 1.0 and score("[0.60, 0.60, 0.90, 0.90]", columns) == 0.0
     assert score("none", {**columns, "boxes": []}) == 1.0
