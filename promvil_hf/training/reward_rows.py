@@ -5,7 +5,7 @@
     questions of FiVL rows, about the picture as it is or hidden in part      prompt, image, answers, twin, row
 
 Pictures are opened, and parts of them hidden, when a prompt is asked for. `row` is the question as a `FivlRow` with its own key
-expressions. No torch.
+expressions.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
