@@ -126,6 +126,18 @@ def load_weights(model, folder: str | os.PathLike) -> int:
     return len(weights)
 
 
+def weights_read(trainer, folder: str | os.PathLike) -> bool:
+    """Whether the model of this trainer has its weights from a checkpoint now; False where transformers' way to read it is right,
+    as for an adapter, which is checked, and for FSDP and DeepSpeed, which have forms of their own."""
+    if hasattr(trainer.model, "peft_config"):
+        check_adapter(trainer.model, folder)
+        return False
+    if not hasattr(trainer.model, "save_pretrained") or trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        return False
+    load_weights(trainer.model, folder)
+    return True
+
+
 def _faults(names_by_fault: Mapping[str, Collection[str]]) -> str:
     """How many names have each fault, and the first of them; nothing if there are none."""
     return "; ".join(

@@ -61,6 +61,8 @@ class Objective:
         toy_base: Makes a tiny random model and its processor.
         data: Which rows; a subclass of `DataArguments` may have more options.
         defaults: Of the options, where the method has others.
+        train: One run from its settings to a saved model; by default that of a `WindowTrainer`.
+        plan: Says the steps of a dry run in a line, from the objective, the settings, the rows and the number of steps.
     """
 
     script: str
@@ -76,6 +78,8 @@ class Objective:
     toy_base: Callable[[], tuple[Any, Any]]
     data: type[DataArguments] = DataArguments
     defaults: Mapping[str, Any] | None = None
+    train: Callable[["Objective", "Settings"], Any] | None = None
+    plan: Callable[["Objective", "Settings", Any, int], str] | None = None
 
 
 class Settings(NamedTuple):
@@ -113,10 +117,11 @@ def run_training(objective: Objective, argv: Sequence[str] | None = None):
     settings = settings_of(objective, argv)
     if settings.run.dry_run:
         return say_plan(objective, settings)
+    train = objective.train or train_once
     if settings.run.show_batch or settings.run.show_labels:
-        return train_once(objective, settings)
+        return train(objective, settings)
     with held(settings.config.output_dir, Ranks.of_torch(), LOCK_OF_TRAINING):
-        return sweep(objective, settings) if settings.run.sweep else train_once(objective, settings)
+        return sweep(objective, settings) if settings.run.sweep else train(objective, settings)
 
 
 def settings_of(objective: Objective, argv: Sequence[str] | None = None) -> Settings:
@@ -156,8 +161,9 @@ def say_plan(objective: Objective, settings: Settings) -> None:
         + (f", evaluated on {len(evaluated):,}" if evaluated else ""))  # fmt: skip
     if parts := parts_of(rows):
         say(f"rows by part: {parts}")
-    say(f"{steps:,} steps of {at_once} rows by {config.world_size} process{'es' * (config.world_size > 1)}, learning rate "
-        f"{config.learning_rate:g}, written to {config.output_dir}")  # fmt: skip
+    planned = objective.plan(objective, settings, rows, steps) if objective.plan else f"{steps:,} steps of {at_once} rows"
+    say(f"{planned} by {config.world_size} process{'es' * (config.world_size > 1)}, learning rate {config.learning_rate:g}, "
+        f"written to {config.output_dir}")  # fmt: skip
     if run.sweep:
         runs = [len(values) for _, values in (swept(entry, settings) for entry in run.sweep)]
         say(f"{math.prod(runs)} runs of this kind: {', '.join(run.sweep)}")
@@ -346,7 +352,7 @@ def sweep(objective: Objective, settings: Settings) -> list[dict]:
         name = "-".join(f"{key}={value}" for key, value in values.items())
         say(f"\n{name}")
         changes = values | {"sweep": None, "output_dir": str(Path(settings.config.output_dir, name))}
-        trainer = train_once(objective, Settings(*(changed(part, changes) for part in settings)))
+        trainer = (objective.train or train_once)(objective, Settings(*(changed(part, changes) for part in settings)))
         last = {key: value for entry in trainer.state.log_history for key, value in entry.items()}
         terms = {key: last[key] for key in trainer.mixture if key in last}
         table.append(values | terms | trainer.last_scores())

@@ -13,6 +13,15 @@ from promvil_hf.training.option import option
 from promvil_hf.training.vision_labels import NOUNS, OVERLAPS, TOKENS, LabelRules
 
 
+def refuse_bf16_without_gpu(config: TrainingArguments) -> None:
+    """transformers refuses it too, and does not say what to pass."""
+    if config.bf16 and not (config.use_cpu or torch.accelerator.is_available() or is_torch_xla_available()):
+        raise ValueError(
+            "This machine has no GPU, and the recipe asks for bf16: pass --use_cpu true --bf16 false, or try "
+            "`promvil recipe run kosmos2/smoke`."
+        )
+
+
 @dataclass
 class WindowConfig(TrainingArguments):
     """What `WindowTrainer` reads. A subclass adds the options of its objective."""
@@ -60,12 +69,7 @@ class WindowConfig(TrainingArguments):
     noun: str = option("random", "Which noun of an expression: random (reference), first or last.", NOUNS)
 
     def __post_init__(self):
-        # transformers refuses this too, and does not say what to pass.
-        if self.bf16 and not (self.use_cpu or torch.accelerator.is_available() or is_torch_xla_available()):
-            raise ValueError(
-                "This machine has no GPU, and the recipe asks for bf16: pass --use_cpu true --bf16 false, or try "
-                "`promvil recipe run kosmos2/smoke`."
-            )
+        refuse_bf16_without_gpu(self)
         super().__post_init__()
         shares(self.vision_loss_weight, True)  # these refuse what makes no sense, before anything is loaded
         self.label_rules()

@@ -23,7 +23,7 @@ from promvil_hf.backends.families import PROJECTORS
 from promvil_hf.files import write_json
 from promvil_hf.training.adapter_card import CardFacts, write_card
 from promvil_hf.training.adapters import adapted, with_lora
-from promvil_hf.training.checkpoints import check_adapter, check_whole, last_whole, load_weights, mark_whole, rotate
+from promvil_hf.training.checkpoints import check_whole, last_whole, mark_whole, rotate, weights_read
 from promvil_hf.training.curriculum import CurriculumSampler, CutRows, InOrder
 from promvil_hf.training.shown_batches import ShownText
 from promvil_hf.training.window_config import WindowConfig
@@ -346,22 +346,13 @@ class WindowTrainer(Trainer):
             self._tallies = {name: torch.tensor(count, device=self.args.device) for name, [count] in kept["tallies"].items()}
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        if hasattr(self.model, "peft_config"):
-            check_adapter(self.model, resume_from_checkpoint)
-        elif self._reads_whole_weights():
-            load_weights(self.model, resume_from_checkpoint)
-            return
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-    def _reads_whole_weights(self) -> bool:
-        """Whether checkpoints hold the model as `save_pretrained` writes it. FSDP and DeepSpeed have forms of their own."""
-        return hasattr(self.model, "save_pretrained") and not (self.is_fsdp_enabled or self.is_deepspeed_enabled)
+        if not weights_read(self, resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_best_model(self):
         if self.state.best_model_checkpoint is not None:
             check_whole(self.state.best_model_checkpoint)
-            if not hasattr(self.model, "peft_config") and self._reads_whole_weights():
-                load_weights(self.model, self.state.best_model_checkpoint)
+            if not hasattr(self.model, "peft_config") and weights_read(self, self.state.best_model_checkpoint):
                 return
         super()._load_best_model()
 
