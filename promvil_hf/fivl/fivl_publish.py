@@ -40,8 +40,9 @@ CONFIGS = {
     "vqav2": "VQAv2's questions, with the answers of ten people, for visual reliance",
     "gqa": "GQA's questions, for visual reliance",
     "pope": "POPE's questions, for visual reliance",
+    "photographs": "questions about photographs that COCO annotates, with true masks, for training and for visual reliance",
 }
-SPLIT_OF = {"instruct": "train", "vqav2": "validation", "gqa": "test", "pope": "test"}
+SPLIT_OF = {"instruct": "train", "vqav2": "validation", "gqa": "test", "pope": "test", "photographs": "train"}
 CONFIG_OF = {
     "llava": "instruct",
     "captions": "instruct",
@@ -49,6 +50,7 @@ CONFIG_OF = {
     "gqa": "gqa",
     "gqa_ood": "gqa",
     "pope": "pope",
+    "coco": "photographs",
 }
 
 FEATURES = Features(
