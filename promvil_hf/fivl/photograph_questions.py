@@ -42,6 +42,7 @@ class Choosing:
         seed: Of all that is drawn.
         held_out: The share of the photographs that is kept apart, drawn by their ids; 0 uses all of them.
         side: With `held_out`: "train" asks about the other photographs, "test" about those kept apart.
+        round: Another number draws other presence questions with the same prior.
         of_image: POPE's ways: at most so many present classes of a photograph, and as many absent ones.
         leaning: `prior` and `reversed`: the share of the more frequent answer of a class.
         unclear: A centre nearer than this to the middle of the photograph is on neither side.
@@ -52,6 +53,7 @@ class Choosing:
     seed: int = 0
     held_out: float = 0.0
     side: str = "train"
+    round: int = 0
     of_image: int = 3
     leaning: float = 0.9
     unclear: float = 0.1
@@ -128,7 +130,7 @@ class Questions:
                 together[name].update(photograph.names - {name})
         found = []
         for photograph in self._good:
-            draw = Random(f"{self.choosing.seed} pope {photograph.image_id}")
+            draw = Random(f"{self.choosing.seed} {self.choosing.round} pope {photograph.image_id}")
             present = draw.sample(sorted(photograph.names), min(self.choosing.of_image, len(photograph.names)))
             absent = [name for name in self.classes if name not in photograph.names]
             asked: list[str] = []
@@ -151,7 +153,7 @@ class Questions:
         found: dict[str, list[str]] = {photograph.image_id: [] for photograph in self._good}
         leans, reverse = self.leans_to_yes(), self.choosing.presence == "reversed"
         for name in self.classes:
-            draw = Random(f"{self.choosing.seed} {self.choosing.presence} {name}")
+            draw = Random(f"{self.choosing.seed} {self.choosing.round} {self.choosing.presence} {name}")
             there = [photograph.image_id for photograph in self._good if name in photograph.names]
             not_there = [photograph.image_id for photograph in self._good if name not in photograph.names]
             rarer = min(len(there), len(not_there))

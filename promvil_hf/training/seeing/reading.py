@@ -1,0 +1,133 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""What the reading stages are trained on: names among noise, and places of photographs. Each row follows from its number and the
+seed, so a run that was stopped goes on with the same rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+import torch
+from torch.nn import functional as F
+
+from promvil_hf.fivl.photograph_questions import Choosing, Questions, presence_question
+from promvil_hf.fivl.photographs import Photograph
+from promvil_hf.training.seeing.align import Names
+
+
+@dataclass(frozen=True, slots=True)
+class NameNoise:
+    """How names look like places.
+
+    Args:
+        most: Names that are there, at most.
+        places: Places that one name takes, at most.
+        strength: Cosine of such a place to its name, from and to.
+        rest: The same of other places, to a name by chance.
+        length: How much the length of a place differs, as a share.
+    """
+
+    most: int = 6
+    places: int = 8
+    strength: tuple[float, float] = (0.35, 0.9)
+    rest: tuple[float, float] = (0.0, 0.4)
+    length: float = 0.2
+
+
+def presence_turn(name: str, there: bool) -> dict[str, str]:
+    return {"question": presence_question(name), "answer": "yes" if there else "no"}
+
+
+def name_row(names: Names, places: int, questions: int, noise: NameNoise, seed: str) -> dict:
+    """A row without a photograph: some names among noise, half of the questions about them."""
+    draw = Random(seed)
+    generator = torch.Generator().manual_seed(draw.getrandbits(48))
+    count = draw.randint(1, min(noise.most, len(names.words) // 2))
+    there = draw.sample(range(len(names.words)), count)
+    others = [number for number in range(len(names.words)) if number not in there]
+    order = draw.sample(range(places), places)
+    which = [draw.choice(others) for _ in range(places)]
+    strength = [draw.uniform(*noise.rest) for _ in range(places)]
+    for number in there:
+        for _ in range(min(draw.randint(1, noise.places), len(order) - (count - 1))):
+            place = order.pop()
+            which[place], strength[place] = number, draw.uniform(*noise.strength)
+    on_name, share = names.directions[which], torch.tensor(strength)[:, None]
+    beside = torch.randn(places, names.directions.shape[1], generator=generator)
+    beside = F.normalize(beside - (beside * on_name).sum(1, keepdim=True) * on_name, dim=1)
+    length = names.length * (1 + noise.length * (2 * torch.rand(places, 1, generator=generator) - 1))
+    shown = names.centre + length * (share * on_name + (1 - share**2).sqrt() * beside)
+    half = max(1, questions // 2)
+    asked = [(number, True) for number in draw.sample(there, min(half, count))]
+    asked += [(number, False) for number in draw.sample(others, min(questions - len(asked), len(others)))]
+    asked = asked[:questions]
+    draw.shuffle(asked)
+    return {"places": shown, "turns": [presence_turn(names.words[number], is_there) for number, is_there in asked]}
+
+
+@dataclass(frozen=True, eq=False)
+class NameRows:
+    """So many rows of names."""
+
+    names: Names
+    places: int
+    count: int
+    questions: int = 8
+    noise: NameNoise = NameNoise()
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict:
+        if not 0 <= number < self.count:
+            raise IndexError(number)
+        return name_row(self.names, self.places, self.questions, self.noise, f"{self.seed} names {number}")
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographRows:
+    """`count` rows, three quarters of them photographs, in rounds through all photographs; each round draws other questions.
+
+    `places` (photographs, places, width) are those of `photographs`, in their order.
+    """
+
+    classes: tuple[str, ...]
+    photographs: Sequence[Photograph]
+    places: torch.Tensor
+    names: NameRows
+    count: int
+    choosing: Choosing
+    share: float = 0.75
+
+    def __post_init__(self):
+        of_names = round(self.count * (1 - self.share))
+        rounds = -(-(self.count - of_names) // len(self.photographs))
+        rows = [turn for number in range(rounds) for turn in self._round(number)][: self.count - of_names]
+        rows += [(None, number) for number in range(of_names)]
+        Random(f"{self.choosing.seed} mixed").shuffle(rows)
+        object.__setattr__(self, "_rows", rows)
+
+    def _round(self, number: int) -> list[tuple[int, list[dict[str, str]]]]:
+        choosing = replace(self.choosing, kinds=("presence",), round=number)
+        asked: dict[str, list[dict[str, str]]] = {}
+        for question in Questions(self.classes, self.photographs, choosing):
+            asked.setdefault(question.photograph.image_id, []).append(presence_turn(question.name, question.turn.answer == "yes"))
+        draw = Random(f"{choosing.seed} {number} order")
+        found = []
+        for place, photograph in enumerate(self.photographs):
+            turns = asked.get(photograph.image_id, [])
+            if turns:
+                found.append((place, draw.sample(turns, min(len(turns), self.names.questions))))
+        draw.shuffle(found)
+        return found
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> dict:
+        place, turns = self._rows[number]
+        if place is None:
+            names = self.names
+            return name_row(names.names, names.places, names.questions, names.noise, f"{names.seed} mixed {turns}")
+        return {"places": self.places[place], "turns": turns}

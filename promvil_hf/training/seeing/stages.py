@@ -1,0 +1,307 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""All stages one after the other: features, alignment, reading names, reading photographs, and what was reached.
+
+    found = see("base", train, test, "images", "out", Seeing())
+
+Each stage is done once: killed, the same call goes on. `out/model` is then an ordinary checkpoint whose projector is aligned and
+whose language model reads places; `out/table.json` and `out/table.md` say what it sees.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+from transformers import set_seed
+
+from promvil_hf.backends.kept_features import KeptFeatures, kept_features
+from promvil_hf.backends.loading import load
+from promvil_hf.backends.lora_scopes import lora_config
+from promvil_hf.files import atomic_write, draft_folder, move, sha256_of, write_text
+from promvil_hf.fivl.fivl_rows import image_file
+from promvil_hf.fivl.photograph_questions import Choosing
+from promvil_hf.fivl.photographs import Photograph, read_photographs
+from promvil_hf.kept_results import do_once, kept_result, read_back
+from promvil_hf.training.checkpoints import last_whole
+from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.seeing.align import (
+    Aligning,
+    Names,
+    Projector,
+    aligned,
+    distilled,
+    folds_of,
+    load_projector,
+    projected,
+)
+from promvil_hf.training.seeing.measure import Pair, Seen, balanced_pairs, in_rows, probe, sight
+from promvil_hf.training.seeing.questions import PlaceQuestions, PlaceTrainer, margins
+from promvil_hf.training.seeing.reading import NameNoise, NameRows, PhotographRows, presence_turn
+
+
+CLASSES = ("all", "half")
+ATTENTION = r"(.*\.)?language_model\.(.*\.)?(q_proj|k_proj|v_proj|o_proj)"
+
+
+@dataclass(frozen=True, slots=True)
+class Seeing:
+    """How a model learns to see.
+
+    Args:
+        seed: Of everything that is drawn.
+        align: The first stage.
+        folds: Reading never sees places of a photograph that the projector was trained on: so many projectors are trained,
+            each without one part of the photographs.
+        aligned_classes: "all", or "half": every other class, by the alphabet, takes part in the alignment.
+        classifier: A safetensors file with the `weight` and `bias` of the tower's classifier, to distil the projector from
+            instead of labels; with `classifier_names`, a JSON list of what its outputs are called.
+        name_rows: Rows of the second stage.
+        rows: Rows of the third stage, three quarters of them photographs.
+        questions: In a row, at most.
+        batch: Rows a step.
+        learning_rate: Of both reading stages; in the third it falls to 0.
+        lora_r: Rank of the adapter on queries, keys, values and outputs of attention; its scale is twice that.
+        presence: How questions about photographs are chosen; see `promvil_hf.fivl.photograph_questions`.
+        noise: How names look like places.
+        checkpoints: Steps between checkpoints, which is what a kill can cost.
+    """
+
+    seed: int = 0
+    align: Aligning = Aligning()
+    folds: int = 3
+    aligned_classes: str = "all"
+    classifier: str | None = None
+    classifier_names: str | None = None
+    name_rows: int = 200
+    rows: int = 480
+    questions: int = 8
+    batch: int = 4
+    learning_rate: float = 1.5e-3
+    lora_r: int = 16
+    presence: str = "balanced"
+    noise: NameNoise = NameNoise()
+    checkpoints: int = 25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Album:
+    """Photographs that can be used, their classes, and the tower's features of them."""
+
+    classes: tuple[str, ...]
+    photographs: list[Photograph]
+    features: torch.Tensor
+
+    def present(self, classes: Sequence[str]) -> torch.Tensor:
+        """(photographs, classes) what is there."""
+        return torch.tensor([[name in photograph.names for name in classes] for photograph in self.photographs])
+
+
+def read_album(files: Sequence[str | os.PathLike], images: str | os.PathLike, backend, folder: Path) -> Album:
+    """Photographs of COCO's files with features, computed once and kept in `folder`. All features are held in memory."""
+    classes, photographs = read_photographs(files)
+    usable = [each for each in photographs if each.fault is None and image_file(images, each.file_name).is_file()]
+    if not usable:
+        raise ValueError(f"None of the {len(photographs)} photographs of {files[0]} is in {images}: pass the folder they lie in.")
+    kept: KeptFeatures = kept_features(
+        backend.model, backend.processor, {each.image_id: image_file(images, each.file_name) for each in usable}, folder
+    )
+    return Album(classes, usable, kept.of([each.image_id for each in usable]).float())
+
+
+def see(
+    model: str,
+    train: Sequence[str | os.PathLike],
+    test: Sequence[str | os.PathLike],
+    images: str | os.PathLike,
+    out: str | os.PathLike,
+    how: Seeing = Seeing(),
+    say: Callable[[str], object] = print,
+) -> dict:
+    """Train and measure; gives the table. `train` and `test` are COCO's files of instances, whose photographs lie in `images`."""
+    out = Path(out)
+    files_of = {name: [sha256_of(path) for path in files] for name, files in (("train", train), ("test", test))}
+    plan = read_back({**asdict(how), "model": str(model), **files_of})
+    if (done := kept_result(out / "table.json", plan)) and (out / "model").exists():
+        return done["result"]
+    backend = load(model, dtype="float32")
+    album, exam = (read_album(files, images, backend, out / "features") for files in (train, test))
+    if shared := sorted({each.image_id for each in album.photographs} & {each.image_id for each in exam.photographs}):
+        raise ValueError(f"{len(shared)} photographs are both in --train and in --test, such as {shared[0]}: keep them apart.")
+    names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
+    whole, places = align_stage(backend, album, names, out / "align", how, plan)
+    load_projector(backend.model, whole)
+    collator = PlaceQuestions(backend)
+    reader = reading_stages(backend, album, names, places, collator, out, how, plan, say)
+
+    def measure() -> dict:
+        return measured(reader, collator, album, exam, names, whole, how)
+
+    table = do_once(out / "table.json", plan, measure)["result"]
+    write_text(out / "table.md", table_text(table))
+    if not (out / "model").exists():
+        save_model(reader, backend.processor, out / "model", table)
+    return table
+
+
+# --- stages ---------------------------------------------------------------------------------------
+
+
+def align_stage(backend, album: Album, names: Names, folder: Path, how: Seeing, plan: Mapping) -> tuple[Projector, torch.Tensor]:
+    """The projector of all photographs, and each photograph's places by a projector that never saw it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fold = folds_of(len(album.photographs), how.folds, how.seed)
+    projectors = []
+    for number in (*range(how.folds), None):
+        path = folder / f"{'all' if number is None else f'without-{number}'}.safetensors"
+        chosen = torch.ones(len(fold), dtype=torch.bool) if number is None else fold != number
+
+        def work(path=path, chosen=chosen):
+            made = one_projector(backend, album, names, chosen, how)
+            with atomic_write(path, "wb") as file:
+                file.write(save({name: weight.contiguous() for name, weight in made.items()}))
+            return str(path.name)
+
+        do_once(path.with_suffix(".json"), plan, work)
+        projectors.append(load_file(path))
+    *parts, whole = projectors
+    places = torch.empty(*album.features.shape[:2], names.directions.shape[1])
+    for number, projector in enumerate(parts):
+        places[fold == number] = projected(album.features[fold == number], projector)
+    return whole, places
+
+
+def one_projector(backend, album: Album, names: Names, chosen: torch.Tensor, how: Seeing) -> Projector:
+    align = replace(how.align, seed=how.seed)
+    if how.classifier is None:
+        taught = sorted(album.classes)[::2] if how.aligned_classes == "half" else list(album.classes)
+        some = Names.of(backend.model, backend.processor.tokenizer, taught)
+        return aligned(album.features[chosen], album.present(taught)[chosen], some, align)
+    words = json.loads(Path(how.classifier_names).read_bytes())
+    classifier = load_file(how.classifier)
+    if len(words) != len(classifier["weight"]):
+        raise ValueError(f"{how.classifier_names} has {len(words)} names for {len(classifier['weight'])} outputs: give one each.")
+    said = Names.of(backend.model, backend.processor.tokenizer, words)
+    return distilled(album.features[chosen], classifier, said, align)
+
+
+def reading_stages(backend, album, names, places, collator, out: Path, how: Seeing, plan: Mapping, say) -> torch.nn.Module:
+    """The model with an adapter that reads places: first names without photographs, then mostly photographs."""
+    set_seed(how.seed)
+    adapter = lora_config("text", r=how.lora_r, alpha=2 * how.lora_r, dropout=0.0)
+    adapter.target_modules = ATTENTION
+    name_rows = NameRows(names, places.shape[1], how.name_rows, how.questions, how.noise, how.seed)
+    choosing = Choosing(("presence",), how.presence, how.seed)
+    photographs = PhotographRows(album.classes, album.photographs, places, name_rows, how.rows, choosing)
+    model = backend.model
+    for name, rows, schedule in (("names", name_rows, "constant_with_warmup"), ("photographs", photographs, "linear")):
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        config = PromViLConfig(
+            str(folder),
+            per_device_train_batch_size=how.batch,
+            gradient_accumulation_steps=1,
+            learning_rate=how.learning_rate,
+            lr_scheduler_type=schedule,
+            warmup_steps=10,
+            seed=how.seed,
+            train_sampling_strategy="sequential",
+            save_steps=how.checkpoints,
+            save_total_limit=1,
+            logging_steps=10,
+            report_to="none",
+            use_cpu=not torch.cuda.is_available(),
+            disable_tqdm=None,
+        )
+        trainer = PlaceTrainer(
+            model,
+            config,
+            processing_class=backend.processor,
+            train_dataset=rows,
+            data_collator=collator,
+            peft_config=None if hasattr(model, "peft_config") else adapter,
+        )
+        say(f"stage {name}: {len(rows):,} rows")
+        trainer.train(resume_from_checkpoint=last_whole(folder)[0])
+        model = trainer.model
+    return model.eval()
+
+
+def save_model(reader, processor, folder: Path, table: Mapping) -> None:
+    merged = reader.merge_and_unload()
+    with draft_folder(folder.parent) as draft:
+        merged.save_pretrained(draft / "made")
+        processor.save_pretrained(draft / "made")
+        write_text(draft / "made" / "README.md", f"# A LLaVA that was taught to see\n\n{table_text(table)}")
+        move(draft / "made", folder)
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+def measured(reader, collator, album: Album, exam: Album, names: Names, whole: Projector, how: Seeing) -> dict:
+    """The table: this model, and what keeps its numbers honest."""
+    pairs = balanced_pairs(exam.classes, exam.photographs)
+    count = len(exam.photographs)
+    shift = torch.tensor(np.random.default_rng(how.seed).permutation(count))
+    another = torch.empty_like(shift)
+    another[shift] = shift.roll(1)  # never the same photograph
+    seen = projected(exam.features, whole)
+    by = {"its photograph": seen, "another photograph": seen[another]}
+    found = {name: asked(reader, collator, pairs, places, how.questions, count) for name, places in by.items()}
+    found["no photograph"] = asked_blind(reader, collator, pairs, names.centre.expand_as(seen[0]), how.questions, count)
+    with reader.disable_adapter():
+        found["its photograph, language model as it came"] = asked(reader, collator, pairs, seen, how.questions, count)
+    taught, column = list(album.classes), {name: number for number, name in enumerate(album.classes)}
+    logits = {"linear probe": probe(album.features, album.present(taught), exam.features)}
+    logits["cosine of places to names"] = names.cosines(seen).amax(1)
+    for name, scores in logits.items():
+        with_it = np.array([float(scores[pair.with_it, column[pair.name]]) for pair in pairs])
+        without_it = np.array([float(scores[pair.without_it, column[pair.name]]) for pair in pairs])
+        found[name] = sight(pairs, with_it, without_it, count).to_dict()
+    return {"questions": 2 * len(pairs), "photographs": count, "rows": found}
+
+
+def asked(reader, collator, pairs: Sequence[Pair], places: torch.Tensor, questions: int, count: int) -> dict:
+    rows = in_rows(pairs, questions)
+    said = margins(
+        reader,
+        collator,
+        [{"places": places[place], "turns": [presence_turn(name, True) for name in names]} for place, names in rows],
+    )
+    by_question = {
+        (place, name): margin
+        for (place, names), row in zip(rows, said, strict=True)
+        for name, margin in zip(names, row, strict=True)
+    }
+    with_it, without_it = (
+        np.array([by_question[getattr(pair, side), pair.name] for pair in pairs]) for side in ("with_it", "without_it")
+    )
+    return sight(pairs, with_it, without_it, count).to_dict()
+
+
+def asked_blind(reader, collator, pairs: Sequence[Pair], place: torch.Tensor, questions: int, count: int) -> dict:
+    """Each question once, with the same places for all: what the language model says by itself."""
+    words = sorted({pair.name for pair in pairs})
+    parts = [words[start : start + questions] for start in range(0, len(words), questions)]
+    said = margins(reader, collator, [{"places": place, "turns": [presence_turn(name, True) for name in part]} for part in parts])
+    margin = dict(zip(words, (each for row in said for each in row), strict=True))
+    same = np.array([margin[pair.name] for pair in pairs])
+    return sight(pairs, same, same, count).to_dict()
+
+
+def table_text(table: Mapping) -> str:
+    lines = [
+        f"{table['questions']:,} balanced presence questions about {table['photographs']:,} photographs that were not trained; "
+        "95 % intervals over photographs.",
+        "",
+        "| what answers | accuracy | the right photograph of a pair | says yes |",
+        "|---|---|---|---|",
+    ]
+    for name, row in table["rows"].items():
+        shares = " | ".join(str(Seen(**row[key])) for key in ("accuracy", "pairs"))
+        lines.append(f"| {name} | {shares} | {row['yes']:.2f} |")
+    return "\n".join(lines) + "\n"
