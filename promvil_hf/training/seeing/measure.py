@@ -77,15 +77,17 @@ def sight(pairs: Sequence[Pair], with_it: np.ndarray, without_it: np.ndarray, ph
 
     def accuracy(often: np.ndarray) -> np.ndarray:
         first, second = often[..., one], often[..., other]
-        return ((first * right[0]).sum(-1) + (second * right[1]).sum(-1)) / (first.sum(-1) + second.sum(-1))
+        with np.errstate(invalid="ignore"):
+            return ((first * right[0]).sum(-1) + (second * right[1]).sum(-1)) / (first.sum(-1) + second.sum(-1))
 
     def in_pairs(often: np.ndarray) -> np.ndarray:
         both = often[..., one] * often[..., other]
-        return (both * higher).sum(-1) / both.sum(-1)
+        with np.errstate(invalid="ignore"):  # of few photographs, a sample may hold no pair: it is left out below
+            return (both * higher).sum(-1) / both.sum(-1)
 
     whole = np.ones(photographs)
     seen = [
-        Seen(float(share(whole)), *(float(edge) for edge in np.quantile(share(drawn), (0.025, 0.975))))
+        Seen(float(share(whole)), *(float(edge) for edge in np.nanquantile(share(drawn), (0.025, 0.975))))
         for share in (accuracy, in_pairs)
     ]
     return Sight(*seen, float(((with_it > 0).mean() + (without_it > 0).mean()) / 2))

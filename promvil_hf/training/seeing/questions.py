@@ -70,7 +70,7 @@ class PlaceQuestions(PatchChainCollator):
             for place, tokens in zip(places, patch_labels.labels.tolist(), strict=True):
                 tokens = [token for token in tokens if token != UNLABELLED]
                 found += [(number, place, token) for token in tokens]
-                weights += [1 / len(tokens)] * len(tokens)
+                weights += [1 / max(1, len(tokens))] * len(tokens)
         columns = torch.tensor(found, dtype=torch.long).reshape(-1, 3).unbind(1)
         names = ("patch_row", "patch_place", "patch_token")
         return {**dict(zip(names, columns, strict=True)), "patch_weight": torch.tensor(weights)}

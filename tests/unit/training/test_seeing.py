@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Stages that teach a model to see: what a projector learns from, what a question can know, and what is measured."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,24 +9,29 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn import functional as F
+from transformers import AutoModelForImageTextToText
 
+from promvil_hf import masks
 from promvil_hf.backends.kept_features import kept_features
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
+from promvil_hf.boxes import Box
 from promvil_hf.fivl.photograph_questions import Choosing
 from promvil_hf.fivl.photographs import Photograph, Thing
+from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.toy.models import tiny_llava
 from promvil_hf.training.losses import UNLABELLED
 from promvil_hf.training.seeing import stages
 from promvil_hf.training.seeing.align import Aligning, Names, aligned, distilled, folds_of, load_projector, projected
 from promvil_hf.training.seeing.measure import Pair, balanced_pairs, in_rows, sight
-from promvil_hf.training.seeing.questions import PlaceQuestions, margins, places_given
+from promvil_hf.training.seeing.questions import PlaceQuestions, PlaceTrainer, margins, places_given
 from promvil_hf.training.seeing.reading import NameNoise, NameRows, PhotographRows, presence_turn
 from promvil_hf.training.vision_labels import LabelRules
 
 
 WORDS = ("dog", "car", "cup", "cat")
-QUICK = Aligning(steps=60, batch=24, dropout=0.0, learning_rate=5e-3)
+QUICK = Aligning(steps=60, batch=24, dropout=0.0, learning_rate=5e-3, sharpness=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def seen_things(count, channels=12, places=6, seed=0):
     generator = torch.Generator().manual_seed(seed)
     looks = torch.eye(len(WORDS), channels) * 4
     present = torch.rand(count, len(WORDS), generator=generator) < 0.4
-    features = torch.randn(count, places, channels, generator=generator) * 0.3 + 1.0
+    features = torch.randn(count, places, channels, generator=generator) * 0.2 + 1.0
     for number, there in enumerate(present):
         for name in there.nonzero()[:, 0].tolist():
             features[number, name] += looks[name]
@@ -59,7 +65,7 @@ def right_pairs(scores, present):
 
 def test_a_projector_learns_names_without_being_told_where_things_are(names):
     features, present = seen_things(60)
-    projector = aligned(features, present, names, QUICK)
+    projector = aligned(features, present, names, replace(QUICK, steps=150))
     other, there = seen_things(60, seed=1)
     places = projected(other, projector)
     cosines = names.cosines(places)
@@ -138,11 +144,8 @@ def test_a_model_is_as_before_behind_the_block(backend):
 
 
 def test_patches_are_labelled_once_whatever_is_asked(backend):
-    key = {"text": "dog", "turn": 0, "boxes": [[0, 0, 0.5, 0.5]], "mask": {"size": [28, 28], "counts": None}}
-    from promvil_hf import masks
-    from promvil_hf.boxes import Box
-
-    key["mask"] = masks.from_boxes([Box(0, 0, 0.5, 0.5)], (28, 28)).to_dict()
+    mask = masks.from_boxes([Box(0, 0, 0.5, 0.5)], (28, 28))
+    key = KeyExpression("dog", 0, (), mask).to_dict()
     collator = PlaceQuestions(backend, label_rules=LabelRules())
     batch = collator([row(torch.randn(16, 32), WORDS, image_size=(28, 28), key_expressions=[key], row_id="a")])
     assert len(batch["patch_token"]) == 4 and len(set(batch["patch_token"].tolist())) == 1
@@ -212,3 +215,61 @@ def test_who_does_not_look_is_at_chance_and_who_looks_is_not():
     assert half.accuracy.low < half.accuracy.estimate == 0.75 < half.accuracy.high
     asked = in_rows([Pair("dog", 0, 1), Pair("car", 0, 2), Pair("cup", 1, 0)], 2)
     assert asked == [(0, ["dog", "car"]), (0, ["cup"]), (1, ["dog", "cup"]), (2, ["car"])]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, backend):
+    """A checkpoint, and files about eight photographs to learn from and four others."""
+    folder = tmp_path_factory.mktemp("drawn")
+    backend.model.save_pretrained(folder / "base")
+    backend.processor.save_pretrained(folder / "base")
+    rng = np.random.default_rng(0)
+    categories = [{"id": number, "name": name} for number, name in enumerate(WORDS)]
+    for part, numbers in (("train", range(8)), ("test", range(8, 12))):
+        images, annotations = [], []
+        for number in numbers:
+            Image.fromarray(rng.integers(0, 255, (28, 28, 3), np.uint8)).save(folder / f"{number}.png")
+            images.append({"id": number, "file_name": f"{number}.png", "width": 28, "height": 28})
+            there = [k for k in range(len(WORDS)) if (number >> k) % 2]
+            annotations += [{"image_id": number, "category_id": k, "bbox": [0, 0, 9, 9]} for k in there]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (folder / f"{part}.json").write_text(json.dumps(content))
+    return folder
+
+
+TINY = stages.Seeing(align=replace(QUICK, steps=2), folds=2, name_rows=4, rows=8, batch=2, lora_r=2, checkpoints=1)
+
+
+def seen(drawn, out, how=TINY):
+    return stages.see(str(drawn / "base"), [drawn / "train.json"], [drawn / "test.json"], drawn, out, how, lambda line: None)
+
+
+def test_all_stages_end_in_a_checkpoint_and_a_table_and_a_kill_changes_nothing(drawn, tmp_path, monkeypatch):
+    whole = seen(drawn, tmp_path / "whole")
+    assert whole["photographs"] == 4 and set(whole["rows"]) >= {"its photograph", "another photograph", "linear probe"}
+    assert whole["rows"]["no photograph"]["pairs"]["estimate"] == 0.5
+    steps, step = iter(range(100)), PlaceTrainer.training_step
+
+    def dies(*args, **kwargs):
+        if next(steps) == 4:  # in the third stage
+            raise KeyboardInterrupt
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(PlaceTrainer, "training_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        seen(drawn, tmp_path / "killed")
+    assert seen(drawn, tmp_path / "killed") == whole
+    assert next(steps) == 4 + 1 + 2  # what was done before was not done again
+    first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed"))
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    before = load_file(drawn / "base" / "model.safetensors")
+    projector = next(name for name in before if name.endswith("projector.linear_1.weight"))
+    assert not torch.equal(before[projector], first[projector])
+    assert AutoModelForImageTextToText.from_pretrained(tmp_path / "whole" / "model").config.model_type == "llava"
+    monkeypatch.setattr(stages, "load", None)  # a finished run loads nothing
+    assert seen(drawn, tmp_path / "whole") == whole
+
+
+def test_a_photograph_on_both_sides_is_refused(drawn, tmp_path):
+    with pytest.raises(ValueError, match="8 photographs are both in --train and in --test"):
+        stages.see(str(drawn / "base"), [drawn / "train.json"], [drawn / "train.json"], drawn, tmp_path, TINY)
