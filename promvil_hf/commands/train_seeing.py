@@ -8,7 +8,8 @@ from promvil_hf.fivl.photograph_questions import WAYS
 from promvil_hf.training.arguments import parse
 from promvil_hf.training.option import one_of, option
 from promvil_hf.training.run_training import run_as_script
-from promvil_hf.training.seeing.stages import CLASSES, Seeing, see, table_text
+from promvil_hf.training.seeing.stages import CLASSES, Seeing, see
+from promvil_hf.training.seeing.table import table_text
 
 
 HELP = """

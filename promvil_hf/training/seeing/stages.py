@@ -13,21 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from transformers import set_seed
 
-from promvil_hf.backends.kept_features import KeptFeatures, kept_features
 from promvil_hf.backends.loading import load
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.files import atomic_write, draft_folder, move, sha256_of, write_text
-from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.photograph_questions import Choosing
-from promvil_hf.fivl.photographs import Photograph, read_photographs
 from promvil_hf.kept_results import do_once, kept_result, read_back
 from promvil_hf.training.checkpoints import last_whole
 from promvil_hf.training.promvil_config import PromViLConfig
+from promvil_hf.training.seeing.album import Album, random_tower, read_album
 from promvil_hf.training.seeing.align import (
     Aligning,
     Names,
@@ -38,9 +35,9 @@ from promvil_hf.training.seeing.align import (
     load_projector,
     projected,
 )
-from promvil_hf.training.seeing.measure import Pair, Seen, balanced_pairs, in_rows, probe, sight
-from promvil_hf.training.seeing.questions import PlaceQuestions, PlaceTrainer, margins
-from promvil_hf.training.seeing.reading import NameNoise, NameRows, PhotographRows, presence_turn
+from promvil_hf.training.seeing.questions import PlaceQuestions, PlaceTrainer
+from promvil_hf.training.seeing.reading import NameNoise, NameRows, PhotographRows
+from promvil_hf.training.seeing.table import measured, table_text
 
 
 CLASSES = ("all", "half")
@@ -87,31 +84,6 @@ class Seeing:
     checkpoints: int = 25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Album:
-    """Photographs that can be used, their classes, and the tower's features of them."""
-
-    classes: tuple[str, ...]
-    photographs: list[Photograph]
-    features: torch.Tensor
-
-    def present(self, classes: Sequence[str]) -> torch.Tensor:
-        """(photographs, classes) what is there."""
-        return torch.tensor([[name in photograph.names for name in classes] for photograph in self.photographs])
-
-
-def read_album(files: Sequence[str | os.PathLike], images: str | os.PathLike, backend, folder: Path) -> Album:
-    """Photographs of COCO's files with features, computed once and kept in `folder`. All features are held in memory."""
-    classes, photographs = read_photographs(files)
-    usable = [each for each in photographs if each.fault is None and image_file(images, each.file_name).is_file()]
-    if not usable:
-        raise ValueError(f"None of the {len(photographs)} photographs of {files[0]} is in {images}: pass the folder they lie in.")
-    kept: KeptFeatures = kept_features(
-        backend.model, backend.processor, {each.image_id: image_file(images, each.file_name) for each in usable}, folder
-    )
-    return Album(classes, usable, kept.of([each.image_id for each in usable]).float())
-
-
 def see(
     model: str,
     train: Sequence[str | os.PathLike],
@@ -137,8 +109,16 @@ def see(
     collator = PlaceQuestions(backend)
     reader = reading_stages(backend, album, names, places, collator, out, how, plan, say)
 
+    def without_training() -> torch.Tensor:
+        with random_tower(backend.model, how.seed):
+            blind, asked = (read_album(files, images, backend, out / "features") for files in (train, test))
+        everyone = torch.ones(len(blind.photographs), dtype=torch.bool)
+        return projected(asked.features, one_projector(backend, blind, everyone, how))
+
     def measure() -> dict:
-        return measured(reader, collator, album, exam, names, whole, how)
+        return measured(
+            reader, collator, album, exam, names, whole, without_training, questions=how.questions, seed=how.seed, say=say
+        )
 
     table = do_once(out / "table.json", plan, measure)["result"]
     write_text(out / "table.md", table_text(table))
@@ -160,7 +140,7 @@ def align_stage(backend, album: Album, names: Names, folder: Path, how: Seeing, 
         chosen = torch.ones(len(fold), dtype=torch.bool) if number is None else fold != number
 
         def work(path=path, chosen=chosen):
-            made = one_projector(backend, album, names, chosen, how)
+            made = one_projector(backend, album, chosen, how)
             with atomic_write(path, "wb") as file:
                 file.write(save({name: weight.contiguous() for name, weight in made.items()}))
             return str(path.name)
@@ -174,7 +154,7 @@ def align_stage(backend, album: Album, names: Names, folder: Path, how: Seeing, 
     return whole, places
 
 
-def one_projector(backend, album: Album, names: Names, chosen: torch.Tensor, how: Seeing) -> Projector:
+def one_projector(backend, album: Album, chosen: torch.Tensor, how: Seeing) -> Projector:
     align = replace(how.align, seed=how.seed)
     if how.classifier is None:
         taught = sorted(album.classes)[::2] if how.aligned_classes == "half" else list(album.classes)
@@ -237,71 +217,3 @@ def save_model(reader, processor, folder: Path, table: Mapping) -> None:
         processor.save_pretrained(draft / "made")
         write_text(draft / "made" / "README.md", f"# A LLaVA that was taught to see\n\n{table_text(table)}")
         move(draft / "made", folder)
-
-
-# --- measuring ------------------------------------------------------------------------------------
-
-
-def measured(reader, collator, album: Album, exam: Album, names: Names, whole: Projector, how: Seeing) -> dict:
-    """The table: this model, and what keeps its numbers honest."""
-    pairs = balanced_pairs(exam.classes, exam.photographs)
-    count = len(exam.photographs)
-    shift = torch.tensor(np.random.default_rng(how.seed).permutation(count))
-    another = torch.empty_like(shift)
-    another[shift] = shift.roll(1)  # never the same photograph
-    seen = projected(exam.features, whole)
-    by = {"its photograph": seen, "another photograph": seen[another]}
-    found = {name: asked(reader, collator, pairs, places, how.questions, count) for name, places in by.items()}
-    found["no photograph"] = asked_blind(reader, collator, pairs, names.centre.expand_as(seen[0]), how.questions, count)
-    with reader.disable_adapter():
-        found["its photograph, language model as it came"] = asked(reader, collator, pairs, seen, how.questions, count)
-    taught, column = list(album.classes), {name: number for number, name in enumerate(album.classes)}
-    logits = {"linear probe": probe(album.features, album.present(taught), exam.features)}
-    logits["cosine of places to names"] = names.cosines(seen).amax(1)
-    for name, scores in logits.items():
-        with_it = np.array([float(scores[pair.with_it, column[pair.name]]) for pair in pairs])
-        without_it = np.array([float(scores[pair.without_it, column[pair.name]]) for pair in pairs])
-        found[name] = sight(pairs, with_it, without_it, count).to_dict()
-    return {"questions": 2 * len(pairs), "photographs": count, "rows": found}
-
-
-def asked(reader, collator, pairs: Sequence[Pair], places: torch.Tensor, questions: int, count: int) -> dict:
-    rows = in_rows(pairs, questions)
-    said = margins(
-        reader,
-        collator,
-        [{"places": places[place], "turns": [presence_turn(name, True) for name in names]} for place, names in rows],
-    )
-    by_question = {
-        (place, name): margin
-        for (place, names), row in zip(rows, said, strict=True)
-        for name, margin in zip(names, row, strict=True)
-    }
-    with_it, without_it = (
-        np.array([by_question[getattr(pair, side), pair.name] for pair in pairs]) for side in ("with_it", "without_it")
-    )
-    return sight(pairs, with_it, without_it, count).to_dict()
-
-
-def asked_blind(reader, collator, pairs: Sequence[Pair], place: torch.Tensor, questions: int, count: int) -> dict:
-    """Each question once, with the same places for all: what the language model says by itself."""
-    words = sorted({pair.name for pair in pairs})
-    parts = [words[start : start + questions] for start in range(0, len(words), questions)]
-    said = margins(reader, collator, [{"places": place, "turns": [presence_turn(name, True) for name in part]} for part in parts])
-    margin = dict(zip(words, (each for row in said for each in row), strict=True))
-    same = np.array([margin[pair.name] for pair in pairs])
-    return sight(pairs, same, same, count).to_dict()
-
-
-def table_text(table: Mapping) -> str:
-    lines = [
-        f"{table['questions']:,} balanced presence questions about {table['photographs']:,} photographs that were not trained; "
-        "95 % intervals over photographs.",
-        "",
-        "| what answers | accuracy | the right photograph of a pair | says yes |",
-        "|---|---|---|---|",
-    ]
-    for name, row in table["rows"].items():
-        shares = " | ".join(str(Seen(**row[key])) for key in ("accuracy", "pairs"))
-        lines.append(f"| {name} | {shares} | {row['yes']:.2f} |")
-    return "\n".join(lines) + "\n"
