@@ -101,6 +101,16 @@ def row_of(question: Question) -> FivlRow:
     )  # fmt: skip
 
 
+def true_keys(photographs: Sequence[Photograph]) -> dict[tuple[str, str], KeyExpression]:
+    """By photograph and class, the key expression of all such things in it; without those that have no true mask."""
+    found = {
+        (photograph.image_id, name): _key(name, photograph.called(name), photograph).expression
+        for photograph in photographs
+        for name in sorted(photograph.names)
+    }
+    return {place: key for place, key in found.items() if key.mask is not None}
+
+
 def _key(text: str, things: Sequence[Thing], photograph: Photograph) -> Key:
     boxes = tuple(dict.fromkeys(thing.box for thing in things))
     outlines = [thing.mask(photograph.size) for thing in things]

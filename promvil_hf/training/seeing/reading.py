@@ -3,15 +3,16 @@
 seed, so a run that was stopped goes on with the same rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 import torch
 from torch.nn import functional as F
 
-from promvil_hf.fivl.photograph_questions import Choosing, Questions, presence_question
+from promvil_hf.fivl.photograph_questions import Choosing, Question, Questions, presence_question
 from promvil_hf.fivl.photographs import Photograph
+from promvil_hf.key_expressions import KeyExpression
 from promvil_hf.training.seeing.align import Names
 
 
@@ -89,7 +90,8 @@ class NameRows:
 class PhotographRows:
     """`count` rows, three quarters of them photographs, in rounds through all photographs; each round draws other questions.
 
-    `places` (photographs, places, width) are those of `photographs`, in their order.
+    `places` (photographs, places, width) are those of `photographs`, in their order. `keys` has a key expression for a photograph
+    and a class, if a vision loss is to be trained.
     """
 
     classes: tuple[str, ...]
@@ -99,26 +101,27 @@ class PhotographRows:
     count: int
     choosing: Choosing
     share: float = 0.75
+    keys: Mapping[tuple[str, str], KeyExpression] | None = None
 
     def __post_init__(self):
         of_names = round(self.count * (1 - self.share))
         rounds = -(-(self.count - of_names) // len(self.photographs))
-        rows = [turn for number in range(rounds) for turn in self._round(number)][: self.count - of_names]
+        rows = [row for number in range(rounds) for row in self._round(number)][: self.count - of_names]
         rows += [(None, number) for number in range(of_names)]
         Random(f"{self.choosing.seed} mixed").shuffle(rows)
         object.__setattr__(self, "_rows", rows)
 
-    def _round(self, number: int) -> list[tuple[int, list[dict[str, str]]]]:
+    def _round(self, number: int) -> list[tuple[int, list[Question]]]:
         choosing = replace(self.choosing, kinds=("presence",), round=number)
-        asked: dict[str, list[dict[str, str]]] = {}
+        asked: dict[str, list[Question]] = {}
         for question in Questions(self.classes, self.photographs, choosing):
-            asked.setdefault(question.photograph.image_id, []).append(presence_turn(question.name, question.turn.answer == "yes"))
+            asked.setdefault(question.photograph.image_id, []).append(question)
         draw = Random(f"{choosing.seed} {number} order")
         found = []
         for place, photograph in enumerate(self.photographs):
-            turns = asked.get(photograph.image_id, [])
-            if turns:
-                found.append((place, draw.sample(turns, min(len(turns), self.names.questions))))
+            questions = asked.get(photograph.image_id, [])
+            if questions:
+                found.append((place, draw.sample(questions, min(len(questions), self.names.questions))))
         draw.shuffle(found)
         return found
 
@@ -126,8 +129,14 @@ class PhotographRows:
         return len(self._rows)
 
     def __getitem__(self, number: int) -> dict:
-        place, turns = self._rows[number]
+        place, asked = self._rows[number]
         if place is None:
             names = self.names
-            return name_row(names.names, names.places, names.questions, names.noise, f"{names.seed} mixed {turns}")
-        return {"places": self.places[place], "turns": turns}
+            return name_row(names.names, names.places, names.questions, names.noise, f"{names.seed} mixed {asked}")
+        row = {"places": self.places[place], "turns": [presence_turn(each.name, each.turn.answer == "yes") for each in asked]}
+        if self.keys is None:
+            return row
+        photograph = self.photographs[place]
+        found = ((turn, self.keys.get((photograph.image_id, each.name))) for turn, each in enumerate(asked))
+        keys = [{**key.to_dict(), "turn": turn} for turn, key in found if key is not None]
+        return {**row, "row_id": photograph.image_id, "image_size": photograph.size, "key_expressions": keys}

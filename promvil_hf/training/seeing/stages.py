@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
-from transformers import set_seed
 
 from promvil_hf.backends.loading import load
 from promvil_hf.backends.lora_scopes import lora_config
@@ -170,44 +169,61 @@ def one_projector(backend, album: Album, chosen: torch.Tensor, how: Seeing) -> P
 
 def reading_stages(backend, album, names, places, collator, out: Path, how: Seeing, plan: Mapping, say) -> torch.nn.Module:
     """The model with an adapter that reads places: first names without photographs, then mostly photographs."""
-    set_seed(how.seed)
-    adapter = lora_config("text", r=how.lora_r, alpha=2 * how.lora_r, dropout=0.0)
-    adapter.target_modules = ATTENTION
     name_rows = NameRows(names, places.shape[1], how.name_rows, how.questions, how.noise, how.seed)
     choosing = Choosing(("presence",), how.presence, how.seed)
     photographs = PhotographRows(album.classes, album.photographs, places, name_rows, how.rows, choosing)
     model = backend.model
     for name, rows, schedule in (("names", name_rows, "constant_with_warmup"), ("photographs", photographs, "linear")):
-        folder = out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        config = PromViLConfig(
-            str(folder),
-            per_device_train_batch_size=how.batch,
-            gradient_accumulation_steps=1,
-            learning_rate=how.learning_rate,
-            lr_scheduler_type=schedule,
-            warmup_steps=10,
-            seed=how.seed,
-            train_sampling_strategy="sequential",
-            save_steps=how.checkpoints,
-            save_total_limit=1,
-            logging_steps=10,
-            report_to="none",
-            use_cpu=not torch.cuda.is_available(),
-            disable_tqdm=None,
-        )
-        trainer = PlaceTrainer(
-            model,
-            config,
-            processing_class=backend.processor,
-            train_dataset=rows,
-            data_collator=collator,
-            peft_config=None if hasattr(model, "peft_config") else adapter,
-        )
         say(f"stage {name}: {len(rows):,} rows")
-        trainer.train(resume_from_checkpoint=last_whole(folder)[0])
-        model = trainer.model
+        model = trained_on(rows, model, backend.processor, collator, out / name, how, schedule).model
     return model.eval()
+
+
+def trained_on(
+    rows,
+    model,
+    processor,
+    collator: PlaceQuestions,
+    folder: Path,
+    how: Seeing,
+    schedule: str,
+    *,
+    vision_loss_weight: float = 0.0,
+    callbacks: Sequence = (),
+) -> PlaceTrainer:
+    """Train the adapter of a model, or a fresh one, on rows of `PlaceQuestions`; goes on from the last whole checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    adapter = None
+    if not hasattr(model, "peft_config"):
+        adapter = lora_config("text", r=how.lora_r, alpha=2 * how.lora_r, dropout=0.0)
+        adapter.target_modules = ATTENTION
+    config = PromViLConfig(
+        str(folder),
+        per_device_train_batch_size=how.batch,
+        gradient_accumulation_steps=1,
+        learning_rate=how.learning_rate,
+        lr_scheduler_type=schedule,
+        warmup_steps=10,
+        seed=how.seed,
+        train_sampling_strategy="sequential",
+        save_steps=how.checkpoints,
+        save_total_limit=1,
+        logging_steps=10,
+        report_to="none",
+        use_cpu=not torch.cuda.is_available(),
+        vision_loss_weight=vision_loss_weight,
+    )
+    trainer = PlaceTrainer(
+        model,
+        config,
+        processing_class=processor,
+        train_dataset=rows,
+        data_collator=collator,
+        peft_config=adapter,
+        callbacks=list(callbacks),
+    )
+    trainer.train(resume_from_checkpoint=last_whole(folder)[0])
+    return trainer
 
 
 def save_model(reader, processor, folder: Path, table: Mapping) -> None:

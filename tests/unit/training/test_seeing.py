@@ -185,6 +185,19 @@ def test_three_quarters_of_the_rows_are_photographs_with_true_answers(names):
             assert (name in there) == (turn["answer"] == "yes")
 
 
+def test_rows_of_photographs_bring_the_masks_of_what_is_asked_about_and_is_there(names):
+    pictures = photographs(16)
+    mask = masks.from_boxes([Box(0, 0, 0.5, 0.5)], (28, 28))
+    keys = {(each.image_id, name): KeyExpression(name, 0, (), mask) for each in pictures for name in each.names - {"cat"}}
+    places = torch.zeros(16, 16, names.directions.shape[1])
+    rows = PhotographRows(WORDS, pictures, places, NameRows(names, 16, 1), 12, Choosing(presence="prior"), 1.0, keys)
+    for made in rows:
+        there = [(turn, made["turns"][turn["turn"]]) for turn in made["key_expressions"]]
+        assert all(key["text"] in asked["question"] and asked["answer"] == "yes" for key, asked in there)
+        with_mask = [asked for asked in made["turns"] if asked["answer"] == "yes" and "cat" not in asked["question"]]
+        assert len(there) == len(with_mask) and made["image_size"] == (28, 28)
+
+
 def test_places_for_reading_come_from_a_projector_that_never_saw_the_photograph(backend, names, tmp_path):
     features, present = seen_things(12, channels=8)
     how = stages.Seeing(align=replace(QUICK, steps=4), folds=3)
