@@ -18,21 +18,23 @@ from promvil_hf.training.seeing.align import Names
 
 @dataclass(frozen=True, slots=True)
 class NameNoise:
-    """How names look like places.
+    """How names look like places. The defaults are near what an aligned projector gives of photographs.
 
     Args:
         most: Names that are there, at most.
-        places: Places that one name takes, at most.
-        strength: Cosine of such a place to its name, from and to.
-        rest: The same of other places, to a name by chance.
+        spread: A name takes at most this share of the places, and at least one.
+        strength: Its part of such a place, from and to.
+        others: Names that are not there and have a part of each place, too.
+        other_strength: Their parts, from and to.
         length: How much the length of a place differs, as a share.
     """
 
     most: int = 6
-    places: int = 8
-    strength: tuple[float, float] = (0.35, 0.9)
-    rest: tuple[float, float] = (0.0, 0.4)
-    length: float = 0.2
+    spread: float = 0.6
+    strength: tuple[float, float] = (0.3, 0.7)
+    others: int = 2
+    other_strength: tuple[float, float] = (0.0, 0.35)
+    length: float = 0.5
 
 
 def presence_turn(name: str, there: bool) -> dict[str, str]:
@@ -43,27 +45,34 @@ def name_row(names: Names, places: int, questions: int, noise: NameNoise, seed: 
     """A row without a photograph: some names among noise, half of the questions about them."""
     draw = Random(seed)
     generator = torch.Generator().manual_seed(draw.getrandbits(48))
-    count = draw.randint(1, min(noise.most, len(names.words) // 2))
-    there = draw.sample(range(len(names.words)), count)
-    others = [number for number in range(len(names.words)) if number not in there]
-    order = draw.sample(range(places), places)
-    which = [draw.choice(others) for _ in range(places)]
-    strength = [draw.uniform(*noise.rest) for _ in range(places)]
+    everyone = range(len(names.words))
+    there = draw.sample(everyone, draw.randint(1, min(noise.most, len(everyone) // 2)))
+    others = [number for number in everyone if number not in there]
+    parts = torch.zeros(places, len(everyone))
+    for place in range(places):
+        for number in draw.sample(others, min(noise.others, len(others))):
+            parts[place, number] = draw.uniform(*noise.other_strength)
     for number in there:
-        for _ in range(min(draw.randint(1, noise.places), len(order) - (count - 1))):
-            place = order.pop()
-            which[place], strength[place] = number, draw.uniform(*noise.strength)
-    on_name, share = names.directions[which], torch.tensor(strength)[:, None]
-    beside = torch.randn(places, names.directions.shape[1], generator=generator)
-    beside = F.normalize(beside - (beside * on_name).sum(1, keepdim=True) * on_name, dim=1)
+        taken = draw.sample(range(places), draw.randint(1, max(1, round(noise.spread * places))))
+        parts[taken, number] = torch.tensor([draw.uniform(*noise.strength) for _ in taken])
+    shown = _filled(parts @ names.directions, generator)
     length = names.length * (1 + noise.length * (2 * torch.rand(places, 1, generator=generator) - 1))
-    shown = names.centre + length * (share * on_name + (1 - share**2).sqrt() * beside)
     half = max(1, questions // 2)
-    asked = [(number, True) for number in draw.sample(there, min(half, count))]
-    asked += [(number, False) for number in draw.sample(others, min(questions - len(asked), len(others)))]
+    asked = [(number, True) for number in draw.sample(there, min(half, len(there)))]
+    asked += [(number, False) for number in draw.sample(others, min(max(len(asked), questions - half), len(others)))]
     asked = asked[:questions]
     draw.shuffle(asked)
-    return {"places": shown, "turns": [presence_turn(names.words[number], is_there) for number, is_there in asked]}
+    turns = [presence_turn(names.words[number], is_there) for number, is_there in asked]
+    return {"places": names.centre + length * shown, "turns": turns}
+
+
+def _filled(sums: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Directions: what is shorter than 1 gets noise beside it until its length is 1."""
+    along = F.normalize(sums, dim=1)
+    noise = torch.randn(sums.shape, generator=generator)
+    noise = F.normalize(noise - (noise * along).sum(1, keepdim=True) * along, dim=1)
+    missing = (1 - sums.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+    return F.normalize(sums + missing * noise, dim=1)
 
 
 @dataclass(frozen=True, eq=False)
