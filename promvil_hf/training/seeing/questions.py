@@ -22,7 +22,7 @@ from promvil_hf.training.chain_texts import ChatText
 from promvil_hf.training.curriculum import NO_LEVEL
 from promvil_hf.training.fivl_collator import turns_of
 from promvil_hf.training.losses import UNLABELLED
-from promvil_hf.training.patch_chain_collator import PatchChainCollator, _Text
+from promvil_hf.training.patch_chain_collator import PatchChainCollator, PictureText
 from promvil_hf.training.promvil_trainer import PromViLTrainer
 from promvil_hf.training.vision_labels import LabelRules, PatchLabeller
 
@@ -53,9 +53,9 @@ class PlaceQuestions(PatchChainCollator):
             batch |= self._labels(rows, sizes, batch)
         return batch
 
-    def _texts(self, row: Mapping) -> list[_Text]:
+    def _texts(self, row: Mapping) -> list[PictureText]:
         turns = ((escape(turn.question.strip()), escape(turn.answer.strip())) for turn in turns_of(row))
-        return [_Text(ChatText((turn,), NO_LEVEL), self.chat.filled([turn]), {}) for turn in turns]
+        return [PictureText(ChatText((turn,), NO_LEVEL), self.chat.filled([turn]), {}) for turn in turns]
 
     def _labels(self, rows: Sequence[Mapping], sizes: Sequence, batch: Mapping) -> dict[str, torch.Tensor]:
         """What image tokens are to predict: patches stand before all questions, so each is labelled once a row."""

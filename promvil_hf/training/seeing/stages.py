@@ -102,6 +102,8 @@ def see(
     album, exam = (read_album(files, images, backend, out / "features") for files in (train, test))
     if shared := sorted({each.image_id for each in album.photographs} & {each.image_id for each in exam.photographs}):
         raise ValueError(f"{len(shared)} photographs are both in --train and in --test, such as {shared[0]}: keep them apart.")
+    if new := sorted(set(exam.classes) - set(album.classes)):
+        raise ValueError(f"--test has {len(new)} classes that --train has not, such as {new[0]!r}: give files with the same categories.")
     names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
     whole, places = align_stage(backend, album, names, out / "align", how, plan)
     load_projector(backend.model, whole)
