@@ -103,7 +103,7 @@ def see(
     if shared := sorted({each.image_id for each in album.photographs} & {each.image_id for each in exam.photographs}):
         raise ValueError(f"{len(shared)} photographs are both in --train and in --test, such as {shared[0]}: keep them apart.")
     if new := sorted(set(exam.classes) - set(album.classes)):
-        raise ValueError(f"--test has {len(new)} classes that --train has not, such as {new[0]!r}: give files with the same categories.")
+        raise ValueError(f"--test has {len(new)} classes that --train has not, such as {new[0]!r}: give files of one data set.")
     names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
     whole, places = align_stage(backend, album, names, out / "align", how, plan)
     load_projector(backend.model, whole)
