@@ -37,6 +37,7 @@ class SeeingArguments:
     images: str = option("", "Folder of the photographs of both.")
     output_dir: str = option("runs/seeing", "Where everything is written.")
     seed: int = option(DEFAULTS.seed, "Of everything that is drawn.")
+    align_steps: int = option(DEFAULTS.align.steps, "Steps of the first stage.")
     folds: int = option(DEFAULTS.folds, "Parts of the photographs; reading never sees places that the projector was trained on.")
     aligned_classes: str = option(DEFAULTS.aligned_classes, "Which classes take part in the alignment: all or half.", CLASSES)
     classifier: str | None = option(
@@ -68,7 +69,8 @@ def train(argv=None):
     """Parse, train, measure, and print the table, which is returned."""
     (chosen,) = parse((SeeingArguments,), argv, HELP)
     names = set(Seeing.__dataclass_fields__) & set(SeeingArguments.__dataclass_fields__)
-    how = replace(DEFAULTS, rows=chosen.reading_rows, **{name: getattr(chosen, name) for name in sorted(names)})
+    align = replace(DEFAULTS.align, steps=chosen.align_steps)
+    how = replace(DEFAULTS, align=align, rows=chosen.reading_rows, **{name: getattr(chosen, name) for name in sorted(names)})
     table = see(chosen.model, chosen.train, chosen.test, chosen.images, chosen.output_dir, how)
     print(table_text(table))
     print(f"The checkpoint is in {Path(chosen.output_dir) / 'model'}.")

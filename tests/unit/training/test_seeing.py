@@ -17,6 +17,7 @@ from promvil_hf import masks
 from promvil_hf.backends.kept_features import kept_features
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.boxes import Box
+from promvil_hf.commands import train_seeing
 from promvil_hf.fivl.photograph_questions import Choosing
 from promvil_hf.fivl.photographs import Photograph, Thing
 from promvil_hf.key_expressions import KeyExpression
@@ -291,3 +292,22 @@ def test_all_stages_end_in_a_checkpoint_and_a_table_and_a_kill_changes_nothing(d
 def test_a_photograph_on_both_sides_is_refused(drawn, tmp_path):
     with pytest.raises(ValueError, match="8 photographs are both in --train and in --test"):
         stages.see(str(drawn / "base"), [drawn / "train.json"], [drawn / "train.json"], drawn, tmp_path, TINY)
+
+
+def test_the_recipe_passes_its_options_on(drawn, tmp_path, monkeypatch, capsys):
+    called = {}
+
+    def noted(*where, how):
+        called.update(where=where, how=how)
+        return {"questions": 2, "photographs": 1, "rows": {}}
+
+    monkeypatch.setattr(train_seeing, "see", lambda *words: noted(*words[:-1], how=words[-1]))
+    files = ["--train", "a.json", "--test", "b.json", "--images", "photographs", "--output_dir", str(tmp_path)]
+    train_seeing.train([*files, *"--align_steps 7 --reading_rows 9 --name_rows 3 --presence prior --seed 2".split()])
+    assert called["where"] == ("real:smol", ["a.json"], ["b.json"], "photographs", str(tmp_path))
+    expected = {"align": Aligning(steps=7), "rows": 9, "name_rows": 3, "presence": "prior", "seed": 2}
+    assert called["how"] == replace(stages.Seeing(), **expected)
+    with pytest.raises(ValueError, match="a classifier needs both"):
+        train_seeing.train([*files, "--classifier", "x"])
+    with pytest.raises(ValueError, match="Pass --train, --test and --images"):
+        train_seeing.train([])
