@@ -157,10 +157,13 @@ def test_a_build_gives_rows_and_names_what_it_left_out(tmp_path, capsys):
     planned = capsys.readouterr().out
     assert "1 photographs cannot be read" in planned and "2 of the pictures are not in" in planned
     assert main(command) == 0
+    said = capsys.readouterr().out
     rows = list(read_rows(tmp_path / "out", "photographs"))
     rejects = [json.loads(line) for line in (tmp_path / "out/photographs/rejects.jsonl").read_text().splitlines()]
     assert {row.image_path for row in rows} == {"0.png", "1.png"}
     assert Counter(reject["reason"] for reject in rejects)["unreadable annotation"] == 1
+    without = sum(not row.keys for row in rows)
+    assert without and f"7 rows in, {len(rows) - without} with key expressions" in said
     assert len(rows) + len(rejects) == 1 + 6  # three classes, each asked twice, and one photograph that cannot be read
 
 
