@@ -72,8 +72,8 @@ class Seeing:
     aligned_classes: str = "all"
     classifier: str | None = None
     classifier_names: str | None = None
-    name_rows: int = 200
-    rows: int = 480
+    name_rows: int = 300
+    rows: int = 640
     questions: int = 8
     batch: int = 4
     learning_rate: float = 1.5e-3
