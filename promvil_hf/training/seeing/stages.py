@@ -117,9 +117,8 @@ def see(
         return projected(asked.features, one_projector(backend, blind, everyone, how))
 
     def measure() -> dict:
-        return measured(
-            reader, collator, album, exam, names, whole, without_training, questions=how.questions, seed=how.seed, say=say
-        )
+        settings = {"questions": how.questions, "seed": how.seed, "say": say}
+        return measured(reader, collator, album, exam, names, whole, places, without_training, **settings)
 
     table = do_once(out / "table.json", plan, measure)["result"]
     write_text(out / "table.md", table_text(table))

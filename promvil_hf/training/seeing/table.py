@@ -20,6 +20,7 @@ def measured(
     exam: Album,
     names: Names,
     whole: Projector,
+    places: torch.Tensor,
     without_training: Callable[[], torch.Tensor],
     *,
     questions: int,
@@ -31,6 +32,7 @@ def measured(
     Args:
         reader: The model with its adapter.
         whole: The projector that saw all photographs of `album`.
+        places: Of `album`, each by a projector that did not see the photograph: they say from which cosine on "yes" is said.
         without_training: Gives the places of `exam` by a tower of random weights, aligned in the same way.
         questions: In a row, at most.
         seed: Of which other photograph is shown.
@@ -50,7 +52,8 @@ def measured(
         yield "another photograph", read(seen[another])
         yield "no photograph", asked_blind(reader, collator, pairs, names.centre.expand_as(seen[0]), questions, count)
         by_class = {"linear probe": probe(album.features, album.present(album.classes), exam.features)}
-        by_class["cosine of places to names"] = names.cosines(seen).amax(1)
+        known, there = names.cosines(places).amax(1), album.present(album.classes)
+        by_class["cosine of places to names"] = names.cosines(seen).amax(1) - (known[there].mean() + known[~there].mean()) / 2
         for name, scores in by_class.items():
             yield name, of_scores(pairs, scores, album.classes, count)
         with reader.disable_adapter():
