@@ -42,7 +42,7 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --expressions endpoint --base-url https://api.openai.com/v1 --served-model gpt-4o
     promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
-    promvil build fivl --source coco --files instances.json captions.json --images images --out fivl --presence prior
+    promvil build fivl --source coco --files instances.json --images images --out fivl --presence prior
     promvil build fivl --source llava --files mix665k.json --images images --out fivl --dry-run     counts turns and pictures
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --published fivl_instruct.json --tensors dataset_grounded.tar
