@@ -43,7 +43,7 @@ class SeeingArguments:
     classifier: str | None = option(
         None, "A safetensors file, weight and bias of the tower's classifier: align by what it says, without labels."
     )
-    classifier_names: str | None = option(None, "A JSON list of what the outputs of --classifier are called.")
+    classifier_names: str | None = option(None, "A text file: what the outputs of --classifier are called, one a line.")
     name_rows: int = option(DEFAULTS.name_rows, "Rows of names without photographs, the second stage.")
     reading_rows: int = option(DEFAULTS.rows, "Rows of the third stage, three quarters of them photographs.")
     questions: int = option(DEFAULTS.questions, "Questions in a row, at most.")

@@ -38,7 +38,7 @@ def contents() -> dict[str, str]:
         "train": photographs / "instances_train.json",
         "test": photographs / "instances_val.json",
         "classifier": classifier / "classifier.safetensors",
-        "classifier_names": classifier / "classifier_names.json",
+        "classifier_names": classifier / "classifier_names.txt",
         "made_masks": Path(os.environ.get("PROMVIL_MADE_MASKS", USUAL["PROMVIL_MADE_MASKS"])),
     }
     return {name: sha256_of(path) if path.is_file() else "absent" for name, path in files.items()}
@@ -74,7 +74,7 @@ def aligned_projector(
         how = _changed(how, aligned_classes="half")
     else:
         classifier = place_of("PROMVIL_CLASSIFIER")
-        where = {"classifier": "classifier.safetensors", "classifier_names": "classifier_names.json"}
+        where = {"classifier": "classifier.safetensors", "classifier_names": "classifier_names.txt"}
         how = _changed(how, **{name: str(classifier / file) for name, file in where.items()})
     names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
     plan = {"alignment": alignment, "seed": seed, "steps": steps}

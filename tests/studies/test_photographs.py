@@ -54,7 +54,7 @@ def photographs(tmp_path, monkeypatch):
     (tmp_path / "classifier").mkdir()
     weights = {"weight": torch.randn(6, 32), "bias": torch.zeros(6)}
     save_file(weights, tmp_path / "classifier" / "classifier.safetensors")
-    (tmp_path / "classifier" / "classifier_names.json").write_text(json.dumps([*WORDS, "bird", "tree"]))
+    (tmp_path / "classifier" / "classifier_names.txt").write_text("\n".join([*WORDS, "bird", "tree"]) + "\n")
     (tmp_path / "made.jsonl").write_text("\n".join(map(json.dumps, made)))
     for name, place in (("PHOTOGRAPHS", "photographs"), ("CLASSIFIER", "classifier"), ("MADE_MASKS", "made.jsonl")):
         monkeypatch.setenv(f"PROMVIL_{name}", str(tmp_path / place))

@@ -7,7 +7,6 @@ Each stage is done once: killed, the same call goes on. `out/model` is then an o
 whose language model reads places; `out/table.json` and `out/table.md` say what it sees.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,7 +53,7 @@ class Seeing:
             each without one part of the photographs.
         aligned_classes: "all", or "half": every other class, by the alphabet, takes part in the alignment.
         classifier: A safetensors file with the `weight` and `bias` of the tower's classifier, to distil the projector from
-            instead of labels; with `classifier_names`, a JSON list of what its outputs are called.
+            instead of labels; with `classifier_names`, a text file of what its outputs are called, one a line.
         name_rows: Rows of the second stage.
         rows: Rows of the third stage, three quarters of them photographs.
         questions: In a row, at most.
@@ -160,7 +159,7 @@ def one_projector(backend, album: Album, chosen: torch.Tensor, how: Seeing) -> P
         taught = sorted(album.classes)[::2] if how.aligned_classes == "half" else list(album.classes)
         some = Names.of(backend.model, backend.processor.tokenizer, taught)
         return aligned(album.features[chosen], album.present(taught)[chosen], some, align)
-    words = json.loads(Path(how.classifier_names).read_bytes())
+    words = Path(how.classifier_names).read_text(encoding="utf-8").rstrip("\n").split("\n")
     classifier = load_file(how.classifier)
     if len(words) != len(classifier["weight"]):
         raise ValueError(f"{how.classifier_names} has {len(words)} names for {len(classifier['weight'])} outputs: give one each.")
