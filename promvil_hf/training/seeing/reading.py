@@ -18,7 +18,7 @@ from promvil_hf.training.seeing.align import Names
 
 @dataclass(frozen=True, slots=True)
 class NameNoise:
-    """How names look like places. The defaults are near what an aligned projector gives of photographs.
+    """How names look like places: from as unclear as in photographs up to the names themselves, which are learned first.
 
     Args:
         most: Names that are there, at most.
@@ -31,7 +31,7 @@ class NameNoise:
 
     most: int = 6
     spread: float = 0.6
-    strength: tuple[float, float] = (0.3, 0.7)
+    strength: tuple[float, float] = (0.3, 1.0)
     others: int = 2
     other_strength: tuple[float, float] = (0.0, 0.35)
     length: float = 0.5
