@@ -121,9 +121,9 @@ def terms_of(study: Study, options: argparse.Namespace) -> Terms:
 def _base(study: Study, given: Path | None) -> Path:
     if given is not None:
         return given
-    from promvil_hf.toy.bases import folder
+    from promvil_hf.toy.bases import folder, located
 
-    return folder(study.base)
+    return Path(located(study.base)) if ":" in study.base else folder(study.base)
 
 
 def _check_names(options: argparse.Namespace) -> None:

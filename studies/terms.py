@@ -42,7 +42,7 @@ class Study:
 
     name: str
     question: str
-    base: str  # which toy base it starts from: a name of `promvil_hf.toy.bases`
+    base: str  # what it starts from: a name of `promvil_hf.toy.bases`, or "real:NAME"
     plan: Callable[[Terms], Mapping[Hashable, Cell]]
     read: Callable[[Terms, Mapping[Hashable, Mapping[str, Any]]], Findings]
     draw: Callable[[Result], Sequence[Panel]]

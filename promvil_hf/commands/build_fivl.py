@@ -1,6 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """The command `promvil build fivl`, over `promvil_hf.fivl`."""
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -24,6 +25,8 @@ from promvil_hf.fivl.fivl_build import (
 from promvil_hf.fivl.fivl_rows import image_file
 from promvil_hf.fivl.fivl_sample import drawn
 from promvil_hf.fivl.given_masks import given
+from promvil_hf.fivl.photograph_questions import KINDS, SOURCE, WAYS, Choosing
+from promvil_hf.fivl.photograph_rows import Asked, make_rows
 from promvil_hf.fivl.ways_page import ways_page
 from promvil_hf.fivl.with_ray import ask_with_ray, masks_with_ray
 from promvil_hf.folder_lock import held
@@ -39,6 +42,7 @@ Build FiVL-Instruct: questions and answers about images, with key expressions an
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --expressions endpoint --base-url https://api.openai.com/v1 --served-model gpt-4o
     promvil build fivl --source pope --files coco_pope_popular.json --images val2014 --out fivl
+    promvil build fivl --source coco --files instances.json --images images --out fivl --presence prior
     promvil build fivl --source llava --files mix665k.json --images images --out fivl --dry-run     counts turns and pictures
     promvil build fivl --source llava --files mix665k.json --images images --out fivl \\
         --published fivl_instruct.json --tensors dataset_grounded.tar
@@ -57,7 +61,7 @@ STAGES = ("all", "expressions", "masks", "rows")
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("--source", choices=SOURCES, required=True, help="what the files hold")
+    add("--source", choices=(*SOURCES, SOURCE), required=True, help="what the files hold")
     options.add(parser, "--files", "--images", "--out", required=True)
     add("--stage", choices=STAGES, default="all", help="run only this stage")
     options.add(parser, "--limit", "--restart", "--quiet", "--dry-run")
@@ -90,6 +94,17 @@ def add_arguments(parser):
                        "them send the prompts of key expressions")
     group.add_argument("--gpus-per-task", type=float, default=0.0, help="GPUs that an actor of Ray takes")
 
+    group = parser.add_argument_group("instead of both, with --source coco: questions made from true annotations")
+    asked = "what is asked (default: all of them; captions need a file of captions)"
+    group.add_argument("--questions", nargs="+", choices=KINDS, default=KINDS, help=asked)
+    ways = (
+        "which classes are asked about. POPE's ways: random, popular, adversarial. prior: 9 of 10 questions about a class have "
+        "the same answer; reversed: the opposite one, to test with; balanced: half of them (default: balanced)"
+    )
+    group.add_argument("--presence", choices=WAYS, default="balanced", help=ways)
+    apart = "share of the photographs kept for --split test; other splits are made of the rest"
+    group.add_argument("--held-out", type=float, default=0.0, metavar="SHARE", help=apart)
+
     group = parser.add_argument_group("instead of both: the published data")
     group.add_argument("--published", type=Path, metavar="JSON", help="fivl_instruct.json of Intel/fivl-instruct")
     tensors = "dataset_grounded.tar, or the folder it was unpacked to"
@@ -113,13 +128,14 @@ def run(args):
     if not args.images.is_dir():
         raise ValueError(f"You passed --images {args.images}, and there is no such folder.")
     if args.dry_run:
-        return print(_plan(args, Source(args.source, tuple(args.files), args.limit)))
+        return print(_plan(args) if args.source != SOURCE else _plan_of_photographs(args))
     with held(args.out, ranks):
         _build(args, ranks)
 
 
-def _plan(args, source: Source) -> str:
+def _plan(args) -> str:
     """What a build would do, and which pictures are missing."""
+    source = Source(args.source, tuple(args.files), args.limit)
     turns, pictures, unreadable = 0, set(), 0
     for row in source:
         turns += len(row.turns)
@@ -138,15 +154,34 @@ def _plan(args, source: Source) -> str:
     return dry_run.plan(lines, "built", "build")
 
 
+def _plan_of_photographs(args) -> str:
+    asked = list(Asked(args.files, _choosing(args), args.limit))
+    counts = Counter(question.kind for question in asked)
+    pictures = {question.photograph.file_name for question in asked}
+    lines = [f"{counts[kind]:,} questions: {kind}" for kind in args.questions]
+    lines.append(f"about {len(pictures):,} photographs, as Parquet in {args.out}")
+    if counts["fault"]:
+        lines.append(f"{counts['fault']:,} photographs cannot be read and would be rejected")
+    lines += dry_run.missing(pictures, lambda name: image_file(args.images, name).is_file(), args.images)
+    return dry_run.plan(lines, "built", "build")
+
+
+def _choosing(args) -> Choosing:
+    side = "test" if args.split == "test" else "train"
+    return Choosing(tuple(args.questions), args.presence, args.seed, args.held_out, side)
+
+
 def _build(args, ranks: Ranks) -> None:
     from promvil_hf.fivl.fivl_publish import CONFIG_OF, publish, push, read_rows, report_text
 
-    source = Source(args.source, tuple(args.files), args.limit)
     config = CONFIG_OF[args.source]
     work = args.out / "work" / config
     terms = Terms(args.shard_size, ranks, args.restart, not args.quiet)
+    source = None if args.source == SOURCE else Source(args.source, tuple(args.files), args.limit)
 
-    if args.published is not None and args.stage in ("all", "masks"):
+    if source is None:
+        make_rows(args.files, args.images, _choosing(args), work, limit=args.limit, terms=terms)
+    elif args.published is not None and args.stage in ("all", "masks"):
         import_release(source, args.images, args.published, args.tensors, work, terms=terms)
     else:
         if args.stage in ("all", "expressions"):

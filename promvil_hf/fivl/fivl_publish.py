@@ -40,8 +40,9 @@ CONFIGS = {
     "vqav2": "VQAv2's questions, with the answers of ten people, for visual reliance",
     "gqa": "GQA's questions, for visual reliance",
     "pope": "POPE's questions, for visual reliance",
+    "photographs": "questions about photographs that COCO annotates, with true masks, for training and for visual reliance",
 }
-SPLIT_OF = {"instruct": "train", "vqav2": "validation", "gqa": "test", "pope": "test"}
+SPLIT_OF = {"instruct": "train", "vqav2": "validation", "gqa": "test", "pope": "test", "photographs": "train"}
 CONFIG_OF = {
     "llava": "instruct",
     "captions": "instruct",
@@ -49,6 +50,7 @@ CONFIG_OF = {
     "gqa": "gqa",
     "gqa_ood": "gqa",
     "pope": "pope",
+    "coco": "photographs",
 }
 
 FEATURES = Features(
@@ -266,8 +268,10 @@ def report_text(report: Mapping) -> str:
         lines.append(f"{report['phrases_proposed']:,} phrases proposed, {report['phrases_kept']:,} kept")
         counted("dropped by the filters", report["phrases_dropped"] or {"none": 0})
     counted("phrases not found in the image", report["phrases_not_found"] or {"none": 0})
-    lines.append(f"{report['rows_in']:,} rows in, {report['rows']:,} with key expressions; the others:")
-    counted("", report["rows_rejected"] or {"none": 0})
+    without = report.get("rows_without_key_expressions", 0)
+    lines.append(f"{report['rows_in']:,} rows in, {report['rows'] - without:,} with key expressions; the others:")
+    nothing = {"kept: about what is not there": without} if without else {}
+    counted("", {**report["rows_rejected"], **nothing} or {"none": 0})
     area = report["mask_area"]
     lines += [
         f"{report['key_expressions']:,} key expressions in {report['images']:,} images, {report['masks']:,} masks",

@@ -166,6 +166,7 @@ class Statistics:
     turns: int = 0
     key_expressions: int = 0
     masks: int = 0
+    without_keys: int = 0  # rows about what is not there
     images: set[str] = field(default_factory=set)
     source_ids: Counter = field(default_factory=Counter)
     words: Counter = field(default_factory=Counter)
@@ -177,6 +178,7 @@ class Statistics:
         self.rows += 1
         self.turns += len(row.turns)
         self.key_expressions += len(row.keys)
+        self.without_keys += not row.keys
         self.images.add(row.image_path)
         self.source_ids[row.source_id] += 1
         turns = Counter(key.expression.turn for key in row.keys)
@@ -204,6 +206,7 @@ class Statistics:
             "turns": self.turns,
             "key_expressions": self.key_expressions,
             "masks": self.masks,
+            **({"rows_without_key_expressions": self.without_keys} if self.without_keys else {}),
             "key_expressions_per_turn": _share(self.key_expressions, self.turns),
             "words_per_key_expression": _share(words, self.key_expressions),
             "mask_area": {

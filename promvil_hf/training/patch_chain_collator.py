@@ -42,7 +42,7 @@ from promvil_hf.training.vision_labels import LabelRules, PatchLabeller, nouns
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class PictureText:
     """A text, its conversation, and the masks that its row knows."""
 
     chat_text: ChatText
@@ -94,21 +94,21 @@ class PatchChainCollator:
         """The picture of a row, upright, in RGB."""
         return opened(needed_picture(row, self.image_root), self.image_root)
 
-    def _texts_of(self, row: Mapping, picture: Image.Image) -> list[_Text]:
+    def _texts_of(self, row: Mapping, picture: Image.Image) -> list[PictureText]:
         cut = row.get("cut", whole(0))
         return [
-            _Text(text, self.chat.filled(text.turns), row.get("masks") or {})
+            PictureText(text, self.chat.filled(text.turns), row.get("masks") or {})
             for text in self.texts.of_row(row, picture.size)
             if cut.trains(text.level)
         ]
 
-    def _packed(self, pictures: list[Image.Image], texts: list[list[_Text]]) -> dict[str, torch.Tensor]:
+    def _packed(self, pictures: list[Image.Image], texts: list[list[PictureText]]) -> dict[str, torch.Tensor]:
         """All texts about a picture behind it."""
         shown, *_ = self.chat.encoded([self._nothing_asked()] * len(pictures), pictures)
         places = [row.nonzero()[:, 0] for row in self.backend.image_positions(shown)]
         ends = [int(positions[-1]) + 1 for positions in places]
         rows: list[tuple[int, Row]] = []
-        patches: list[tuple[int, torch.Tensor, int, _Text]] = []
+        patches: list[tuple[int, torch.Tensor, int, PictureText]] = []
         refused = 0
         for number, (ids, end) in enumerate(zip(shown["input_ids"], ends, strict=True)):
             pairs = list(zip(self._branches(texts[number]), texts[number], strict=True))
@@ -129,7 +129,7 @@ class PatchChainCollator:
             "refused": torch.tensor(refused),
         }
 
-    def _branches(self, texts: Sequence[_Text]) -> list[Branch]:
+    def _branches(self, texts: Sequence[PictureText]) -> list[Branch]:
         """Tokens behind the picture, and which of them are targets. The picture's mark is a token that nothing merges with."""
         if not texts:
             return []
@@ -164,7 +164,7 @@ class PatchChainCollator:
         per_token = {name: shown[name] for name in ("input_ids", "attention_mask", "mm_token_type_ids") if name in shown}
         return model.get_rope_index(**per_token, image_grid_thw=shown[self.backend.family.grid])[0]
 
-    def _each_alone(self, pictures: list[Image.Image], texts: list[list[_Text]]) -> dict[str, torch.Tensor]:
+    def _each_alone(self, pictures: list[Image.Image], texts: list[list[PictureText]]) -> dict[str, torch.Tensor]:
         """One row a text, for families whose prompt looks forward, or whose layers keep a state."""
         numbered = [(number, text) for number, found in enumerate(texts) for text in found]
         fitting = numbered
@@ -197,7 +197,7 @@ class PatchChainCollator:
             "refused": torch.tensor(len(numbered) - len(fitting)),
         }
 
-    def _encoded(self, numbered: Sequence[tuple[int, _Text]], pictures: Sequence[Image.Image]):
+    def _encoded(self, numbered: Sequence[tuple[int, PictureText]], pictures: Sequence[Image.Image]):
         """The padded batch of these texts; of the first picture alone where there are none."""
         talks = [text.talk for _, text in numbered] or [self._nothing_asked()]
         return self.chat.encoded(talks, [pictures[number] for number, _ in numbered] or pictures[:1])
@@ -206,7 +206,7 @@ class PatchChainCollator:
         return self.chat.filled([("?", "!")])
 
     def _patch_targets(
-        self, shown: Mapping, pictures: Sequence[Image.Image], texts: Sequence[tuple[int, torch.Tensor, int, _Text]]
+        self, shown: Mapping, pictures: Sequence[Image.Image], texts: Sequence[tuple[int, torch.Tensor, int, PictureText]]
     ) -> dict[str, torch.Tensor]:
         """What image tokens are to predict. `texts` has (row, places of its image tokens, row of `shown`, text)."""
         found: list[tuple[int, int, int]] = []
@@ -230,7 +230,7 @@ class PatchChainCollator:
             "patch_weight": torch.tensor(weights),
         }
 
-    def _key(self, text: _Text, image_size: ImageSize) -> KeyExpression:
+    def _key(self, text: PictureText, image_size: ImageSize) -> KeyExpression:
         """The phrase that a text grounds, with its mask, or its boxes for one."""
         target = text.chat_text.step.target
         known = text.masks.get(target.text)

@@ -40,6 +40,12 @@ SHAPES: dict[str, tuple[str, dict, dict, dict]] = {
         _text(4096, 11008, 32, 32, 128),
         _VIT,
     ),
+    "runs/seeing/model": (  # real:smol, after recipes/assemble/see.py
+        "llava",
+        {"image_size": 224, "patch_size": 32, "layers": 1, "vision_layers": 2},
+        _text(576, 1536, 9, 3, 64),
+        {"hidden_size": 1280, "intermediate_size": 1280, "num_attention_heads": 16},
+    ),
     "google/paligemma2-3b-pt-448": (
         "paligemma",
         {"image_size": 448, "patch_size": 14, "layers": 1, "vision_layers": 1},

@@ -148,7 +148,7 @@ def test_a_builder_or_push_without_a_build_says_what_to_do(tmp_path):
         push(tmp_path, "promvil/x")
     with pytest.raises(ValueError, match="is not finished: run the same build again"):
         parts_of(tmp_path)
-    assert set(CONFIGS) == {"instruct", "vqav2", "gqa", "pope"}
+    assert set(CONFIGS) == {"instruct", "vqav2", "gqa", "pope", "photographs"}
 
 
 def test_the_dataset_builders_folder_offers_the_same_builder():

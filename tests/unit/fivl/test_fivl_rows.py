@@ -167,6 +167,7 @@ def test_statistics_count_what_the_rows_hold():
     assert statistics == {
         "rows": 3,
         "images": 2,
+        "rows_without_key_expressions": 1,
         "rows_whose_source_id_repeats": 2,
         "turns": 6,
         "key_expressions": 4,

@@ -1,0 +1,255 @@
+# Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
+"""The work of the cells of the study of photographs. torch is loaded where the work begins.
+
+Photographs with COCO's annotations lie in the folder that PROMVIL_PHOTOGRAPHS names (`../shared/data/coco_photos`), the tower's
+classifier with the names of its outputs in that of PROMVIL_CLASSIFIER, masks by a detector and a segmenter in the file of
+PROMVIL_MADE_MASKS, in the form that `promvil build fivl --masks` takes.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+from promvil_hf.files import sha256_of
+
+
+USUAL = {
+    "PROMVIL_PHOTOGRAPHS": "../shared/data/coco_photos",
+    "PROMVIL_CLASSIFIER": "runs/classifier",
+    "PROMVIL_MADE_MASKS": "runs/made_masks.jsonl",
+}
+WATCHED = 28  # photographs of the curves, which no score shows
+ALIGNED, NEVER = "aligned", "never aligned"
+
+
+def place_of(variable: str) -> Path:
+    """What an environment variable names, or its usual place; refused where nothing is there."""
+    place = Path(os.environ.get(variable, USUAL[variable]))
+    if not place.exists():
+        raise ValueError(f"There is no {place}: set {variable} to what `studies/photographs/README.md` says of it.")
+    return place
+
+
+def contents() -> dict[str, str]:
+    """What decides a cell beside its settings: hashes of the files it reads; "absent" where there are none yet."""
+    photographs, classifier = (Path(os.environ.get(name, USUAL[name])) for name in ("PROMVIL_PHOTOGRAPHS", "PROMVIL_CLASSIFIER"))
+    files = {
+        "train": photographs / "instances_train.json",
+        "test": photographs / "instances_val.json",
+        "classifier": classifier / "classifier.safetensors",
+        "classifier_names": classifier / "classifier_names.txt",
+        "made_masks": Path(os.environ.get("PROMVIL_MADE_MASKS", USUAL["PROMVIL_MADE_MASKS"])),
+    }
+    return {name: sha256_of(path) if path.is_file() else "absent" for name, path in files.items()}
+
+
+def albums_of(backend, features: Path) -> list:
+    """The photographs to learn from, and those to measure with."""
+    from promvil_hf.training.seeing.album import read_album
+
+    folder = place_of("PROMVIL_PHOTOGRAPHS")
+    return [read_album([folder / f"instances_{part}.json"], folder / "images", backend, features) for part in ("train", "val")]
+
+
+def computed_features(folder: Path, base: Path, *, files: Mapping) -> dict:
+    """What the frozen tower gives of all photographs; every other cell reads it."""
+    return {"photographs": [len(album.photographs) for album in albums_of(_backend(base), folder / "features")]}
+
+
+def aligned_projector(
+    folder: Path, base: Path, features: Path, *, alignment: str, seed: int, steps: int, folds: int, files: Mapping
+) -> dict:
+    """A projector of all photographs, and places for reading by projectors that never saw the photograph."""
+    import torch
+    from safetensors.torch import save_file
+
+    from promvil_hf.training.seeing.align import Aligning, Names
+    from promvil_hf.training.seeing.stages import Seeing, align_stage
+
+    backend = _backend(base)
+    album, _ = albums_of(backend, features / "features")
+    how = Seeing(seed=seed, align=Aligning(steps=steps), folds=folds)
+    if alignment == "half of the names":
+        how = _changed(how, aligned_classes="half")
+    else:
+        classifier = place_of("PROMVIL_CLASSIFIER")
+        where = {"classifier": "classifier.safetensors", "classifier_names": "classifier_names.txt"}
+        how = _changed(how, **{name: str(classifier / file) for name, file in where.items()})
+    names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
+    plan = {"alignment": alignment, "seed": seed, "steps": steps}
+    whole, places = align_stage(backend, album, names, folder / "parts", how, plan)
+    save_file({name: weight.contiguous() for name, weight in whole.items()}, folder / "projector.safetensors")
+    save_file({"places": places}, folder / "places.safetensors")
+    return {"photographs": len(places), "norm": round(float(torch.linalg.norm(places, dim=-1).mean()), 3)}
+
+
+def names_read(folder: Path, base: Path, *, seed: int, rows: int, places: int, how: Mapping, files: Mapping) -> dict:
+    """An adapter that reads names among noise; no photograph takes part, so all alignments share it."""
+    from promvil_hf.fivl.photographs import read_photographs
+    from promvil_hf.training.seeing.align import Names
+    from promvil_hf.training.seeing.questions import PlaceQuestions
+    from promvil_hf.training.seeing.reading import NameRows
+    from promvil_hf.training.seeing.stages import Seeing, trained_on
+
+    backend = _backend(base)
+    classes, _ = read_photographs([place_of("PROMVIL_PHOTOGRAPHS") / "instances_train.json"])
+    names = Names.of(backend.model, backend.processor.tokenizer, classes)
+    seeing = Seeing(seed=seed, **how)
+    made = NameRows(names, places, rows, seeing.questions, seeing.noise, seed)
+    collator = PlaceQuestions(backend)
+    trainer = trained_on(made, backend.model, backend.processor, collator, folder, seeing, "constant_with_warmup")
+    trainer.save_model()
+    return {"updates": trainer.state.global_step}
+
+
+def tuned(
+    folder: Path,
+    base: Path,
+    features: Path,
+    aligned: Path,
+    read: Path,
+    *,
+    seed: int,
+    rows: int,
+    presence: str,
+    vision_loss_weight: float,
+    masks: str,
+    every: int,
+    how: Mapping,
+    files: Mapping,
+) -> dict:
+    """The adapter after photographs whose answers have a prior, with FiVL's loss on these masks or without."""
+    from safetensors.torch import load_file
+
+    from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
+    from promvil_hf.fivl.photograph_questions import Choosing
+    from promvil_hf.training.seeing.align import Names, projected
+    from promvil_hf.training.seeing.measure import balanced_pairs
+    from promvil_hf.training.seeing.questions import PlaceQuestions
+    from promvil_hf.training.seeing.reading import NameRows, PhotographRows
+    from promvil_hf.training.seeing.stages import Seeing, trained_on
+    from promvil_hf.training.seeing.table import asked
+    from promvil_hf.training.vision_labels import LabelRules
+    from studies.watching import Watch
+
+    backend = _backend(base)
+    album, exam = albums_of(backend, features / "features")
+    names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
+    places = load_file(aligned / "places.safetensors")["places"]
+    seeing = Seeing(seed=seed, **how)
+    keys = keys_of(album, masks) if vision_loss_weight else None
+    noise = NameRows(names, places.shape[1], rows, seeing.questions, seeing.noise, seed)
+    choosing = Choosing(("presence",), presence, seed)
+    made = PhotographRows(album.classes, album.photographs, places, noise, rows, choosing, keys=keys)
+    if masks == "random":
+        made = NoisyRows(made, MaskNoise("random", seed=seed))
+    model = _with_adapter(backend.model, read)
+    collator = PlaceQuestions(backend)
+    shown = [place for place, is_watched in enumerate(watched(exam)) if is_watched]
+    curve_of = [exam.photographs[place] for place in shown]
+    seen = projected(exam.features[shown], load_file(aligned / "projector.safetensors"))
+    pairs = balanced_pairs(exam.classes, curve_of)
+
+    def probe() -> float:
+        return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["accuracy"]["estimate"]
+
+    updates = -(-rows // seeing.batch)
+    watch = Watch(folder, sorted({*range(every, updates + 1, every), updates}), probe)
+    training = PlaceQuestions(backend, label_rules=LabelRules(seed=seed) if vision_loss_weight else None)
+    more = {"vision_loss_weight": vision_loss_weight, "callbacks": [watch]}
+    trainer = trained_on(made, model, backend.processor, training, folder, seeing, "linear", **more)
+    trainer.save_model()
+    texts = sum(len(made[number]["turns"]) for number in range(len(made)))
+    return {
+        "updates": trainer.state.global_step,
+        "texts_trained": texts,
+        "flops": watch.flops_of_an_update * trainer.state.global_step,
+        "curve": sorted(watch.curve.items()),
+    }
+
+
+def keys_of(album, masks: str) -> Mapping:
+    """Key expressions by photograph and class: with true masks, also where they are spoilt later, or as a detector made them."""
+    from promvil_hf.fivl.photograph_rows import true_keys
+
+    true = true_keys(album.photographs)
+    if masks != "made":
+        return true
+    from promvil_hf.fivl.given_masks import given
+    from promvil_hf.fivl.mask_making import ImagePhrases, Located
+    from promvil_hf.key_expressions import KeyExpression
+
+    images = place_of("PROMVIL_PHOTOGRAPHS") / "images"
+    annotator, found = given(place_of("PROMVIL_MADE_MASKS"), images), {}
+    for photograph in album.photographs:
+        names = tuple(sorted(photograph.names))
+        [located] = annotator([ImagePhrases(images / photograph.file_name, names)])
+        for name, place in zip(names, located, strict=True):
+            if isinstance(place, Located) and (photograph.image_id, name) in true:
+                found[photograph.image_id, name] = KeyExpression(name, 0, place.boxes, place.mask)
+    return found
+
+
+def measured(
+    folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, seed: int, questions: int, files: Mapping
+) -> dict:
+    """For each question about photographs of no curve: its photograph, whether its class took part in an alignment by names, and
+    whether it is answered rightly. `seed` is that of the training, whose prior is reversed.
+    """
+    from safetensors.torch import load_file
+
+    from promvil_hf.fivl.photograph_questions import Choosing, Questions
+    from promvil_hf.training.seeing.align import Names, projected
+    from promvil_hf.training.seeing.questions import PlaceQuestions, margins
+    from promvil_hf.training.seeing.reading import presence_turn
+
+    backend = _backend(base)
+    _, exam = albums_of(backend, features / "features")
+    names = Names.of(backend.model, backend.processor.tokenizer, exam.classes)
+    model = _with_adapter(backend.model, read).eval()
+    seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
+    place_in = {photograph.image_id: place for place, photograph in enumerate(exam.photographs)}
+    kept = [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
+    collator, taught = PlaceQuestions(backend), set(sorted(exam.classes)[::2])
+    blind = names.centre.expand_as(seen[0])
+    found = {}
+    for way in ("balanced", "reversed"):
+        asked: dict[str, list] = {}
+        for question in Questions(exam.classes, kept, Choosing(("presence",), way, seed)):
+            asked.setdefault(question.photograph.image_id, []).append(question)
+        parts = [part[start : start + questions] for part in asked.values() for start in range(0, len(part), questions)]
+        for name, of in ((way, lambda part: seen[place_in[part[0].photograph.image_id]]), (f"{way}, blind", lambda part: blind)):
+            rows = [{"places": of(part), "turns": [presence_turn(each.name, True) for each in part]} for part in parts]
+            said = margins(model, collator, rows)
+            flat = [(each, margin) for part, row in zip(parts, said, strict=True) for each, margin in zip(part, row, strict=True)]
+            found[name] = {
+                "photograph": [each.photograph.image_id for each, _ in flat],
+                "group": [ALIGNED if each.name in taught else NEVER for each, _ in flat],
+                "right": [(margin > 0) == (each.turn.answer == "yes") for each, margin in flat],
+            }
+    return found
+
+
+def watched(exam) -> list[bool]:
+    """Which photographs are those of the curves."""
+    chosen = set(Random(9).sample(sorted(each.image_id for each in exam.photographs), min(WATCHED, len(exam.photographs) // 3)))
+    return [photograph.image_id in chosen for photograph in exam.photographs]
+
+
+def _backend(base: Path):
+    from studies.shared import backend_of
+
+    return backend_of(base)
+
+
+def _with_adapter(model, folder: Path):
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder, is_trainable=True)
+
+
+def _changed(how, **changes):
+    from dataclasses import replace
+
+    return replace(how, **changes)
