@@ -18,7 +18,7 @@ from studies.results import Difference, read
 
 
 BEGIN, END = "<!-- statements of the papers: written by python -m studies write -->", "<!-- end of statements -->"
-HEAD = "| statement | verdict | differences [over scenes] | what would change it |\n|---|---|---|---|"
+HEAD = "| statement | verdict | differences [over scenes], seeds [over seeds] | what would change it |\n|---|---|---|---|"
 FILE = Path(__file__).with_suffix(".yaml")
 MARKS = {1: "+", 0: "o", -1: "-"}
 
@@ -69,7 +69,8 @@ def statements(folder: Path, find: Callable[[str], Difference] | None = None) ->
         differences = [find(name) for name in names]
         found = [speaks(difference, sign) for difference, sign in zip(differences, signs, strict=True)]
         shown = "<br>".join(
-            f"{MARKS[speech]} {difference.what}: {number(difference.estimate)} {interval(difference.low, difference.high)}"
+            f"{MARKS[speech]} {difference.what}: {number(difference.estimate)} "
+            f"{interval(difference.low, difference.high)}, seeds {interval(*difference.over_seeds)}"
             for speech, difference in zip(found, differences, strict=True)
         )
         studies = ", ".join(f"[{name}]({name}/README.md)" for name in dict.fromkeys(name.partition(": ")[0] for name in names))

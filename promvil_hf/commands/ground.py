@@ -22,7 +22,7 @@ Ground an expression in a picture, simple parts first; or answer a question afte
         --frame thousandths
     promvil ground photo.jpg "the man left of the red car" --detector IDEA-Research/grounding-dino-base
 
-With --detector no model reads the words: the detector finds the nouns, and each level chooses among what was found.
+With --detector no model reads the whole expression: the detector finds the nouns, and each level chooses among what was found.
 
 A line of the queries file is {"image": "photo.jpg", "expression": "the red cup"}, or "question" in place of
 "expression"; lines about one picture should stand together.

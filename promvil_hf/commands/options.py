@@ -72,7 +72,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
                 "writes, or that a file holds: thousandths, resized (Qwen2.5-VL's own pixels; with other limits of its processor "
                 "resized:MIN_PIXELS-MAX_PIXELS), pixels, pixels_xywh, fractions, padded_square or location_bins"},
     "--mode": {"help": "one_shot: each expression by itself; progressive and all: ground the phrases inside it first, and "
-                       "give the model the boxes that were found one level below, or at all levels"},
+                       "give the model the boxes that were found one level below, or at all levels below"},
     "--tagger": {"choices": ("auto", "rules", "spacy", "nltk"), "default": "auto",
                  "help": "how nouns are found: spaCy (extra `nlp`), nltk (you download its data yourself), or rules; "
                          "auto takes the first of these that is installed"},
@@ -100,7 +100,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # detectors
     "--detector": {"help": "checkpoint of Grounding DINO, MM-Grounding DINO, OWLv2 or SAM 3; sam3; or onnx:FILE, with fixed "
                            "classes"},
-    "--segmenter": {"help": "makes masks of boxes: a SAM or SAM 2 checkpoint; with --masks sam3 a SAM 3"},
+    "--segmenter": {"help": "makes masks of boxes: a SAM or SAM 2 checkpoint (`build fivl --masks sam3`: a SAM 3)"},
     "--box-threshold": {"type": float, "metavar": "SCORE", "help": "least score of a detector's box (default: the detector's "
                                                                   "own; 0.2 for the masks of FiVL)"},
     # statistics

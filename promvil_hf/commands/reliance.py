@@ -44,8 +44,9 @@ predictions.jsonl. After a stop the same command continues where it was. A file 
 in it is ROW/KIND, as in twins.jsonl.
 
 The score is 1 - masked / original accuracy, so over models it rises with accuracy by definition. --compare takes the
-reports of several models (NAME=REPORT or REPORT). It says how much of the correlation this definition explains, also on
-other rows. Variants of one base count as one unit if they are called BASE:NAME.
+reports of several models (NAME=REPORT or REPORT). It says how much of the correlation between score and accuracy this formula
+alone explains, and what is left if they are taken from different images. Variants of one base count as one unit if they are
+called BASE:NAME.
 """
 
 

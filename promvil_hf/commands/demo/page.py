@@ -41,8 +41,8 @@ def write_page(folder: Folder, sizes: Sizes, seed: int, found: tuple) -> Path:
         pages.contents(*(title for title, _ in parts[2:])),
         *(pages.section(title, *content) for title, content in parts[2:]),
         lead="A vision-language model should point at what it talks about. This page shows two published methods for that, on "
-        "drawn scenes that the models never saw, with models of 1.4 million parameters. Every figure was measured in this "
-        f"run{_trained(tuned)}.",
+        "drawn scenes that the models never saw, with models of 1.4 and 1.5 million parameters. Every figure was measured in "
+        f"this run{_trained(tuned)}.",
     )
     return pages.write(folder.out / "index.html", page)
 

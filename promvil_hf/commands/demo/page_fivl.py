@@ -23,7 +23,7 @@ def in_short(reports: dict[str, RelianceReport], looked, asked, pictures):
     report, words = reports[fivl.WITH], looked.words
     masked, random = report.scores["masked"]["relative"], report.scores["controls"].get("random boxes")
     yield pages.paragraph(
-        "FiVL teaches each patch of a picture to say the word for what it shows. FiVL also measures how much an answer relies on "
+        "FiVL teaches each patch of a named thing to say its name. FiVL also measures how much an answer relies on "
         "the picture: it hides what the answer speaks of, and asks again."
     )
     example = _moving(report, asked, pictures)
@@ -96,7 +96,8 @@ def rows_part(rows, worlds):
     yield pages.paragraph(
         "A row of FiVL-Instruct is a conversation, in which each key expression has a mask of what it speaks of. Rules find the "
         "expressions. The masks here are known from drawing; for real pictures Grounding DINO and SAM make them. "
-        f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with something to hide."
+        f"{rows.train:,} rows to train on, {rows.test:,} held out, {rows.questions:,} held-out questions with something to hide; "
+        "some of these are asked below."
     )
     some = list(read_rows(Path(worlds.folders["talk_test"]).parents[1] / "fivl" / "test", "instruct"))[:4]
     yield pages.gallery([_row_figure(row, worlds) for row in some], 240)
@@ -186,7 +187,8 @@ def reliance(reports: dict[str, RelianceReport]):
         ["", "accuracy", "accuracy, key boxes hidden", "Visual Reliance Score", "silhouettes", "random boxes", "whole image",
          "blind", "score beyond random boxes"],
         numeric=range(1, 9),
-        caption="From the Visual Reliance Score on: the share of the accuracy that is lost. Intervals: images are resampled.",
+        caption="The columns from Visual Reliance Score to blind: the share of the accuracy that is lost. Whole image: all of it "
+        "is black; blind: no image. Intervals: images are resampled.",
     )  # fmt: skip
     shown = reports[fivl.WITH].scores
     yield pages.bar_chart(
