@@ -110,7 +110,8 @@ def grounding(grounded, tuned, tests, sizes: Sizes):
         ["", "phrases", *promvil.RUNS, *(f"level by level minus {run}" for run in promvil.COMPARED)],
         numeric=range(1, 7),
         caption="Accuracy at IoU 0.5 on held-out scenes, with 95 % intervals over scenes in brackets. The last two columns are "
-        "differences on the same phrases.",
+        "differences on the same phrases. At level 1 both ways ask the same model the same question; an interval around 0 is "
+        "what so many scenes without any change allow.",
     )  # fmt: skip
     yield pages.bullets(
         [
