@@ -80,14 +80,20 @@ def aligned(features: torch.Tensor, present: torch.Tensor, names: Names, how: Al
     A name that is in none of the photographs, or in all of them, teaches nothing.
     """
     share = present.float().mean(0)
-    weights = torch.where(present.bool(), 0.5 / share.clamp(min=1e-9), 0.5 / (1 - share).clamp(min=1e-9))
-    weights = (weights * ((share > 0) & (share < 1))).clamp(max=how.heaviest)
+    weights = class_balanced(present, how.heaviest) * ((share > 0) & (share < 1))
 
     def loss(scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         best = torch.logsumexp(scores, 1) - math.log(scores.shape[1])
         return (weights[rows] * F.binary_cross_entropy_with_logits(best, present[rows].float(), reduction="none")).mean()
 
     return _trained(features, names, how, loss, bias=-how.sharpness / 2)
+
+
+def class_balanced(present: torch.Tensor, heaviest: float) -> torch.Tensor:
+    """(photographs, names) weights with which "yes" and "no" to a name weigh as much, up to `heaviest` an answer."""
+    share = present.float().mean(0)
+    weights = torch.where(present.bool(), 0.5 / share.clamp(min=1e-9), 0.5 / (1 - share).clamp(min=1e-9))
+    return weights.clamp(max=heaviest)
 
 
 def distilled(

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from promvil_hf.fivl.photograph_questions import Choosing, Questions
 from promvil_hf.fivl.photographs import Photograph
+from promvil_hf.training.seeing.align import Aligning, class_balanced
 
 
 RESAMPLES = 2_000
@@ -101,8 +102,7 @@ def probe(features: torch.Tensor, present: torch.Tensor, seen: torch.Tensor, ste
     layer = torch.nn.Linear(known.shape[1], present.shape[1])
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
-    share = present.float().mean(0)
-    weights = torch.where(present.bool(), 0.5 / share.clamp(min=1e-9), 0.5 / (1 - share).clamp(min=1e-9)).clamp(max=60)
+    weights = class_balanced(present, Aligning().heaviest)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-3, weight_decay=0.5)
     for _ in range(steps):
         kept = (torch.rand(known.shape, generator=generator) >= 0.3) / 0.7
