@@ -12,13 +12,15 @@ import argparse
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
 from promvil_hf.boxes import Box, iou
+from promvil_hf.compovl.graph_files import FORMS, GraphFiles
+from promvil_hf.compovl.scene_graph import SceneGraph
 from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.frames import ImageSize
 from promvil_hf.grounding.geometry import Pairs, Things
@@ -29,6 +31,7 @@ from promvil_hf.metrics.intervals import bootstrap_interval, paired_test
 
 _OBJECT = re.compile(r"^Object (\d+) : (.*?) at \[([\d., ]+)\]", re.MULTILINE)
 _RELATION = re.compile(r"^object (\d+) : .*? -> (.*?) -> object (\d+) : .*?\.$", re.MULTILINE)
+_COMPUTED = ("to the left of", "to the right of")
 _SQUARE = (1000, 1000)  # Ferret's boxes are fractions, and the shapes of its pictures are not given
 
 
@@ -84,15 +87,25 @@ def ferret(data: Path) -> Iterator[Graph]:
 def visual_genome(data: Path) -> Iterator[Graph]:
     with VisualGenome(data / "visual_genome" / "v1.2.0") as source:
         for image in source.images():
-            graph = source.graph(image)
-            scale = (graph.width, graph.height) * 2
-            boxes = {
-                key: Box.clipped(*(edge / side for edge, side in zip(thing.xyxy, scale)))
-                for key, thing in graph.things.items()
-            }
-            things = {key: (thing.names[0].lower(), boxes[key]) for key, thing in graph.things.items() if boxes[key] is not None}
-            relations = [(relation.subject, relation.predicate.lower(), relation.object) for relation in graph.relations]
-            yield Graph(f"vg {graph.image_id}", (graph.width, graph.height), things, relations)
+            yield _graph(f"vg {image.image_id}", source.graph(image))
+
+
+def graph_file(path: Path, form: str) -> Iterator[Graph]:
+    """Scene graphs of a file, in GQA's form or the plain one. GQA's left and right are computed from boxes."""
+    source = GraphFiles([path], form)
+    for image in source.images():
+        graph = _graph(f"{form} {image.image_id}", source.graph(image))
+        yield replace(graph, relations=[stated for stated in graph.relations if stated[1] not in _COMPUTED])
+
+
+def _graph(name: str, graph: SceneGraph) -> Graph:
+    scale = (graph.width, graph.height) * 2
+    boxes = {
+        key: Box.clipped(*(edge / side for edge, side in zip(thing.xyxy, scale))) for key, thing in graph.things.items()
+    }
+    things = {key: (thing.names[0].lower(), boxes[key]) for key, thing in graph.things.items() if boxes[key] is not None}
+    relations = [(relation.subject, relation.predicate.lower(), relation.object) for relation in graph.relations]
+    return Graph(name, (graph.width, graph.height), things, relations)
 
 
 def cases(graph: Graph) -> Iterator[Case]:
@@ -154,10 +167,16 @@ def right(scores: np.ndarray) -> float:
 def main(arguments: list[str] | None = None) -> dict[str, float]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.relations_people", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds ferret_bench and visual_genome")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder that holds ferret_bench and visual_genome")
+    source.add_argument("--graphs", nargs="+", metavar="FORM=FILE",
+                        help=f"files of scene graphs instead, each behind its form ({' or '.join(FORMS)})")
     parser.add_argument("--wrong", action="store_true", help="list the cases that went wrong")
     options = parser.parse_args(arguments)
-    found = [case for graph in (*ferret(options.data), *visual_genome(options.data)) for case in cases(graph)]
+    graphs = (*ferret(options.data), *visual_genome(options.data)) if options.data else tuple(_of_files(parser, options.graphs))
+    found = [case for graph in graphs for case in cases(graph)]
+    if not found:
+        parser.error("no relation in these graphs has a rival, a second thing of the same noun: nothing can be measured.")
     pictures = [case.picture for case in found]
     columns = {
         "composed": [right(fits(case)) for case in found],
@@ -181,6 +200,14 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
             if score < 1:
                 print(f"wrong: {case} {' '.join(f'{fit:.2f}' for fit in fits(case))}  nearest {near_too:g}")
     return {name: float(np.mean(row)) for name, row in columns.items()}
+
+
+def _of_files(parser: argparse.ArgumentParser, named: list[str]) -> Iterator[Graph]:
+    for text in named:
+        form, is_given, path = text.partition("=")
+        if not is_given or form not in FORMS:
+            parser.error(f"You passed --graphs {text}: name the form and the file, such as gqa=val_sceneGraphs.json.")
+        yield from graph_file(Path(path), form)
 
 
 if __name__ == "__main__":
