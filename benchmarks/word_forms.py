@@ -6,6 +6,13 @@
     python -m benchmarks.word_forms decompositions --data DATA --labels reader_1.txt reader_2.txt
     python -m benchmarks.word_forms chains --data DATA --labels reader_1.txt reader_2.txt
 
+Without `--data` the rows come from anywhere. `--lines FILE` has one expression a line, or a row, a tab and an expression.
+`--graphs PATH` is GQA's JSON, the plain form of docs/scene_graphs.md (`.jsonl`) or a folder with Visual Genome's files.
+`--count N` draws N expressions or chains.
+
+    python -m benchmarks.word_forms decompositions --lines mine.txt --count 80 > lines.txt
+    python -m benchmarks.word_forms chains --graphs train_sceneGraphs.json --count 80 > chains.txt
+
 docs/labelling.md has the rules. A line of the first form is a row, a tab and the expression. The reader puts [ ] around every
 phrase but the whole expression, and { } around a phrase that may be one or not; | inside means that the phrase may end here
 already; a line with the same row is a second reading.
@@ -18,7 +25,7 @@ import argparse
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import combinations, product
 from math import prod
 from pathlib import Path
@@ -27,7 +34,9 @@ from benchmarks.negatives_on_real_graphs import graphs
 from benchmarks.nesting_quality import read_expressions
 from promvil_hf.compovl.chains import Chain
 from promvil_hf.compovl.compose import Composing, compose
-from promvil_hf.compovl.scene_graph import Corners, SceneGraph
+from promvil_hf.compovl.graph_files import GQA, PLAIN, GraphFiles
+from promvil_hf.compovl.scene_graph import Corners, SceneGraph, assembled
+from promvil_hf.compovl.visual_genome import VisualGenome
 from promvil_hf.fivl.fivl_sample import agreement, share
 from promvil_hf.metrics.intervals import Interval
 from promvil_hf.nesting import TAGGERS, Decomposer, tagged_decomposer, tagger
@@ -48,6 +57,27 @@ def unseen_lines(data: Path) -> dict[int, str]:
     [(file, rows)] = json.loads((LABELS / "unseen_decompositions.json").read_text()).items()
     lines = list(read_expressions(data / file))
     return {row["row"]: lines[row["row"]] for row in rows}
+
+
+def lines_of(path: Path) -> dict[int, str]:
+    """The expressions of a file by row: the number before a tab, else the number of the line from 0. Blank lines are left out."""
+    lines: dict[int, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        row, tab, text = line.partition("\t")
+        if tab and not row.strip().isdigit():
+            raise ValueError(f"Line {number + 1} of {path} has a tab, and what stands before it is no row number.")
+        if not (text if tab else line).strip():
+            continue
+        key = int(row) if tab else number
+        if key in lines:
+            raise ValueError(f"Line {number + 1} of {path} is a second row {key}: give each expression its own number.")
+        lines[key] = (text if tab else line).strip()
+    return lines
+
+
+def drawn(names: Iterable[str], count: int) -> set[str]:
+    """`count` of the names, or all of them if there are fewer: the first by their hash, so always the same ones."""
+    return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[:count])
 
 
 def read_brackets(marked: str) -> tuple[str, list[Marked]]:
@@ -96,7 +126,7 @@ def read_lines(path: Path, lines: dict[int, str]) -> dict[int, list[list[Marked]
         if not line.strip() or line.startswith("#"):
             continue
         if not tab or not row.strip().isdigit() or int(row) not in lines:
-            raise ValueError(f"Line {number} of {path} is not a row that was set aside, a tab and its expression.")
+            raise ValueError(f"Line {number} of {path} is not a row of the form, a tab and its expression.")
         try:
             text, marks = read_brackets(marked.rstrip())
         except ValueError as error:
@@ -125,21 +155,37 @@ def chain_id(name: str, chain: Chain) -> str:
     return f"{name.replace(' ', '-')}-{chain.steps[-1].object_ids[0]}-{'+'.join(map(str, relations))}"
 
 
-def unseen_chains(data: Path, count: int) -> list[tuple[str, SceneGraph, dict[str, Chain]]]:
+Composed = list[tuple[str, SceneGraph, dict[str, Chain]]]
+
+
+def unseen_chains(data: Path, count: int) -> Composed:
     """Of the graphs that were set aside: `count` chains drawn by a hash of their ids, none of which was labelled before."""
     aside = {f"{row['source']} {row['image']}" for row in json.loads((LABELS / "unseen_chains.json").read_text())}
     labelled = {
         f"{row['source']}-{row['image']}-{row['target']}-{'+'.join(map(str, sorted(row['relations'])))}"
         for row in json.loads((LABELS / "chains.json").read_text())
     }
-    found = []
-    for name, graph, _ in graphs(data):
-        if name in aside:
-            made = {chain_id(name, chain): chain for chain in compose(graph, Composing(per_image=12)).chains}
-            found.append((name, graph, {key: chain for key, chain in made.items() if key not in labelled}))
-    drawn = sorted((key for _, _, made in found for key in made), key=lambda key: hashlib.sha256(key.encode()).digest())
-    kept = set(drawn[:count])
-    return [(name, graph, {key: made[key] for key in made if key in kept}) for name, graph, made in found]
+    return chains_of(((name, graph) for name, graph, _ in graphs(data) if name in aside), count, labelled)
+
+
+def chains_of(found: Iterable[tuple[str, SceneGraph]], count: int, labelled: Collection[str] = ()) -> Composed:
+    """`count` of the chains of these graphs, drawn by a hash of their ids."""
+    made = []
+    for name, graph in found:
+        chains = {chain_id(name, chain): chain for chain in compose(graph, Composing(per_image=12)).chains}
+        made.append((name, graph, {key: chain for key, chain in chains.items() if key not in labelled}))
+    kept = drawn([key for _, _, chains in made for key in chains], count)
+    return [(name, graph, {key: chains[key] for key in chains if key in kept}) for name, graph, chains in made]
+
+
+def graphs_of(paths: Iterable[Path]) -> Iterator[tuple[str, SceneGraph]]:
+    """The graphs of files: a folder is Visual Genome's, `.jsonl` the plain form, anything else GQA's."""
+    for path in paths:
+        form = PLAIN if path.suffix == ".jsonl" else GQA
+        with VisualGenome(path) if path.is_dir() else GraphFiles([path], form) as source:
+            for image in source.images():
+                graph = source.reader.graph(image)
+                yield f"{path.stem} {image.image_id}", assembled(graph) if path.is_dir() else graph
 
 
 def chain_form(name: str, graph: SceneGraph, made: dict[str, Chain]) -> Iterator[str]:
@@ -207,25 +253,35 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.word_forms", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("kind", choices=["decompositions", "chains"])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds promvil, ferret_bench and visual_genome")
+    parser.add_argument("--data", type=Path, help="folder that holds promvil, ferret_bench and visual_genome: the rows set aside")
+    parser.add_argument("--lines", type=Path, metavar="FILE", help="other expressions, one a line, or a row, a tab and one")
+    parser.add_argument("--graphs", type=Path, nargs="+", metavar="PATH", help="other scene graphs: GQA's, plain, or a folder")
     parser.add_argument("--labels", type=Path, nargs="+", default=[], help="filled forms, one a reader; without, the empty form")
     parser.add_argument("--tagger", nargs="+", choices=TAGGERS, default=["rules"], help="which ones decompose (default: rules)")
-    parser.add_argument("--count", type=int, default=80, help="chains of the empty form (default: 80)")
+    parser.add_argument("--count", type=int, default=80, help="chains or other lines of the empty form (default: 80)")
     parser.add_argument("--keep", type=Path, help="folder for the labels as ids and offsets")
     options = parser.parse_args(arguments)
+    given = options.lines if options.kind == "decompositions" else options.graphs
+    if not (options.data or given):
+        parser.error("name the rows: --data FOLDER, --lines FILE for decompositions or --graphs PATH for chains")
     if options.kind == "decompositions":
-        lines = unseen_lines(options.data)
+        lines = lines_of(given) if given else unseen_lines(options.data)
         if not options.labels:
-            print("\n".join(f"{row}\t{line}" for row, line in lines.items()))
+            shown = drawn(map(str, lines), options.count if given else len(lines))
+            print("\n".join(f"{row}\t{line}" for row, line in lines.items() if str(row) in shown))
         labelled = {str(path): read_lines(path, lines) for path in options.labels}
         for chosen in map(tagger, options.tagger if labelled else []):
             decompose = tagged_decomposer(chosen)
             judged = {name: judged_lines(lines, marked, decompose) for name, marked in labelled.items()}
             say(judged, f"fully right by {chosen.name}")
         keep(options.keep, options.kind, labelled)
-    elif not options.labels:
-        for name, graph, made in unseen_chains(options.data, options.count):
-            print("\n".join(chain_form(name, graph, made)))
+        return
+    count = 10**6 if options.labels else options.count
+    made = chains_of(graphs_of(given), count) if given else unseen_chains(options.data, count)
+    if not options.labels:
+        for name, graph, chains in made:
+            if chains:
+                print("\n".join(chain_form(name, graph, chains)))
     else:
         verdicts = {str(path): read_verdicts(path) for path in options.labels}
         for what in ("words", "boxes"):
@@ -234,7 +290,7 @@ def main(arguments: list[str] | None = None) -> None:
         both = {name: {key: all(given.values()) for key, given in judged.items()} for name, judged in verdicts.items()}
         say(both, "right in both")
         keep(options.keep, options.kind, verdicts)
-        composed = {key for _, _, made in unseen_chains(options.data, 10**6) for key in made}
+        composed = {key for _, _, chains in made for key in chains}
         keys = {key for judged in verdicts.values() for key in judged}
         print(f"{len(keys & composed)} of {len(keys)} judged chains are composed by this code")
         left = {name: {key: right for key, right in judged.items() if key in composed} for name, judged in both.items()}

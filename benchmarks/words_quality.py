@@ -27,17 +27,51 @@ _ARTICLES = frozenset("""
     a an the his her its their this that these those some any other another each every both all several many various numerous
     few multiple different one
 """.split())
+KINDS = ("conv", "detail", "complex")
 _BOXES = re.compile(r" ?\[[\d., ]+\]")
 
 
 def turns(data: Path, file: str) -> list[Turn]:
     """The question and answer of each row of a labelled file, as the labels count them."""
-    rows = [json.loads(line) for line in (data / file).read_text(encoding="utf-8").splitlines()]
-    if file.startswith("llava"):
-        return [Turn(0, row["instruction"].replace("<image>", "").strip(), row["output"]) for row in rows]
-    asked = (data / file.replace("answer", "question")).read_text(encoding="utf-8").splitlines()
-    questions = {row["question_id"]: row["text"] for row in map(json.loads, asked)}
-    return [Turn(0, questions[row["question_id"]], _BOXES.sub("", row["text"])) for row in rows]
+    return [turn for turn, _ in turns_and_kinds(data, file)]
+
+
+def turns_and_kinds(data: Path, file: str) -> list[tuple[Turn, str]]:
+    """The turn of each row of a file of JSON Lines, and the kind of its answer, if the row says it.
+
+    A row has `question` and `answer`, or `instruction` and `output`, or `prompt` and `text`. Where it has only `text`, its
+    question stands under the same `question_id` in the file whose name has "question" in the place of "answer", or in
+    `questions.jsonl` beside it.
+    """
+    path = data / file
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    questions = {}
+    if any(not {"question", "instruction", "prompt"} & row.keys() for row in rows):
+        asked = next(
+            (
+                one
+                for one in (path.with_name(path.name.replace("answer", "question")), path.with_name("questions.jsonl"))
+                if one != path and one.is_file()
+            ),
+            None,
+        )
+        if asked is None:
+            raise ValueError(f"The rows of {path} have no question, and there is no file of questions beside it.")
+        lines = filter(str.strip, asked.read_text(encoding="utf-8").splitlines())
+        questions = {row["question_id"]: row["text"] for row in map(json.loads, lines)}
+    return [(_turn(row, questions), _kind(row)) for row in rows]
+
+
+def _turn(row: dict, questions: dict) -> Turn:
+    for question, answer in (("question", "answer"), ("instruction", "output"), ("prompt", "text")):
+        if question in row:
+            return Turn(0, row[question].replace("<image>", "").strip(), row[answer])
+    return Turn(0, questions[row["question_id"]], _BOXES.sub("", row["text"]))
+
+
+def _kind(row: dict) -> str:
+    said = str(row.get("kind") or row.get("category") or "")
+    return next((kind for kind in KINDS if said.endswith(kind)), "")  # "llava_bench_conv"
 
 
 def words_at(text: str, start: int, end: int) -> frozenset[int]:

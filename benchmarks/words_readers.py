@@ -7,6 +7,8 @@
 A file has one JSON object a line: `file`, `row`, `kind`, `question` and `marked`, the answer with its marks, `[2:a red hat]`.
 A number says which mentions are of one thing, `?` that the words could be guessed without the picture; both may be missing.
 The rows set aside for readers are named in `word_labels/unseen.json`; `--blank` writes those that lie in DATA, unmarked.
+Another list of the same form is `--rows LIST.json`: `{"FILE": {"kind": "conv", "rows": [0, 3]}}`. Without `rows` all rows of FILE
+are meant. With `"kind": "by row"` each row says its kind, in `kind` or `category`.
 With `--keep FOLDER` the marks of each file are written there without texts, as ids and offsets in JSON. Such a file is read
 with `--data DATA`, which has the texts; rows whose texts are not there are left out and counted.
 """
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.words_quality import LABELS, judge_turn, print_shares, same, turns, words_at
+from benchmarks.words_quality import KINDS, LABELS, judge_turn, print_shares, same, turns, turns_and_kinds, words_at
 from promvil_hf.fivl.by_words import key_phrases
 from promvil_hf.fivl.extraction import filtered
 from promvil_hf.key_expressions import Turn
@@ -110,14 +112,16 @@ def keep(folder: Path, path: Path, rows: Sequence[MarkedRow]) -> None:
     print(f"{len(rows)} rows without texts are in {kept_in}")
 
 
-def blank(data: Path) -> Iterator[dict]:
-    """The rows set aside whose texts lie in `data`, as a reader gets them."""
-    for file, chosen in json.loads((LABELS / "unseen.json").read_text()).items():
+def blank(data: Path, chosen_rows: Path = LABELS / "unseen.json") -> Iterator[dict]:
+    """The rows of a list whose texts lie in `data`, as a reader gets them."""
+    for file, chosen in json.loads(chosen_rows.read_text(encoding="utf-8")).items():
         if not (data / file).is_file():
             continue
-        found = turns(data, file)
-        for row in chosen["rows"]:
-            yield {"file": file, "row": row, "kind": chosen["kind"], "question": found[row].question, "marked": found[row].answer}
+        found = turns_and_kinds(data, file)
+        for row in chosen.get("rows", range(len(found))):
+            turn, kind = found[row]
+            kind = chosen["kind"] if chosen["kind"] in KINDS else kind or chosen["kind"]
+            yield {"file": file, "row": row, "kind": kind, "question": turn.question, "marked": turn.answer}
 
 
 def marked_words(row: MarkedRow) -> dict[int, bool]:
@@ -169,12 +173,13 @@ def main(arguments: list[str] | None = None) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("files", type=Path, nargs="*", help="one of each reader")
     parser.add_argument("--blank", type=Path, metavar="DATA", help="write the rows that lie in this folder, unmarked")
+    parser.add_argument("--rows", type=Path, metavar="LIST", default=LABELS / "unseen.json", help="which rows --blank writes")
     parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
     parser.add_argument("--data", type=Path, help="folder with the texts of files that were kept without")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the marks there as ids and offsets")
     options = parser.parse_args(arguments)
     if options.blank:
-        for row in blank(options.blank):
+        for row in blank(options.blank, options.rows):
             print(json.dumps(row, ensure_ascii=False))
         return
     readers = [read_marked(path, options.data) for path in options.files]

@@ -85,3 +85,30 @@ def test_a_difference_of_two_readers_is_one_of_length_or_of_kind(tmp_path, capsy
     words_readers.main([str(first), str(second), "--tagger", "rules"])
     printed = capsys.readouterr().out
     assert "right by the first alone 1, by the second alone 1; inside a longer mention of the other 1" in printed
+
+
+def test_another_list_of_rows_can_be_marked(tmp_path, capsys):
+    """Rows say their question themselves or by an id; a list says which rows, and of which kind."""
+    plain = {"question": "Who is there?", "answer": "A cat.", "kind": "detail"}
+    prompt = {"prompt": "<image>\nWho?", "text": "A cow.", "category": "llava_bench_conv"}
+    (tmp_path / "plain.jsonl").write_text(json.dumps(plain) + "\n\n")
+    (tmp_path / "prompts.jsonl").write_text(json.dumps(prompt))
+    (tmp_path / "gpt.jsonl").write_text("\n".join(json.dumps({"question_id": k, "text": f"{k} dogs."}) for k in range(3)))
+    (tmp_path / "questions.jsonl").write_text("\n".join(json.dumps({"question_id": k, "text": f"Q{k}"}) for k in range(3)))
+    chosen = {
+        "plain.jsonl": {"kind": "by row"},
+        "prompts.jsonl": {"kind": "by row", "rows": [0]},
+        "gpt.jsonl": {"kind": "complex", "rows": [2]},
+        "absent.jsonl": {"kind": "conv"},
+    }
+    (tmp_path / "list.json").write_text(json.dumps(chosen))
+    words_readers.main(["--blank", str(tmp_path), "--rows", str(tmp_path / "list.json")])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["kind"], row["question"], row["marked"]) for row in rows] == [
+        ("detail", "Who is there?", "A cat."),
+        ("conv", "Who?", "A cow."),
+        ("complex", "Q2", "2 dogs."),
+    ]
+    (tmp_path / "questions.jsonl").unlink()
+    with pytest.raises(ValueError, match="have no question"):
+        list(words_readers.blank(tmp_path, tmp_path / "list.json"))

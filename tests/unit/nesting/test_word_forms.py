@@ -95,3 +95,58 @@ def test_a_form_of_chains_can_be_filled_and_read_back(shared_data, tmp_path):
     filled.write_text(form.replace("words: ", "words: yes").replace("boxes: ", "boxes: no"))
     verdicts = read_verdicts(filled)
     assert len(verdicts) >= 75 and all(answer == {"words": True, "boxes": False} for answer in verdicts.values())
+
+
+def test_other_expressions_than_those_set_aside_can_be_judged(tmp_path, capsys):
+    given, form = tmp_path / "mine.txt", tmp_path / "reader.txt"
+    given.write_text("a man in a hat\n\na dog on a bench\n40\ta cup\n")
+    asked = ["decompositions", "--lines", str(given)]
+    word_forms.main([*asked, "--count", "9"])
+    assert capsys.readouterr().out == "0\ta man in a hat\n2\ta dog on a bench\n40\ta cup\n"
+    word_forms.main([*asked, "--count", "2"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    form.write_text("0\ta man in [a hat]\n2\t[a dog] on a bench\n")
+    word_forms.main([*asked, "--labels", str(form)])
+    assert "0.500" in capsys.readouterr().out
+    given.write_text("a\tb\n")
+    with pytest.raises(ValueError, match="Line 1 .* no row number"):
+        word_forms.lines_of(given)
+    given.write_text("1\ta cup\n1\ta hat\n")
+    with pytest.raises(ValueError, match="Line 2 .* second row 1"):
+        word_forms.lines_of(given)
+
+
+@pytest.mark.parametrize("form", ["gqa.json", "plain.jsonl"])
+def test_chains_of_other_graphs_can_be_judged(form, tmp_path, capsys):
+    objects = {"1": ("man", [10, 20, 100, 400]), "2": ("cup", [80, 200, 40, 50])}
+    path = tmp_path / form
+    if form == "gqa.json":
+        things = {
+            key: {"name": name, **dict(zip("xywh", box, strict=True)), "attributes": [], "relations": []}
+            for key, (name, box) in objects.items()
+        }
+        things["1"]["relations"] = [{"name": "holding", "object": "2"}]
+        path.write_text(json.dumps({"7": {"width": 640, "height": 480, "objects": things}}))
+    else:
+        things = [{"id": key, "name": name, "box": [x, y, x + w, y + h]} for key, (name, (x, y, w, h)) in objects.items()]
+        relations = [{"subject": "1", "predicate": "holding", "object": "2"}]
+        path.write_text(json.dumps({"image": "7", "width": 640, "height": 480, "objects": things, "relations": relations}))
+    asked = ["chains", "--graphs", str(path)]
+    word_forms.main(asked)
+    filled = tmp_path / "filled.txt"
+    blank = capsys.readouterr().out
+    assert "the man holding the cup = #1" in blank
+    filled.write_text(blank.replace("words: ", "words: yes").replace("boxes: ", "boxes: yes"))
+    word_forms.main([*asked, "--labels", str(filled)])
+    assert "1 of 1 judged chains are composed by this code" in capsys.readouterr().out
+
+
+def test_chains_of_a_folder_of_visual_genome_can_be_judged(shared_data, capsys):
+    word_forms.main(["chains", "--graphs", str(shared_data / "visual_genome" / "v1.2.0"), "--count", "3"])
+    assert capsys.readouterr().out.count("words:") == 3
+
+
+def test_a_form_needs_rows(capsys):
+    with pytest.raises(SystemExit):
+        word_forms.main(["chains", "--lines", "mine.txt"])
+    assert "name the rows" in capsys.readouterr().err
