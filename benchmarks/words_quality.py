@@ -10,6 +10,8 @@ import argparse
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,9 @@ from promvil_hf.fivl.extraction import filtered
 from promvil_hf.key_expressions import Turn
 from promvil_hf.metrics.intervals import bootstrap_interval
 from promvil_hf.nesting import tagged_decomposer, tagger
+from promvil_hf.nesting.grammar import read_tree
+from promvil_hf.nesting.tags import PARTICIPLE, tag
+from promvil_hf.nesting.tokens import tokenize
 
 
 LABELS = Path(__file__).with_name("word_labels")
@@ -27,6 +32,7 @@ _ARTICLES = frozenset("""
     a an the his her its their this that these those some any other another each every both all several many various numerous
     few multiple different one
 """.split())
+MATCHES = ("head", "words")
 KINDS = ("conv", "detail", "complex")
 _BOXES = re.compile(r" ?\[[\d., ]+\]")
 
@@ -82,31 +88,50 @@ def words_at(text: str, start: int, end: int) -> frozenset[int]:
     return frozenset(at for at, _ in found)
 
 
-def same(text: str, phrase: str, spans: list[list[int]]) -> bool:
-    """Whether a phrase is one of a thing's mentions: more than half of the words of both are shared."""
+def same(text: str, phrase: str, spans: Iterable[Sequence[int]], match: str = "head") -> bool:
+    """Whether a phrase is one of a thing's mentions: more than half of the words of both are shared, or, with `match="head"`,
+    one lies inside the other and both have the same head: "a door" and "a door with a picture on it".
+    """
     mentions = [words_at(text, *span) for span in spans]
     for found in re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text):
         words = words_at(text, *found.span())
         if any(words and 2 * len(words & other) > len(words | other) for other in mentions):
             return True
+        if match == "head" and any(_one_head(text, found.span(), (span[0], span[1])) for span in spans):
+            return True
     return False
 
 
-def judge_keys(data: Path, chosen) -> dict[tuple[str, str], list[tuple[int, int, int, int]]]:
+def _one_head(text: str, one: tuple[int, int], two: tuple[int, int]) -> bool:
+    inner, outer = sorted((one, two), key=lambda span: span[1] - span[0])
+    return outer[0] <= inner[0] and inner[1] <= outer[1] and head_at(text, inner) == head_at(text, outer)
+
+
+@cache
+def head_at(text: str, span: tuple[int, int]) -> int:
+    """Where the head of a phrase begins: its first noun phrase's last word, or the verb that a phrase of doing begins with."""
+    tokens = tokenize(text[slice(*span)])
+    words = [token.word for token in tokens]
+    tags = tag(words)
+    head = 0 if not words or tags[0] == PARTICIPLE else read_tree(words, tags).head
+    return span[0] + (tokens[head].start if tokens else 0)
+
+
+def judge_keys(data: Path, chosen, match: str = "head") -> dict[tuple[str, str], list[tuple[int, int, int, int]]]:
     """Right and all proposals, found and all things of each labelled row, by kind of answer and half."""
     counts = defaultdict(list)
     for file, rows in json.loads((LABELS / "key_expressions.json").read_text()).items():
         asked = turns(data, file)
         for row in rows:
             spans = [thing["at"] for thing in row["things"]]
-            counts[row["kind"], row["half"]].append(judge_turn(asked[row["row"]], spans, chosen))
+            counts[row["kind"], row["half"]].append(judge_turn(asked[row["row"]], spans, chosen, match))
     return counts
 
 
-def judge_turn(turn: Turn, spans: list, chosen) -> tuple[int, int, int, int]:
+def judge_turn(turn: Turn, spans: list, chosen, match: str = "head") -> tuple[int, int, int, int]:
     """Right and all proposals, found and all things of one turn; `spans` has the mentions of each thing."""
     kept, _ = filtered(key_phrases(turn, chosen), turn)
-    hits = [[same(turn.answer, key.phrase, at) for at in spans] for key in kept]
+    hits = [[same(turn.answer, key.phrase, at, match) for at in spans] for key in kept]
     found = sum(any(hit[k] for hit in hits) for k in range(len(spans)))
     return sum(map(any, hits)), len(kept), found, len(spans)
 
@@ -139,10 +164,11 @@ def main(arguments: list[str] | None = None) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--data", type=Path, required=True, help="folder that holds llava, ferret_bench and promvil")
     parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
+    parser.add_argument("--match", choices=MATCHES, default="head", help="which proposals name a mention (default: head)")
     options = parser.parse_args(arguments)
     for chosen in map(tagger, options.tagger):
         print(chosen.name)
-        print_shares(judge_keys(options.data, chosen))
+        print_shares(judge_keys(options.data, chosen, options.match))
         for half, right in judge_decompositions(options.data, chosen).items():
             print(f"  decompositions, {half}: {share(right, [1] * len(right))} fully right")
     chains = json.loads((LABELS / "chains.json").read_text())

@@ -21,7 +21,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.words_quality import KINDS, LABELS, judge_turn, print_shares, same, turns, turns_and_kinds, words_at
+from benchmarks.words_quality import (
+    KINDS,
+    LABELS,
+    MATCHES,
+    judge_turn,
+    print_shares,
+    same,
+    turns,
+    turns_and_kinds,
+    words_at,
+)
 from promvil_hf.fivl.by_words import key_phrases
 from promvil_hf.fivl.extraction import filtered
 from promvil_hf.key_expressions import Turn
@@ -152,14 +162,14 @@ def agreed(first: Sequence[MarkedRow], second: Sequence[MarkedRow]) -> str:
     return f"kappa {found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}] over {len(a)} words of {found.clusters} rows"
 
 
-def differ(first: Sequence[MarkedRow], second: Sequence[MarkedRow], chosen) -> str:
+def differ(first: Sequence[MarkedRow], second: Sequence[MarkedRow], chosen, match: str = "head") -> str:
     """How many proposals are right by one reader alone, and how many of these lie inside a longer mention of the other."""
     others, alone, longer = {row.name: row for row in second}, [0, 0], [0, 0]
     for row in first:
         both = (row, others[row.name]) if row.name in others else ()
         text = row.turn.answer
         for key in filtered(key_phrases(row.turn, chosen), row.turn)[0] if both else ():
-            right = [any(same(text, key.phrase, spans) for spans in one.things) for one in both]
+            right = [any(same(text, key.phrase, spans, match) for spans in one.things) for one in both]
             if right[0] != right[1]:
                 mentions = (text[slice(*at)] for spans in both[right[0]].things for at in spans)
                 alone[right[1]] += 1
@@ -175,6 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--blank", type=Path, metavar="DATA", help="write the rows that lie in this folder, unmarked")
     parser.add_argument("--rows", type=Path, metavar="LIST", default=LABELS / "unseen.json", help="which rows --blank writes")
     parser.add_argument("--tagger", nargs="+", default=["auto", "rules"], help="which ones (default: auto rules)")
+    parser.add_argument("--match", choices=MATCHES, default="head", help="which proposals name a mention (default: head)")
     parser.add_argument("--data", type=Path, help="folder with the texts of files that were kept without")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="write the marks there as ids and offsets")
     options = parser.parse_args(arguments)
@@ -190,11 +201,11 @@ def main(arguments: list[str] | None = None) -> None:
         for other, before in zip(options.files[:number], readers[:number], strict=True):
             print(f"  with {other.stem}: {agreed(before, rows)}")
             for chosen in map(tagger, options.tagger):
-                print(f"  with {other.stem}, proposals, {chosen.name}: {differ(before, rows, chosen)}")
+                print(f"  with {other.stem}, proposals, {chosen.name}: {differ(before, rows, chosen, options.match)}")
         for chosen in map(tagger, options.tagger):
             counts = defaultdict(list)
             for row in rows:
-                counts[(row.kind,)].append(judge_turn(row.turn, row.things, chosen))
+                counts[(row.kind,)].append(judge_turn(row.turn, row.things, chosen, options.match))
             print(f"  {chosen.name}")
             print_shares(counts)
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from benchmarks import words_readers
+from benchmarks import words_quality, words_readers
 
 
 def file(path, *marked):
@@ -79,12 +79,40 @@ def test_kept_marks_have_no_text_and_say_the_same(tmp_path, capsys):
         words_readers.read_marked(kept, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("proposal", "mention"),
+    [
+        ("a door", "a door with a picture on it"),
+        ("a door with a picture on it", "a door"),
+        ("the headlights of the train", "headlights"),
+        ("purse", "the woman's purse"),
+        ("people", "a group of people"),
+        ("sitting", "sitting at a table"),
+        ("hat", "a red hat"),
+    ],
+)
+def test_a_proposal_of_another_length_with_the_same_head_names_the_mention(proposal, mention):
+    text = max(proposal, mention, key=len)
+    spans = [(text.index(mention), text.index(mention) + len(mention))]
+    assert words_quality.same(text, proposal, spans, "head")
+
+
+@pytest.mark.parametrize(
+    ("proposal", "mention"),
+    [("a picture", "a door with a picture on it"), ("the train", "the headlights of the train"), ("woman", "the woman's purse")],
+)
+def test_what_lies_inside_a_mention_and_is_not_its_head_does_not_name_it(proposal, mention):
+    assert not words_quality.same(mention, proposal, [(0, len(mention))], "head")
+
+
 def test_a_difference_of_two_readers_is_one_of_length_or_of_kind(tmp_path, capsys):
+    """A difference in length is none where the head decides."""
     first = file(tmp_path / "first.jsonl", "[A cat that sits on [a sofa]] sleeps.", "[Two dogs] run.")
     second = file(tmp_path / "second.jsonl", "[A cat] that sits on [a sofa] sleeps.", "Two dogs run.")
-    words_readers.main([str(first), str(second), "--tagger", "rules"])
-    printed = capsys.readouterr().out
-    assert "right by the first alone 1, by the second alone 1; inside a longer mention of the other 1" in printed
+    for match, alone in (("words", 1), ("head", 0)):
+        words_readers.main([str(first), str(second), "--tagger", "rules", "--match", match])
+        printed = capsys.readouterr().out
+        assert f"first alone 1, by the second alone {alone}; inside a longer mention of the other {alone}" in printed
 
 
 def test_another_list_of_rows_can_be_marked(tmp_path, capsys):
