@@ -103,7 +103,8 @@ def same(text: str, phrase: str, spans: Iterable[Sequence[int]], match: str = "h
 
 
 def _one_head(text: str, one: tuple[int, int], two: tuple[int, int]) -> bool:
-    inner, outer = sorted((one, two), key=lambda span: span[1] - span[0])
+    seen = [(min(words_at(text, *span), default=span[0]), span[1]) for span in (one, two)]  # without "a" and "the"
+    inner, outer = sorted(seen, key=lambda span: span[1] - span[0])
     return outer[0] <= inner[0] and inner[1] <= outer[1] and head_at(text, inner) == head_at(text, outer)
 
 

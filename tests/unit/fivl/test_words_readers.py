@@ -97,6 +97,10 @@ def test_a_proposal_of_another_length_with_the_same_head_names_the_mention(propo
     assert words_quality.same(text, proposal, spans, "head")
 
 
+def test_an_article_in_front_of_a_shorter_mention_decides_nothing():
+    assert words_quality.same("There is a carton of eggs.", "carton of eggs", [(9, 17)], "head")
+
+
 @pytest.mark.parametrize(
     ("proposal", "mention"),
     [("a picture", "a door with a picture on it"), ("the train", "the headlights of the train"), ("woman", "the woman's purse")],
