@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import forks
+
 
 # How long an example takes is a matter of the machine, and no law of ours. The default suite tries the same examples in every
 # run; `make fuzz` draws many more, and others each time.
@@ -41,8 +43,13 @@ def pytest_collection_finish():
     """What they loaded stays until the end: the garbage collector need not look through it time and again."""
     gc.collect()
     gc.freeze()
+    forks.begin()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
+
+
+def pytest_sessionfinish():
+    forks.end()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,12 +7,13 @@ process of its own: `python -m tests.kills.test_kills NAME KILLS FOLDER`.
 
 import json
 import os
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+from tests import forks
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +26,9 @@ NAMES = ("build compovl", "build fivl", "ground", "evaluate", "twins", "reliance
 
 def killed(name: str, kills: int, folder: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.kills.test_kills", name, str(kills), str(folder)],
-        cwd=ROOT, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+    said = folder.parent / f"{folder.name}-said"
+    said.mkdir()
+    done = forks.run(["-m", "tests.kills.test_kills", name, kills, folder], said, cwd=ROOT, env=environment, timeout=3600)
     assert done.returncode == 0, done.stderr[-5000:]
     assert json.loads(done.stdout.splitlines()[-1]) == []
 

@@ -24,6 +24,7 @@ from promvil_hf.fivl.given_masks import given
 from promvil_hf.fivl.twins import KINDS, TwinSummary, all_twins
 from promvil_hf.job_terms import Ranks, Terms
 from promvil_hf.toy.world import WorldConfig, scenes, write_world
+from tests import forks
 from tests.unit.fivl.fake_model import fake_model, last_text
 
 
@@ -241,19 +242,18 @@ def test_a_misbehaving_model_leaves_every_turn_annotated_or_rejected(toy, tmp_pa
 
 def test_a_killed_and_resumed_run_buys_nothing_twice_and_ends_identical(toy, tmp_path, served):
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    command = [sys.executable, "-m", "promvil_hf"]
     more = paid(served, "--concurrency", "3", "--shard-size", "2")
     killed = arguments(tmp_path / "killed", toy, "llava", *more)
     turns = sum(len(record["conversations"]) // 2 for record in json.loads((toy / FILES["llava"]).read_text()))
     served.gate = threading.Semaphore(turns // 2)  # the run waits there for its end
-    child = subprocess.Popen([*command, *killed], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+    child = forks.start(["-m", "promvil_hf", *killed], cwd=REPOSITORY, env=environment)
     while sum(served.answered.values()) < turns // 2:
         assert child.poll() is None
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
     child.wait()
     served.gate.release(1000)
-    subprocess.run([*command, *killed], cwd=REPOSITORY, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert forks.start(["-m", "promvil_hf", *killed], cwd=REPOSITORY, env=environment).wait(280) == 0
     bought = sum(
         len(json.loads(path.read_text())["answers"]) for path in (tmp_path / "killed" / "paid").rglob("*.json")
     )

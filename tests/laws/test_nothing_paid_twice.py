@@ -7,7 +7,6 @@ This file is also the program that gets killed: `python -m tests.laws.test_nothi
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from promvil_hf.fivl.conversation_sources import Source
 from promvil_hf.fivl.extraction import by_endpoint
 from promvil_hf.fivl.fivl_build import annotate_expressions
 from promvil_hf.job_terms import Terms
+from tests import forks
 from tests.unit.fivl.fake_model import fake_model, last_text
 
 
@@ -79,9 +79,7 @@ def test_nothing_is_paid_twice_whatever_breaks(count, shares, tmp_path, monkeypa
         with ExitStack() as stack:  # a server of its own each time: another port
             server = stack.enter_context(fake_model(reply))
             server.scripts = {prompt: acts for prompt, acts in scripts.items() if prompt not in once_asked}
-            child = subprocess.Popen(
-                [sys.executable, "-m", "tests.laws.test_nothing_paid_twice", server.url, str(tmp_path)], cwd=ROOT
-            )
+            child = forks.start(["-m", "tests.laws.test_nothing_paid_twice", server.url, tmp_path], cwd=ROOT)
             stack.callback(child.kill)
             if share is None:
                 assert child.wait() == 0

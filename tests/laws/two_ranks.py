@@ -1,5 +1,5 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Two ranks over gloo, set up as torchrun does it, but forked from one process that has loaded the libraries once.
+"""Two ranks over gloo, set up as torchrun does it, but forked from one process that has loaded the libraries.
 
 `python -m tests.laws.two_ranks FOLDER MODULE[:WORD] ...` calls `main(FOLDER/MODULE[, WORD])` of each module in turn.
 """
@@ -9,10 +9,11 @@ import importlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from pathlib import Path
+
+from tests import forks
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,17 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def on_two_ranks(folder: Path, *modules: str) -> dict[str, list[dict]]:
     """What `main` of each module returned on rank 0 and on rank 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.laws.two_ranks", str(folder), *modules],
-        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = forks.run(["-m", "tests.laws.two_ranks", folder, *modules], folder, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr[-4000:]
     names = [module.partition(":")[0] for module in modules]
     return {name: [json.loads((folder / name / f"rank{rank}.json").read_text()) for rank in (0, 1)] for name in names}
 
 
 def main(folder: str, *modules: str) -> int:
-    sys.modules["bitsandbytes"] = None  # nothing here is quantised, and peft would load it with torch's compiler
     from torch.distributed import TCPStore
 
     calls = []

@@ -4,8 +4,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -13,6 +11,7 @@ import pytest
 from PIL import Image
 
 from promvil_hf.endpoint import Rejected, Request, system, user
+from tests import forks
 from tests.unit import misbehaving_endpoint as misbehaving
 from tests.unit.endpoint.asked import REPOSITORY, Phrases, stored
 
@@ -143,19 +142,20 @@ def test_a_killed_run_resumes_and_buys_nothing_twice(server, tmp_path):
     server.default = ["half json"]
     environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
     cache = tmp_path / "answers"
-    command = [sys.executable, "-c", CHILD, server.url, str(cache)]
+    command = ["-c", CHILD, server.url, cache]
     for enough, let in ((20, 20), (50, 30)):
         server.gate.release(let)
-        child = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE)
+        child = forks.start(command, cwd=REPOSITORY, env=environment)
         while sum(server.answered.values()) < enough:
             assert child.poll() is None
             time.sleep(0.002)
         child.send_signal(signal.SIGKILL)
-        child.communicate()
+        child.wait()
         kept = sum(len(json.loads(path.read_text())["answers"]) for path in cache.rglob("*.json"))
         assert kept >= enough - 6  # at most the requests under way are lost, and no file is half written
     server.gate.release(1000)
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    done = forks.run(command, tmp_path, cwd=REPOSITORY, env=environment)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"{i} 2" for i in range(60)]
     bought = sum(len(json.loads(path.read_text())["answers"]) for path in cache.rglob("*.json"))
     lost = sum(server.answered.values()) - bought
