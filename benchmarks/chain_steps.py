@@ -3,6 +3,7 @@
 
 import io
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -18,12 +19,20 @@ from promvil_hf.training.chain_texts import chain_in, steps_to_train
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a step gave, and its floating-point operations and pictures that went through the vision tower."""
+    """What a step gave, its floating-point operations by kernel, and the pictures that went through the vision tower."""
 
     loss: float
     gradients: dict[str, torch.Tensor]
-    flops: int
+    of_kernel: Mapping[str, int]
     pictures: int
+
+    @property
+    def flops(self) -> int:
+        return sum(self.of_kernel.values())
+
+    @property
+    def attention(self) -> int:
+        return sum(count for kernel, count in self.of_kernel.items() if "attention" in kernel)
 
     def apart(self, reference: "Counted") -> dict[str, float]:
         """The difference of the loss, and that of all gradients relative to their norm."""

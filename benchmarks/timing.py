@@ -7,14 +7,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from promvil_hf.environment import environment
 
@@ -57,7 +57,14 @@ def once(way: Callable[[], Any]) -> tuple[Any, float]:
 def cpu_seconds(
     ways: Mapping[str, Callable[[], Any]], repeats: int, *, warm_up: bool = True, tell: bool = False
 ) -> dict[str, float]:
-    """Median CPU seconds of each way. They take turns, so a slow moment of the machine hits all of them.
+    """Median CPU seconds of each way, which take turns as `seconds_by_turn` has them."""
+    return {name: median(taken) for name, taken in seconds_by_turn(ways, repeats, warm_up=warm_up, tell=tell).items()}
+
+
+def seconds_by_turn(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, *, warm_up: bool = True, tell: bool = False
+) -> dict[str, list[float]]:
+    """CPU seconds of each way, turn by turn. They take turns, so a slow moment of the machine hits all of them.
 
     A first turn that does not count warms up; with `repeats=0` it is the one that counts. `tell` prints each turn.
     Garbage is collected before each turn; what is there at the beginning is looked through once, and stays.
@@ -71,7 +78,12 @@ def cpu_seconds(
             seconds[name].append(once(way)[1])
             if tell:
                 print(f"{name}: {seconds[name][-1]:.1f} s", file=sys.stderr)
-    return {name: median(taken[-repeats:]) for name, taken in seconds.items()}
+    return {name: taken[-repeats:] for name, taken in seconds.items()}
+
+
+def times_as_fast(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """The median over turns of how many times as fast one way is as the other in the same turn."""
+    return median(one / other for one, other in zip(slow, fast, strict=True))
 
 
 def on_device(way: Callable[[], Any], device: str, repeats: int) -> dict[str, Any]:
@@ -95,11 +107,36 @@ def on_device(way: Callable[[], Any], device: str, repeats: int) -> dict[str, An
     return {"seconds": seconds, "peak_bytes": torch.cuda.max_memory_allocated() - before}
 
 
+def _attention(query, key, value, *_, out_shape=None, **__) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(gradient, query, key, value, *_, out_shape=None, **__) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
+# torch's counter has formulas for the attention kernels of GPUs, and silently counts 0 for those of a CPU (torch 2.13).
+_CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+
+
 def counted(way: Callable[[], Any]) -> tuple[Any, int]:
-    """What a call gives, and its floating-point operations, which are the same on every machine."""
-    with FlopCounterMode(display=False) as counter:
+    """What a call gives, and its floating-point operations, which are the same on every machine.
+
+    Products of matrices, convolutions and attention. Attention is counted for all pairs of places, also for those that a mask
+    or causality hides.
+    """
+    found, of_kernel = counted_by_kernel(way)
+    return found, sum(of_kernel.values())
+
+
+def counted_by_kernel(way: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
+    """The same, with the operations of each kernel by its name."""
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
         found = way()
-    return found, counter.get_total_flops()
+    return found, {str(kernel): count for kernel, count in counter.get_flop_counts()["Global"].items()}
 
 
 def memory(field: str) -> int:

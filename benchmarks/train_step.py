@@ -25,7 +25,7 @@ import transformers
 
 from benchmarks import timing, train_step_chat
 from benchmarks.chain_steps import PROMPT, Counted, published_rows, rows
-from benchmarks.timing import counted, cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
+from benchmarks.timing import counted_by_kernel, cpu_seconds, in_its_own_process, parsed, parser, peak_bytes, printed
 from promvil_hf.backends.kosmos2 import Kosmos2Backend
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.toy.models import DEFAULT_SENTENCES, tiny_kosmos2
@@ -133,9 +133,9 @@ class Ready:
         handle = self.backend.base.vision_model.register_forward_pre_hook(
             lambda module, args, kwargs: pictures.append(len(kwargs["pixel_values"])), with_kwargs=True
         )
-        loss, flops = counted(lambda: self.step(variant))
+        loss, of_kernel = counted_by_kernel(lambda: self.step(variant))
         handle.remove()
-        return Counted(loss, self.gradients(), flops, sum(pictures))
+        return Counted(loss, self.gradients(), of_kernel, sum(pictures))
 
     def report(self, args) -> dict:
         seconds = cpu_seconds({variant: lambda variant=variant: self.step(variant) for variant in VARIANTS}, args.repeats)
@@ -155,6 +155,7 @@ class Ready:
             "flops": {variant: count / args.samples for variant, count in flops.items()},
             "flops_ratio": flops["reference"] / flops["packed"],
             "flops_over_floor": flops["packed"] / flops["floor"],
+            "share_of_attention": {variant: step.attention / step.flops for variant, step in found.items()},
             "pictures_encoded": {variant: found[variant].pictures for variant in VARIANTS},
             "trained_tokens": targets,
             "settings": {**{key: vars(args)[key] for key in ("k", "chains", "samples", "repeats", "shape")},

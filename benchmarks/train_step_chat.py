@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
 from benchmarks.chain_steps import Counted
-from benchmarks.timing import counted, cpu_seconds
+from benchmarks.timing import counted_by_kernel, seconds_by_turn, times_as_fast
 from promvil_hf.backends.lora_scopes import lora_config
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
 from promvil_hf.images import read_image
@@ -191,20 +192,21 @@ class ChatReady:
             pictures.append(len(seen if grid is None else grid))
 
         handle = tower.register_forward_pre_hook(note, with_kwargs=True)
-        loss, flops = counted(lambda: self.step(variant))
+        loss, of_kernel = counted_by_kernel(lambda: self.step(variant))
         handle.remove()
         gradients = {
             name: parameter.grad.clone() for name, parameter in self.model.named_parameters() if parameter.grad is not None
         }
-        return Counted(loss, gradients, flops, sum(pictures))
+        return Counted(loss, gradients, of_kernel, sum(pictures))
 
     def report(self, args) -> dict:
         ways = {variant: lambda variant=variant: self.step(variant) for variant in VARIANTS}
         samples = len(self.texts) // self.k
-        seconds = {variant: taken / samples for variant, taken in cpu_seconds(ways, args.repeats).items()}
+        turns = seconds_by_turn(ways, args.repeats)
+        seconds = {variant: median(taken) / samples for variant, taken in turns.items()}
         found = {variant: self.counted(variant) for variant in (*VARIANTS, "floor")}
         flops = {variant: step.flops / samples for variant, step in found.items()}
-        ratio, speed_up = flops["repeated"] / flops["packed"], seconds["repeated"] / seconds["packed"]
+        ratio, speed_up = flops["repeated"] / flops["packed"], times_as_fast(turns["repeated"], turns["packed"])
         batch = self.collator()(self.rows)
         return {
             "naive": seconds["repeated"],
@@ -213,13 +215,14 @@ class ChatReady:
             "ratio": speed_up,
             "flops_ratio": ratio,
             "share_of_flops_ratio": speed_up / ratio,
-            "over_trl": seconds["trl"] / seconds["packed"],
+            "over_trl": times_as_fast(turns["trl"], turns["packed"]),
             "loss": {variant: step.loss for variant, step in found.items()},
             "equal": {variant: found[variant].apart(found["repeated"]) for variant in (*VARIANTS[1:], "floor")},
             "unit": "CPU seconds a picture; floor and flops in floating-point operations a picture",
             "seconds": seconds,
             "flops": flops,
             "flops_over_floor": flops["packed"] / flops["floor"],
+            "share_of_attention": {variant: step.attention / step.flops for variant, step in found.items()},
             "pictures_encoded": {variant: step.pictures for variant, step in found.items()},
             "trained_tokens": len(batch["target_token"]),
             "image_tokens": int(self.backend.image_positions(batch)[0].sum()),

@@ -2,8 +2,11 @@
 """The benchmark of training steps measures ways that are equal: ours, the repeated one, and trl's on the same texts."""
 
 import pytest
+import torch
+import torch.nn.functional as F
 
 from benchmarks.chain_steps import published_rows, rows, texts_of
+from benchmarks.timing import counted
 from benchmarks.train_step_chat import ChatReady
 from promvil_hf.training.chain_texts import chain_in
 
@@ -21,6 +24,15 @@ def test_each_way_of_a_patch_token_family_gives_the_same_loss_and_the_packed_one
         assert abs(apart["loss"]) < 2e-6 and apart["gradient"] < 2e-6, way
     assert [step.pictures for step in found.values()] == [4, 2, 2, 4]
     assert found["packed"].flops < 0.65 * found["repeated"].flops and found["packed"].flops < found["image_shared"].flops
+
+
+def test_operations_of_attention_are_counted_on_a_cpu_as_on_a_gpu():
+    """torch's counter knows no attention kernel of a CPU. Forward: two products. Backward: five, one of them again."""
+    query, key, value = (torch.randn(2, heads, length, 8, requires_grad=True) for heads, length in ((4, 6), (4, 10), (4, 10)))
+    product = 2 * (2 * 4) * 6 * 10 * 8
+    answer, forward = counted(lambda: F.scaled_dot_product_attention(query, key, value))
+    assert forward == 2 * product
+    assert counted(lambda: answer.sum().backward())[1] == 5 * product
 
 
 def test_published_rows_give_pictures_of_so_many_texts(shared_data):
