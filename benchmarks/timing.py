@@ -122,6 +122,11 @@ _CPU_ATTENTION = {
 }
 
 
+def counter() -> FlopCounterMode:
+    """torch's counter of floating-point operations, attention on a CPU included."""
+    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+
+
 def counted(way: Callable[[], Any]) -> tuple[Any, int]:
     """What a call gives, and its floating-point operations, which are the same on every machine.
 
@@ -134,9 +139,9 @@ def counted(way: Callable[[], Any]) -> tuple[Any, int]:
 
 def counted_by_kernel(way: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
     """The same, with the operations of each kernel by its name."""
-    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+    with counter() as operations:
         found = way()
-    return found, {str(kernel): count for kernel, count in counter.get_flop_counts()["Global"].items()}
+    return found, {str(kernel): count for kernel, count in operations.get_flop_counts()["Global"].items()}
 
 
 def memory(field: str) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
+from benchmarks.timing import counter
 from promvil_hf.files import write_json
 
 
@@ -41,7 +42,7 @@ class Watch(TrainerCallback):
 
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step % COUNTED == 0:
-            self._counter = FlopCounterMode(display=False)
+            self._counter = counter()
             self._counter.__enter__()
 
     def on_step_end(self, args, state, control, model=None, **kwargs):

@@ -71,3 +71,17 @@ def test_what_was_seen_survives_an_interruption(tmp_path):
     again = watcher(tmp_path, [1])
     trained(tmp_path, again)
     assert again.curve[5] == 0.01 and set(again.curve) == {5, 20} and set(again.counted) == {0, COUNTED}
+
+
+def test_operations_of_attention_are_counted(tmp_path):
+    """torch's counter gives 0 for those of a CPU, so that longer texts would seem to cost less than they do."""
+    import torch
+    from transformers import TrainerState
+
+    watch, state = Watch(tmp_path, (), lambda: 0.0), TrainerState(global_step=0)
+    one = torch.rand(1, 2, 6, 4)
+    watch.on_step_begin(None, state, None)
+    torch.nn.functional.scaled_dot_product_attention(one, one, one)
+    state.global_step = 1
+    watch.on_step_end(None, state, None)
+    assert watch.counted == {0: 2 * 2 * (2 * 6 * 6 * 4)}  # two products of 2 heads
