@@ -294,7 +294,7 @@ def few_steps(tmp_path_factory):
     """The bases after a few steps: Kosmos-2 with a tower of its own, the others with that one and the shipped one. Few scenes are
     looked at."""
     out = tmp_path_factory.mktemp("bases")
-    sizes = "--align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1 --seed 7".split()
+    sizes = "--align-steps 2 --steps 5 --batch-size 2 --log-every 4 --measure 2 --threads 1 --seed 7".split()
     with pytest.MonkeyPatch.context() as patch:
         for base in (kosmos2, llava, llava_boxes):
             patch.setattr(base, "start", partial(base.start, scenes=8))
