@@ -46,6 +46,7 @@ def stood_in(shown: Shown, server: str) -> str:
         text += " --dry-run" * ("--dry-run" not in text)
     if text.startswith("promvil build compovl --vg") and "--dry-run" not in text:
         text += " --test-share 0.2 --validation-share 0.2"  # of few images the usual shares are none
+    text = re.sub(r"(-m promvil_hf\.toy.*--scenes) \d+", r"\1 6", text)
     if text.startswith("promvil ground") and not re.search("--(detector|base-url|model)", text):
         text += " --model MODEL"  # else Kosmos-2 is downloaded
     if text.startswith("promvil reliance --twins") and text.endswith("--predictions answers.jsonl --out runs/mine"):

@@ -294,8 +294,8 @@ def check_reloaded(run):
 
 
 def test_a_short_smoke_run_learns_where_words_are_and_its_adapter_reloads_equal(tmp_path):
-    check_smoke(tmp_path, 0.06, "--rows", "toy:40", "--eval_rows", "toy:8:1000", "--num_train_epochs", "6",
-                "--eval_strategy", "no", "--logging_steps", "5")  # fmt: skip
+    check_smoke(tmp_path, 0.06, "--rows", "toy:20", "--eval_rows", "toy:8:1000", "--num_train_epochs", "6",
+                "--per_device_train_batch_size", "4", "--eval_strategy", "no", "--logging_steps", "5")  # fmt: skip
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 
 from promvil_hf import files, folder_lock, job_files, jobs
+from tests import forks
 
 
 SHARDS, SIZE = 150, 3
@@ -61,19 +62,17 @@ class Life:
             Path(environment[GATE]).unlink(missing_ok=True)  # bytes that a killed life left unread are not this one's
             os.mkfifo(environment[GATE])
             self.gate = os.open(environment[GATE], os.O_RDWR)
-        command = [sys.executable, __file__, "run", out, workers, rank, world_size]
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            bufsize=0,
-        )
+        pipes = [os.pipe() for _ in range(2)]
+        self.output, self.errors = (open(reading, "rb", buffering=0) for reading, _ in pipes)
+        theirs = [open(writing, "wb") for _, writing in pipes]
+        self.process = forks.start([__file__, "run", out, workers, rank, world_size], None, environment, *theirs)
+        for pipe in theirs:
+            pipe.close()
 
     def hear(self, number):
         """Wait until so many more calls of work have begun."""
         for _ in range(number):
-            assert self.process.stdout.read(1) == b".", self.process.communicate()[1].decode()
+            assert self.output.read(1) == b".", self.errors.read().decode()
 
     def let(self, number):
         """Let so many calls of work end."""
@@ -85,8 +84,10 @@ class Life:
 
     def end(self, code=0):
         """What it wrote to stderr. Its pipes end when it and all its workers are gone: an outliving worker would block this."""
-        output = self.process.communicate(timeout=200)[1].decode()
-        assert self.process.returncode == code, output
+        with self.output, self.errors:
+            self.output.read()
+            output = self.errors.read().decode()
+        assert self.process.wait(200) == code, output
         if self.gate is not None:
             os.close(self.gate)
         return output

@@ -274,10 +274,11 @@ def test_each_word_of_the_world_is_one_token_of_both_bases_and_a_spelled_one_is_
 
 def test_a_run_that_stopped_between_its_stages_goes_on_as_if_it_had_not(tmp_path, monkeypatch):
     monkeypatch.setattr(llava_boxes, "held_out", lambda world, count, seed=0: held_out(world, 1, seed))
+    monkeypatch.setattr("studies.toy_bases.measure.LONGEST_BOX", 4)
 
     def trained(out, **more):
         tiny = llava_boxes.untrained()
-        curves = llava_boxes.train_on(tiny, out, 11, batch_size=2, log_every=2, **more)
+        curves = llava_boxes.train_on(tiny, out, 7, batch_size=2, log_every=2, **more)
         points = {stage: [(point.step, point.values) for point in curve] for stage, curve in curves.items()}
         return tiny.model.state_dict(), points
 
@@ -293,7 +294,7 @@ def few_steps(tmp_path_factory):
     """The bases after a few steps: Kosmos-2 with a tower of its own, the others with that one and the shipped one. Few scenes are
     looked at."""
     out = tmp_path_factory.mktemp("bases")
-    sizes = "--align-steps 2 --steps 5 --batch-size 4 --log-every 4 --measure 2 --threads 1 --seed 7".split()
+    sizes = "--align-steps 2 --steps 5 --batch-size 2 --log-every 4 --measure 2 --threads 1 --seed 7".split()
     with pytest.MonkeyPatch.context() as patch:
         for base in (kosmos2, llava, llava_boxes):
             patch.setattr(base, "start", partial(base.start, scenes=8))

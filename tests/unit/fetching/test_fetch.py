@@ -22,7 +22,7 @@ from promvil_hf.fetching.transfer import Patience
 from tests.unit.file_server import file_server
 
 
-HOW = Fetching(patience=Patience(tries=3, timeout=5.0, first=0.0), shown=False)
+HOW = Fetching(patience=Patience(tries=3, timeout=120.0, first=0.0), shown=False)
 PLAIN = b'{"questions": {}}'
 MEMBERS = {"objects.json": b"[1, 2]", "VG_100K/1.jpg": b"one", "VG_100K/2.jpg": b"two"}
 

@@ -13,7 +13,7 @@ from tests.unit.file_server import file_server
 DATA = b'{"rows": "' + random.Random(0).randbytes(40_000).hex().encode() + b'"}\n'  # 80 kB of JSON
 OTHER = b'{"rows": "' + random.Random(1).randbytes(40_000).hex().encode() + b'"}\n'
 SUM = f"sha256:{sha256(DATA).hexdigest()}"
-PATIENCE = Patience(tries=4, timeout=5.0, first=0.0)
+PATIENCE = Patience(tries=4, timeout=120.0, first=0.0)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_server_is_waited_for_as_it_asks(server, tmp_path):
 
 def test_a_server_that_answered_before_is_tried_more_often_and_each_retry_is_said(server, tmp_path, capsys):
     server.scripts["/a.json"] = ["refuse:503", "hang up"]
-    patience = Patience(tries=4, first_tries=1, timeout=5.0)
+    patience = Patience(tries=4, first_tries=1, timeout=120.0)
     download([f"{server.url}/a.json"], tmp_path / "a.json", Expected(), patience, wait=lambda seconds: None)
     said = [line for line in capsys.readouterr().err.splitlines() if "; try " in line]
     assert len(said) == 2
@@ -159,7 +159,7 @@ def test_any_mixture_of_faults_ends_in_the_right_bytes(server, tmp_path):
         "without if range",
     )  # fmt: skip
     rng = random.Random(7)
-    patience = Patience(tries=30, timeout=5.0, first=0.0)
+    patience = Patience(tries=30, timeout=120.0, first=0.0)
     for number in range(25):
         script = [rng.choice(acts).format(rng.randrange(len(DATA))) for _ in range(rng.randrange(8))]
         server.files[f"/{number}.json"], server.scripts[f"/{number}.json"] = DATA, script
