@@ -121,7 +121,8 @@ def terms_of(study: Study, options: argparse.Namespace) -> Terms:
 def _base(study: Study, given: Path | None) -> Path:
     if given is not None:
         return given
-    from promvil_hf.toy.bases import folder, located
+    from promvil_hf.backends.checkpoint_names import located
+    from promvil_hf.toy.bases import folder
 
     return Path(located(study.base)) if ":" in study.base else folder(study.base)
 

@@ -15,9 +15,9 @@ import transformers
 from PIL import Image
 
 from promvil_hf.assembling.chat_templates import chat_template
+from promvil_hf.backends.checkpoint_names import located
 from promvil_hf.files import draft_folder, move, write_text
 from promvil_hf.progress import bars_of_long_loads_only
-from promvil_hf.toy.bases import located
 
 
 IMAGE_TOKEN = "<image>"

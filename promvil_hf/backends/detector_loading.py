@@ -4,9 +4,9 @@
 torch and transformers are loaded when a checkpoint is.
 """
 
+from promvil_hf.backends.checkpoint_names import located
 from promvil_hf.backends.detectors import Detector
 from promvil_hf.backends.onnx_detectors import load_onnx_detector
-from promvil_hf.toy.bases import located
 
 
 ONNX = "onnx:"

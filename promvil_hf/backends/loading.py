@@ -19,6 +19,7 @@ import transformers
 
 from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.backends.base import GroundingBackend
+from promvil_hf.backends.checkpoint_names import located
 from promvil_hf.backends.families import FAMILIES, family_of, load_processor
 from promvil_hf.dialects import GroundingDialect
 from promvil_hf.distributed import local_device
@@ -26,7 +27,6 @@ from promvil_hf.files import draft_folder, move
 from promvil_hf.json_records import shown
 from promvil_hf.progress import bars_of_long_loads_only
 from promvil_hf.toy import adapters
-from promvil_hf.toy.bases import located
 
 
 QUANTIZATIONS = ("nf4", "int8")

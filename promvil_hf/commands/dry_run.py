@@ -33,9 +33,10 @@ def who(args: argparse.Namespace) -> str:
         return f"the detector {args.detector}"
     if args.base_url:
         return f"{args.served_model or 'no --served-model'} at {args.base_url}"
-    from promvil_hf.toy import adapters, bases
+    from promvil_hf.backends.checkpoint_names import located
+    from promvil_hf.toy import adapters
 
-    bases.located(args.model)
+    located(args.model)
     if args.adapter is None:
         return args.model
     adapters.located(args.adapter)

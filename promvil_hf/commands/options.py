@@ -163,7 +163,7 @@ def load_backend(args: argparse.Namespace, boxes: bool = False) -> "GroundingBac
                 "fractions; or another --dialect."
             )
         return EndpointBackend(endpoint, spoken)
-    from promvil_hf.toy.bases import located
+    from promvil_hf.backends.checkpoint_names import located
 
     located(args.model)  # a wrong name is said before torch is loaded
     from promvil_hf.backends.loading import load

@@ -17,15 +17,14 @@ from typing import Any
 
 import msgspec
 
+from promvil_hf.backends.checkpoint_names import PREFIXES, located
 from promvil_hf.environment import environment
 from promvil_hf.evaluation.reliance import RelianceReport
 from promvil_hf.evaluation.results import Report
-from promvil_hf.fetching import real_parts
 from promvil_hf.files import sha256_of
 from promvil_hf.json_documents import json_document, typed
 from promvil_hf.reproducing.catalog import RESULTS
 from promvil_hf.reproducing.experiments import FULL, MODELS
-from promvil_hf.toy import bases
 
 
 KIND, FORMAT = "results", 1
@@ -178,7 +177,7 @@ _READERS = {"accuracy": _accuracies, "blind share": _blind_share, "reliance": _r
 
 def revision_of(model: str) -> str:
     """The commit of the Hub that was loaded here; of a folder, and of what comes with the package, the hash of its weights."""
-    folder = Path(bases.located(model)) if model.startswith((bases.PREFIX, real_parts.PREFIX)) else Path(model)
+    folder = Path(located(model)) if model.startswith(PREFIXES) else Path(model)
     if folder.is_dir():
         return "sha256:" + sha256_of(folder / "model.safetensors")
     from huggingface_hub import try_to_load_from_cache

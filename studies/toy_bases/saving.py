@@ -8,8 +8,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from promvil_hf.backends.checkpoint_names import located
 from promvil_hf.metrics.intervals import Interval
-from promvil_hf.toy.bases import PREFIX, located
+from promvil_hf.toy.bases import PREFIX
 from promvil_hf.toy.models.parts import TinyModel
 from studies.toy_bases.tower import Point
 

@@ -14,7 +14,7 @@ from promvil_hf.backends.loading import load
 from promvil_hf.cli import main
 from promvil_hf.toy import adapters
 from promvil_hf.toy.adapters import ADAPTERS
-from promvil_hf.toy.bases import BASES, folder, located
+from promvil_hf.toy.bases import BASES, folder
 from promvil_hf.toy.exam import write_exam
 from promvil_hf.toy.small_world import ASKED_ABOUT, HARD, NESTED, held_out
 from studies.toy_adapters import measured
@@ -91,12 +91,6 @@ def test_a_base_is_a_small_checkpoint_with_a_card_made_of_its_scores(name):
         assert f"| {what} | {score['estimate']:.3f} | {score['low']:.3f} to {score['high']:.3f} |" in card
     assert "| seed | 0 |" in card and "recipes/toy" in card or "studies.toy_bases" in card
     assert json.loads((base / "curves.json").read_text()).keys() >= {"tower", "alignment"}
-
-
-def test_only_names_with_the_prefix_are_located():
-    assert str(located("toy:kosmos2")) == str(folder("kosmos2")) == str(located(folder("kosmos2")))
-    with pytest.raises(ValueError, match="You asked for the toy base 'gpt': there are kosmos2, llava, llava_boxes."):
-        located("toy:gpt")
 
 
 @on_few_scenes_or_many

@@ -1,5 +1,8 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""Every recipe starts and trains on a model of the shape that it names. `pytest -m slow tests/recipes`."""
+"""Every recipe starts and trains on a model of the shape that it names. `pytest -m slow tests/recipes`.
+
+The recipes of `recipes/toy` train a model that comes with the package: `test_reward_recipes` runs them as they are.
+"""
 
 import gc
 import math
@@ -18,7 +21,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),  # peft 0.21 asks for it
 ]
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = [path for path in sorted((ROOT / "recipes").rglob("*.yaml")) if path.parent.name != "accelerate" and path.stem != "smoke"]
+NAMED = [
+    path
+    for path in sorted((ROOT / "recipes").rglob("*.yaml"))
+    if path.parent.name not in ("accelerate", "toy") and path.stem != "smoke"
+]
 # What a machine without a GPU has to change, and what two steps have no use for.
 CHANGED = (
     "--use_cpu true --bf16 false --dtype float32 --max_steps 2 --gradient_accumulation_steps 1 --per_device_train_batch_size 1 "

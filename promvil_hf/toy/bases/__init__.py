@@ -5,18 +5,14 @@
 
     backend = load("toy:kosmos2")
 
-Wherever a checkpoint is named, "toy:kosmos2", "toy:llava" and "toy:llava_boxes" name these, and "real:smol" what `promvil fetch
-real` brought.
+Wherever a checkpoint is named, "toy:kosmos2", "toy:llava" and "toy:llava_boxes" name these
+(`promvil_hf.backends.checkpoint_names`).
 """
 
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from promvil_hf.fetching import real_parts
-from promvil_hf.hub_names import local_or_hub
 
 
 BASES = ("kosmos2", "llava", "llava_boxes")
@@ -35,15 +31,6 @@ def folder(name: str) -> Path:
             f"studies.toy_bases {name} --out DIR` and use DIR/base."
         )
     return found
-
-
-def located(checkpoint: str | os.PathLike) -> str | os.PathLike:
-    """The folder of a model that is named "toy:NAME" or "real:NAME"; else a path or a name on the Hub that there is."""
-    if isinstance(checkpoint, str) and checkpoint.startswith(PREFIX):
-        return folder(checkpoint.removeprefix(PREFIX))
-    if isinstance(checkpoint, str) and checkpoint.startswith(real_parts.PREFIX):
-        return real_parts.folder(checkpoint.removeprefix(real_parts.PREFIX))
-    return local_or_hub(checkpoint, "model", "a checkpoint")
 
 
 _warned: set[str] = set()
