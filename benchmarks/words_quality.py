@@ -90,22 +90,18 @@ def words_at(text: str, start: int, end: int) -> frozenset[int]:
 
 def same(text: str, phrase: str, spans: Iterable[Sequence[int]], match: str = "head") -> bool:
     """Whether a phrase is one of a thing's mentions: more than half of the words of both are shared, or, with `match="head"`,
-    one lies inside the other and both have the same head: "a door" and "a door with a picture on it".
+    one has all words of the other and both have the same head: "a door" and "a door with a picture on it".
     """
-    mentions = [words_at(text, *span) for span in spans]
+    mentions = [(words_at(text, *span), (span[0], span[1])) for span in spans]
     for found in re.finditer(rf"(?<!\w){re.escape(phrase)}(?!\w)", text):
         words = words_at(text, *found.span())
-        if any(words and 2 * len(words & other) > len(words | other) for other in mentions):
-            return True
-        if match == "head" and any(_one_head(text, found.span(), (span[0], span[1])) for span in spans):
-            return True
+        for other, span in mentions:
+            if words and 2 * len(words & other) > len(words | other):
+                return True
+            is_inside = match == "head" and (words <= other or other <= words)
+            if is_inside and head_at(text, found.span()) == head_at(text, span):
+                return True
     return False
-
-
-def _one_head(text: str, one: tuple[int, int], two: tuple[int, int]) -> bool:
-    seen = [(min(words_at(text, *span), default=span[0]), span[1]) for span in (one, two)]  # without "a" and "the"
-    inner, outer = sorted(seen, key=lambda span: span[1] - span[0])
-    return outer[0] <= inner[0] and inner[1] <= outer[1] and head_at(text, inner) == head_at(text, outer)
 
 
 @cache

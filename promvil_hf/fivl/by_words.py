@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
-from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
-from promvil_hf.fivl.prose_tags import in_prose
+from promvil_hf.fivl.doings import doings, predicates
+from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_orders, gives_reasons, moods
+from promvil_hf.fivl.prose_tags import TaggedText, in_prose
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting import lexicon
@@ -21,7 +22,6 @@ from promvil_hf.nesting.taggers import Tagger
 from promvil_hf.nesting.tags import (
     ADJ,
     ADV,
-    AUX,
     COMMA,
     CONJ,
     DET,
@@ -31,11 +31,10 @@ from promvil_hf.nesting.tags import (
     PARTICIPLE,
     POSS,
     PREP,
-    REL,
     STOP,
     VERB,
 )
-from promvil_hf.nesting.tokens import Token, tokenize
+from promvil_hf.nesting.tokens import tokenize
 
 
 _OPENERS = (lexicon.DETERMINERS | lexicon.POSSESSIVES) - lexicon.NUMBERS | frozenset(
@@ -44,6 +43,7 @@ _OPENERS = (lexicon.DETERMINERS | lexicon.POSSESSIVES) - lexicon.NUMBERS | froze
 _NAMED_BY_QUALITY = lexicon.PERSONS | {"square"}
 _ARTICLES = frozenset({"a", "an", "another"})
 _COUNTS = frozenset("several many some various multiple numerous few".split())
+_GOES_ON = frozenset({DET, NUM, ADJ, NOUN, CONJ, POSS, OWNER})
 _DEFINITE = lexicon.POSSESSIVES | {"the", "this", "these", "those"}
 
 
@@ -60,32 +60,6 @@ class _Thing:
     another: int  # where "another" or "the other" stands, which say that it is not the one before; -1: nowhere
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    text: str
-    tokens: list[Token]
-    words: list[str]
-    tags: list[str]
-
-    @property
-    def opens(self) -> list[bool]:
-        """Whether each word begins a line."""
-        if "\n" not in self.text:
-            return [False] * len(self.tokens)
-        ends = [0, *(token.end for token in self.tokens)]
-        return ["\n" in self.text[end : token.start] for end, token in zip(ends, self.tokens)]
-
-    def is_quoted(self, start: int, end: int) -> bool:
-        """Whether any of these words are quoted: what a sign says is no thing."""
-        if '"' not in self.text:
-            return False
-        before, inside = self.text[: self.tokens[start].start], self.written(start, end)
-        return before.count('"') % 2 == 1 or '"' in inside
-
-    def written(self, start: int, end: int) -> str:
-        return self.text[self.tokens[start].start : self.tokens[end - 1].end]
-
-
 def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     """The key expressions of one turn, in the order of the answer.
 
@@ -95,24 +69,29 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     question, answer = _read(turn.question, tagger), _read(turn.answer, tagger)
     asked = list(_things(question))
     spoken = _spoken(question)
-    supposes = _supposes(question.words, answer.words)
+    orders = gives_orders(question.words, answer.words, answer.tags, answer.opens)
+    supposes = orders or _supposes(question.words, answer.words)
     found: list[tuple[int, str]] = []
     kept: list[_Thing] = []
     mood = moods(answer.words, answer.tags, answer.opens, supposes)
     for thing in _things(answer):
-        if not _is_there(thing, mood[thing.start], supposes, answer):
+        is_pointed_at = orders and _is_seen_behind(thing, answer)
+        if not is_pointed_at and not _is_there(thing, mood[thing.start], supposes, answer):
             continue
-        is_known = thing.says <= spoken or _takes_up(thing, spoken)
+        if orders and not is_pointed_at and not _is_shown(thing, answer):
+            continue
+        are_others = answer.words[thing.start - 1] == "other" and answer.words[thing.end - 1] not in question.words
+        is_known = (thing.says <= spoken and not are_others) or _takes_up(thing, spoken)
         is_known = is_known or any(_is_same(thing, earlier, answer.words) for earlier in kept)
         if is_known and thing.another < 0:
             continue
         kept.append(thing)
         start = thing.another if is_known else _owner_from(thing, answer)
         found.append((thing.start, answer.written(start, _whole_to(thing, answer))))
-    doings = list(_doings(answer, spoken)) if "doing" in question.words and not supposes else []
-    found += doings
-    if not supposes and not doings:
-        found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
+    done = list(doings(answer, spoken)) if "doing" in question.words and not supposes else []
+    found += done
+    if not supposes and not done:
+        found += predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:
@@ -120,7 +99,7 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     return ()
 
 
-def _owner_from(thing: _Thing, read: _Text) -> int:
+def _owner_from(thing: _Thing, read: TaggedText) -> int:
     """Where a phrase begins with its owner: "the woman's purse"."""
     i = next((k for k in range(thing.start - 1, -1, -1) if read.tags[k] != ADJ), -1)
     if i < 1 or read.tags[i] != OWNER or read.tags[i - 1] != NOUN:
@@ -131,7 +110,7 @@ def _owner_from(thing: _Thing, read: _Text) -> int:
     return i
 
 
-def _whole_to(thing: _Thing, read: _Text) -> int:
+def _whole_to(thing: _Thing, read: TaggedText) -> int:
     """Where a phrase ends with its whole: "the headlights of the train"."""
     end = thing.end
     while read.words[end : end + 1] == ["of"] and end + 1 < len(read.words) and read.tags[end + 1] in STARTS_CHUNK:
@@ -147,7 +126,8 @@ def _is_same(thing: _Thing, earlier: _Thing, words: list[str]) -> bool:
     if thing.noun == earlier.noun:
         if plural(thing.noun) == words[thing.end - 1] != words[earlier.end - 1]:
             return False  # "the girls" are more than the girl that was named
-        return thing.says - {"one"} <= earlier.says  # "one of the workers"
+        is_renamed = thing.is_definite and len(thing.says & earlier.says) > 1  # "the starry night sky" for a night sky
+        return is_renamed or thing.says - {"one"} <= earlier.says  # "one of the workers"
     is_this = words[thing.start - 1] == "this" and len(thing.says) == 1
     return is_this or _takes_up(thing, frozenset({earlier.noun}))
 
@@ -157,23 +137,23 @@ def _takes_up(thing: _Thing, nouns: frozenset[str]) -> bool:
     return thing.is_definite and len(thing.says) == 1 and not nouns.isdisjoint(prose.KINDS.get(thing.noun, ()))
 
 
-def _spoken(question: _Text) -> frozenset[str]:
+def _spoken(question: TaggedText) -> frozenset[str]:
     """The words of a question that name or describe something, and other words for the same things."""
     said = {lemma(word) for word, now in zip(question.words, question.tags) if now in (NOUN, ADJ, NUM, PARTICIPLE, VERB)}
     said |= prose.NOT_SEEN_OF_A_THING - ({"one"} if "many" in question.words else set())
     return frozenset(said.union(*(group for group in prose.SAME_THING if not said.isdisjoint(group))))
 
 
-def _read(text: str, tagger: Tagger) -> _Text:
+def _read(text: str, tagger: Tagger) -> TaggedText:
     tokens = tokenize(text.replace(" - ", " – "))  # in a sentence it joins no two words
     words = [token.word for token in tokens]
-    return _Text(text, tokens, words, in_prose(words, tagger(text, tokens, words), tagger.name == "rules"))
+    return TaggedText(text, tokens, words, in_prose(words, tagger(text, tokens, words), tagger.name == "rules"))
 
 
 # --- noun phrases ---------------------------------------------------------------------------------
 
 
-def _things(read: _Text) -> Iterator[_Thing]:
+def _things(read: TaggedText) -> Iterator[_Thing]:
     """The simple noun phrases that name something one can point at."""
     words, tags = read.words, read.tags
     i, last, was_definite, was_bare = 0, 0, False, True
@@ -208,7 +188,7 @@ def _joined_name(words: list[str], tags: list[str], chunk: Chunk, opened: set[st
     return (after.end, after.head) if is_one and after.head == i + 1 else (chunk.end, chunk.head)
 
 
-def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_bare: bool) -> _Thing | None:
+def _thing(read: TaggedText, chunk: Chunk, opened: set[str], is_definite: bool, is_bare: bool) -> _Thing | None:
     words, tags = read.words, read.tags
     end, head = _with_content(words, tags, chunk), chunk.head
     if head < 0 or not chunk.is_thing or not _is_nominal(words, tags, head):
@@ -216,7 +196,7 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     if "no" in opened or "neither" in opened or read.is_quoted(chunk.start, end):
         return None
     start = _after_counts(words, chunk)
-    while start < head and (words[start] in _OPENERS or tags[start] == ADV or tags[start] in (COMMA, CONJ)):
+    while start < head and (words[start] in _OPENERS | prose.HAS_IN_IT or tags[start] in (ADV, COMMA, CONJ)):
         start += 1
     noun = lemma(words[head])
     if head < start or len(noun) < 2 or noun[0].isdigit():
@@ -227,8 +207,11 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
     is_worn = noun == "top" and words[chunk.start - 1] in prose.IS_WORN  # "wearing a top"
     if not is_some and not is_worn and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
-    if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
+    is_stuff = noun in lexicon.MATERIALS and "made" in words[max(chunk.start - 4, 0) : chunk.start]  # "of stone or metal"
+    if is_stuff or words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
         return None  # what it is made of has no border of its own
+    if noun in prose.NOT_SHOWN and words[head - 1 : head] == ["the"]:
+        return None
     if words[chunk.start - 1 : end] == ["on", "the", "other", "hand"]:
         return None
     said = frozenset(lemma(words[i]) for i in range(start, end) if tags[i] not in (DET, POSS, CONJ, COMMA, PREP))
@@ -288,16 +271,18 @@ def _only_shows(words: list[str]) -> bool:
 # --- what is said to be there ---------------------------------------------------------------------
 
 
-def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
+def _is_there(thing: _Thing, mood: int, supposes: bool, read: TaggedText) -> bool:
     """Whether the answer says that a thing is in the picture. `supposes`: the question asks for more than is seen."""
     following = next((i for i in range(thing.end, len(read.words)) if read.tags[i] != ADV), thing.start)
     is_subject = not {PREP, PARTICIPLE}.intersection(read.tags[max(thing.start - 2, 0) : thing.start])
     if read.words[following] in prose.MODALS and mood == SAID and is_subject and not thing.is_definite:
         if not prose.SEES.intersection(read.words[following + 1 : following + 4]):
             return False  # "a person would wear one tie"
-    if mood == GENERAL:
+    if mood == GENERAL or _renames(thing, read):
         return False
-    if mood == ABSENT or _is_hedged(thing, read):
+    if _is_hedged(thing, read):
+        return thing.is_definite and read.tags[thing.start - 1] != POSS  # "possibly his advisor"
+    if mood == ABSENT:
         return thing.is_definite
     if thing.noun in prose.ROLES and (mood == SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
         return False  # "providing shade for visitors", "the driver has parked to follow the rules"
@@ -317,21 +302,32 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: _Text) -> bool:
     if supposes and not is_seen:
         described = read.words[thing.start : thing.end - 1]
         looks = any(word in prose.LOOKS or word.endswith("ed") for word in described)
-        return bool(described if thing.is_definite else not thing.is_bare or looks)
+        return not thing.is_definite and _is_witnessed(thing, read) and (not thing.is_bare or looks)
     if supposes and not _is_witnessed(thing, read):
         return not is_one or thing.noun in prose.STUFF
     return is_seen or not is_one or thing.end - thing.start > 1 or len(read.words) <= 3
 
 
-def _is_hedged(thing: _Thing, read: _Text) -> bool:
-    """ "A red drink, possibly wine", "likely a score"."""
+def _is_hedged(thing: _Thing, read: TaggedText) -> bool:
+    """ "A red drink, possibly wine", "likely a score", "possibly in a mill or a barn"."""
     i = thing.start - 1
-    while i >= 0 and read.tags[i] in (DET, NUM):
+    while i >= 0 and (read.tags[i] in _GOES_ON or read.words[i] in ("in", "at", "of")):
         i -= 1
     return i >= 0 and read.words[i] in prose.HEDGES
 
 
-def _is_witnessed(thing: _Thing, read: _Text) -> bool:
+def _renames(thing: _Thing, read: TaggedText) -> bool:
+    """Whether a phrase says what a thing is that was named: "which is a large animal", "specifically an athlete"; or how the
+    picture was made: "he is depicted in a portrait".
+    """
+    i = next((k for k in range(thing.start - 1, -1, -1) if read.tags[k] not in (DET, ADJ, NUM)), 0)
+    before, at = read.words[max(i - 1, 0) : i + 1], read.words[i]
+    if before in (["which", "is"], ["which", "are"], ["other", "than"]) or at in ("specifically", "namely"):
+        return True
+    return thing.noun in prose.MEDIA and at in ("is", "in", "for", "as", "be")
+
+
+def _is_witnessed(thing: _Thing, read: TaggedText) -> bool:
     """Whether the sentence so far speaks of what is seen: "she is wearing a wrist brace", "there is a hydrant"."""
     i = thing.start - 1
     while i >= 0 and read.tags[i] != STOP:
@@ -341,79 +337,17 @@ def _is_witnessed(thing: _Thing, read: _Text) -> bool:
     return False
 
 
-# --- what somebody does whom the question asks about -----------------------------------------------
+def _is_shown(thing: _Thing, read: TaggedText) -> bool:
+    """Whether the sentence says that a thing is in the picture, as "there is", "the image shows" or "seen in the image" do."""
+    start = next((i + 1 for i in range(thing.start - 1, -1, -1) if read.tags[i] == STOP), 0)
+    end = next((i for i in range(thing.end, len(read.tags)) if read.tags[i] == STOP), len(read.tags))
+    shown = any(read.words[i] in ("the", "this") and read.words[i + 1] in prose.SHOWN_IN for i in range(start, end - 1))
+    before = read.words[start : thing.start]
+    is_said = _is_witnessed(thing, read) and not prose.IS_THERE.isdisjoint(before)
+    return is_said or (shown and prose.MODALS.isdisjoint(before))
 
 
-def _doings(read: _Text, spoken: frozenset[str]) -> Iterator[tuple[int, str]]:
-    """What the answer says that somebody is doing, with its object and place: "sitting at a table".
-
-    A place that the question names is not new.
-    """
-    words, tags = read.words, read.tags
-    is_doing = False
-    for i, word in enumerate(words):
-        before = next((k for k in range(i - 1, -1, -1) if tags[k] != ADV), -1)
-        goes_on = is_doing and before >= 0 and tags[before] == CONJ
-        if not word.endswith("ing") or before < 0 or not (words[before] in lexicon.BE or goes_on) or _is_hedged_at(i, read):
-            is_doing = is_doing and tags[i] not in (STOP, REL, VERB, AUX)
-            continue
-        if word in prose.WEARS_OR_PLANS or tags[i] not in (PARTICIPLE, VERB, NOUN, ADJ):
-            continue
-        is_doing, end = True, i + 1
-        while end < len(words) and (words[end] in ("up", "down") or tags[end] in (PREP, *STARTS_CHUNK)):
-            start = end + (tags[end] == PREP)
-            chunk = read_chunk(words, tags, start) if start < len(words) and tags[start] in STARTS_CHUNK else None
-            if words[end] not in ("up", "down") and (chunk is None or chunk.head < start):
-                break
-            if start > end and lemma(words[chunk.head]) in spoken:
-                break
-            end = chunk.end if chunk is not None and chunk.end > start else end + 1
-        yield i, read.written(i, end)
-
-
-def _is_hedged_at(i: int, read: _Text) -> bool:
-    return bool(prose.HEDGES.intersection(read.words[max(i - 2, 0) : i]))
-
-
-# --- what a thing of the question looks like or does ----------------------------------------------
-
-
-def _predicates(read: _Text, question: _Text, spoken: frozenset[str], asked: bool, taken: set[int]) -> Iterator[tuple[int, str]]:
-    """Qualities and actions that the answer's first sentence gives to what the question names: "black", "sleeping"."""
-    words, tags = read.words, read.tags
-    end = next((i for i, now in enumerate(tags) if now == STOP), len(words))
-    start = next((i + 1 for i in range(end) if words[i] in lexicon.BE), None)
-    if start is None:
-        if taken or end > 4 or any(now not in (ADJ, CONJ, PARTICIPLE, COMMA) for now in tags[:end]):
-            return
-        start = 0  # "Red and white"
-    elif any(i < start for i in taken) or not asked:
-        return
-    i = start
-    while i < end:
-        if words[i] in prose.MODALS or tags[i] in (REL, AUX):
-            return
-        if tags[i] in (PREP, DET, ADV) and i < start + 3:
-            i += 1
-            continue
-        stop = last = i  # "curled up and sleeping"
-        while stop < end and (tags[stop] in (ADJ, PARTICIPLE, CONJ, ADV) or words[stop] in ("up", "down")):
-            stop += 1
-            last = stop if tags[stop - 1] not in (CONJ, ADV) or words[stop - 1] in ("up", "down") else last
-        stop = last
-        if stop == i:
-            return
-        if stop < end and tags[stop] == NOUN and tags[stop - 1] != PARTICIPLE:
-            if words[stop] not in lexicon.ATTRIBUTES | {"position"}:
-                return
-            stop += 1
-        elif stop < end and tags[stop] in STARTS_CHUNK:
-            reach = max(read_chunk(words, tags, stop).end, stop)
-            stop = stop if taken.intersection(range(stop, reach)) else reach  # "performing a trick"
-        if words[i] in prose.SAYS_WHERE:
-            return
-        said = {lemma(word) for word in words[i:stop]}
-        if not said <= spoken | set(question.words) and not taken.intersection(range(i, stop + 2)):
-            yield i, read.written(i, stop)
-        return
-
+def _is_seen_behind(thing: _Thing, read: TaggedText) -> bool:
+    """ "Serve them on a plate, as seen in the image"."""
+    behind = [word for word in read.words[thing.end : thing.end + 3] if word not in (",", "as")]
+    return bool(behind) and behind[0] in prose.EVIDENCE

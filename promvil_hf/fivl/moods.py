@@ -42,13 +42,17 @@ def _sentences(tags: Sequence[str], opens: Sequence[bool]) -> Iterator[tuple[int
 
 
 def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]:
-    found, weak, absent, in_list = [], False, False, False
+    found, weak, absent, in_list, held = [], False, False, False, SAID
     mood, general = SAID, _general_from(words, tags, supposes)
     judged = _judges(words, tags)
     for i, word in enumerate(words):
         before = words[i - 1] if i else ""
         after = tags[i + 1] if i + 1 < len(tags) else STOP
         mood = GENERAL if i == general else SUPPOSED if i == 0 and judged else mood
+        if mood == GENERAL and word in prose.HAS_IN_IT and (tags[i] == PARTICIPLE or before == ","):
+            held, mood = mood, SAID  # "this picture, featuring a cat, is often used to ..."
+        elif held and tags[i] == COMMA:
+            held, mood = SAID, held
         if word in prose.PICTURE and before in ("the", "this"):
             mood = SAID  # "in the image", "in this case"
         if word in prose.MODALS and tags[i] != NOUN:
@@ -89,6 +93,16 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             in_list = weak = False
         found.append(ABSENT if absent else mood or (WEAKLY if weak else SAID))
     return found
+
+
+def gives_orders(question: Sequence[str], answer: Sequence[str], tags: Sequence[str], opens: Sequence[bool]) -> bool:
+    """Whether an answer says what to do: a recipe, a repair, advice. It names what will be needed, not what is there."""
+    somebody = [f"{word} {who}" for word in ("should", "do", "can") for who in ("i", "we", "you")]
+    asked = {"how to", "what steps", "the recipe", *somebody}
+    pairs = {f"{one} {two}" for one, two in zip(question, question[1:])}
+    asks = not asked.isdisjoint(pairs) and not prose.ORDERED.isdisjoint(question)
+    begins = (next((i for i in range(start, end) if answer[i][0].isalpha()), start) for start, end in _sentences(tags, opens))
+    return asks or sum(answer[i] in prose.ORDERS for i in begins) >= 2
 
 
 def _is_given(words: list[str], i: int) -> bool:

@@ -27,7 +27,7 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     atmosphere attempt attention attire authenticity authority awareness backdrop background balance basis beauty
     behavior behaviour being benefit biodiversity bit blend bond boost boundary break breakfast breeze brightness
     business calm camaraderie capture care career case catch category cause caution celebration center centre ceremony
-    challenge chance change chaos character characteristic charm choice circumstance clarity class climate clue
+    challenge chance change chaos characteristic charm choice circumstance clarity class climate clue
     collection color colour combination comfort communication community companion companionship company competition
     complexity component composition concept concentration concern conclusion condition confidence conflict confusion
     connection consequence consideration construction contact content contest context contrast contribution control
@@ -171,19 +171,24 @@ _SEEN = _words("""
     windshield wine wing wire wood woods wool wrapper wreath yard yogurt zipper thumbs thumb earphones phone cellphone
     controller console joystick drinkware dishware silverware cutlery tableware glassware crockery baggage snowbank
     pedestrian enclosure exhibit corral terrain tracks bicyclist spectator savanna fencing siding shading dune
-    coconut
+    coconut money sword bow spear shield helmet
 """)
 # What has a border where it is described: "a grassy area", "a paved surface", "a quilted design".
 SEEN_WHERE_DESCRIBED = _words("""
-    area surface region section attire expression design setup stage lot spot mark edge display
+    area surface region section attire design character note text message setup stage lot spot mark edge display
 """)
 USES_OF_A_PLACE = _words("service seating dining parking play playing picnic waiting storage sitting facial wedding living")
 LOOKS = (lexicon.MATERIALS | lexicon.ADJECTIVES) - _words("""
     large small big little tall short long huge tiny wide narrow high low deep upper lower inner outer new old modern
     other same different various certain similar main extra next last first second third fourth fifth visible single double
     common public private real whole entire individual separate partial complete good bad nice ready calm quiet busy tasty fresh
-""") | {"lit", "formal", "casual", "quilted", "matching", "traditional", "rural", "mountainous", "lush", "weird", "silly"}
+""") | _words("""
+    lit formal casual quilted matching traditional rural mountainous lush weird silly handwritten cartoon animated printed
+""")
 # Words for other words of the answer ("the items", "other objects"), and words that only point at the picture.
+# Ways to make a picture: "he is depicted in a portrait" is about the picture itself.
+MEDIA = _words("portrait drawing sketch photograph painting collage landscape illustration meme cartoon artwork scene")
+NOT_SHOWN = _words("camera audience viewer reader")  # "looking at the camera", "addressing the audience"
 GENERAL = _words("""
     item object thing element other another one someone somebody everyone anyone person's individual component detail
     something anything everything essential belonging possession creature device supply product necessity
@@ -204,7 +209,7 @@ CONTAINERS = _words("""
 SAME_THING = tuple(map(frozenset, (
     {"plane", "airplane", "aircraft", "jet", "airliner"}, {"bike", "bicycle"}, {"motorbike", "motorcycle"}, {"couch", "sofa"},
     {"phone", "cellphone", "smartphone"}, {"tv", "television"}, {"photo", "picture", "image"}, {"kid", "child"},
-    {"people", "person"}, {"car", "automobile"}, {"refrigerator", "fridge"},
+    {"people", "person"}, {"car", "automobile"}, {"refrigerator", "fridge"}, {"painting", "artwork", "art"},
 )))  # fmt: skip
 # "a variety of dishes" is dishes, "a group of people" a group one can point at.
 COUNTS_ONLY = _words("""
@@ -358,6 +363,20 @@ EFFECTS = _words("""
     enabling enables enable inviting invites prompting
 """)
 CONDITIONS = _words("if whether unless")
+SHOWN_IN = _words("image picture photo")
+IS_THERE = _words("there shows depicts features shown depicted pictured")
+HAS_IN_IT = _words("featuring showing depicting displaying wearing holding carrying")
+# What a question for advice holds, and how a sentence begins that says what to do.
+ORDERED = _words("how should step steps recipe cook make")
+ORDERS = _words("""
+    add allow apply arrange assemble avoid bake beat bend blend boil bring brush buy carry check choose chop clean close
+    combine connect consider cook cool cover create cut decorate do draw dress dry ensure enjoy explore fill find fold
+    follow fry garnish gather get give go grab grate grill heat hold insert invite keep lay leave let lift line look
+    make marinate measure melt mix move offer open pack paint peel place plan plant pour practice preheat prepare press pull
+    purchase push put refrigerate remember remove repeat replace rest rinse roll rub saute season secure select serve
+    set sew share simmer sit slice soak spend spread sprinkle squeeze stand start stay steam stir store take taste tie
+    tighten top toss trim try turn use visit wait walk wash wear whisk wipe work wrap write
+""")
 ASKS_TO_SUPPOSE = _words("""
     might could may would should why reason reasons purpose purposes infer inferred benefit benefits challenge
     challenges precaution precautions potential possible possibly likely advantage advantages impact significance
@@ -367,6 +386,7 @@ ASKS_TO_SUPPOSE = _words("""
     contribute function unusual funny notable noteworthy affect explain tell suitable choose profession
 """)
 DESCRIBES = _words("""
+    introduction introduce overview summary summarize caption
     describe describing description detail details detailed elements elaborate happening doing see shown features depict
 """)
 # What a sentence with one of these says is so in general, wherever it stands.

@@ -3,6 +3,8 @@
 slips on words that photographs show are mended.
 """
 
+from dataclasses import dataclass
+
 from promvil_hf.fivl import prose
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
@@ -22,6 +24,7 @@ from promvil_hf.nesting.tags import (
     VERB,
     base_of,
 )
+from promvil_hf.nesting.tokens import Token
 
 
 _TAKES_VERB = frozenset({PRON, REL})
@@ -30,6 +33,34 @@ _REGION = frozenset("region scene image picture area object".split())
 _STATES = frozenset("features corresponds contains shows includes depicts".split())  # what a region or a scene does
 _SOMEBODY = lexicon.PERSONS | lexicon.ANIMALS
 _NOMINAL = frozenset({NOUN, ADJ, NUM})
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedText:
+    """A text, its words in lower case and their tags."""
+
+    text: str
+    tokens: list[Token]
+    words: list[str]
+    tags: list[str]
+
+    @property
+    def opens(self) -> list[bool]:
+        """Whether each word begins a line."""
+        if "\n" not in self.text:
+            return [False] * len(self.tokens)
+        ends = [0, *(token.end for token in self.tokens)]
+        return ["\n" in self.text[end : token.start] for end, token in zip(ends, self.tokens)]
+
+    def is_quoted(self, start: int, end: int) -> bool:
+        """Whether any of these words are quoted: what a sign says is no thing."""
+        if '"' not in self.text:
+            return False
+        before, inside = self.text[: self.tokens[start].start], self.written(start, end)
+        return before.count('"') % 2 == 1 or '"' in inside
+
+    def written(self, start: int, end: int) -> str:
+        return self.text[self.tokens[start].start : self.tokens[end - 1].end]
 
 
 def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:

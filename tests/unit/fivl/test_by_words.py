@@ -187,3 +187,46 @@ def test_an_ordinal_makes_no_new_thing_of_what_the_question_names(phrases):
 )
 def test_words_that_are_verb_noun_or_quality_by_what_stands_beside_them(phrases, answer, expected):
     assert phrases(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        (
+            "How to cook this dish?",
+            "In the image, there is a bowl of soup. Heat some oil in a large pan. Add the sliced onions. Serve it on a plate.",
+            ("bowl of soup", "soup"),
+        ),
+        ("How can I clean this?", "Use a soft cloth and warm water. Rinse the sponge.", ()),
+        ("What is this?", "1. Wash the carrots.\n2. Cut them with a sharp knife.\n3. Fry them in a pan.", ()),
+        ("How to serve it?", "You can put it on a white plate, as seen in the image.", ("white plate",)),
+    ],
+)
+def test_what_an_answer_tells_to_do_is_not_there(phrases, question, answer, expected):
+    """A recipe names what will be needed. Only what it says is in the picture counts."""
+    assert phrases(answer, question) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("A man, possibly his advisor or a court member, sits on a bench.", ("man", "bench")),
+        ("There is a rhinoceros, which is a large and unusual animal.", ("rhinoceros",)),
+        ("A woman is posing for a portrait and looking at the camera.", ("woman",)),
+        ("There is a dark sky. The dark cloudy sky is calm.", ("dark sky",)),
+        ("A boy and other people stand at a gate made of stone or metal.", ("boy", "people", "gate")),
+    ],
+)
+def test_what_only_renames_or_guesses_is_left_out(phrases, answer, expected):
+    assert phrases(answer) == expected
+
+
+def test_a_clause_about_the_picture_counts_inside_a_general_sentence(phrases):
+    answer = "This picture, featuring a white cat on a chair, is often used to express surprise at events."
+    assert phrases(answer, "When is it used?") == ("white cat", "chair")
+
+
+def test_an_unknown_definite_thing_in_reasons_is_left_out(phrases):
+    """What nobody knows to be seen in photographs, and what is not said to be there, is not proposed."""
+    answer = "He might be tired because of the desired fillings. He is holding a wuggle."
+    assert phrases(answer, "Why might he be tired?") == ("wuggle",)
