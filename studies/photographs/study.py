@@ -28,12 +28,13 @@ QUESTION = (
 SEARCHED_ON = 9  # the seed of the search; no score shows it
 TRIALS = 1
 THRESHOLD = 0.6  # of balanced questions about the photographs of the curves; a model that does not look has 0.5
-ALIGNMENTS = ("half of the names", "distilled")
+NAMED, DISTILLED = "half of the names", "distilled"
+ALIGNMENTS = (NAMED, DISTILLED)
 LOSSES = {"no vision loss": (0.0, "true")} | {
     f"λ {weight}, {masks} masks": (weight, masks) for weight in (0.1, 0.3) for masks in ("true", "made", "random")
 }
 ARMS = {f"{alignment}: {loss}": (alignment, *LOSSES[loss]) for alignment in ALIGNMENTS for loss in LOSSES}
-CLAIM, WITHOUT = (f"{ALIGNMENTS[0]}: {loss}" for loss in ("λ 0.1, true masks", "no vision loss"))
+CLAIM, WITHOUT = (f"{NAMED}: {loss}" for loss in ("λ 0.1, true masks", "no vision loss"))
 RIGHT = "reversed"
 DESIGN = Design(
     {
@@ -53,14 +54,21 @@ MEASURES = [f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", 
 
 def plan(terms):
     sizes, how = (QUICK, QUICK_HOW) if terms.quick else (SIZES, HOW)
-    files, base = contents(), {"base": terms.base}
-    features = Cell(computed_features, {"files": files}, base)
+    known, base = contents(), {"base": terms.base}
+
+    def files(*more: str) -> dict:
+        """What decides a cell beside its settings: the hashes of the files it reads, and of no other."""
+        return {name: known[name] for name in ("train", "test", *more)}
+
+    features = Cell(computed_features, {"files": files()}, base)
     cells = {("features",): features}
     for seed in terms.seeds:
-        reading = {"seed": seed, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files}
+        reading = {"seed": seed, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
         read = cells["names", seed] = Cell(names_read, reading, base)
         for alignment in ALIGNMENTS:
-            settings = {"alignment": alignment, "seed": seed, "steps": sizes["steps"], "folds": sizes["folds"], "files": files}
+            read_too = () if alignment == NAMED else ("classifier", "classifier_names")
+            settings = {"alignment": alignment, "seed": seed, "steps": sizes["steps"], "folds": sizes["folds"],
+                        "files": files(*read_too)}  # fmt: skip
             cells["aligned", alignment, seed] = Cell(aligned_projector, settings, {**base, "features": features})
         for arm, (alignment, weight, masks) in ARMS.items():
             needs = {**base, "features": features, "aligned": cells["aligned", alignment, seed], "read": read}
@@ -72,10 +80,10 @@ def plan(terms):
                 "masks": masks,
                 "every": sizes["every"],
                 "how": how,
-                "files": files,
+                "files": files(*["made_masks"] * (masks == "made")),
             }
             cells["tuned", arm, seed] = Cell(tuned, settings, needs)
-            asked = {"seed": seed, "questions": how["questions"], "files": files}
+            asked = {"seed": seed, "questions": how["questions"], "files": files()}
             cells[arm, seed] = Cell(measured, asked, {**needs, "read": cells["tuned", arm, seed]})
     return cells
 

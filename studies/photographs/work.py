@@ -32,7 +32,7 @@ def place_of(variable: str) -> Path:
 
 
 def contents() -> dict[str, str]:
-    """What decides a cell beside its settings: hashes of the files it reads; "absent" where there are none yet."""
+    """Hashes of the files that cells read; "absent" where there are none yet."""
     photographs, classifier = (Path(os.environ.get(name, USUAL[name])) for name in ("PROMVIL_PHOTOGRAPHS", "PROMVIL_CLASSIFIER"))
     files = {
         "train": photographs / "instances_train.json",
