@@ -26,8 +26,9 @@ QUESTION = (
     "right?"
 )
 SEARCHED_ON = 9  # the seed of the search; no score shows it
+OF_BASE = 9  # the seed of alignment and reading: all trainings start from the same model (rule 6 of the protocol)
 TRIALS = 1
-THRESHOLD = 0.6  # of balanced questions about the photographs of the curves; a model that does not look has 0.5
+THRESHOLD = 0.7  # of pairs of the photographs of the curves: does the one with the thing get the higher "yes"? By chance 0.5
 NAMED, DISTILLED = "half of the names", "distilled"
 ALIGNMENTS = (NAMED, DISTILLED)
 LOSSES = {"no vision loss": (0.0, "true")} | {
@@ -49,7 +50,10 @@ SIZES = {"steps": 200, "folds": 3, "name_rows": 120, "rows": 240, "every": 20}
 QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "rows": 4, "every": 1}
 HOW = {"batch": 4, "questions": 8, "learning_rate": 1.5e-3, "lora_r": 16, "checkpoints": 10}
 QUICK_HOW = {**HOW, "batch": 2, "lora_r": 2, "checkpoints": 1}
-MEASURES = [f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", blind")]
+MEASURES = [*(f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", blind")), "pairs"]
+
+
+SHOWN = ("balanced", RIGHT, "pairs")
 
 
 def plan(terms):
@@ -62,16 +66,16 @@ def plan(terms):
 
     features = Cell(computed_features, {"files": files()}, base)
     cells = {("features",): features}
+    reading = {"seed": OF_BASE, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
+    read = cells["names",] = Cell(names_read, reading, base)
+    for alignment in ALIGNMENTS:
+        read_too = () if alignment == NAMED else ("classifier", "classifier_names")
+        settings = {"alignment": alignment, "seed": OF_BASE, "steps": sizes["steps"], "folds": sizes["folds"],
+                    "files": files(*read_too)}  # fmt: skip
+        cells["aligned", alignment] = Cell(aligned_projector, settings, {**base, "features": features})
     for seed in terms.seeds:
-        reading = {"seed": seed, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
-        read = cells["names", seed] = Cell(names_read, reading, base)
-        for alignment in ALIGNMENTS:
-            read_too = () if alignment == NAMED else ("classifier", "classifier_names")
-            settings = {"alignment": alignment, "seed": seed, "steps": sizes["steps"], "folds": sizes["folds"],
-                        "files": files(*read_too)}  # fmt: skip
-            cells["aligned", alignment, seed] = Cell(aligned_projector, settings, {**base, "features": features})
         for arm, (alignment, weight, masks) in ARMS.items():
-            needs = {**base, "features": features, "aligned": cells["aligned", alignment, seed], "read": read}
+            needs = {**base, "features": features, "aligned": cells["aligned", alignment], "read": read}
             settings = {
                 "seed": seed,
                 "rows": sizes["rows"],
@@ -96,7 +100,7 @@ def read(terms, results):
         for arm, (alignment, weight, _) in ARMS.items()
         if weight
         for without in (f"{alignment}: no vision loss",)
-        for measure in ("balanced", RIGHT)
+        for measure in SHOWN
     ]  # fmt: skip
     arms = {name: arm_of(of_seeds(terms, results, "tuned", name), TRIALS, THRESHOLD) for name in ARMS}
     found = outcome(samples[CLAIM, "all", RIGHT], samples[WITHOUT, "all", RIGHT])
@@ -137,7 +141,7 @@ def draw(result):
                         for part in ("estimate", "low", "high")
                     ),
                 )
-                for measure in ("balanced", RIGHT)
+                for measure in SHOWN
             ],
             y_label="accuracy",
             y_range=(0, 1),

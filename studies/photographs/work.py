@@ -19,7 +19,7 @@ USUAL = {
     "PROMVIL_CLASSIFIER": "runs/classifier",
     "PROMVIL_MADE_MASKS": "runs/made_masks.jsonl",
 }
-WATCHED = 28  # photographs of the curves, which no score shows
+WATCHED = 20  # photographs of the curves, which no score shows
 ALIGNED, NEVER = "aligned", "never aligned"
 
 
@@ -152,10 +152,10 @@ def tuned(
     pairs = balanced_pairs(exam.classes, curve_of)
 
     def probe() -> float:
-        return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["accuracy"]["estimate"]
+        return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["pairs"]["estimate"]
 
     updates = -(-rows // seeing.batch)
-    watch = Watch(folder, sorted({*range(every, updates + 1, every), updates}), probe)
+    watch = Watch(folder, sorted({*range(every, updates + 1, every), updates}), probe, counted=1)
     training = PlaceQuestions(backend, label_rules=LabelRules(seed=seed) if vision_loss_weight else None)
     more = {"vision_loss_weight": vision_loss_weight, "callbacks": [watch]}
     trainer = trained_on(made, model, backend.processor, training, folder, seeing, "linear", **more)
@@ -195,40 +195,74 @@ def measured(
     folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, seed: int, questions: int, files: Mapping
 ) -> dict:
     """For each question about photographs of no curve: its photograph, whether its class took part in an alignment by names, and
-    whether it is answered rightly. `seed` is that of the training, whose prior is reversed.
+    whether it is answered rightly; of pairs, whether the photograph with the thing gets the higher "yes". `seed` is that of the
+    training, whose prior is reversed.
     """
     from safetensors.torch import load_file
 
     from promvil_hf.fivl.photograph_questions import Choosing, Questions
     from promvil_hf.training.seeing.align import Names, projected
-    from promvil_hf.training.seeing.questions import PlaceQuestions, margins
-    from promvil_hf.training.seeing.reading import presence_turn
+    from promvil_hf.training.seeing.measure import balanced_pairs
+    from promvil_hf.training.seeing.questions import PlaceQuestions
 
     backend = _backend(base)
     _, exam = albums_of(backend, features / "features")
-    names = Names.of(backend.model, backend.processor.tokenizer, exam.classes)
     model = _with_adapter(backend.model, read).eval()
-    seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
-    place_in = {photograph.image_id: place for place, photograph in enumerate(exam.photographs)}
     kept = [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
+    ways = {way: list(Questions(exam.classes, kept, Choosing(("presence",), way, seed))) for way in ("balanced", "reversed")}
+    asked = sorted({(each.photograph.image_id, each.name) for way in ways.values() for each in way})
+    seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
+    places = {photograph.image_id: place for photograph, place in zip(exam.photographs, seen, strict=True)}
+    blind = Names.of(backend.model, backend.processor.tokenizer, exam.classes).centre.expand_as(seen[0])
     collator, taught = PlaceQuestions(backend), set(sorted(exam.classes)[::2])
-    blind = names.centre.expand_as(seen[0])
+    said = asked_once(model, collator, places, asked, questions)
+    without = asked_once(model, collator, {"": blind}, [("", name) for name in sorted({name for _, name in asked})], questions)
     found = {}
-    for way in ("balanced", "reversed"):
-        asked: dict[str, list] = {}
-        for question in Questions(exam.classes, kept, Choosing(("presence",), way, seed)):
-            asked.setdefault(question.photograph.image_id, []).append(question)
-        parts = [part[start : start + questions] for part in asked.values() for start in range(0, len(part), questions)]
-        for name, of in ((way, lambda part: seen[place_in[part[0].photograph.image_id]]), (f"{way}, blind", lambda part: blind)):
-            rows = [{"places": of(part), "turns": [presence_turn(each.name, True) for each in part]} for part in parts]
-            said = margins(model, collator, rows)
-            flat = [(each, margin) for part, row in zip(parts, said, strict=True) for each, margin in zip(part, row, strict=True)]
+    for way, wanted in ways.items():
+        margins = {
+            way: [said[each.photograph.image_id, each.name] for each in wanted],
+            f"{way}, blind": [without["", each.name] for each in wanted],
+        }
+        for name, of_questions in margins.items():
             found[name] = {
-                "photograph": [each.photograph.image_id for each, _ in flat],
-                "group": [ALIGNED if each.name in taught else NEVER for each, _ in flat],
-                "right": [(margin > 0) == (each.turn.answer == "yes") for each, margin in flat],
+                "photograph": [each.photograph.image_id for each in wanted],
+                "class": [each.name for each in wanted],
+                "group": [ALIGNED if each.name in taught else NEVER for each in wanted],
+                "margin": [round(margin, 3) for margin in of_questions],
+                "right": [(margin > 0) == (each.turn.answer == "yes") for each, margin in zip(wanted, of_questions, strict=True)],
             }
+    pairs = balanced_pairs(exam.classes, kept, seed)
+    there, away = ([kept[getattr(pair, side)].image_id for pair in pairs] for side in ("with_it", "without_it"))
+    found["pairs"] = {
+        "photograph": there,
+        "class": [pair.name for pair in pairs],
+        "group": [ALIGNED if pair.name in taught else NEVER for pair in pairs],
+        "right": [said[one, pair.name] > said[other, pair.name] for pair, one, other in zip(pairs, there, away, strict=True)],
+    }
     return found
+
+
+def asked_once(model, collator, places: Mapping, asked: list[tuple[str, str]], questions: int) -> dict[tuple[str, str], float]:
+    """By photograph and class how much more likely "yes" is than "no"; `places` are those of each photograph."""
+    from promvil_hf.training.seeing.questions import margins
+    from promvil_hf.training.seeing.reading import presence_turn
+
+    of_photograph: dict[str, list[str]] = {}
+    for image_id, name in asked:
+        of_photograph.setdefault(image_id, []).append(name)
+    parts = [
+        (image_id, names[start : start + questions])
+        for image_id, names in of_photograph.items()
+        for start in range(0, len(names), questions)
+    ]
+    parts.sort(key=lambda part: len(part[1]))  # rows of one batch are as long as its longest
+    rows = [{"places": places[image_id], "turns": [presence_turn(name, True) for name in names]} for image_id, names in parts]
+    said = margins(model, collator, rows)
+    return {
+        (image_id, name): margin
+        for (image_id, names), row in zip(parts, said, strict=True)
+        for name, margin in zip(names, row, strict=True)
+    }
 
 
 def watched(exam) -> list[bool]:
