@@ -2,24 +2,26 @@
 """The work of the cells of the study of photographs. torch is loaded where the work begins.
 
 Photographs with COCO's annotations lie in the folder that PROMVIL_PHOTOGRAPHS names (`../shared/data/coco_photos`), the tower's
-classifier with the names of its outputs in that of PROMVIL_CLASSIFIER, masks by a detector and a segmenter in the file of
-PROMVIL_MADE_MASKS, in the form that `promvil build fivl --masks` takes.
+classifier with the names of its outputs in that of PROMVIL_CLASSIFIER (where `promvil fetch real` puts them), masks by a detector
+and a segmenter in the file of PROMVIL_MADE_MASKS, in the form that `promvil build fivl --masks` takes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from promvil_hf.fetching.real_parts import CLASSIFIER, cache_folder
 from promvil_hf.files import sha256_of
 
 
 USUAL = {
     "PROMVIL_PHOTOGRAPHS": "../shared/data/coco_photos",
-    "PROMVIL_CLASSIFIER": "runs/classifier",
+    "PROMVIL_CLASSIFIER": str(cache_folder() / CLASSIFIER),
     "PROMVIL_MADE_MASKS": "runs/made_masks.jsonl",
 }
-WATCHED = 20  # photographs of the curves, which no score shows
+WATCHED = 14  # photographs of the curves, which no score shows
+COUNTED = 3  # every so many updates the operations are counted: a training is short
 ALIGNED, NEVER = "aligned", "never aligned"
 
 
@@ -54,7 +56,7 @@ def albums_of(backend, features: Path) -> list:
 
 def computed_features(folder: Path, base: Path, *, files: Mapping) -> dict:
     """What the frozen tower gives of all photographs; every other cell reads it."""
-    return {"photographs": [len(album.photographs) for album in albums_of(_backend(base), folder / "features")]}
+    return {"photographs": [len(album.photographs) for album in albums_of(backend_with(base), folder / "features")]}
 
 
 def aligned_projector(
@@ -67,7 +69,7 @@ def aligned_projector(
     from promvil_hf.training.seeing.align import Aligning, Names
     from promvil_hf.training.seeing.stages import Seeing, align_stage
 
-    backend = _backend(base)
+    backend = backend_with(base)
     album, _ = albums_of(backend, features / "features")
     how = Seeing(seed=seed, align=Aligning(steps=steps), folds=folds)
     if alignment == "half of the names":
@@ -92,7 +94,7 @@ def names_read(folder: Path, base: Path, *, seed: int, rows: int, places: int, h
     from promvil_hf.training.seeing.reading import NameRows
     from promvil_hf.training.seeing.stages import Seeing, trained_on
 
-    backend = _backend(base)
+    backend = backend_with(base)
     classes, _ = read_photographs([place_of("PROMVIL_PHOTOGRAPHS") / "instances_train.json"])
     names = Names.of(backend.model, backend.processor.tokenizer, classes)
     seeing = Seeing(seed=seed, **how)
@@ -112,14 +114,20 @@ def tuned(
     *,
     seed: int,
     rows: int,
+    names_share: float,
     presence: str,
     vision_loss_weight: float,
     masks: str,
-    every: int,
+    probed: Sequence[int],
     how: Mapping,
     files: Mapping,
 ) -> dict:
-    """The adapter after photographs whose answers have a prior, with FiVL's loss on these masks or without."""
+    """The adapter after rows of photographs, with FiVL's loss on these masks or without.
+
+    `presence` says how questions are chosen, `names_share` how many of the rows are names without a photograph; the curve has a
+    point after each of the updates `probed`.
+    """
+    from peft import PeftModel
     from safetensors.torch import load_file
 
     from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
@@ -133,7 +141,7 @@ def tuned(
     from promvil_hf.training.vision_labels import LabelRules
     from studies.watching import Watch
 
-    backend = _backend(base)
+    backend = backend_with(base)
     album, exam = albums_of(backend, features / "features")
     names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
     places = load_file(aligned / "places.safetensors")["places"]
@@ -141,10 +149,10 @@ def tuned(
     keys = keys_of(album, masks) if vision_loss_weight else None
     noise = NameRows(names, places.shape[1], rows, seeing.questions, seeing.noise, seed)
     choosing = Choosing(("presence",), presence, seed)
-    made = PhotographRows(album.classes, album.photographs, places, noise, rows, choosing, keys=keys)
+    made = PhotographRows(album.classes, album.photographs, places, noise, rows, choosing, 1 - names_share, keys)
     if masks == "random":
         made = NoisyRows(made, MaskNoise("random", seed=seed))
-    model = _with_adapter(backend.model, read)
+    model = PeftModel.from_pretrained(backend.model, read, is_trainable=True)
     collator = PlaceQuestions(backend)
     shown = [place for place, is_watched in enumerate(watched(exam)) if is_watched]
     curve_of = [exam.photographs[place] for place in shown]
@@ -154,8 +162,7 @@ def tuned(
     def probe() -> float:
         return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["pairs"]["estimate"]
 
-    updates = -(-rows // seeing.batch)
-    watch = Watch(folder, sorted({*range(every, updates + 1, every), updates}), probe, counted=1)
+    watch = Watch(folder, probed, probe, COUNTED)
     training = PlaceQuestions(backend, label_rules=LabelRules(seed=seed) if vision_loss_weight else None)
     more = {"vision_loss_weight": vision_loss_weight, "callbacks": [watch]}
     trainer = trained_on(made, model, backend.processor, training, folder, seeing, "linear", **more)
@@ -205,10 +212,9 @@ def measured(
     from promvil_hf.training.seeing.measure import balanced_pairs
     from promvil_hf.training.seeing.questions import PlaceQuestions
 
-    backend = _backend(base)
+    backend = backend_with(base, read)
     _, exam = albums_of(backend, features / "features")
-    model = _with_adapter(backend.model, read).eval()
-    kept = [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
+    model, kept = backend.model.eval(), kept_of(exam)
     ways = {way: list(Questions(exam.classes, kept, Choosing(("presence",), way, seed))) for way in ("balanced", "reversed")}
     asked = sorted({(each.photograph.image_id, each.name) for way in ways.values() for each in way})
     seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
@@ -271,16 +277,16 @@ def watched(exam) -> list[bool]:
     return [photograph.image_id in chosen for photograph in exam.photographs]
 
 
-def _backend(base: Path):
+def kept_of(exam) -> list:
+    """The photographs that are measured: those of no curve."""
+    return [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
+
+
+def backend_with(base: Path, adapter: Path | None = None):
+    """The backend of the base, or of an adapter on it."""
     from studies.shared import backend_of
 
-    return backend_of(base)
-
-
-def _with_adapter(model, folder: Path):
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    return backend_of(base, adapter)
 
 
 def _changed(how, **changes):
