@@ -1,8 +1,7 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""FiVL's loss on photographs, on a model of real parts whose language has a prior, by alignment, weight and masks."""
+"""FiVL's loss on photographs, on a model of real parts whose language has a prior, by weight and masks."""
 
 from promvil_hf.pages.chart_file import Panel
-from promvil_hf.pages.charts import Series
 from studies.cells import Cell
 from studies.photographs.looking import HIDDEN, hidden_answers, hidden_features, patch_words
 from studies.photographs.work import (
@@ -18,7 +17,7 @@ from studies.photographs.work import (
 from studies.promvil import arm_of
 from studies.protocol import Design, Outcome, conduct
 from studies.results import Sample, difference, outcome, scored
-from studies.shared import of_seeds
+from studies.shared import curve, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -30,16 +29,14 @@ SEARCHED_ON = 9  # the seed of the search; no score shows it
 OF_BASE = 9  # the seed of alignment and reading: all trainings start from the same model (rule 6 of the protocol)
 TRIALS = 1
 THRESHOLD = 0.7  # of pairs of the photographs of the curves: does the one with the thing get the higher "yes"? By chance 0.5
-NAMED = "half of the names"
-ALIGNMENTS = (NAMED,)  # "distilled" is the other one that the work knows
-LOSSES = {"no vision loss": (0.0, "true")} | {f"λ 0.1, {masks} masks": (0.1, masks) for masks in ("true", "made", "random")}
-ARMS = {f"{alignment}: {loss}": (alignment, *LOSSES[loss]) for alignment in ALIGNMENTS for loss in LOSSES}
-CLAIM, WITHOUT = (f"{NAMED}: {loss}" for loss in ("λ 0.1, true masks", "no vision loss"))
+ALIGNMENT = "half of the names"  # the other one that the work knows is "distilled"
+ARMS = {"no vision loss": (0.0, "true")} | {f"λ 0.1, {masks} masks": (0.1, masks) for masks in ("true", "made", "random")}
+CLAIM, WITHOUT = "λ 0.1, true masks", "no vision loss"
 RIGHT = "reversed"
 DESIGN = Design(
     {
-        name: f"places by {alignment}; " + (f"the vision loss weighs {weight}, {masks} masks" if weight else "answers alone")
-        for name, (alignment, weight, masks) in ARMS.items()
+        name: f"the vision loss weighs {weight}, {masks} masks" if weight else "answers alone"
+        for name, (weight, masks) in ARMS.items()
     },
     Outcome(CLAIM, WITHOUT, "accuracy of questions whose prior is reversed", margin=0.03),
     THRESHOLD,
@@ -71,18 +68,14 @@ def plan(terms):
     cells = {("features",): features, ("hidden features",): hidden}
     reading = {"seed": OF_BASE, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
     read = cells["names",] = Cell(names_read, reading, base)
-    for alignment in ALIGNMENTS:
-        read_too = () if alignment == NAMED else ("classifier", "classifier_names")
-        settings = {"alignment": alignment, "seed": OF_BASE, "steps": sizes["steps"], "folds": sizes["folds"],
-                    "files": files(*read_too)}  # fmt: skip
-        cells["aligned", alignment] = Cell(aligned_projector, settings, {**base, "features": features})
-        needs = {**base, "features": features, "aligned": cells["aligned", alignment]}
-        settings = {"seed": OF_BASE, "rows": sizes["seeing_rows"], "names_share": 0.25, "presence": "balanced",
-                    "vision_loss_weight": 0.0, "masks": "true", "probed": [], "how": how, "files": files()}  # fmt: skip
-        cells["seeing", alignment] = Cell(tuned, settings, {**needs, "read": read})
+    settings = {"alignment": ALIGNMENT, "seed": OF_BASE, "steps": sizes["steps"], "folds": sizes["folds"], "files": files()}
+    aligned = cells["aligned",] = Cell(aligned_projector, settings, {**base, "features": features})
+    needs = {**base, "features": features, "aligned": aligned}
+    settings = {"seed": OF_BASE, "rows": sizes["seeing_rows"], "names_share": 0.25, "presence": "balanced",
+                "vision_loss_weight": 0.0, "masks": "true", "probed": [], "how": how, "files": files()}  # fmt: skip
+    seeing = cells["seeing",] = Cell(tuned, settings, {**needs, "read": read})
     for seed in terms.seeds:
-        for arm, (alignment, weight, masks) in ARMS.items():
-            needs = {**base, "features": features, "aligned": cells["aligned", alignment]}
+        for arm, (weight, masks) in ARMS.items():
             settings = {
                 "seed": seed,
                 "rows": sizes["rows"],
@@ -94,28 +87,28 @@ def plan(terms):
                 "how": {**how, "batch": BATCH},
                 "files": files(*["made_masks"] * (masks == "made")),
             }
-            cells["tuned", arm, seed] = Cell(tuned, settings, {**needs, "read": cells["seeing", alignment]})
+            trained = cells["tuned", arm, seed] = Cell(tuned, settings, {**needs, "read": seeing})
             asked = {"seed": seed, "questions": how["questions"], "files": files()}
-            needs = {**needs, "read": cells["tuned", arm, seed]}
-            cells[arm, seed] = Cell(measured, asked, needs)
-            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], "files": files()}, needs)
+            of_arm = {**needs, "read": trained}
+            cells[arm, seed] = Cell(measured, asked, of_arm)
+            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], "files": files()}, of_arm)
             if arm in LOOKED:
                 settings = {"questions": how["questions"], "files": files()}
-                cells["hidden", arm, seed] = Cell(hidden_answers, settings, {**needs, "hidden": hidden})
+                cells["hidden", arm, seed] = Cell(hidden_answers, settings, {**of_arm, "hidden": hidden})
     return cells
 
 
 def read(terms, results):
     samples = {(arm, *key): sample for arm in ARMS for key, sample in _samples(terms, results, arm).items()}
     shown = {key: sample for key, sample in samples.items() if key[1] not in (YES, NO)}
-    compared = [(arm, f"{alignment}: no vision loss", measure, "all") for arm, (alignment, weight, _) in ARMS.items() if weight
-                for measure in (*SHOWN, *WORDS)]  # fmt: skip
+    compared = [(arm, WITHOUT, measure, "all") for arm in ARMS if arm != WITHOUT for measure in (*SHOWN, *WORDS)]
+    compared += [(CLAIM, arm, measure, "all") for arm in ARMS if arm not in (CLAIM, WITHOUT) for measure in (*SHOWN, *WORDS)]
     compared += [(CLAIM, WITHOUT, measure, "all") for measure in RELIANCE]
     compared += [(CLAIM, WITHOUT, measure, classes) for measure in ("balanced", RIGHT) for classes in (ALIGNED, NEVER, YES, NO)]
     differences = [
-        difference(f"{measure}{'' if classes == 'all' else f', {classes}'}: {arm} less no vision loss",
-                   samples[arm, classes, measure], samples[without, classes, measure], {"arm": arm}, {"arm": without})
-        for arm, without, measure, classes in compared
+        difference(f"{measure}{'' if classes == 'all' else f', {classes}'}: {a} less {b}", samples[a, classes, measure],
+                   samples[b, classes, measure], {"arm": a}, {"arm": b})
+        for a, b, measure, classes in compared
     ]  # fmt: skip
     arms = {name: arm_of(of_seeds(terms, results, "tuned", name), TRIALS, THRESHOLD) for name in ARMS}
     found = outcome(samples[CLAIM, "all", RIGHT], samples[WITHOUT, "all", RIGHT])
@@ -180,25 +173,13 @@ def _lost(rows, hidden, less):
 
 
 def draw(result):
-    weights = list(LOSSES)
     return [
         Panel(
-            alignment,
-            [
-                Series(
-                    measure,
-                    weights,
-                    *(
-                        [getattr(result.score(measure, arm=f"{alignment}: {loss}", classes="all"), part) for loss in weights]
-                        for part in ("estimate", "low", "high")
-                    ),
-                )
-                for measure in SHOWN
-            ],
-            y_label="accuracy",
+            "questions about photographs",
+            [curve(measure, {arm: result.score(measure, arm=arm, classes="all") for arm in ARMS}) for measure in SHOWN],
+            y_label="share",
             y_range=(0, 1),
         )
-        for alignment in ALIGNMENTS
     ]
 
 

@@ -59,16 +59,16 @@ def photographs(tmp_path, monkeypatch):
         monkeypatch.setenv(f"PROMVIL_{name}", str(tmp_path / place))
 
 
-def test_arms_differ_in_alignment_weight_and_masks_alone(base):
+def test_arms_differ_in_weight_and_masks_alone(base):
     cells = study.plan(Terms(Given(base), study.STUDY.seeds))
     assert study.STUDY.seeds == (0, 1, 2) and study.ARMS.keys() == study.DESIGN.arms.keys()
     plain = cells["tuned", study.WITHOUT, 1]
-    for arm, (alignment, weight, kind) in study.ARMS.items():
+    for arm, (weight, kind) in study.ARMS.items():
         cell = cells["tuned", arm, 1]
         changed = {name: value for name, value in cell.settings.items() if value != plain.settings[name] and name != "files"}
         wanted = {"vision_loss_weight": weight, "masks": kind}
         assert changed == {name: value for name, value in wanted.items() if value != plain.settings[name]}
-        assert cell.needs["aligned"] is cells["aligned", alignment] and cell.needs["read"] is cells["seeing", alignment]
+        assert cell.needs["aligned"] is cells["aligned",] and cell.needs["read"] is cells["seeing",]
         assert cells[arm, 1].settings["seed"] == cell.settings["seed"]  # the prior that was trained is the one reversed
 
 
