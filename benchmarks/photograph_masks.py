@@ -2,6 +2,7 @@
 """Masks made as FiVL's are, by a detector and then a segmenter, on photographs whose true masks are known.
 
     python -m benchmarks.photograph_masks --data ../shared/data
+    python -m benchmarks.photograph_masks --data ../shared/data --split train --write runs/made_masks.jsonl
 
 The phrases are the classes that COCO's people marked in a photograph, and as many classes that are not there. The mask stage of
 `promvil build fivl` looks for each: FastestDet finds boxes, and DeepLab says which pixels of a box belong to its commonest thing.
@@ -10,9 +11,13 @@ box where DeepLab sees nothing in it. `--data` holds coco_photos and real_models
 
 A mask is judged against the union of the true polygons of its class. It is relevant if at least half of it lies on the thing, and
 good if its IoU is at least 0.5. Shares have 95 % intervals over photographs.
+
+The second command judges nothing. It writes the masks of the third way of the classes that are there, in the form of
+`promvil build fivl --masks FILE`, which the study `photographs` reads, too.
 """
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +32,7 @@ from promvil_hf.backends.detectors import by_content
 from promvil_hf.backends.onnx_detectors import ONNX_THRESHOLD, load_onnx_detector
 from promvil_hf.backends.segmenters import Segmenter
 from promvil_hf.boxes import Box
+from promvil_hf.files import write_text
 from promvil_hf.fivl.mask_making import ImagePhrases, Located, MaskAnnotator, boxes, grounded_sam
 from promvil_hf.json_records import document
 from promvil_hf.key_expressions import Rle
@@ -34,6 +40,7 @@ from promvil_hf.metrics.intervals import bootstrap_interval
 
 
 SIDE = 513  # of DeepLab's input and output
+THIRD = "boxes, then DeepLab, else the box"
 GOOD, RELEVANT, ELSEWHERE = 0.5, 0.5, 0.1
 IN_DEEPLAB = {
     "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog", "horse",
@@ -156,6 +163,21 @@ def judged(photo: Photo, annotator: MaskAnnotator) -> list[Judged]:
     return rows
 
 
+def written(shown: Sequence[Photo], annotator: MaskAnnotator, path: Path) -> int:
+    """Write the masks of what is there, in the form of `promvil build fivl --masks FILE`; gives their number."""
+    lines = []
+    for photo in shown:
+        [answers] = annotator([ImagePhrases(photo.path, tuple(photo.true))])
+        lines += [
+            {"image": photo.path.name, "text": phrase, "boxes": [box.xyxy for box in answer.boxes], "mask": answer.mask.to_dict()}
+            for phrase, answer in zip(photo.true, answers, strict=True)
+            if isinstance(answer, Located)
+        ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+    return len(lines)
+
+
 def share(rows: list[Judged], value) -> str:
     """Mean of `value` over rows with its interval over photographs."""
     if not rows:
@@ -190,6 +212,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[Judged]]:
     parser.add_argument("--split", choices=("train", "val"), default="val", help="train: the detector has seen most of it")
     parser.add_argument("--threshold", type=float, default=ONNX_THRESHOLD, help="least score of a box (default: %(default)s)")
     parser.add_argument("--photos", type=int, help="so many photographs only")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the masks of the third way and judge nothing")
     options = parser.parse_args(arguments)
     models = options.data / "real_models"
     detect = load_onnx_detector(models / "FastestDet.onnx", threshold=options.threshold)
@@ -197,9 +220,13 @@ def main(arguments: list[str] | None = None) -> dict[str, list[Judged]]:
     ways = {
         "boxes": boxes(detect),
         "boxes, then DeepLab": grounded_sam(detect, by_classes(classes, else_box=False)),
-        "boxes, then DeepLab, else the box": grounded_sam(detect, by_classes(classes, else_box=True)),
+        THIRD: grounded_sam(detect, by_classes(classes, else_box=True)),
     }
     shown, found = photos(options.data, options.split)[: options.photos], {}
+    if options.write:
+        count = written(shown, ways[THIRD], options.write)
+        print(f"{count} masks of {sum(len(photo.true) for photo in shown)} phrases: {options.write}")
+        return found
     for name, annotator in ways.items():
         found[name] = [row for photo in shown for row in judged(photo, annotator)]
         report(name, found[name])

@@ -17,14 +17,14 @@ COUNTED = 25  # every so many updates one is counted
 
 
 class Watch(TrainerCallback):
-    """Measures `probe()` after each of the updates `at`, and counts the operations of every 25th update.
+    """Measures `probe()` after each of the updates `at`, and counts the operations of every 25th update, or of every `counted`th.
 
     What it saw lies in `folder/watched.json` and survives an interruption. The training is not disturbed: a probe draws
     no numbers from the generator that the training draws from.
     """
 
-    def __init__(self, folder: Path, at: Sequence[int], probe: Callable[[], float]):
-        self.path, self.at, self.probe = folder / "watched.json", frozenset(at), probe
+    def __init__(self, folder: Path, at: Sequence[int], probe: Callable[[], float], counted: int = COUNTED):
+        self.path, self.at, self.probe, self.every = folder / "watched.json", frozenset(at), probe, counted
         self.curve: dict[int, float] = {}
         self.counted: dict[int, int] = {}
         self._counter: FlopCounterMode | None = None
@@ -41,7 +41,7 @@ class Watch(TrainerCallback):
             self.counted = {int(step): flops for step, flops in kept["counted"].items() if int(step) < state.global_step}
 
     def on_step_begin(self, args, state, control, **kwargs):
-        if state.global_step % COUNTED == 0:
+        if state.global_step % self.every == 0:
             self._counter = counter()
             self._counter.__enter__()
 

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from promvil_hf.assembling.assemble import assemble, write
 from promvil_hf.backends.convolutional_tower import EfficientNetLiteModel, folded, image_processor
 from promvil_hf.backends.convolutional_tower_config import EfficientNetLiteConfig
-from promvil_hf.fetching.real_parts import LANGUAGE, VISION
-from promvil_hf.files import draft_folder, move, one_path, sha256_of, unfolded, write_json
+from promvil_hf.fetching.real_parts import CLASSIFIER, LANGUAGE, VISION
+from promvil_hf.files import draft_folder, move, one_path, sha256_of, unfolded, write_json, write_text
 from promvil_hf.folder_lock import held
-from promvil_hf.json_documents import json_document
+from promvil_hf.json_documents import json_document, typed
+from promvil_hf.json_records import decoded, read_bytes
 
 
 FORM = 1  # of the folders; raised when they would be made otherwise
@@ -29,10 +31,8 @@ _OF_QUANTIZATION = ("quantization_config", "dtype", "torch_dtype", "_name_or_pat
 def make(out: Path) -> Iterator[str]:
     """Make what can be made of what lies below `out`; gives a line on each folder."""
     out = Path(out)
-    sources = {
-        LANGUAGE: unfolded([out / "smollm2"], "*.gguf") if (out / "smollm2").is_dir() else [],
-        VISION: unfolded([out / "efficientnet-lite0"], "*.pth") if (out / "efficientnet-lite0").is_dir() else [],
-    }
+    sources = {LANGUAGE: _came(out / "smollm2", "*.gguf"), VISION: _came(out / "efficientnet-lite0", "*.pth")}
+    called = _came(out / "imagenet-names", "*.json")
     with held(out):
         for name, how in ((LANGUAGE, _language), (VISION, _vision)):
             if sources[name]:
@@ -41,6 +41,14 @@ def make(out: Path) -> Iterator[str]:
         if all(sources.values()):
             parts = {name: sha256_of(out / name / "model.safetensors") for name in sources}
             yield _made(out / "smol", parts, partial(_together, out))
+        if sources[VISION] and called:
+            weights, names = one_path(sources[VISION], "the weights of the tower"), one_path(called, "the names of its outputs")
+            parts = {"weights": sha256_of(weights), "names": sha256_of(names)}
+            yield _made(out / CLASSIFIER, parts, partial(_classifier, weights, names))
+
+
+def _came(folder: Path, pattern: str) -> list[Path]:
+    return unfolded([folder], pattern) if folder.is_dir() else []
 
 
 def _made(folder: Path, source: dict[str, str], how: Callable[[Path], None]) -> str:
@@ -83,6 +91,18 @@ def _vision(source: Path, folder: Path) -> None:
     tower.load_state_dict(folded(torch.load(source, map_location="cpu", weights_only=True)), assign=True)
     tower.save_pretrained(folder)
     image_processor(config.image_size).save_pretrained(folder)
+
+
+def _classifier(weights: Path, names: Path, folder: Path) -> None:
+    """What `--classifier` and `--classifier_names` of the stages that teach a model to see take."""
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    layer = {name: state[f"_fc.{name}"].float().contiguous() for name in ("weight", "bias")}
+    words = typed(decoded(read_bytes(names)), list[str], names, "a list of names")
+    if len(words) != len(layer["bias"]):
+        raise ValueError(f"{names} has {len(words)} names for the {len(layer['bias'])} outputs of {weights.name}.")
+    folder.mkdir(parents=True)
+    save_file(layer, folder / "classifier.safetensors")
+    write_text(folder / "classifier_names.txt", "\n".join(words) + "\n")
 
 
 def _together(out: Path, folder: Path) -> None:

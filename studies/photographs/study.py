@@ -1,9 +1,9 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""FiVL's loss on photographs, on a model of real parts whose language has a prior, by alignment, weight and masks."""
+"""FiVL's loss on photographs, on a model of real parts whose language has a prior, by weight and masks."""
 
 from promvil_hf.pages.chart_file import Panel
-from promvil_hf.pages.charts import Series
 from studies.cells import Cell
+from studies.photographs.looking import HIDDEN, hidden_answers, hidden_features, patch_words
 from studies.photographs.work import (
     ALIGNED,
     NEVER,
@@ -17,7 +17,7 @@ from studies.photographs.work import (
 from studies.promvil import arm_of
 from studies.protocol import Design, Outcome, conduct
 from studies.results import Sample, difference, outcome, scored
-from studies.shared import of_seeds
+from studies.shared import curve, of_seeds
 from studies.terms import Findings, Study
 
 
@@ -26,75 +26,95 @@ QUESTION = (
     "right?"
 )
 SEARCHED_ON = 9  # the seed of the search; no score shows it
+OF_BASE = 9  # the seed of alignment and reading: all trainings start from the same model (rule 6 of the protocol)
 TRIALS = 1
-THRESHOLD = 0.6  # of balanced questions about the photographs of the curves; a model that does not look has 0.5
-ALIGNMENTS = ("half of the names", "distilled")
-LOSSES = {"no vision loss": (0.0, "true")} | {
-    f"λ {weight}, {masks} masks": (weight, masks) for weight in (0.1, 0.3) for masks in ("true", "made", "random")
-}
-ARMS = {f"{alignment}: {loss}": (alignment, *LOSSES[loss]) for alignment in ALIGNMENTS for loss in LOSSES}
-CLAIM, WITHOUT = (f"{ALIGNMENTS[0]}: {loss}" for loss in ("λ 0.1, true masks", "no vision loss"))
+THRESHOLD = 0.7  # of pairs of the photographs of the curves: does the one with the thing get the higher "yes"? By chance 0.5
+ALIGNMENT = "half of the names"  # the other one that the work knows is "distilled"
+ARMS = {"no vision loss": (0.0, "true")} | {f"λ 0.1, {masks} masks": (0.1, masks) for masks in ("true", "made", "random")}
+CLAIM, WITHOUT = "λ 0.1, true masks", "no vision loss"
 RIGHT = "reversed"
 DESIGN = Design(
     {
-        name: f"places by {alignment}; " + (f"the vision loss weighs {weight}, {masks} masks" if weight else "answers alone")
-        for name, (alignment, weight, masks) in ARMS.items()
+        name: f"the vision loss weighs {weight}, {masks} masks" if weight else "answers alone"
+        for name, (weight, masks) in ARMS.items()
     },
     Outcome(CLAIM, WITHOUT, "accuracy of questions whose prior is reversed", margin=0.03),
     THRESHOLD,
     primary=False,
 )
-SIZES = {"steps": 200, "folds": 3, "name_rows": 120, "rows": 240, "every": 20}
-QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "rows": 4, "every": 1}
+SIZES = {"steps": 200, "folds": 3, "name_rows": 300, "seeing_rows": 96, "rows": 72, "probed": [8]}
+QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "seeing_rows": 2, "rows": 4, "probed": [1, 2]}
 HOW = {"batch": 4, "questions": 8, "learning_rate": 1.5e-3, "lora_r": 16, "checkpoints": 10}
 QUICK_HOW = {**HOW, "batch": 2, "lora_r": 2, "checkpoints": 1}
-MEASURES = [f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", blind")]
+BATCH = 2  # rows an update of the arms: twice the updates for the same work
+MEASURES = [*(f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", blind")), "pairs"]
+SHOWN = ("balanced", RIGHT, "pairs")
+YES, NO = "answer yes", "answer no"
+WORDS = {"patch IoU": "iou", "patches parted": "parted"}
+RELIANCE = {"reliance": "original", "reliance beyond other regions": "random boxes"}
+LOOKED = (WITHOUT, CLAIM)  # the arms whose reliance is measured
 
 
 def plan(terms):
     sizes, how = (QUICK, QUICK_HOW) if terms.quick else (SIZES, HOW)
-    files, base = contents(), {"base": terms.base}
-    features = Cell(computed_features, {"files": files}, base)
-    cells = {("features",): features}
+    known, base = contents(), {"base": terms.base}
+
+    def files(*more: str) -> dict:
+        """What decides a cell beside its settings: the hashes of the files it reads, and of no other."""
+        return {name: known[name] for name in ("train", "test", *more)}
+
+    features = Cell(computed_features, {"files": files()}, base)
+    hidden = Cell(hidden_features, {"seed": OF_BASE, "files": files()}, {**base, "features": features})
+    cells = {("features",): features, ("hidden features",): hidden}
+    reading = {"seed": OF_BASE, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
+    read = cells["names",] = Cell(names_read, reading, base)
+    settings = {"alignment": ALIGNMENT, "seed": OF_BASE, "steps": sizes["steps"], "folds": sizes["folds"], "files": files()}
+    aligned = cells["aligned",] = Cell(aligned_projector, settings, {**base, "features": features})
+    needs = {**base, "features": features, "aligned": aligned}
+    settings = {"seed": OF_BASE, "rows": sizes["seeing_rows"], "names_share": 0.25, "presence": "balanced",
+                "vision_loss_weight": 0.0, "masks": "true", "probed": [], "how": how, "files": files()}  # fmt: skip
+    seeing = cells["seeing",] = Cell(tuned, settings, {**needs, "read": read})
     for seed in terms.seeds:
-        reading = {"seed": seed, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files}
-        read = cells["names", seed] = Cell(names_read, reading, base)
-        for alignment in ALIGNMENTS:
-            settings = {"alignment": alignment, "seed": seed, "steps": sizes["steps"], "folds": sizes["folds"], "files": files}
-            cells["aligned", alignment, seed] = Cell(aligned_projector, settings, {**base, "features": features})
-        for arm, (alignment, weight, masks) in ARMS.items():
-            needs = {**base, "features": features, "aligned": cells["aligned", alignment, seed], "read": read}
+        for arm, (weight, masks) in ARMS.items():
             settings = {
                 "seed": seed,
                 "rows": sizes["rows"],
+                "names_share": 0.0,
                 "presence": "prior",
                 "vision_loss_weight": weight,
                 "masks": masks,
-                "every": sizes["every"],
-                "how": how,
-                "files": files,
+                "probed": sizes["probed"],
+                "how": {**how, "batch": BATCH},
+                "files": files(*["made_masks"] * (masks == "made")),
             }
-            cells["tuned", arm, seed] = Cell(tuned, settings, needs)
-            asked = {"seed": seed, "questions": how["questions"], "files": files}
-            cells[arm, seed] = Cell(measured, asked, {**needs, "read": cells["tuned", arm, seed]})
+            trained = cells["tuned", arm, seed] = Cell(tuned, settings, {**needs, "read": seeing})
+            asked = {"seed": seed, "questions": how["questions"], "files": files()}
+            of_arm = {**needs, "read": trained}
+            cells[arm, seed] = Cell(measured, asked, of_arm)
+            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], "files": files()}, of_arm)
+            if arm in LOOKED:
+                settings = {"questions": how["questions"], "files": files()}
+                cells["hidden", arm, seed] = Cell(hidden_answers, settings, {**of_arm, "hidden": hidden})
     return cells
 
 
 def read(terms, results):
     samples = {(arm, *key): sample for arm in ARMS for key, sample in _samples(terms, results, arm).items()}
+    shown = {key: sample for key, sample in samples.items() if key[1] not in (YES, NO)}
+    compared = [(arm, WITHOUT, measure, "all") for arm in ARMS if arm != WITHOUT for measure in (*SHOWN, *WORDS)]
+    compared += [(CLAIM, arm, measure, "all") for arm in ARMS if arm not in (CLAIM, WITHOUT) for measure in (*SHOWN, *WORDS)]
+    compared += [(CLAIM, WITHOUT, measure, "all") for measure in RELIANCE]
+    compared += [(CLAIM, WITHOUT, measure, classes) for measure in ("balanced", RIGHT) for classes in (ALIGNED, NEVER, YES, NO)]
     differences = [
-        difference(f"{measure}: {arm} less no vision loss", samples[arm, "all", measure], samples[without, "all", measure],
-                   {"arm": arm}, {"arm": without})
-        for arm, (alignment, weight, _) in ARMS.items()
-        if weight
-        for without in (f"{alignment}: no vision loss",)
-        for measure in ("balanced", RIGHT)
+        difference(f"{measure}{'' if classes == 'all' else f', {classes}'}: {a} less {b}", samples[a, classes, measure],
+                   samples[b, classes, measure], {"arm": a}, {"arm": b})
+        for a, b, measure, classes in compared
     ]  # fmt: skip
     arms = {name: arm_of(of_seeds(terms, results, "tuned", name), TRIALS, THRESHOLD) for name in ARMS}
     found = outcome(samples[CLAIM, "all", RIGHT], samples[WITHOUT, "all", RIGHT])
     sizes = QUICK if terms.quick else SIZES
     return Findings(
-        scored(samples, "arm", "classes"),
+        scored(shown, "arm", "classes"),
         differences,
         {**sizes, "updates": {name: arm.updates for name, arm in arms.items()}},
         conduct(arms, found, DESIGN.outcome.margin, [SEARCHED_ON]),
@@ -104,37 +124,62 @@ def read(terms, results):
 def _samples(terms, results, arm):
     """By classes and measure, what was answered rightly; a scene is a photograph."""
     found = {}
-    for classes in ("all", ALIGNED, NEVER):
-        for measure in MEASURES:
-            by_seed = {}
-            for seed, left in of_seeds(terms, results, arm).items():
-                rows = left[measure]
-                kept = [number for number, group in enumerate(rows["group"]) if classes in ("all", group)]
-                by_seed[seed] = ([rows["right"][number] for number in kept], [rows["photograph"][number] for number in kept])
+    answered = of_seeds(terms, results, arm)
+    for measure in MEASURES:
+        groups = ("all", ALIGNED, NEVER) + ((YES, NO) if measure in ("balanced", RIGHT) else ())
+        for classes in groups:
+            by_seed = {seed: _chosen(left[measure], classes) for seed, left in answered.items()}
             found[classes, measure] = Sample.of(by_seed, same_scenes=True)
+    said = of_seeds(terms, results, "words", arm)
+    for measure, field in WORDS.items():
+        rows = {seed: [number for number, value in enumerate(left[field]) if value is not None] for seed, left in said.items()}
+        by_seed = {
+            seed: ([left[field][row] for row in rows[seed]], [left["photograph"][row] for row in rows[seed]])
+            for seed, left in said.items()
+        }
+        found["all", measure] = Sample.of(by_seed, same_scenes=True)
+    if arm in LOOKED:
+        hidden = of_seeds(terms, results, "hidden", arm)
+        for measure, less in RELIANCE.items():
+            by_seed = {seed: _lost(answered[seed]["balanced"], hidden[seed], less) for seed in terms.seeds}
+            found["all", measure] = Sample.of(by_seed, same_scenes=True)
     return found
 
 
+def _chosen(rows, classes):
+    """(what was right, photographs) of the questions of these classes, or with this answer."""
+    kept = range(len(rows["right"]))
+    if classes in (YES, NO):
+        kept = [row for row in kept if ((rows["margin"][row] > 0) == rows["right"][row]) == (classes == YES)]
+    elif classes != "all":
+        kept = [row for row in kept if rows["group"][row] == classes]
+    return [rows["right"][row] for row in kept], [rows["photograph"][row] for row in kept]
+
+
+def _lost(rows, hidden, less):
+    """The Visual Reliance Score as sums: right answers that are lost where the thing is hidden, of those to the whole photograph.
+
+    With `less` "random boxes", what is lost beyond what hiding as much elsewhere costs.
+    """
+    pairs = list(zip(hidden["photograph"], hidden["class"], strict=True))
+    whole = dict(zip(zip(rows["photograph"], rows["class"], strict=True), rows["margin"], strict=True))
+    margins = {"original": whole} | {kind: dict(zip(pairs, hidden[kind], strict=True)) for kind in HIDDEN}
+    asked = [pair for pair in pairs if pair in whole]
+    right = {kind: [int(margin[pair] > 0) for pair in asked] for kind, margin in margins.items()}
+    values = [
+        (before - now, base) for before, now, base in zip(right[less], right[HIDDEN[0]], right["original"], strict=True)
+    ]
+    return values, [image_id for image_id, _ in asked]
+
+
 def draw(result):
-    weights = list(LOSSES)
     return [
         Panel(
-            alignment,
-            [
-                Series(
-                    measure,
-                    weights,
-                    *(
-                        [getattr(result.score(measure, arm=f"{alignment}: {loss}", classes="all"), part) for loss in weights]
-                        for part in ("estimate", "low", "high")
-                    ),
-                )
-                for measure in ("balanced", RIGHT)
-            ],
-            y_label="accuracy",
+            "questions about photographs",
+            [curve(measure, {arm: result.score(measure, arm=arm, classes="all") for arm in ARMS}) for measure in SHOWN],
+            y_label="share",
             y_range=(0, 1),
         )
-        for alignment in ALIGNMENTS
     ]
 
 

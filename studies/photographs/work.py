@@ -2,24 +2,26 @@
 """The work of the cells of the study of photographs. torch is loaded where the work begins.
 
 Photographs with COCO's annotations lie in the folder that PROMVIL_PHOTOGRAPHS names (`../shared/data/coco_photos`), the tower's
-classifier with the names of its outputs in that of PROMVIL_CLASSIFIER, masks by a detector and a segmenter in the file of
-PROMVIL_MADE_MASKS, in the form that `promvil build fivl --masks` takes.
+classifier with the names of its outputs in that of PROMVIL_CLASSIFIER (where `promvil fetch real` puts them), masks by a detector
+and a segmenter in the file of PROMVIL_MADE_MASKS, in the form that `promvil build fivl --masks` takes.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from promvil_hf.fetching.real_parts import CLASSIFIER, cache_folder
 from promvil_hf.files import sha256_of
 
 
 USUAL = {
     "PROMVIL_PHOTOGRAPHS": "../shared/data/coco_photos",
-    "PROMVIL_CLASSIFIER": "runs/classifier",
+    "PROMVIL_CLASSIFIER": str(cache_folder() / CLASSIFIER),
     "PROMVIL_MADE_MASKS": "runs/made_masks.jsonl",
 }
-WATCHED = 28  # photographs of the curves, which no score shows
+WATCHED = 14  # photographs of the curves, which no score shows
+COUNTED = 3  # every so many updates the operations are counted: a training is short
 ALIGNED, NEVER = "aligned", "never aligned"
 
 
@@ -32,7 +34,7 @@ def place_of(variable: str) -> Path:
 
 
 def contents() -> dict[str, str]:
-    """What decides a cell beside its settings: hashes of the files it reads; "absent" where there are none yet."""
+    """Hashes of the files that cells read; "absent" where there are none yet."""
     photographs, classifier = (Path(os.environ.get(name, USUAL[name])) for name in ("PROMVIL_PHOTOGRAPHS", "PROMVIL_CLASSIFIER"))
     files = {
         "train": photographs / "instances_train.json",
@@ -54,7 +56,7 @@ def albums_of(backend, features: Path) -> list:
 
 def computed_features(folder: Path, base: Path, *, files: Mapping) -> dict:
     """What the frozen tower gives of all photographs; every other cell reads it."""
-    return {"photographs": [len(album.photographs) for album in albums_of(_backend(base), folder / "features")]}
+    return {"photographs": [len(album.photographs) for album in albums_of(backend_with(base), folder / "features")]}
 
 
 def aligned_projector(
@@ -67,7 +69,7 @@ def aligned_projector(
     from promvil_hf.training.seeing.align import Aligning, Names
     from promvil_hf.training.seeing.stages import Seeing, align_stage
 
-    backend = _backend(base)
+    backend = backend_with(base)
     album, _ = albums_of(backend, features / "features")
     how = Seeing(seed=seed, align=Aligning(steps=steps), folds=folds)
     if alignment == "half of the names":
@@ -92,7 +94,7 @@ def names_read(folder: Path, base: Path, *, seed: int, rows: int, places: int, h
     from promvil_hf.training.seeing.reading import NameRows
     from promvil_hf.training.seeing.stages import Seeing, trained_on
 
-    backend = _backend(base)
+    backend = backend_with(base)
     classes, _ = read_photographs([place_of("PROMVIL_PHOTOGRAPHS") / "instances_train.json"])
     names = Names.of(backend.model, backend.processor.tokenizer, classes)
     seeing = Seeing(seed=seed, **how)
@@ -112,14 +114,20 @@ def tuned(
     *,
     seed: int,
     rows: int,
+    names_share: float,
     presence: str,
     vision_loss_weight: float,
     masks: str,
-    every: int,
+    probed: Sequence[int],
     how: Mapping,
     files: Mapping,
 ) -> dict:
-    """The adapter after photographs whose answers have a prior, with FiVL's loss on these masks or without."""
+    """The adapter after rows of photographs, with FiVL's loss on these masks or without.
+
+    `presence` says how questions are chosen, `names_share` how many of the rows are names without a photograph; the curve has a
+    point after each of the updates `probed`.
+    """
+    from peft import PeftModel
     from safetensors.torch import load_file
 
     from promvil_hf.fivl.mask_noise import MaskNoise, NoisyRows
@@ -133,7 +141,7 @@ def tuned(
     from promvil_hf.training.vision_labels import LabelRules
     from studies.watching import Watch
 
-    backend = _backend(base)
+    backend = backend_with(base)
     album, exam = albums_of(backend, features / "features")
     names = Names.of(backend.model, backend.processor.tokenizer, album.classes)
     places = load_file(aligned / "places.safetensors")["places"]
@@ -141,10 +149,10 @@ def tuned(
     keys = keys_of(album, masks) if vision_loss_weight else None
     noise = NameRows(names, places.shape[1], rows, seeing.questions, seeing.noise, seed)
     choosing = Choosing(("presence",), presence, seed)
-    made = PhotographRows(album.classes, album.photographs, places, noise, rows, choosing, keys=keys)
+    made = PhotographRows(album.classes, album.photographs, places, noise, rows, choosing, 1 - names_share, keys)
     if masks == "random":
         made = NoisyRows(made, MaskNoise("random", seed=seed))
-    model = _with_adapter(backend.model, read)
+    model = PeftModel.from_pretrained(backend.model, read, is_trainable=True)
     collator = PlaceQuestions(backend)
     shown = [place for place, is_watched in enumerate(watched(exam)) if is_watched]
     curve_of = [exam.photographs[place] for place in shown]
@@ -152,10 +160,9 @@ def tuned(
     pairs = balanced_pairs(exam.classes, curve_of)
 
     def probe() -> float:
-        return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["accuracy"]["estimate"]
+        return asked(model, collator, pairs, seen, seeing.questions, len(curve_of))["pairs"]["estimate"]
 
-    updates = -(-rows // seeing.batch)
-    watch = Watch(folder, sorted({*range(every, updates + 1, every), updates}), probe)
+    watch = Watch(folder, probed, probe, COUNTED)
     training = PlaceQuestions(backend, label_rules=LabelRules(seed=seed) if vision_loss_weight else None)
     more = {"vision_loss_weight": vision_loss_weight, "callbacks": [watch]}
     trainer = trained_on(made, model, backend.processor, training, folder, seeing, "linear", **more)
@@ -195,40 +202,73 @@ def measured(
     folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, seed: int, questions: int, files: Mapping
 ) -> dict:
     """For each question about photographs of no curve: its photograph, whether its class took part in an alignment by names, and
-    whether it is answered rightly. `seed` is that of the training, whose prior is reversed.
+    whether it is answered rightly; of pairs, whether the photograph with the thing gets the higher "yes". `seed` is that of the
+    training, whose prior is reversed.
     """
     from safetensors.torch import load_file
 
     from promvil_hf.fivl.photograph_questions import Choosing, Questions
     from promvil_hf.training.seeing.align import Names, projected
-    from promvil_hf.training.seeing.questions import PlaceQuestions, margins
+    from promvil_hf.training.seeing.measure import balanced_pairs
+    from promvil_hf.training.seeing.questions import PlaceQuestions
+
+    backend = backend_with(base, read)
+    _, exam = albums_of(backend, features / "features")
+    model, kept = backend.model.eval(), kept_of(exam)
+    ways = {way: list(Questions(exam.classes, kept, Choosing(("presence",), way, seed))) for way in ("balanced", "reversed")}
+    asked = sorted({(each.photograph.image_id, each.name) for way in ways.values() for each in way})
+    seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
+    places = {photograph.image_id: place for photograph, place in zip(exam.photographs, seen, strict=True)}
+    blind = Names.of(backend.model, backend.processor.tokenizer, exam.classes).centre.expand_as(seen[0])
+    collator, taught = PlaceQuestions(backend), set(sorted(exam.classes)[::2])
+    said = asked_once(model, collator, places, asked, questions)
+    without = asked_once(model, collator, {"": blind}, [("", name) for name in sorted({name for _, name in asked})], questions)
+    found = {}
+    for way, wanted in ways.items():
+        margins = {
+            way: [said[each.photograph.image_id, each.name] for each in wanted],
+            f"{way}, blind": [without["", each.name] for each in wanted],
+        }
+        for name, of_questions in margins.items():
+            found[name] = {
+                "photograph": [each.photograph.image_id for each in wanted],
+                "class": [each.name for each in wanted],
+                "group": [ALIGNED if each.name in taught else NEVER for each in wanted],
+                "margin": [round(margin, 3) for margin in of_questions],
+                "right": [(margin > 0) == (each.turn.answer == "yes") for each, margin in zip(wanted, of_questions, strict=True)],
+            }
+    pairs = balanced_pairs(exam.classes, kept, seed)
+    there, away = ([kept[getattr(pair, side)].image_id for pair in pairs] for side in ("with_it", "without_it"))
+    found["pairs"] = {
+        "photograph": there,
+        "class": [pair.name for pair in pairs],
+        "group": [ALIGNED if pair.name in taught else NEVER for pair in pairs],
+        "right": [said[one, pair.name] > said[other, pair.name] for pair, one, other in zip(pairs, there, away, strict=True)],
+    }
+    return found
+
+
+def asked_once(model, collator, places: Mapping, asked: list[tuple[str, str]], questions: int) -> dict[tuple[str, str], float]:
+    """By photograph and class how much more likely "yes" is than "no"; `places` are those of each photograph."""
+    from promvil_hf.training.seeing.questions import margins
     from promvil_hf.training.seeing.reading import presence_turn
 
-    backend = _backend(base)
-    _, exam = albums_of(backend, features / "features")
-    names = Names.of(backend.model, backend.processor.tokenizer, exam.classes)
-    model = _with_adapter(backend.model, read).eval()
-    seen = projected(exam.features, load_file(aligned / "projector.safetensors"))
-    place_in = {photograph.image_id: place for place, photograph in enumerate(exam.photographs)}
-    kept = [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
-    collator, taught = PlaceQuestions(backend), set(sorted(exam.classes)[::2])
-    blind = names.centre.expand_as(seen[0])
-    found = {}
-    for way in ("balanced", "reversed"):
-        asked: dict[str, list] = {}
-        for question in Questions(exam.classes, kept, Choosing(("presence",), way, seed)):
-            asked.setdefault(question.photograph.image_id, []).append(question)
-        parts = [part[start : start + questions] for part in asked.values() for start in range(0, len(part), questions)]
-        for name, of in ((way, lambda part: seen[place_in[part[0].photograph.image_id]]), (f"{way}, blind", lambda part: blind)):
-            rows = [{"places": of(part), "turns": [presence_turn(each.name, True) for each in part]} for part in parts]
-            said = margins(model, collator, rows)
-            flat = [(each, margin) for part, row in zip(parts, said, strict=True) for each, margin in zip(part, row, strict=True)]
-            found[name] = {
-                "photograph": [each.photograph.image_id for each, _ in flat],
-                "group": [ALIGNED if each.name in taught else NEVER for each, _ in flat],
-                "right": [(margin > 0) == (each.turn.answer == "yes") for each, margin in flat],
-            }
-    return found
+    of_photograph: dict[str, list[str]] = {}
+    for image_id, name in asked:
+        of_photograph.setdefault(image_id, []).append(name)
+    parts = [
+        (image_id, names[start : start + questions])
+        for image_id, names in of_photograph.items()
+        for start in range(0, len(names), questions)
+    ]
+    parts.sort(key=lambda part: len(part[1]))  # rows of one batch are as long as its longest
+    rows = [{"places": places[image_id], "turns": [presence_turn(name, True) for name in names]} for image_id, names in parts]
+    said = margins(model, collator, rows)
+    return {
+        (image_id, name): margin
+        for (image_id, names), row in zip(parts, said, strict=True)
+        for name, margin in zip(names, row, strict=True)
+    }
 
 
 def watched(exam) -> list[bool]:
@@ -237,16 +277,16 @@ def watched(exam) -> list[bool]:
     return [photograph.image_id in chosen for photograph in exam.photographs]
 
 
-def _backend(base: Path):
+def kept_of(exam) -> list:
+    """The photographs that are measured: those of no curve."""
+    return [photograph for photograph, is_watched in zip(exam.photographs, watched(exam), strict=True) if not is_watched]
+
+
+def backend_with(base: Path, adapter: Path | None = None):
+    """The backend of the base, or of an adapter on it."""
     from studies.shared import backend_of
 
-    return backend_of(base)
-
-
-def _with_adapter(model, folder: Path):
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    return backend_of(base, adapter)
 
 
 def _changed(how, **changes):

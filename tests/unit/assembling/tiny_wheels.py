@@ -43,6 +43,12 @@ def vision_wheel(state: dict[str, torch.Tensor]) -> bytes:
     return _wheel({"tiny_lite/models/tiny.pth": held.getvalue(), "tiny_lite/__init__.py": b"raise SystemExit('never imported')"})
 
 
+def names_wheel(count: int) -> bytes:
+    """What the outputs of the tower's classifier are called."""
+    names = json.dumps([f"thing {number}" for number in range(count)]).encode()
+    return _wheel({"tiny_names/tiny_clean_names.json": names, "tiny_names/__init__.py": b"raise SystemExit('never imported')"})
+
+
 def _gguf(model, tokenizer, path: Path) -> None:
     config, parts = model.config, json.loads(tokenizer.backend_tokenizer.to_str())
     writer = gguf.GGUFWriter(path, "llama")

@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.photograph_masks import _inside, judged, photos
+from benchmarks.photograph_masks import _inside, judged, photos, written
 from promvil_hf import masks
 from promvil_hf.boxes import Box
-from promvil_hf.fivl.mask_making import Located
+from promvil_hf.fivl.given_masks import given
+from promvil_hf.fivl.mask_making import ImagePhrases, Located
 from promvil_hf.jobs import Rejected
 from tests.unit.backends.pushed_through import ramp
 
@@ -59,3 +60,13 @@ def test_of_a_box_the_pixels_of_its_commonest_class_are_taken():
     assert (_inside(seen, left, else_box=False) == (seen == 3)).all()
     assert not _inside(seen, empty, else_box=False).any()
     assert _inside(seen, empty, else_box=True).sum() == 200
+
+
+def test_written_masks_are_read_again_as_given_ones(data, tmp_path):
+    [photo] = photos(data, "val")
+    box = Box(0, 0, 0.5, 1)
+    answer = Located((box,), (0.9,), masks.from_boxes([box], SIZE))
+    assert written([photo], lambda items: [(answer,)], tmp_path / "made.jsonl") == 1
+    [[cup, cat]] = given(tmp_path / "made.jsonl")([ImagePhrases(photo.path, ("cup", "cat"))])
+    assert (cup.boxes, cup.mask) == (answer.boxes, answer.mask) and cat.reason == "not given"
+    assert written([photo], lambda items: [(Rejected("nothing detected"),)], tmp_path / "none.jsonl") == 0
