@@ -39,13 +39,6 @@ LOOPBACK = ("127.", "::1", "localhost")
 gc.disable()  # while libraries are loaded there is nothing to collect
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes():
-    from tests import workers
-
-    workers.forked_from_here()
-
-
 def pytest_collection_finish():
     """What they loaded stays until the end: the garbage collector need not look through it time and again."""
     gc.collect()
