@@ -18,6 +18,7 @@ from tests.recipes.real_shapes import checkpoint
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),  # seconds of the clock: LLaVA's shapes take minutes of CPU, and the machine may be shared
     pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning"),  # peft 0.21 and trl 1.16 use the old names
 ]
 ROOT = Path(__file__).resolve().parents[2]
