@@ -10,9 +10,9 @@ trl's `SFTTrainer` takes its turn on the same rows. `--rows` takes chains from a
 `k` is the number of texts about a picture, in `chains` chains of k / chains / 2 + 1 levels each. Same model, same rows,
 LoRA r = 64 on the reference's layers, forward and backward, batches made from encoded pictures each time. One thread,
 CPU time, variants taking turns, medians; peak memory in a process of its own each. `floor` is the packed row without
-padding, in floating-point operations, which are counted and therefore the same everywhere. `--loop` times the trainer's
-own loop and says how much of it lies outside forward and backward. `--shape full` is the published size in bf16 with
-random weights (10 GB of memory, minutes); equality is a matter of fp32.
+padding, in floating-point operations, attention among them, which are counted and therefore the same everywhere. `--loop`
+times the trainer's own loop and says how much of it lies outside forward and backward. `--shape full` is the published size
+in bf16 with random weights (10 GB of memory, minutes); equality is a matter of fp32.
 """
 
 import argparse

@@ -18,7 +18,8 @@ from tests.recipes.real_shapes import checkpoint
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning"),  # peft 0.21 asks for it
+    pytest.mark.timeout(1200),  # seconds of the clock: LLaVA's shapes take minutes of CPU, and the machine may be shared
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing:FutureWarning"),  # peft 0.21 and trl 1.16 use the old names
 ]
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = [
@@ -32,6 +33,9 @@ CHANGED = (
     "--rows toy:1 --eval_rows toy:1:1000 --max_eval_samples 1 --eval_strategy steps --eval_steps 2 --save_strategy no "
     "--load_best_model_at_end false --dataloader_num_workers 0 --logging_steps 1"
 ).split()
+BY_REWARD = (  # two short answers to one prompt; what is held out is measured before and after, and not between
+    "--per_device_train_batch_size 2 --num_generations 2 --max_completion_length 8 --eval_strategy no"
+).split()
 
 
 @pytest.mark.parametrize("path", NAMED, ids=[f"{path.parent.name}/{path.stem}" for path in NAMED])
@@ -39,8 +43,10 @@ def test_a_recipe_trains_two_steps_on_a_model_of_its_own_shape(path, tmp_path, c
     """Random weights, the published widths, layers and vocabulary cut; the real processor of Kosmos-2 where it is at hand."""
     real = ROOT.parent / "shared" / "data" / "kosmos2" / "processor_hf_derived"
     base = checkpoint(yaml.safe_load(path.read_text())["model"], tmp_path / "base", real if real.is_dir() else None)
-    command = import_module(f"promvil_hf.commands.{recipe.script_of(path)}")
-    trainer = command.train(["--config", str(path), "--model", str(base), *CHANGED, "--output_dir", str(tmp_path / "out")])
+    script = recipe.script_of(path)
+    changed = [*CHANGED, *(BY_REWARD if script == "train_grpo" else [])]
+    command = import_module(f"promvil_hf.commands.{script}")
+    trainer = command.train(["--config", str(path), "--model", str(base), *changed, "--output_dir", str(tmp_path / "out")])
     output = capsys.readouterr().out
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert trainer.state.global_step == 2 and len(losses) == 2 and all(map(math.isfinite, losses))
