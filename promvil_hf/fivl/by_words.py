@@ -18,6 +18,7 @@ from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, read_chunk
+from promvil_hf.nesting.kinds import PERSON, kind_of
 from promvil_hf.nesting.taggers import Tagger
 from promvil_hf.nesting.tags import (
     ADJ,
@@ -25,6 +26,7 @@ from promvil_hf.nesting.tags import (
     COMMA,
     CONJ,
     DET,
+    DIR,
     NOUN,
     NUM,
     OWNER,
@@ -139,7 +141,7 @@ def _takes_up(thing: _Thing, nouns: frozenset[str]) -> bool:
 
 def _spoken(question: TaggedText) -> frozenset[str]:
     """The words of a question that name or describe something, and other words for the same things."""
-    said = {lemma(word) for word, now in zip(question.words, question.tags) if now in (NOUN, ADJ, NUM, PARTICIPLE, VERB)}
+    said = {lemma(word) for word, now in zip(question.words, question.tags) if now in (NOUN, ADJ, NUM, PARTICIPLE, VERB, DIR)}
     said |= prose.NOT_SEEN_OF_A_THING - ({"one"} if "many" in question.words else set())
     return frozenset(said.union(*(group for group in prose.SAME_THING if not said.isdisjoint(group))))
 
@@ -287,7 +289,8 @@ def _is_there(thing: _Thing, mood: int, supposes: bool, read: TaggedText) -> boo
     if thing.noun in prose.ROLES and (mood == SUPPOSED or read.words[max(thing.start - 2, 0) : thing.start].count("for")):
         return False  # "providing shade for visitors", "the driver has parked to follow the rules"
     is_anybody = thing.is_bare or (not thing.is_definite and len(thing.says) == 1 and thing.noun in prose.SOMEBODY)
-    if supposes and thing.noun in prose.ANYBODY and is_anybody and not _is_witnessed(thing, read):
+    names_anybody = thing.noun in prose.ANYBODY or kind_of(thing.noun) == PERSON  # "common among athletes"
+    if supposes and names_anybody and is_anybody and not _is_witnessed(thing, read):
         return False  # "it protects people from the sun", "it keeps a person warm"
     is_seen = prose.is_seen(thing.noun) or thing.noun in prose.SEEN_WHERE_DESCRIBED
     if mood == SUPPOSED or (supposes and mood == WEAKLY and not _is_witnessed(thing, read)):
@@ -332,7 +335,7 @@ def _is_witnessed(thing: _Thing, read: TaggedText) -> bool:
     i = thing.start - 1
     while i >= 0 and read.tags[i] != STOP:
         if read.words[i] in prose.WITNESSES and read.words[i - 1 : i] != ["of"]:
-            return True
+            return read.tags[i] != PARTICIPLE or i == 0 or read.tags[i - 1] != STOP  # "wearing a hat is common for people"
         i -= 1
     return False
 

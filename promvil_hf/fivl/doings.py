@@ -57,7 +57,7 @@ def predicates(
         return
     i = start
     while i < end:
-        if words[i] in prose.MODALS or tags[i] in (REL, AUX):
+        if words[i] in prose.MODALS or tags[i] in (REL, AUX) or words[i] in ("not", "n't", "never"):
             return
         if tags[i] in (PREP, DET, ADV) and i < start + 3:
             i += 1

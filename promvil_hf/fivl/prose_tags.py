@@ -12,6 +12,7 @@ from promvil_hf.nesting.tags import (
     ADJ,
     ADV,
     AUX,
+    COMMA,
     DET,
     NOUN,
     NUM,
@@ -71,6 +72,8 @@ def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
         before, after = tags[i - 1] if i else STOP, tags[i + 1] if i + 1 < count else STOP
         if word == "can" and words[i - 1 : i] and words[i - 1] in _CANS:
             tags[i] = NOUN
+        elif word == "can" and before == NOUN and (after in (PREP, COMMA, STOP) or words[i + 1 : i + 2] == ["nearby"]):
+            tags[i] = NOUN  # "a cola can nearby"
         elif word in _STATES and tags[i] == NOUN == before and (words[i - 1] in _REGION or after in (NOUN, NUM)):
             tags[i] = VERB  # "the region features windows"
         elif word in prose.MODALS and before not in (DET, ADJ, NUM, POSS):

@@ -20,6 +20,7 @@ _ONLY_PLACES = frozenset("middle center centre background foreground distance ri
 _ON_BODY = frozenset({BODY, CLOTHES})
 _PICTURES = frozenset("photo photograph picture photos pictures".split())
 _BESIDE = frozenset("to near beside behind by below above under with next".split())
+_ABOUT = (["at", "least"], ["at", "most"], ["up", "to"], ["more", "than"])
 _FRONT_DIRECTIONS = frozenset({"left", "right", "front", "back"})
 
 
@@ -90,8 +91,9 @@ def read_chunk(words: list[str], tags: list[str], start: int, depth: int = 0) ->
         if has_determiner and last_quality < 0:
             return Chunk(start, end, -1, True, False)
     is_measure = words[head] in _COUNTS and depth < 3 and end + 1 < count and words[end] == "of"
-    if is_measure and tags[end + 1] in STARTS_CHUNK:
-        inner = read_chunk(words, tags, end + 1, depth + 1)
+    inner_start = end + 3 if words[end + 1 : end + 3] in _ABOUT else end + 1  # "a group of at least two zebras"
+    if is_measure and inner_start < count and tags[inner_start] in STARTS_CHUNK:
+        inner = read_chunk(words, tags, inner_start, depth + 1)
         if inner.head >= 0:
             return Chunk(start, inner.end, inner.head, True, inner.is_thing)
     return Chunk(start, end, head, has_determiner, _names_a_thing(words, tags, start, head))
@@ -159,7 +161,7 @@ def _qualities_go_on(words: list[str], tags: list[str], i: int, head: int, has_d
 def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> bool:
     """False for a place ("the far left"), the picture itself ("the photo") and a quality ("the colour")."""
     word = words[head]
-    if word in lexicon.ATTRIBUTES or (word == "air" and words[head - 1 : head] == ["mid"]):
+    if word in lexicon.ATTRIBUTES or words[head - 1 : head] == ["mid"]:  # "in mid air", "in mid jump"
         return False
     if word in ("half", "part", "portion") and head > start and tags[head - 1] == DIR and words[head + 1 : head + 2] != ["of"]:
         return False  # "white on the bottom half"
@@ -167,6 +169,8 @@ def _names_a_thing(words: list[str], tags: list[str], start: int, head: int) -> 
         return False  # "in opposite directions"
     if (tags[head] == ADJ and word in lexicon.ORDERS) or word in ("least", "most"):
         return False  # "the furthest to the right"
+    if start > 0 and tags[head] == ADJ and word.endswith("est") and words[head + 1 : head + 2] == ["of"]:
+        return False  # "that is the largest of three suitcases"
     if start > 0 and head == start and _is_bare(words, tags, start):
         return False  # "one out of four", "in line"
     if word in lexicon.IMAGE_WORDS:

@@ -66,7 +66,7 @@ class _Reader:
         direction = False
         while i < count:
             now = tags[i]
-            if now in STARTS_CHUNK:
+            if now in STARTS_CHUNK or (words[i] in lexicon.INTENSIFIERS and tags[i + 1 : i + 2] == [ADJ]):
                 chunk = read_chunk(words, tags, i)
                 followed_by_of = chunk.end < count and words[chunk.end] == "of"
                 if chunk.head < 0:
@@ -104,8 +104,10 @@ class _Reader:
                 self.gap = i + 1
             elif direction and now != CONJ and words[i] != "of":
                 if not (now == PREP and tags[i - 1] == CONJ):
+                    i += now == PRON and words[i - 1] == "of"  # "with a can on top of it"
                     self._settle(i)
                     direction = False
+                    continue
             i += 1
         self._settle(count, is_last=True)
         return self._finish()

@@ -55,7 +55,7 @@ ADVERBS = _words("""
 # The middle of a relation ("to the left of", "on top of"), never an anchor.
 DIRECTIONS = _words("""
     left right front back rear side sides top bottom middle center centre end ends edge edges corner corners base
-    inside outside underside backside foreground background distance rightmost leftmost midst vicinity direction
+    inside outside underside backside foreground forefront background distance rightmost leftmost midst vicinity direction
     leftside rightside lefthand righthand
 """)
 IMAGE_WORDS = _words("picture photo photograph image scene frame photos pictures pic shot screenshot view")
@@ -77,7 +77,7 @@ MEASURES = _words("""
     pile piles crowd herd herds flock flocks number bit bits type types kind kinds sort variety part parts portion
     half halves section line lines mound patch bundle cluster string body bodies series collection chunk loaf sheet
     sheets strand strands assortment alot dozens hundreds plenty heap batch pack clump clumps school swarm one some
-    amount amounts wedge slab scoop handful array
+    amount amounts wedge slab scoop handful array selection
     all most each many several both forest thicket bouquet item items rest majority remainder
 """)
 # "half of a sandwich", "the front of a bus": a part of the thing after "of", and no count of it.
@@ -90,8 +90,9 @@ CONTAINERS = _words("bowl plate cup glass mug bottle box basket bag tray dish pa
 # What is on a piece of clothing or a thing, and with whom nobody goes: "a jersey with number 7".
 MARKS = _words("""
     number letter logo writing lettering word print name pattern design emblem text stripe dot sleeve collar button pocket
-    zipper trim
+    zipper trim circle square check checker diamond polka
 """)
+INTENSIFIERS = _words("very really extremely slightly quite")  # "with very pretty tusks"
 # Where a place in the image or an order is said, it is said of what the expression names.
 ORDERS = _words("""
     first second third fourth fifth last closest nearest furthest farthest leftmost rightmost

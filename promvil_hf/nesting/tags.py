@@ -199,6 +199,8 @@ def tag(words: list[str]) -> list[str]:
             raw[i] = ADJ
         elif word == "can" and raw[i - 1 : i] == [DET]:
             raw[i] = NOUN
+        elif word == "in" and following in ("color", "colour") and raw[i - 2 : i] in ([AUX, NOUN], [AUX, _BASE]):
+            raw[i - 1] = ADJ  # "a bag that is rust in color"
         elif word == "it" and following == "'s" and raw[i - 1 : i] == [PREP] and raw[i + 2 : i + 3] in ([NOUN], [DIR], [_BASE]):
             raw[i] = raw[i + 1] = POSS  # "on it 's face"
         elif raw[i] == PREP and raw[i - 1 : i] == [DET] and raw[i + 1] in (NOUN, ADJ):
@@ -280,9 +282,8 @@ def _tag_ing(words: list[str], i: int, before: str, after: str) -> str:
         return ADJ
     if after in _NOUNISH and before in ("", ADJ, PREP, CONJ) and base_of(word) not in _TRANSITIVE:
         return ADJ
-    if before in (DET, POSS, OWNER):
-        return NOUN
-    return PARTICIPLE
+    is_had = before == ADJ and words[i - 2 : i - 1] == ["with"] and following in ("", "and", ",") and not base_of(word)
+    return NOUN if is_had or before in (DET, POSS, OWNER) else PARTICIPLE  # "a monitor with black casing"
 
 
 def _tag_ed(words: list[str], i: int, before: str, after: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from promvil_hf.compovl.compose import Composing, compose
 from promvil_hf.compovl.relation_words import noun_of
+from promvil_hf.compovl.rivals import has_other_names, may_be
 from promvil_hf.compovl.scene_graph import Relation, SceneGraph, Thing
 
 
@@ -191,3 +192,16 @@ def test_a_simple_noun_has_the_things_of_both_numbers_or_stands_nowhere():
     assert composed.chains == [] and composed.left_out["more of them under the other number"] == 1
     around = {**things, 3: ("hot dogs", (0.69, 0.29, 0.81, 0.41))}
     assert texts(scene_graph(around, [(1, "holding", 2)])) == {"the girl holding the hot dog"}
+
+
+@pytest.mark.parametrize(
+    ("noun", "other"),
+    [("car", "taxi"), ("shirt", "jersey"), ("work truck", "van"), ("tv", "screen"), ("cup", "coffee mug"), ("pants", "jeans")],
+)
+def test_another_name_of_the_kind_may_be_meant(noun, other):
+    """Whoever says "the car" may mean a taxi, and the other way round."""
+    assert may_be(noun, other) and may_be(other, noun) and has_other_names(noun) and has_other_names(other)
+
+
+def test_things_of_different_kinds_are_not_mixed_up():
+    assert not may_be("car", "bus") and not may_be("shirt", "pants") and not may_be("cup", "plate")

@@ -230,3 +230,16 @@ def test_an_unknown_definite_thing_in_reasons_is_left_out(phrases):
     """What nobody knows to be seen in photographs, and what is not said to be there, is not proposed."""
     answer = "He might be tired because of the desired fillings. He is holding a wuggle."
     assert phrases(answer, "Why might he be tired?") == ("wuggle",)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("Does the man ride a horse?", "No, the man is not riding a horse. He is riding an elephant.", ("elephant",)),
+        ("What is on the right desk?", "A lamp is on the right desk.", ("lamp",)),
+        ("What is there?", "There is a pizza on a table, with a cola can nearby.", ("pizza", "table", "cola can")),
+        ("Why does she wear a robe?", "She might be happy. It is common among athletes. Wearing a robe is good for people.", ()),
+    ],
+)
+def test_faults_of_answers_that_were_read_for_the_first_time(phrases, question, answer, expected):
+    assert phrases(answer, question) == expected

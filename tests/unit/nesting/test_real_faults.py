@@ -218,3 +218,22 @@ def test_faults_that_two_readers_found_as_classes(expected):
     """A comma before "and", a thing behind "no", what stands in a bowl, what a game is played with, what a picture shows."""
     plain = expected.replace("[", "").replace("]", "")
     assert bracketed(plain)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "inner"),
+    [
+        ("a thin monitor with black casing", ["black casing"]),
+        ("a suitcase that is the largest of three suitcases", ["three suitcases"]),
+        ("a zebra within a group of at least 4 other zebras", ["a group of at least 4 other zebras"]),
+        ("a bag that is rust in color", []),
+        ("a table with a can on top of it next to a chair", ["a can on top of it", "a chair"]),
+        ("a catcher with a player in front of him", ["a player in front of him"]),
+        ("a horse in mid jump over two poles", ["two poles"]),
+        ("an elephant with very pretty tusks", ["very pretty tusks"]),
+        ("the man with the blue tie with circles on it", ["circles on it", "the blue tie with circles on it"]),
+        ("a woman behind a colorful selection of cupcakes", ["a colorful selection of cupcakes"]),
+    ],
+)
+def test_faults_of_lines_that_were_read_for_the_first_time(expression, inner):
+    assert [phrase.text for phrase in decompose(expression).phrases[:-1]] == inner
