@@ -19,6 +19,9 @@ class Box:
     y1: float
 
     def __post_init__(self):
+        if type(self.x0) is type(self.y0) is type(self.x1) is type(self.y1) is float:  # as most are: quick
+            if 0.0 <= self.x0 < self.x1 <= 1.0 and 0.0 <= self.y0 < self.y1 <= 1.0:
+                return
         corners = []
         for name in ("x0", "y0", "x1", "y1"):
             value = getattr(self, name)

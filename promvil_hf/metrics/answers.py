@@ -101,9 +101,11 @@ def read_boxes(answers: Iterable) -> Answers:
         row = np.repeat(np.arange(rows), [len(part) for part in parts])
     finite = np.isfinite(xyxy).all(1)
     area = (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
-    refused = np.setdiff1d(np.setdiff1d(np.arange(rows), row), [*malformed, *missing])
+    said_nothing = np.ones(rows, bool)
+    for said in (row, malformed, missing):
+        said_nothing[said] = False
     found = {MALFORMED: malformed, OUT_OF_RANGE: row[~finite], EMPTY_BOX: row[finite & ~area]}
-    found |= {REFUSED: refused, NO_ANSWER: missing}
+    found |= {REFUSED: np.flatnonzero(said_nothing), NO_ANSWER: missing}
     return _answers(rows, row[finite & area], xyxy[finite & area], found)
 
 

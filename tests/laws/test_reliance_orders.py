@@ -5,9 +5,12 @@ The three models are one tiny LLaVA with weights set by hand: it sees the whole 
 All answer through the same `generate`.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from promvil_hf import jobs
+from promvil_hf.evaluation import twin_answers
 from promvil_hf.evaluation.answering import Asking
 from promvil_hf.evaluation.picture_folder import Pictures
 from promvil_hf.evaluation.predictions import read_predictions
@@ -16,23 +19,30 @@ from promvil_hf.evaluation.twin_answers import TwinSettings, answer_twins
 from tests.unit.explain import wired
 
 
-ROWS = 140
+ROWS, FEW = 70, 20
 SEES = {"everything": 1.0, "the left quarter": 0.25, "nothing": 0.0}
-ASKING = Asking(prompt="{text}", max_new_tokens=3, batch_size=48)
+ASKING = Asking(prompt="{text}", max_new_tokens=3)
 SETTINGS = TwinSettings(("original", "key boxes", "random boxes", "blind"))
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
-    for name, picture in wired.rows()[1].items():
-        picture.save(folder / name)
+    rows, made = wired.rows()
+    for row in rows[:ROWS]:
+        made[row.image_path].save(folder / row.image_path)
     return Pictures(folder)
 
 
-def answers(backend, pictures, out, rows):
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(twin_answers, "SHARD", 8)
+
+
+def answers(backend, pictures, out, rows, batch_size=12):
+    asking = replace(ASKING, batch_size=batch_size)
     return answer_twins(
-        rows, pictures, backend, out, settings=SETTINGS, asking=ASKING, model={"model": "wired"}, progress=False
+        rows, pictures, backend, out, settings=SETTINGS, asking=asking, model={"model": "wired"}, progress=False
     )
 
 
@@ -41,7 +51,7 @@ def reports(pictures, tmp_path_factory):
     rows = wired.rows()[0][:ROWS]
     out = tmp_path_factory.mktemp("answers")
     return {
-        name: reliance(rows, answers(wired.backend(sees), pictures, out / name, rows), settings=SETTINGS)
+        name: reliance(rows, answers(wired.backend(sees), pictures, out / name, rows, batch_size=48), settings=SETTINGS)
         for name, sees in SEES.items()
     }
 
@@ -95,14 +105,14 @@ class Stops:
         return self.backend.generate(requests, decoding)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(pictures, tmp_path):
-    rows, backend = wired.rows()[0][:70], wired.backend()
+def test_a_resumed_run_equals_an_uninterrupted_one(pictures, small_shards, tmp_path):
+    rows, backend = wired.rows()[0][:FEW], wired.backend()
     whole = answers(backend, pictures, tmp_path / "whole", rows)
-    for calls in (5, 2):  # a shard of 32 rows takes three calls
+    for calls in (5, 2):  # a shard of 8 rows takes three calls
         with pytest.raises(RuntimeError, match="killed"):
             answers(Stops(backend, calls), pictures, tmp_path / "parts", rows)
     kept = len(list(jobs.rows(tmp_path / "parts" / "answers", partial=True)))
-    assert 0 < kept < 70
+    assert 0 < kept < FEW
     resumed = answers(backend, pictures, tmp_path / "parts", rows)
     assert resumed == whole
     for name in sorted(path.name for path in (tmp_path / "whole" / "answers").glob("*.json*")):
@@ -121,8 +131,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pictures, tmp_path):
     assert from_file.faults == {}
 
 
-def test_two_processes_find_what_one_finds(pictures, tmp_path, monkeypatch):
-    rows, backend = wired.rows()[0][:70], wired.backend()
+def test_two_processes_find_what_one_finds(pictures, small_shards, tmp_path, monkeypatch):
+    rows, backend = wired.rows()[0][:FEW], wired.backend()
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     assert answers(backend, pictures, tmp_path / "two", rows) is None  # the other rank has shards to do
