@@ -2,8 +2,7 @@
 """A LLaVA put together from two parts is an ordinary checkpoint that says what its parts say."""
 
 import json
-import subprocess
-import sys
+from importlib import import_module
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from promvil_hf import load
 from promvil_hf.assembling import assemble
 from promvil_hf.backends.base import Decoding, Request
 from promvil_hf.cli import main as promvil
+from tests import forks
 from tests.unit.assembling import parts
 from tests.unit.backends.pushed_through import push, ramp
 from tests.unit.backends.test_token_boxes import compare, measure
@@ -39,25 +39,36 @@ def part(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def written(part, tmp_path_factory):
-    """The checkpoint of a pair, written by the command once."""
-    made = {}
+def made(part, tmp_path_factory):
+    """What the command assembles of a pair and the checkpoint that it writes, once."""
+    found = {}
+    module = import_module("promvil_hf.assembling.assemble")
 
-    def folder(tower, language):
-        if (tower, language) not in made:
+    def of_pair(tower, language):
+        if (tower, language) not in found:
             out = tmp_path_factory.mktemp("assembled") / f"{tower}-{language}"
-            assert promvil(["assemble", "--vision", part(tower), "--language", part(language), "--out", str(out)]) == 0
-            made[tower, language] = out
-        return made[tower, language]
+            assembled = []
+            with pytest.MonkeyPatch.context() as patch:
+                write = module.write
+                patch.setattr(module, "write", lambda *words: (assembled.append(words[0]), write(*words)))
+                assert promvil(["assemble", "--vision", part(tower), "--language", part(language), "--out", str(out)]) == 0
+            found[tower, language] = assembled[0], out
+        return found[tower, language]
 
-    return folder
+    return of_pair
+
+
+@pytest.fixture(scope="module")
+def written(made):
+    """The checkpoint of a pair."""
+    return lambda tower, language: made(tower, language)[1]
 
 
 @pytest.mark.parametrize(("tower", "language"), PAIRS)
-def test_transformers_alone_loads_it_with_equal_logits(tower, language, part, written):
-    assembled = assemble(part(tower), part(language))
-    model = transformers.AutoModelForImageTextToText.from_pretrained(written(tower, language))
-    processor = transformers.AutoProcessor.from_pretrained(written(tower, language))
+def test_transformers_alone_loads_it_with_equal_logits(tower, language, made):
+    assembled, folder = made(tower, language)
+    model = transformers.AutoModelForImageTextToText.from_pretrained(folder)
+    processor = transformers.AutoProcessor.from_pretrained(folder)
     prompt = processor.apply_chat_template(QUESTION, add_generation_prompt=True)
     inputs = processor(images=ramp(40, 30), text=prompt, return_tensors="pt")
     assert (inputs["input_ids"] == model.config.image_token_id).sum() == assembled.image_tokens == model.config.image_seq_length
@@ -65,16 +76,19 @@ def test_transformers_alone_loads_it_with_equal_logits(tower, language, part, wr
         assert torch.equal(model(**inputs).logits, assembled.model(**inputs).logits)
 
 
-def test_a_convolutional_one_is_loaded_after_a_plain_import(written):
-    """In a process of its own, as a user's: importing this package loads neither torch nor transformers, and is enough."""
+def test_a_convolutional_one_is_loaded_after_a_plain_import(written, tmp_path):
+    """In a process that has loaded neither this package nor transformers, as a user's: importing this package is enough."""
     folder = str(written("convolutional", "qwen2"))
     code = (
-        "import sys, promvil_hf\nassert 'torch' not in sys.modules and 'transformers' not in sys.modules\n"
+        "import sys\n"
+        "for name in [name for name in sys.modules if name.partition('.')[0] in ('promvil_hf', 'transformers')]:\n"
+        "    del sys.modules[name]\n"
+        "import promvil_hf\nassert 'transformers' not in sys.modules and 'promvil_hf.backends' not in sys.modules\n"
         "from transformers import AutoModelForImageTextToText\n"
         f"model = AutoModelForImageTextToText.from_pretrained({folder!r})\n"
         "print(type(model.model.vision_tower).__name__, model.model.vision_tower.head.weight.sum().item())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = forks.run(["-c", code], tmp_path)
     here = transformers.AutoModelForImageTextToText.from_pretrained(folder).model.vision_tower
     assert done.stdout.split() == ["EfficientNetLiteModel", str(here.head.weight.sum().item())], done.stderr
 

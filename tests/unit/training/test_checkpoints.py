@@ -11,7 +11,6 @@ import torch
 from promvil_hf.backends.adapter_loading import with_adapter
 from promvil_hf.backends.families import PATCH_FAMILIES
 from promvil_hf.files import remove_drafts
-from promvil_hf.toy import models
 from promvil_hf.toy.models import tiny_kosmos2
 from promvil_hf.training import window_trainer
 from promvil_hf.training.checkpoints import (
@@ -26,6 +25,7 @@ from promvil_hf.training.checkpoints import (
 )
 from tests.laws import fivl_rows
 from tests.laws.promvil_rows import rows, trainer, weights
+from tests.unit.toy.models.families import fresh
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks for it
@@ -35,6 +35,30 @@ FAMILIES = ("kosmos2", *sorted(PATCH_FAMILIES))
 @functools.cache
 def few():
     return rows(3, 0)
+
+
+TWO_STEPS = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of an adapter with a checkpoint after each of its two steps. Tests that write into its folder take a copy."""
+    run = trainer(tmp_path_factory.mktemp("trained"), few(), **TWO_STEPS)
+    run.train()
+    return run
+
+
+@pytest.fixture(scope="module")
+def all_trained(tmp_path_factory):
+    """The same of all weights."""
+    run = trainer(tmp_path_factory.mktemp("all"), few(), scope=None, **TWO_STEPS)
+    run.train()
+    return run
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    return shutil.copytree(trained.args.output_dir, tmp_path / "copied")
 
 
 def checkpoint(folder, step, size=10):
@@ -74,11 +98,9 @@ def test_a_missing_part_is_noticed(tmp_path, gone):
         check_whole(path)
 
 
-def test_a_run_killed_at_any_moment_of_saving_leaves_no_whole_looking_half(tmp_path, monkeypatch):
+def test_a_run_killed_at_any_moment_of_saving_leaves_no_whole_looking_half(copied, tmp_path):
     """Saving is cut short after each file that it writes."""
-    tiny_trainer = trainer(tmp_path, few(), max_steps=1, save_strategy="steps", save_steps=1)
-    tiny_trainer.train()
-    path = tmp_path / "checkpoint-1"
+    path = copied / "checkpoint-1"
     names = sorted(file.name for file in path.iterdir())
     assert what_is_missing(path) is None and MARK in names and "optimizer.pt" in names and "trainer_state.json" in names
     for kept in range(len(names)):
@@ -89,36 +111,32 @@ def test_a_run_killed_at_any_moment_of_saving_leaves_no_whole_looking_half(tmp_p
         assert what_is_missing(part) is not None
 
 
-def test_training_goes_on_from_the_last_whole_checkpoint_and_refuses_a_half_one(tmp_path, capsys):
-    options = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
-    trainer(tmp_path, few(), **options).train()
-    (tmp_path / "checkpoint-4" / MARK).unlink()
-    again = trainer(tmp_path, few(), **options)
+def test_training_goes_on_from_the_last_whole_checkpoint_and_refuses_a_half_one(copied, tmp_path, capsys):
+    (copied / "checkpoint-2" / MARK).unlink()
+    again = trainer(copied, few(), **TWO_STEPS | {"max_steps": 3})
     again.train(resume_from_checkpoint=True)
-    assert "checkpoint-4 is passed over: it has no" in capsys.readouterr().out
-    assert [entry["step"] for entry in again.state.log_history if "loss" in entry] == [1, 2, 3, 4]
-    (tmp_path / "checkpoint-2" / "optimizer.pt").write_bytes(b"")
+    assert "checkpoint-2 is passed over: it has no" in capsys.readouterr().out
+    assert [entry["step"] for entry in again.state.log_history if "loss" in entry] == [1, 2, 3]
+    (copied / "checkpoint-2" / "optimizer.pt").write_bytes(b"")
     with pytest.raises(ValueError, match="checkpoint-2, but optimizer.pt should have"):
-        trainer(tmp_path, few(), **options).train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+        again.train(resume_from_checkpoint=str(copied / "checkpoint-2"))
+    again.args.output_dir = str(tmp_path / "empty")
     with pytest.raises(ValueError, match="has no whole one. Leave"):
-        trainer(tmp_path / "empty", few(), **options).train(resume_from_checkpoint=True)
+        again.train(resume_from_checkpoint=True)
 
 
-def test_a_finished_run_is_not_trained_on(tmp_path):
-    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
-    first = trainer(tmp_path, few(), **options)
-    first.train()
-    again = trainer(tmp_path, few(), **options)
+def test_a_finished_run_is_not_trained_on(trained, copied):
+    again = trainer(copied, few(), **TWO_STEPS)
     again.train(resume_from_checkpoint=True)
     assert again.state.global_step == 2
-    assert all(torch.equal(some, other) for some, other in zip(weights(again).values(), weights(first).values(), strict=True))
-    longer = trainer(tmp_path, few(), **{**options, "max_steps": 3})
+    assert all(torch.equal(some, other) for some, other in zip(weights(again).values(), weights(trained).values(), strict=True))
+    longer = trainer(copied, few(), **TWO_STEPS | {"max_steps": 3, "save_strategy": "no"})
     longer.train(resume_from_checkpoint=True)
     assert longer.state.global_step == 3
 
 
 def test_an_old_checkpoint_goes_only_when_the_new_one_is_whole(tmp_path, monkeypatch):
-    tiny_trainer = trainer(tmp_path, few(), max_steps=2, save_strategy="steps", save_steps=1, save_total_limit=1)
+    tiny_trainer = trainer(tmp_path, few(), save_total_limit=1, **TWO_STEPS)
 
     def interrupted(folder):
         if str(folder).endswith("-2"):
@@ -145,7 +163,7 @@ def test_old_checkpoints_go_by_their_steps_whatever_the_clock_says(tmp_path):
 
 
 def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path, monkeypatch):
-    tiny_trainer = trainer(tmp_path, few(), max_steps=3, save_strategy="steps", save_steps=1, save_total_limit=1)
+    tiny_trainer = trainer(tmp_path, few(), save_total_limit=1, **TWO_STEPS)
 
     def written_in_the_past(folder):
         mark_whole(folder)
@@ -154,13 +172,11 @@ def test_a_clock_that_jumps_back_does_not_delete_the_newest_checkpoint(tmp_path,
 
     monkeypatch.setattr(window_trainer, "mark_whole", written_in_the_past)
     tiny_trainer.train()
-    assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-3")
+    assert last_whole(tmp_path)[0] == str(tmp_path / "checkpoint-2")
 
 
-def test_a_run_killed_before_it_removed_an_old_checkpoint_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
-    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "save_total_limit": 1}
-    whole = trainer(tmp_path / "whole", few(), **options)
-    whole.train()
+def test_a_run_killed_before_it_removed_an_old_checkpoint_ends_as_if_it_had_not_been(trained, tmp_path, monkeypatch):
+    options = {**TWO_STEPS, "save_total_limit": 1}
 
     def killed(folder, *others, **more):
         if last_whole(folder)[0].endswith("-2"):
@@ -173,7 +189,7 @@ def test_a_run_killed_before_it_removed_an_old_checkpoint_ends_as_if_it_had_not_
     again = trainer(tmp_path / "killed", few(), **options)
     again.train(True)
     assert [path.name for path in (tmp_path / "killed").glob("checkpoint-*")] == ["checkpoint-2"]
-    assert again.state.log_history[-1]["train_loss"] == whole.state.log_history[-1]["train_loss"]  # also of no step more
+    assert again.state.log_history[-1]["train_loss"] == trained.state.log_history[-1]["train_loss"]  # also of no step more
 
 
 def test_an_old_checkpoint_is_removed_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -194,33 +210,32 @@ def test_scores_of_the_card_hold_no_times(tmp_path):
     assert tiny_trainer.last_scores() == {"eval_loss": 0.5}
 
 
-def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(tmp_path):
-    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
-    trainer(tmp_path, few(), **options).train()
+def test_an_adapter_that_does_not_fit_is_refused_when_training_goes_on(trained, tmp_path):
+    path = f"{trained.args.output_dir}/checkpoint-1"
     others = {"of another shape": {"rank": 8}, "unexpected": {"scope": "text"}, "missing": {"scope": "all-linear"}}
     for difference, other in others.items():
         with pytest.raises(ValueError, match=f"does not fit this model: its tensors are .*{difference}"):
-            trainer(tmp_path / "other", few(), **{**options, **other}).train(str(tmp_path / "checkpoint-1"))
+            trainer(tmp_path, few(), **TWO_STEPS | other).train(path)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_saved_weights_of_every_family_are_read_back_under_whatever_names_they_have(family, tmp_path):
-    make = getattr(models, f"tiny_{family}")
-    saved = make(seed=1).model
-    saved.save_pretrained(tmp_path)
-    model = make(seed=2).model
-    assert load_weights(model, tmp_path) == len(model.state_dict())
-    found = model.state_dict()
-    for name, tensor in saved.state_dict().items():
-        assert torch.equal(found[name], tensor), name
+    model = fresh(family).model
+    saved = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.save_pretrained(tmp_path)
+    for tensor in model.state_dict().values():
+        tensor.fill_(7)
+    assert load_weights(model, tmp_path) == len(saved)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, saved[name]), name
 
 
-def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):
+def test_weights_that_do_not_fit_are_refused_when_training_goes_on(all_trained, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1, "scope": None}
-    trainer(tmp_path, few(), **options).train()
-    path = tmp_path / "checkpoint-1"
+    path = shutil.copytree(f"{all_trained.args.output_dir}/checkpoint-1", tmp_path / "checkpoint-1")
+    tiny_trainer = trainer(tmp_path / "other", few(), scope=None, **TWO_STEPS)
+    before = weights(tiny_trainer)
     whole = load_file(path / "model.safetensors")
     name = next(name for name in whole if "fc1.weight" in name)
     spoilt = {
@@ -231,21 +246,16 @@ def test_weights_that_do_not_fit_are_refused_when_training_goes_on(tmp_path):
     for difference, tensors in spoilt.items():
         save_file(tensors, path / "model.safetensors", {"format": "pt"})
         mark_whole(path)
-        tiny_trainer = trainer(tmp_path / "other", few(), **options)
-        before = weights(tiny_trainer)
         sentence = f"weights in .*checkpoint-1 do not fit this model: .*{difference}.* Go on with the model"
         with pytest.raises(ValueError, match=sentence):
             tiny_trainer.train(str(path))
         assert all(torch.equal(tensor, before[name]) for name, tensor in weights(tiny_trainer).items())
 
 
-def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round(tmp_path):
-    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
-    for scope, other, sentence in (("text", None, "which holds an adapter alone"), (None, "text", "cannot be read")):
-        path = tmp_path / str(scope)
-        trainer(path, few(), scope=scope, **options).train()
+def test_an_adapter_is_not_gone_on_from_with_all_weights_nor_the_other_way_round(trained, all_trained, tmp_path):
+    for run, other, sentence in ((trained, None, "which holds an adapter alone"), (all_trained, "text", "cannot be read")):
         with pytest.raises(ValueError, match=sentence):
-            trainer(path, few(), scope=other, **options).train(str(path / "checkpoint-1"))
+            trainer(tmp_path, few(), scope=other, **TWO_STEPS).train(f"{run.args.output_dir}/checkpoint-1")
 
 
 def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_them(tmp_path):
@@ -270,7 +280,6 @@ def test_the_best_weights_are_put_back_at_the_end_of_a_run_that_trains_all_of_th
 
 def test_a_cut_adapter_file_is_an_error_wherever_it_is_read(tmp_path):
     tiny_trainer = trainer(tmp_path, few(), max_steps=1)
-    tiny_trainer.train()
     tiny_trainer.save_model()
     assert check_adapter(tiny_trainer.model, tmp_path, same_values=True) == len(
         [name for name, p in tiny_trainer.model.named_parameters() if p.requires_grad]
