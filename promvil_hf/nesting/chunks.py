@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, kind_of
-from promvil_hf.nesting.tags import ADJ, ADV, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS, VERB
+from promvil_hf.nesting.tags import ADJ, ADV, AUX, COMMA, CONJ, DET, DIR, NOUN, NUM, PARTICIPLE, POSS, PREP, VERB
 
 
 STARTS_CHUNK = frozenset({DET, POSS, NUM, ADJ, NOUN, DIR})
@@ -109,6 +109,18 @@ def is_part(words: list[str], tags: list[str], chunk: Chunk) -> bool:
     return whole.head >= 0 and whole.is_thing and not is_one_of
 
 
+def verb_group(tags: list[str], gap: list[int]) -> int:
+    """How many words the first verb takes, with its auxiliaries before it and its prepositions behind it."""
+    size = 0
+    while size < len(gap) and tags[gap[size]] in (AUX, ADV):
+        size += 1
+    if size < len(gap) and tags[gap[size]] in (PARTICIPLE, VERB):
+        size += 1
+    while size < len(gap) and tags[gap[size]] == PREP:
+        size += 1
+    return max(size, 1)
+
+
 def is_absent(words: list[str], tags: list[str], gap: list[int], start: int) -> bool:
     """Said not to be there: "no food", "without a hat", "not wearing a bag"."""
     if words[start] == "no":
@@ -195,7 +207,8 @@ def _is_picture_inside(words: list[str], tags: list[str], start: int, head: int)
     if before in _BESIDE or (start and tags[start - 1] in (PARTICIPLE, VERB)):
         if words[head] in _PICTURES:
             return True
-    qualities = [i for i in range(start, head) if tags[i] in (ADJ, NOUN, NUM, POSS)]
+    where = lexicon.DIRECTION_MODIFIERS  # "in the left hand picture"
+    qualities = [i for i in range(start, head) if tags[i] in (ADJ, NOUN, NUM, POSS) and words[i] not in where]
     if before == "in" and {words[i] for i in qualities} == {"black", "white"}:
         return False
     return bool(qualities) or any(words[i] in ("a", "an") for i in range(start, head))

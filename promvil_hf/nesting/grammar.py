@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from promvil_hf.inflection import lemma
 from promvil_hf.nesting import lexicon
-from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, is_absent, is_part, read_chunk
+from promvil_hf.nesting.chunks import STARTS_CHUNK, Chunk, is_absent, is_part, read_chunk, verb_group
 from promvil_hf.nesting.kinds import ANIMATE, BODY, CLOTHES, THING, kind_of
 from promvil_hf.nesting.levels import Node, spread_coordination
 from promvil_hf.nesting.right_edge import RightEdge
@@ -222,6 +222,8 @@ class _Reader:
                 tags[i - 1] == PARTICIPLE or (words[i - 1] == "on" and edge[-1].kind == CLOTHES)
             ):
                 self._settle(i)  # "with one ear missing sitting on a rug", "with a hat on holding a cup"
+            elif tags[i] == PREP and tags[i - 1] == PRON and not self.is_question:
+                self._settle(i)  # "with his back to us in a suit"
         node.relation = (self.gap, start)
         gap = list(range(self.gap, start))
         following = tags[end] if end < len(tags) else ""
@@ -257,6 +259,7 @@ class _Reader:
             return
         index, is_subject = self._owner(gap, node)
         if is_absent(words, tags, gap, start):  # "with no food on it": nothing to find
+            index -= edge.is_whole(index)  # "the half of the cake with no fruit"
             edge.widen(max(index, 0), end)
             return
         if any(words[i] in lexicon.SAYING_VERBS for i in gap):  # the words on a sign are no thing
@@ -317,6 +320,9 @@ class _Reader:
         is_alike = node.kind == edge[index].kind and index > 0
         in_clause = is_list or any(above.relation[0] == above.relation[1] for above in edge[1:index])
         goes_on = is_alike and (in_clause if node.kind in ANIMATE else node.kind != THING or not is_list)
+        first = edge[index - edge[index].joined]
+        is_had = is_list and index > 1 and self.words[first.relation[1] - 1] == "with"
+        goes_on = goes_on or (is_had and following not in (AUX, VERB))  # "on a plate with rice , beans and corn"
         if edge[0].children and not goes_on and (is_list or following in (AUX, VERB)):
             index = 0
             self.subject = node if following in (AUX, VERB) and not self.is_question else None
@@ -368,6 +374,9 @@ class _Reader:
                 return self.edge.actor(actions, last, node is not None), False
             return (self.edge.nearest(ANIMATE, last) if words[gap[relative]] in ("who", "whom") else last), True
         if has_finite:
+            said_anew = gap[tags[gap[0]] == CONJ :]
+            if gap[0] > 0 and CONJ in (tags[gap[0]], tags[gap[0] - 1]) and said_anew and tags[said_anew[0]] == PRON:
+                return 0, False  # "a girl with red hair , and she is holding a cup"
             if self._has(gap, PRON):
                 return last, False
             if self.subject in edge:
@@ -380,6 +389,8 @@ class _Reader:
                 self.has_predicate = True
             return 0, False
         if actions:
+            if node is None and tags[gap[-1]] == PRON and edge[last].joined:
+                return max(last - 2, 0), False  # "with lettuce and ham sticking out of it"
             return self.edge.actor(actions, last, node is not None), False
         return self.edge.holder(gap, node, last), False
 
@@ -404,7 +415,7 @@ class _Reader:
             if self.subject not in edge:
                 self.has_predicate = self.has_predicate or len(edge) > 1
                 return
-            gap = gap[: self._verb_group(gap)]  # the clause ends before the verb of the question
+            gap = gap[: verb_group(tags, gap)]  # the clause ends before the verb of the question
         if self.subject in edge and self._has(gap, *_VERBAL):
             index = max(edge.index(self.subject) - 1, 0)
             self.subject = None
@@ -413,17 +424,6 @@ class _Reader:
             if is_last and not index and self._split_bare_clause(gap):
                 return
         edge.widen(index, gap[-1] + 1)
-
-    def _verb_group(self, gap: list[int]) -> int:
-        """How many words the first verb takes, with its auxiliaries before it and its prepositions behind it."""
-        tags, size = self.tags, 0
-        while size < len(gap) and tags[gap[size]] in (AUX, ADV):
-            size += 1
-        if size < len(gap) and tags[gap[size]] in (PARTICIPLE, VERB):
-            size += 1
-        while size < len(gap) and tags[gap[size]] == PREP:
-            size += 1
-        return max(size, 1)
 
     def _split_bare_clause(self, gap: list[int]) -> bool:
         """ "ground giraffes are standing on": without an object, the last noun of the root is the subject."""

@@ -28,6 +28,8 @@ _IN_HAND = frozenset(
 _OF_CONTAINERS = frozenset("lid cap label handle straw spoon fork knife tong tongs ladle chopstick".split())
 _SHOWS = frozenset("picture photo photograph painting drawing reflection shadow image statue sticker mural".split())
 _TABLES = frozenset("table desk counter countertop plate tray".split())
+_HAS = frozenset("has have had having".split())
+_UTENSILS = frozenset("knife fork spoon chopsticks".split())
 _PATHS = frozenset("down along across through".split())
 _MOVES = ANIMATE | _VEHICLE
 _NOT_OF_PLACES = frozenset("wrap dress wear hold carry drape clothe".split())
@@ -121,6 +123,10 @@ class RightEdge(list[Node]):
             return 0
         if node is None:
             return self._holder_of_place(gap, first, last)
+        if last > 0 and first == "with" and words[self[last].relation[1] - 1] in _HAS:
+            return last - 1  # "a van that has black doors with a number"
+        if last > 0 and first == "with" and words[self[last].head] in _UTENSILS:
+            return last - 1
         if first == "with" and lemma(words[node.head]) in lexicon.MARKS and self[last].kind not in ANIMATE:
             return last - 1 if last > 0 and self._is_done_to(last) and self[last].kind != CLOTHES else last
         if first == "for" and node.start == node.head and node.kind == THING:
@@ -131,6 +137,13 @@ class RightEdge(list[Node]):
             return last - 1  # "a bottle of oil with a red lid"
         if first == "on" and node.kind == BODY:  # "a shirt and a pillow on his lap", "carrying a child on her back"
             return last - 1 if last > 0 and self[last].kind in ANIMATE and self._is_done_to(last) else last
+        if last > 1 and first == "in" and node.kind == BODY and self[last].joined:  # "a hat and a phone in her hand"
+            return last if self[last - 1].kind in _BODY_OR_CLOTHES else last - 2
+        if last > 0 and first == "to" and node.kind == BODY and self._is_done_to(last):
+            return last - 1  # "holding a phone to her ear"
+        if last > 0 and first in ("at", "in", "on") and node.kind not in _BODY_OR_CLOTHES:
+            if "between" in words[slice(*self[last].relation)]:
+                return last - 1  # "standing between two players at a court"
         last = self._shared(last)
         is_order = words[gap[0]] in lexicon.ORDERS and self[last].kind not in ANIMATE
         if last > 0 and (first in _NEAR or is_order) and self._is_at_place(last):
@@ -208,6 +221,12 @@ class RightEdge(list[Node]):
         is_had = self.words[node.start] in lexicon.POSSESSIVES and self.words[node.relation[1] - 1] == "with"
         return place > 0 and node.kind == BODY and is_had
 
+    def is_whole(self, place: int) -> bool:
+        """Whether a part of it is what the phrase above names: "the half of the cake"."""
+        node = self[place]
+        is_of = place > 0 and self.words[node.relation[0]] == "of" and node.kind not in ANIMATE
+        return is_of and self.words[self[place - 1].head] in lexicon.PARTS
+
     def _is_place(self, place: int) -> bool:
         return self.words[self[place].head] in lexicon.PLACES
 
@@ -217,7 +236,7 @@ class RightEdge(list[Node]):
     def _is_at_place(self, place: int) -> bool:
         """Whether it only says where a living being, or what stands on furniture, is."""
         is_in = self.words[self[place].relation[1] - 1] in ("in", "on", "at")
-        return is_in and (self[place - 1].kind in ANIMATE or self.words[self[place].head] in _FURNITURE | lexicon.CONTAINERS)
+        return is_in and (self[place - 1].kind in _MOVES or self.words[self[place].head] in _FURNITURE | lexicon.CONTAINERS)
 
     def _holds_up(self, place: int) -> bool:
         node = self[place]

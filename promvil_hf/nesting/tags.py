@@ -176,6 +176,12 @@ def tag(words: list[str]) -> list[str]:
             raw[i] = PREP
         elif word in lexicon.COLOUR_SHADES and raw[i + 1] == ADJ and following not in lexicon.RELATION_OPENERS:
             raw[i] = ADJ
+        elif word == "half" and raw[i + 1] in (NOUN, ADJ) and (i == 0 or raw[i - 1] in (DET, ADJ)):
+            raw[i] = ADJ  # "a half orange slice"
+        elif word in ("both", "either") and i and raw[i + 1] in (DET, POSS):
+            raw[i] = ADV  # "next to both the bus and the car"
+        elif word in ("carry", "clip", "slip") and following == "on" and raw[i - 1 : i] in ([ADJ], [DET], []):
+            raw[i] = raw[i + 1] = NOUN if raw[i + 2 : i + 3] == [NOUN] else raw[i + 1]
         elif (
             following in ("other", "another") and word in ("each", "one") and raw[i + 2 : i + 3] not in ([NOUN], [ADJ])
         ):

@@ -80,5 +80,5 @@ _CLOSED = (
     | lexicon.AUXILIARIES
     | lexicon.RELATIVES
     | lexicon.CONJUNCTIONS
-    | (lexicon.PREPOSITIONS - {"up", "off", "out", "down", "in", "on", "over", "to", "after"})
+    | (lexicon.PREPOSITIONS - {"up", "off", "out", "down", "in", "on", "over", "to", "after", "like"})
 )

@@ -237,3 +237,50 @@ def test_faults_that_two_readers_found_as_classes(expected):
 )
 def test_faults_of_lines_that_were_read_for_the_first_time(expression, inner):
     assert [phrase.text for phrase in decompose(expression).phrases[:-1]] == inner
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "a chair at the end with [a lamp next to it]",
+        "a cake with [a red candle on top of it]",
+        "a doll - like toy in [a box]",
+        "a sink with [a flower - like object next to it]",
+        "there is a boy with [red hair] , and he is holding [a cup]",
+        "a girl with [her face turned away from us] in [a red coat] reading",
+        "a half lemon slice on the left side of [the bowl]",
+        "the half of [the pizza] with no olives",
+        "the side of [the cake] without candles",
+        "a burger with [green lettuce] and [red tomato] sticking out of it",
+        "larger part of [bread] to right of [fork] with [ham] , [butter] and [egg]",
+        "rice on [a plate with [beans] , [corn] and [a sausage]]",
+        "rice on [a plate with [beans] and [corn]]",
+        "the green leaves in the middle below [the lemon] in the left hand picture",
+        "the dog in the bottom picture",
+        "the blue car next to both [the bus] and [the truck]",
+        "a brown carry on suitcase with [a pink pillow on top of it]",
+        "the small red canoe in [the lake] next to [the large one [the man] is sitting in]",
+        "the red kite next to [the big one that [the boy] is flying]",
+        "a girl with [a blue hat] and [a white phone in [her hand]]",
+        "a girl with [brown hair] and [a toy in [her hand]]",
+        "the front of [a van that has [black doors] with [the number 5 on the side]]",
+        "a van that has [black doors] with [the number 5 on the side]",
+        "a bird with [it ' s wing] spread in [the air]",
+        "a woman with [black pants] and [white shirt] standing between [two dogs] at [a park]",
+        "a boy standing between [two players] on [a field]",
+        "a man with [his back to us] in [a blue suit]",
+        "a plate with [bread] and [cheese] on it",
+        "a man with [a bag] and [an umbrella] in [his hand]",
+        "a box with [wires hanging out of it]",
+        "a table with [a vase on it]",
+        "a shelf that has [books] and [a clock] on it",
+        "a bear with [a red bow] in the right picture",
+        "a woman is playing [tennis] , holding [a racket] to [her chest]",
+        "a woman is riding [a bike] , holding [a phone] to [her ear]",
+    ],
+)
+def test_faults_that_two_more_readers_found_as_classes(expected):
+    """A pronoun means the outer thing, what is in a hand is held, a list goes on where it began, what is missing is missing from
+    the part that is named, and a place in the picture is no phrase.
+    """
+    assert bracketed(expected.replace("[", "").replace("]", ""))[0] == expected
