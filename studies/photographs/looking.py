@@ -16,8 +16,8 @@ HIDDEN = ("key boxes", "random boxes")
 LARGEST = 0.5  # share of a photograph that the boxes of the thing may take: else there is no room for others of their sizes
 
 
-def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, files: Mapping) -> dict:
-    """What the tower gives of photographs in which one thing, or as much elsewhere, is hidden."""
+def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, photographs: int, files: Mapping) -> dict:
+    """What the tower gives of so many photographs in which one thing, or as much elsewhere, is hidden."""
     import torch
     from safetensors.torch import save_file
 
@@ -35,6 +35,8 @@ def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, file
     shown.mkdir(exist_ok=True)
     asked, pictures = [], {}
     for photograph in kept_of(exam):
+        if len(asked) == photographs:
+            break
         names = sorted(name for image_id, name in true_keys([photograph]) if image_id == photograph.image_id)
         Random(f"{seed} {photograph.image_id}").shuffle(names)
         picture = read_image(images / photograph.file_name)
@@ -81,9 +83,11 @@ def hidden_answers(
     return found
 
 
-def patch_words(folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, batch: int, files: Mapping) -> dict:
-    """For each thing with a true mask: the IoU of the image tokens that say its word with those that it touches, and how well the
-    word's likelihood parts tokens that are mostly on the thing from those that are not on it (`parted`).
+def patch_words(
+    folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, photographs: int, batch: int, files: Mapping
+) -> dict:
+    """For each thing with a true mask in so many photographs: the IoU of the image tokens that say its word with those that it
+    touches, and how well the word's likelihood parts tokens that are mostly on the thing from those off it (`parted`).
     """
     from safetensors.torch import load_file
 
@@ -95,7 +99,7 @@ def patch_words(folder: Path, base: Path, features: Path, aligned: Path, read: P
 
     backend = backend_with(base, read)
     _, exam = albums_of(backend, features / "features")
-    projector, kept = load_file(aligned / "projector.safetensors"), kept_of(exam)
+    projector, kept = load_file(aligned / "projector.safetensors"), kept_of(exam)[:photographs]
     number_of = {photograph.image_id: number for number, photograph in enumerate(exam.photographs)}
     collator, tokenizer = PlaceQuestions(backend), backend.processor.tokenizer
     found: dict[str, list] = {"photograph": [], "class": [], "iou": [], "parted": []}

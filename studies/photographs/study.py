@@ -42,8 +42,8 @@ DESIGN = Design(
     THRESHOLD,
     primary=False,
 )
-SIZES = {"steps": 200, "folds": 3, "name_rows": 300, "seeing_rows": 96, "rows": 72, "probed": [8]}
-QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "seeing_rows": 2, "rows": 4, "probed": [1, 2]}
+SIZES = {"steps": 200, "folds": 3, "name_rows": 300, "seeing_rows": 96, "rows": 72, "probed": [8], "looked_at": 60}
+QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "seeing_rows": 2, "rows": 4, "probed": [1, 2], "looked_at": 6}
 HOW = {"batch": 4, "questions": 8, "learning_rate": 1.5e-3, "lora_r": 16, "checkpoints": 10}
 QUICK_HOW = {**HOW, "batch": 2, "lora_r": 2, "checkpoints": 1}
 BATCH = 2  # rows an update of the arms: twice the updates for the same work
@@ -64,7 +64,8 @@ def plan(terms):
         return {name: known[name] for name in ("train", "test", *more)}
 
     features = Cell(computed_features, {"files": files()}, base)
-    hidden = Cell(hidden_features, {"seed": OF_BASE, "files": files()}, {**base, "features": features})
+    looked_at = {"photographs": sizes["looked_at"], "files": files()}
+    hidden = Cell(hidden_features, {"seed": OF_BASE, **looked_at}, {**base, "features": features})
     cells = {("features",): features, ("hidden features",): hidden}
     reading = {"seed": OF_BASE, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
     read = cells["names",] = Cell(names_read, reading, base)
@@ -91,7 +92,7 @@ def plan(terms):
             asked = {"seed": seed, "questions": how["questions"], "files": files()}
             of_arm = {**needs, "read": trained}
             cells[arm, seed] = Cell(measured, asked, of_arm)
-            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], "files": files()}, of_arm)
+            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], **looked_at}, of_arm)
             if arm in LOOKED:
                 settings = {"questions": how["questions"], "files": files()}
                 cells["hidden", arm, seed] = Cell(hidden_answers, settings, {**of_arm, "hidden": hidden})

@@ -121,7 +121,7 @@ def test_what_is_hidden_is_the_thing_or_as_much_elsewhere(base, photographs, tmp
     features = tmp_path / "computed"
     work.computed_features(features, base, files={})
     (tmp_path / "hidden").mkdir()
-    asked = looking.hidden_features(tmp_path / "hidden", base, features, seed=0, files={})["asked"]
+    asked = looking.hidden_features(tmp_path / "hidden", base, features, seed=0, photographs=6, files={})["asked"]
     assert asked and all(one["key boxes"] == one["random boxes"] == 1 / 16 for one in asked)
     seen = load_file(tmp_path / "hidden" / "hidden.safetensors")
     assert {kind: len(part) for kind, part in seen.items()} == dict.fromkeys(looking.HIDDEN, len(asked))
