@@ -141,27 +141,15 @@ def _said(backend, collator, places, sizes, wanted) -> tuple[list, list[tuple]]:
     import numpy as np
     import torch
 
-    from promvil_hf.training.chain_losses import chain_losses
     from promvil_hf.training.seeing.questions import places_given
     from promvil_hf.training.seeing.reading import presence_turn
 
     turns = [presence_turn("thing", True)]  # places stand before the question and do not see it
     rows = [{"places": each, "turns": turns, "image_size": size} for each, size in zip(places, sizes, strict=True)]
     made = collator(rows)
-    boxes = backend.token_boxes(made, sizes)
-    at = [row.nonzero()[:, 0] for row in backend.image_positions(made)]
-    asked = [(row, at[row], token) for row, _, tokens in wanted for token in tokens]
-    made |= {
-        "patch_row": torch.cat([torch.full_like(there, row) for row, there, _ in asked]),
-        "patch_place": torch.cat([there for _, there, _ in asked]),
-        "patch_token": torch.cat([torch.full_like(there, token) for _, there, token in asked]),
-    }
     with torch.no_grad(), places_given(backend.model.eval(), True):
-        losses = chain_losses(backend.model, made)
-    lengths = [len(there) for _, there, _ in asked]
-    likely, hits = (iter(part.split(lengths)) for part in (-losses.patches.float(), losses.hits))
-    said = []
-    for _, _, tokens in wanted:
-        each = [(next(likely).numpy(), next(hits).numpy()) for _ in tokens]
-        said.append((np.max([one for one, _ in each], 0), np.any([hit for _, hit in each], 0)))
-    return boxes, said
+        logits = backend.model(input_ids=made["input_ids"], pixel_values=made["pixel_values"], use_cache=False).logits
+    said = [part[at].float().log_softmax(-1) for part, at in zip(logits, backend.image_positions(made), strict=True)]
+    best = [part.argmax(-1).numpy() for part in said]
+    found = [(said[row][:, tokens].amax(-1).numpy(), np.isin(best[row], tokens)) for row, _, tokens in wanted]
+    return backend.token_boxes(made, sizes), found
