@@ -95,11 +95,12 @@ def findings(terms, results, arms, design, compared, looked=()):
         for a, b, measure, classes in compared
     ]  # fmt: skip
     did = {name: arm_of(of_seeds(terms, results, "tuned", name), TRIALS, THRESHOLD) for name in arms}
-    a, b = design.outcome.a, design.outcome.b
+    a, b, sizes = design.outcome.a, design.outcome.b, QUICK if terms.quick else SIZES
+    updates = {name: arm.updates for name, arm in did.items()}
     return Findings(
         scored({key: sample for key, sample in samples.items() if key[1] not in (YES, NO)}, "arm", "classes"),
         differences,
-        {**(QUICK if terms.quick else SIZES), "photographs": results["features",]["photographs"], "updates": {name: arm.updates for name, arm in did.items()}},
+        {**sizes, "photographs": results["features",]["photographs"], "updates": updates},
         conduct(did, outcome(samples[a, "all", REVERSED], samples[b, "all", REVERSED]), design.outcome.margin, [OF_BASE]),
     )
 
