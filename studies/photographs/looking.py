@@ -16,8 +16,8 @@ HIDDEN = ("key boxes", "random boxes")
 LARGEST = 0.5  # share of a photograph that the boxes of the thing may take: else there is no room for others of their sizes
 
 
-def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, files: Mapping) -> dict:
-    """What the tower gives of photographs in which one thing, or as much elsewhere, is hidden."""
+def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, photographs: int, files: Mapping) -> dict:
+    """What the tower gives of so many photographs in which one thing, or as much elsewhere, is hidden."""
     import torch
     from safetensors.torch import save_file
 
@@ -35,6 +35,8 @@ def hidden_features(folder: Path, base: Path, features: Path, *, seed: int, file
     shown.mkdir(exist_ok=True)
     asked, pictures = [], {}
     for photograph in kept_of(exam):
+        if len(asked) == photographs:
+            break
         names = sorted(name for image_id, name in true_keys([photograph]) if image_id == photograph.image_id)
         Random(f"{seed} {photograph.image_id}").shuffle(names)
         picture = read_image(images / photograph.file_name)
@@ -81,9 +83,11 @@ def hidden_answers(
     return found
 
 
-def patch_words(folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, batch: int, files: Mapping) -> dict:
-    """For each thing with a true mask: the IoU of the image tokens that say its word with those that it touches, and how well the
-    word's likelihood parts tokens that are mostly on the thing from those that are not on it (`parted`).
+def patch_words(
+    folder: Path, base: Path, features: Path, aligned: Path, read: Path, *, photographs: int, batch: int, files: Mapping
+) -> dict:
+    """For each thing with a true mask in so many photographs: the IoU of the image tokens that say its word with those that it
+    touches, and how well the word's likelihood parts tokens that are mostly on the thing from those off it (`parted`).
     """
     from safetensors.torch import load_file
 
@@ -95,7 +99,7 @@ def patch_words(folder: Path, base: Path, features: Path, aligned: Path, read: P
 
     backend = backend_with(base, read)
     _, exam = albums_of(backend, features / "features")
-    projector, kept = load_file(aligned / "projector.safetensors"), kept_of(exam)
+    projector, kept = load_file(aligned / "projector.safetensors"), kept_of(exam)[:photographs]
     number_of = {photograph.image_id: number for number, photograph in enumerate(exam.photographs)}
     collator, tokenizer = PlaceQuestions(backend), backend.processor.tokenizer
     found: dict[str, list] = {"photograph": [], "class": [], "iou": [], "parted": []}
@@ -137,27 +141,15 @@ def _said(backend, collator, places, sizes, wanted) -> tuple[list, list[tuple]]:
     import numpy as np
     import torch
 
-    from promvil_hf.training.chain_losses import chain_losses
     from promvil_hf.training.seeing.questions import places_given
     from promvil_hf.training.seeing.reading import presence_turn
 
     turns = [presence_turn("thing", True)]  # places stand before the question and do not see it
     rows = [{"places": each, "turns": turns, "image_size": size} for each, size in zip(places, sizes, strict=True)]
     made = collator(rows)
-    boxes = backend.token_boxes(made, sizes)
-    at = [row.nonzero()[:, 0] for row in backend.image_positions(made)]
-    asked = [(row, at[row], token) for row, _, tokens in wanted for token in tokens]
-    made |= {
-        "patch_row": torch.cat([torch.full_like(there, row) for row, there, _ in asked]),
-        "patch_place": torch.cat([there for _, there, _ in asked]),
-        "patch_token": torch.cat([torch.full_like(there, token) for _, there, token in asked]),
-    }
     with torch.no_grad(), places_given(backend.model.eval(), True):
-        losses = chain_losses(backend.model, made)
-    lengths = [len(there) for _, there, _ in asked]
-    likely, hits = (iter(part.split(lengths)) for part in (-losses.patches.float(), losses.hits))
-    said = []
-    for _, _, tokens in wanted:
-        each = [(next(likely).numpy(), next(hits).numpy()) for _ in tokens]
-        said.append((np.max([one for one, _ in each], 0), np.any([hit for _, hit in each], 0)))
-    return boxes, said
+        logits = backend.model(input_ids=made["input_ids"], pixel_values=made["pixel_values"], use_cache=False).logits
+    said = [part[at].float().log_softmax(-1) for part, at in zip(logits, backend.image_positions(made), strict=True)]
+    best = [part.argmax(-1).numpy() for part in said]
+    found = [(said[row][:, tokens].amax(-1).numpy(), np.isin(best[row], tokens)) for row, _, tokens in wanted]
+    return backend.token_boxes(made, sizes), found

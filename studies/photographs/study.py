@@ -1,193 +1,47 @@
 # Copyright 2026 The promvil_hf authors. Licensed under Apache-2.0.
-"""FiVL's loss on photographs, on a model of real parts whose language has a prior, by weight and masks."""
+"""FiVL's loss on photographs, on a model of real parts whose language has a prior."""
 
-from promvil_hf.pages.chart_file import Panel
-from studies.cells import Cell
-from studies.photographs.looking import HIDDEN, hidden_answers, hidden_features, patch_words
-from studies.photographs.work import (
-    ALIGNED,
-    NEVER,
-    aligned_projector,
-    computed_features,
-    contents,
-    measured,
-    names_read,
-    tuned,
+from studies.photographs.method import (
+    BALANCED,
+    NO,
+    RELIANCE,
+    REVERSED,
+    SHOWN,
+    THRESHOLD,
+    WORDS,
+    YES,
+    cells_of,
+    drawn,
+    findings,
 )
-from studies.promvil import arm_of
-from studies.protocol import Design, Outcome, conduct
-from studies.results import Sample, difference, outcome, scored
-from studies.shared import curve, of_seeds
-from studies.terms import Findings, Study
+from studies.photographs.work import ALIGNED, NEVER
+from studies.protocol import Design, Outcome
+from studies.terms import Study
 
 
-QUESTION = (
-    "On photographs, with a language prior that is wrong at test: does FiVL's loss make a model look, and do masks have to be "
-    "right?"
-)
-SEARCHED_ON = 9  # the seed of the search; no score shows it
-OF_BASE = 9  # the seed of alignment and reading: all trainings start from the same model (rule 6 of the protocol)
-TRIALS = 1
-THRESHOLD = 0.7  # of pairs of the photographs of the curves: does the one with the thing get the higher "yes"? By chance 0.5
-ALIGNMENT = "half of the names"  # the other one that the work knows is "distilled"
-ARMS = {"no vision loss": (0.0, "true")} | {f"λ 0.1, {masks} masks": (0.1, masks) for masks in ("true", "made", "random")}
+QUESTION = "On photographs, with a language prior that is wrong at test: does FiVL's loss make a model look?"
 CLAIM, WITHOUT = "λ 0.1, true masks", "no vision loss"
-RIGHT = "reversed"
+ARMS = {WITHOUT: (0.0, "true"), CLAIM: (0.1, "true")}
 DESIGN = Design(
-    {
-        name: f"the vision loss weighs {weight}, {masks} masks" if weight else "answers alone"
-        for name, (weight, masks) in ARMS.items()
-    },
+    {WITHOUT: "answers alone", CLAIM: "FiVL's weight of the vision loss, with COCO's polygons"},
     Outcome(CLAIM, WITHOUT, "accuracy of questions whose prior is reversed", margin=0.03),
     THRESHOLD,
     primary=False,
 )
-SIZES = {"steps": 200, "folds": 3, "name_rows": 300, "seeing_rows": 96, "rows": 72, "probed": [8]}
-QUICK = {"steps": 2, "folds": 2, "name_rows": 2, "seeing_rows": 2, "rows": 4, "probed": [1, 2]}
-HOW = {"batch": 4, "questions": 8, "learning_rate": 1.5e-3, "lora_r": 16, "checkpoints": 10}
-QUICK_HOW = {**HOW, "batch": 2, "lora_r": 2, "checkpoints": 1}
-BATCH = 2  # rows an update of the arms: twice the updates for the same work
-MEASURES = [*(f"{way}{blind}" for way in ("balanced", RIGHT) for blind in ("", ", blind")), "pairs"]
-SHOWN = ("balanced", RIGHT, "pairs")
-YES, NO = "answer yes", "answer no"
-WORDS = {"patch IoU": "iou", "patches parted": "parted"}
-RELIANCE = {"reliance": "original", "reliance beyond other regions": "random boxes"}
-LOOKED = (WITHOUT, CLAIM)  # the arms whose reliance is measured
 
 
 def plan(terms):
-    sizes, how = (QUICK, QUICK_HOW) if terms.quick else (SIZES, HOW)
-    known, base = contents(), {"base": terms.base}
-
-    def files(*more: str) -> dict:
-        """What decides a cell beside its settings: the hashes of the files it reads, and of no other."""
-        return {name: known[name] for name in ("train", "test", *more)}
-
-    features = Cell(computed_features, {"files": files()}, base)
-    hidden = Cell(hidden_features, {"seed": OF_BASE, "files": files()}, {**base, "features": features})
-    cells = {("features",): features, ("hidden features",): hidden}
-    reading = {"seed": OF_BASE, "rows": sizes["name_rows"], "places": _places(terms), "how": how, "files": files()}
-    read = cells["names",] = Cell(names_read, reading, base)
-    settings = {"alignment": ALIGNMENT, "seed": OF_BASE, "steps": sizes["steps"], "folds": sizes["folds"], "files": files()}
-    aligned = cells["aligned",] = Cell(aligned_projector, settings, {**base, "features": features})
-    needs = {**base, "features": features, "aligned": aligned}
-    settings = {"seed": OF_BASE, "rows": sizes["seeing_rows"], "names_share": 0.25, "presence": "balanced",
-                "vision_loss_weight": 0.0, "masks": "true", "probed": [], "how": how, "files": files()}  # fmt: skip
-    seeing = cells["seeing",] = Cell(tuned, settings, {**needs, "read": read})
-    for seed in terms.seeds:
-        for arm, (weight, masks) in ARMS.items():
-            settings = {
-                "seed": seed,
-                "rows": sizes["rows"],
-                "names_share": 0.0,
-                "presence": "prior",
-                "vision_loss_weight": weight,
-                "masks": masks,
-                "probed": sizes["probed"],
-                "how": {**how, "batch": BATCH},
-                "files": files(*["made_masks"] * (masks == "made")),
-            }
-            trained = cells["tuned", arm, seed] = Cell(tuned, settings, {**needs, "read": seeing})
-            asked = {"seed": seed, "questions": how["questions"], "files": files()}
-            of_arm = {**needs, "read": trained}
-            cells[arm, seed] = Cell(measured, asked, of_arm)
-            cells["words", arm, seed] = Cell(patch_words, {"batch": 2 * how["batch"], "files": files()}, of_arm)
-            if arm in LOOKED:
-                settings = {"questions": how["questions"], "files": files()}
-                cells["hidden", arm, seed] = Cell(hidden_answers, settings, {**of_arm, "hidden": hidden})
-    return cells
+    return cells_of(terms, ARMS, looked=ARMS)
 
 
 def read(terms, results):
-    samples = {(arm, *key): sample for arm in ARMS for key, sample in _samples(terms, results, arm).items()}
-    shown = {key: sample for key, sample in samples.items() if key[1] not in (YES, NO)}
-    compared = [(arm, WITHOUT, measure, "all") for arm in ARMS if arm != WITHOUT for measure in (*SHOWN, *WORDS)]
-    compared += [(CLAIM, arm, measure, "all") for arm in ARMS if arm not in (CLAIM, WITHOUT) for measure in (*SHOWN, *WORDS)]
-    compared += [(CLAIM, WITHOUT, measure, "all") for measure in RELIANCE]
-    compared += [(CLAIM, WITHOUT, measure, classes) for measure in ("balanced", RIGHT) for classes in (ALIGNED, NEVER, YES, NO)]
-    differences = [
-        difference(f"{measure}{'' if classes == 'all' else f', {classes}'}: {a} less {b}", samples[a, classes, measure],
-                   samples[b, classes, measure], {"arm": a}, {"arm": b})
-        for a, b, measure, classes in compared
-    ]  # fmt: skip
-    arms = {name: arm_of(of_seeds(terms, results, "tuned", name), TRIALS, THRESHOLD) for name in ARMS}
-    found = outcome(samples[CLAIM, "all", RIGHT], samples[WITHOUT, "all", RIGHT])
-    sizes = QUICK if terms.quick else SIZES
-    return Findings(
-        scored(shown, "arm", "classes"),
-        differences,
-        {**sizes, "updates": {name: arm.updates for name, arm in arms.items()}},
-        conduct(arms, found, DESIGN.outcome.margin, [SEARCHED_ON]),
-    )
-
-
-def _samples(terms, results, arm):
-    """By classes and measure, what was answered rightly; a scene is a photograph."""
-    found = {}
-    answered = of_seeds(terms, results, arm)
-    for measure in MEASURES:
-        groups = ("all", ALIGNED, NEVER) + ((YES, NO) if measure in ("balanced", RIGHT) else ())
-        for classes in groups:
-            by_seed = {seed: _chosen(left[measure], classes) for seed, left in answered.items()}
-            found[classes, measure] = Sample.of(by_seed, same_scenes=True)
-    said = of_seeds(terms, results, "words", arm)
-    for measure, field in WORDS.items():
-        rows = {seed: [number for number, value in enumerate(left[field]) if value is not None] for seed, left in said.items()}
-        by_seed = {
-            seed: ([left[field][row] for row in rows[seed]], [left["photograph"][row] for row in rows[seed]])
-            for seed, left in said.items()
-        }
-        found["all", measure] = Sample.of(by_seed, same_scenes=True)
-    if arm in LOOKED:
-        hidden = of_seeds(terms, results, "hidden", arm)
-        for measure, less in RELIANCE.items():
-            by_seed = {seed: _lost(answered[seed]["balanced"], hidden[seed], less) for seed in terms.seeds}
-            found["all", measure] = Sample.of(by_seed, same_scenes=True)
-    return found
-
-
-def _chosen(rows, classes):
-    """(what was right, photographs) of the questions of these classes, or with this answer."""
-    kept = range(len(rows["right"]))
-    if classes in (YES, NO):
-        kept = [row for row in kept if ((rows["margin"][row] > 0) == rows["right"][row]) == (classes == YES)]
-    elif classes != "all":
-        kept = [row for row in kept if rows["group"][row] == classes]
-    return [rows["right"][row] for row in kept], [rows["photograph"][row] for row in kept]
-
-
-def _lost(rows, hidden, less):
-    """The Visual Reliance Score as sums: right answers that are lost where the thing is hidden, of those to the whole photograph.
-
-    With `less` "random boxes", what is lost beyond what hiding as much elsewhere costs.
-    """
-    pairs = list(zip(hidden["photograph"], hidden["class"], strict=True))
-    whole = dict(zip(zip(rows["photograph"], rows["class"], strict=True), rows["margin"], strict=True))
-    margins = {"original": whole} | {kind: dict(zip(pairs, hidden[kind], strict=True)) for kind in HIDDEN}
-    asked = [pair for pair in pairs if pair in whole]
-    right = {kind: [int(margin[pair] > 0) for pair in asked] for kind, margin in margins.items()}
-    values = [
-        (before - now, base) for before, now, base in zip(right[less], right[HIDDEN[0]], right["original"], strict=True)
-    ]
-    return values, [image_id for image_id, _ in asked]
+    compared = [(CLAIM, WITHOUT, measure, "all") for measure in (*SHOWN, *WORDS, *RELIANCE)]
+    compared += [(CLAIM, WITHOUT, measure, classes) for measure in (BALANCED, REVERSED) for classes in (ALIGNED, NEVER, YES, NO)]
+    return findings(terms, results, ARMS, DESIGN, compared, looked=ARMS)
 
 
 def draw(result):
-    return [
-        Panel(
-            "questions about photographs",
-            [curve(measure, {arm: result.score(measure, arm=arm, classes="all") for arm in ARMS}) for measure in SHOWN],
-            y_label="share",
-            y_range=(0, 1),
-        )
-    ]
-
-
-def _places(terms) -> int:
-    """Image tokens of a picture, from the base's configuration."""
-    from promvil_hf.json_documents import json_document
-
-    return json_document(terms.base.folder / "config.json").fields["image_seq_length"]
+    return drawn(result, ARMS)
 
 
 STUDY = Study("photographs", QUESTION, "real:smol", plan, read, draw, DESIGN)

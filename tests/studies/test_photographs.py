@@ -13,7 +13,8 @@ from promvil_hf import masks
 from promvil_hf.boxes import Box
 from promvil_hf.toy.models import tiny_llava
 from studies.cells import Given, run
-from studies.photographs import looking, study, work
+from studies.photograph_masks import study as of_masks
+from studies.photographs import looking, method, study, work
 from studies.terms import Terms
 
 
@@ -59,11 +60,12 @@ def photographs(tmp_path, monkeypatch):
         monkeypatch.setenv(f"PROMVIL_{name}", str(tmp_path / place))
 
 
-def test_arms_differ_in_weight_and_masks_alone(base):
-    cells = study.plan(Terms(Given(base), study.STUDY.seeds))
-    assert study.STUDY.seeds == (0, 1, 2) and study.ARMS.keys() == study.DESIGN.arms.keys()
-    plain = cells["tuned", study.WITHOUT, 1]
-    for arm, (weight, kind) in study.ARMS.items():
+@pytest.mark.parametrize("chosen", [study, of_masks])
+def test_arms_differ_in_weight_and_masks_alone(chosen, base):
+    cells = chosen.plan(Terms(Given(base), chosen.STUDY.seeds))
+    assert chosen.STUDY.seeds == (0, 1, 2) and chosen.ARMS.keys() == chosen.DESIGN.arms.keys()
+    plain = cells["tuned", study.CLAIM, 1]
+    for arm, (weight, kind) in chosen.ARMS.items():
         cell = cells["tuned", arm, 1]
         changed = {name: value for name, value in cell.settings.items() if value != plain.settings[name] and name != "files"}
         wanted = {"vision_loss_weight": weight, "masks": kind}
@@ -72,16 +74,20 @@ def test_arms_differ_in_weight_and_masks_alone(base):
         assert cells[arm, 1].settings["seed"] == cell.settings["seed"]  # the prior that was trained is the one reversed
 
 
+def test_both_studies_share_the_cells_of_true_masks(base):
+    one, other = (chosen.plan(Terms(Given(base), (0,))) for chosen in (study, of_masks))
+    assert one[study.CLAIM, 0].key == other[of_masks.TRUE, 0].key
+
+
 def test_a_file_changes_the_cells_that_read_it_and_no_other(base, photographs, tmp_path):
     def keys():
-        return {name: cell.key for name, cell in study.plan(Terms(Given(base), (0,), quick=True)).items()}
+        return {name: cell.key for name, cell in of_masks.plan(Terms(Given(base), (0,), quick=True)).items()}
 
     before = keys()
     with open(tmp_path / "made.jsonl", "a") as file:
         file.write("\n")
-    [made] = [name for name in study.ARMS if "made" in name]
     changed = {name for name, key in keys().items() if key != before[name]}
-    assert changed == {("tuned", made, 0), (made, 0), ("words", made, 0)}
+    assert changed == {("tuned", of_masks.MADE, 0), (of_masks.MADE, 0), ("words", of_masks.MADE, 0)}
 
 
 def test_a_missing_folder_is_named(monkeypatch, tmp_path):
@@ -99,29 +105,30 @@ def test_both_alignments_give_each_photograph_its_places(alignment, base, photog
     assert work.aligned_projector(tmp_path / "aligned", base, features, **settings)["photographs"] == 12
 
 
-def test_the_study_runs_from_pixels_to_its_table(base, photographs, tmp_path):
+def test_both_studies_run_from_pixels_to_their_tables(base, photographs, tmp_path):
     terms = Terms(Given(base), (0, 1), quick=True)
-    cells = study.plan(terms)
-    left = run(cells.values(), tmp_path / "store", progress=False)
-    results = {name: left[cell.key]["result"] for name, cell in cells.items()}
-    for arm in study.ARMS:
-        found, trained, said = results[arm, 0], results["tuned", arm, 0], results["words", arm, 0]
-        assert set(found) == set(study.MEASURES)
-        assert {len(found[measure]["right"]) for measure in ("balanced", "balanced, blind")} == {len(found["balanced"]["group"])}
-        blind = found["balanced, blind"]["right"]
-        assert 2 * sum(blind) == len(blind)  # who does not look is right half of the time
-        assert trained["updates"] == 2 and trained["flops"] > 1e6 and [update for update, _ in trained["curve"]] == [1, 2]
-        assert len(said["iou"]) == len(said["parted"]) > 0 and all(shared <= both for shared, both in said["iou"])
-    found = study.read(terms, results)
-    assert {score.measure for score in found.scores} == {*study.MEASURES, *study.WORDS, *study.RELIANCE}
-    assert found.conduct.arms.keys() == study.ARMS.keys()
+    for chosen in (study, of_masks):
+        cells = chosen.plan(terms)
+        left = run(cells.values(), tmp_path / "store", progress=False)
+        results = {name: left[cell.key]["result"] for name, cell in cells.items()}
+        for arm in chosen.ARMS:
+            found, trained, said = results[arm, 0], results["tuned", arm, 0], results["words", arm, 0]
+            assert set(found) == set(method.MEASURES)
+            blind = found["balanced, blind"]["right"]
+            assert len(blind) == len(found["balanced"]["right"]) == 2 * sum(blind)  # who does not look is right half of the time
+            assert trained["updates"] == 2 and trained["flops"] > 1e6 and [update for update, _ in trained["curve"]] == [1, 2]
+            assert len(said["iou"]) == len(said["parted"]) > 0 and all(shared <= both for shared, both in said["iou"])
+        table = chosen.read(terms, results)
+        measures = {*method.MEASURES, *method.WORDS} | ({*method.RELIANCE} if chosen is study else set())
+        assert {score.measure for score in table.scores} == measures
+        assert table.conduct.arms.keys() == chosen.ARMS.keys()
 
 
 def test_what_is_hidden_is_the_thing_or_as_much_elsewhere(base, photographs, tmp_path):
     features = tmp_path / "computed"
     work.computed_features(features, base, files={})
     (tmp_path / "hidden").mkdir()
-    asked = looking.hidden_features(tmp_path / "hidden", base, features, seed=0, files={})["asked"]
+    asked = looking.hidden_features(tmp_path / "hidden", base, features, seed=0, photographs=6, files={})["asked"]
     assert asked and all(one["key boxes"] == one["random boxes"] == 1 / 16 for one in asked)
     seen = load_file(tmp_path / "hidden" / "hidden.safetensors")
     assert {kind: len(part) for kind, part in seen.items()} == dict.fromkeys(looking.HIDDEN, len(asked))
@@ -136,8 +143,8 @@ def test_a_lost_answer_counts_against_what_was_right():
     rows = {"photograph": ["a", "b", "c"], "class": ["cup", "cup", "dog"], "margin": [1.0, 1.0, -1.0]}
     hidden = {"photograph": ["a", "b", "c"], "class": ["cup", "cup", "dog"], "key boxes": [-1.0, 1.0, -1.0]}
     hidden["random boxes"] = [-1.0, 1.0, -1.0]
-    assert study._lost(rows, hidden, "original") == ([(1, 1), (0, 1), (0, 0)], ["a", "b", "c"])
-    assert [lost for lost, _ in study._lost(rows, hidden, "random boxes")[0]] == [0, 0, 0]
+    assert method._lost(rows, hidden, "original") == ([(1, 1), (0, 1), (0, 0)], ["a", "b", "c"])
+    assert [lost for lost, _ in method._lost(rows, hidden, "random boxes")[0]] == [0, 0, 0]
 
 
 def test_no_photograph_of_a_curve_is_scored(base, photographs, tmp_path):
