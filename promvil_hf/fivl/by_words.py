@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
+from promvil_hf.fivl.beyond_picture import asked_name, is_outside
 from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_reasons, moods
+from promvil_hf.fivl.planned import is_written_to_order, planned
 from promvil_hf.fivl.prose_tags import in_prose
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
@@ -99,7 +101,11 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     found: list[tuple[int, str]] = []
     kept: list[_Thing] = []
     mood = moods(answer.words, answer.tags, answer.opens, supposes)
+    to_order = is_written_to_order(question.words)
+    made_up = list(planned(answer.words, answer.tags, answer.opens, question.words))
     for thing in _things(answer):
+        if made_up[thing.start] or is_outside(answer, thing.start, thing.end, thing.noun):
+            continue
         if not _is_there(thing, mood[thing.start], supposes, answer):
             continue
         is_known = thing.says <= spoken or _takes_up(thing, spoken)
@@ -109,10 +115,12 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
         kept.append(thing)
         start = thing.another if is_known else _owner_from(thing, answer)
         found.append((thing.start, answer.written(start, _whole_to(thing, answer))))
-    doings = list(_doings(answer, spoken)) if "doing" in question.words and not supposes else []
+    doings = list(_doings(answer, spoken)) if "doing" in question.words and not supposes and not to_order else []
     found += doings
-    if not supposes and not doings:
+    if not supposes and not doings and not to_order:
         found += _predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
+    if not found and not to_order:
+        found += asked_name(answer, question.words)
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:
@@ -225,6 +233,7 @@ def _thing(read: _Text, chunk: Chunk, opened: set[str], is_definite: bool, is_ba
         return None
     is_some = noun == "individual" and head > chunk.start and words[chunk.start : head] != ["the"]  # "two individuals"
     is_worn = noun == "top" and words[chunk.start - 1] in prose.IS_WORN  # "wearing a top"
+    is_some = is_some or words[head - 1 : head + 1] == ["food", "items"]
     if not is_some and not is_worn and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
     if words[chunk.start - 2 : chunk.start] in (["made", "of"], ["made", "from"]):
@@ -353,7 +362,7 @@ def _doings(read: _Text, spoken: frozenset[str]) -> Iterator[tuple[int, str]]:
     is_doing = False
     for i, word in enumerate(words):
         before = next((k for k in range(i - 1, -1, -1) if tags[k] != ADV), -1)
-        goes_on = is_doing and before >= 0 and tags[before] == CONJ
+        goes_on = is_doing and before >= 0 and tags[before] in (CONJ, COMMA)
         if not word.endswith("ing") or before < 0 or not (words[before] in lexicon.BE or goes_on) or _is_hedged_at(i, read):
             is_doing = is_doing and tags[i] not in (STOP, REL, VERB, AUX)
             continue
