@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promvil_hf.fivl import prose
+from promvil_hf.fivl.beyond_picture import asked_name, is_outside
 from promvil_hf.fivl.doings import doings, predicates
 from promvil_hf.fivl.moods import ABSENT, GENERAL, SAID, SUPPOSED, WEAKLY, gives_orders, gives_reasons, moods
+from promvil_hf.fivl.planned import is_written_to_order, planned
 from promvil_hf.fivl.prose_tags import TaggedText, in_prose
 from promvil_hf.inflection import lemma, plural
 from promvil_hf.key_expressions import Turn
@@ -76,7 +78,11 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
     found: list[tuple[int, str]] = []
     kept: list[_Thing] = []
     mood = moods(answer.words, answer.tags, answer.opens, supposes)
+    to_order = is_written_to_order(question.words)
+    made_up = list(planned(answer.words, answer.tags, answer.opens, question.words))
     for thing in _things(answer):
+        if made_up[thing.start] or is_outside(answer, thing.start, thing.end, thing.noun):
+            continue
         is_pointed_at = orders and _is_seen_behind(thing, answer)
         if not is_pointed_at and not _is_there(thing, mood[thing.start], supposes, answer):
             continue
@@ -90,10 +96,12 @@ def key_phrases(turn: Turn, tagger: Tagger) -> tuple[str, ...]:
         kept.append(thing)
         start = thing.another if is_known else _owner_from(thing, answer)
         found.append((thing.start, answer.written(start, _whole_to(thing, answer))))
-    done = list(doings(answer, spoken)) if "doing" in question.words and not supposes else []
+    done = list(doings(answer, spoken)) if "doing" in question.words and not supposes and not to_order else []
     found += done
-    if not supposes and not done:
+    if not supposes and not done and not to_order:
         found += predicates(answer, question, spoken, bool(asked), {i for thing in kept for i in range(thing.start, thing.end)})
+    if not found and not to_order:
+        found += asked_name(answer, question.words)
     if found:
         return tuple(dict.fromkeys(text for _, text in sorted(found)))
     if len(turn.answer.split()) == 1:
@@ -207,6 +215,7 @@ def _thing(read: TaggedText, chunk: Chunk, opened: set[str], is_definite: bool, 
         return None
     is_some = noun == "individual" and head > chunk.start and words[chunk.start : head] != ["the"]  # "two individuals"
     is_worn = noun == "top" and words[chunk.start - 1] in prose.IS_WORN  # "wearing a top"
+    is_some = is_some or words[head - 1 : head + 1] == ["food", "items"]
     if not is_some and not is_worn and not prose.can_be_pointed_at(noun) and noun not in prose.SEEN_WHERE_DESCRIBED:
         return None
     is_stuff = noun in lexicon.MATERIALS and "made" in words[max(chunk.start - 4, 0) : chunk.start]  # "of stone or metal"

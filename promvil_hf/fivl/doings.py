@@ -20,7 +20,7 @@ def doings(read: TaggedText, spoken: frozenset[str]) -> Iterator[tuple[int, str]
     is_doing = False
     for i, word in enumerate(words):
         before = next((k for k in range(i - 1, -1, -1) if tags[k] != ADV), -1)
-        goes_on = is_doing and before >= 0 and tags[before] == CONJ
+        goes_on = is_doing and before >= 0 and tags[before] in (CONJ, COMMA)
         if not word.endswith("ing") or before < 0 or not (words[before] in lexicon.BE or goes_on) or _is_hedged_at(i, read):
             is_doing = is_doing and tags[i] not in (STOP, REL, VERB, AUX)
             continue

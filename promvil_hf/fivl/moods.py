@@ -15,6 +15,7 @@ from promvil_hf.nesting.tags import ADJ, ADV, AUX, COMMA, CONJ, NOUN, PARTICIPLE
 
 _UNSURE = prose.MODALS | prose.HEDGES | prose.IN_GENERAL
 _NEW_SUBJECTS = frozenset("the this these there his her their its".split())
+_SHOWS = frozenset("is are features shows depicts".split())
 SAID, WEAKLY, SUPPOSED, ABSENT, GENERAL = range(5)
 
 
@@ -72,7 +73,7 @@ def _of_sentence(words: list[str], tags: list[str], supposes: bool) -> list[int]
             mood, weak = SAID, False  # "she ensures it by holding a blanket"
         elif word in ("because", "since") and not _supposes_on(words, tags, i + 1):
             mood, weak = SAID, False  # "it might be funny because it shows a dog"
-        elif word in prose.EVIDENCE or (tags[i] == REL and words[i + 1 : i + 2] in (["is"], ["are"])):
+        elif word in prose.EVIDENCE or (tags[i] == REL and _SHOWS.intersection(words[i + 1 : i + 2])):
             mood = SAID  # "by looking at the clock that is mounted on a pole"
         elif word in prose.HEDGES or word in ("like", "when"):
             weak = True

@@ -86,6 +86,7 @@ ABSTRACT = lexicon.ATTRIBUTES | _words("""
     country continent century decade glow haze hazard injury predator species territory debris menace peril
     posture stance grip balance
     concert call exchange mid-air midair midday noon monday tuesday wednesday thursday friday saturday sunday
+    go twist grandeur cornerstone stealth escapade adversity sentiment metropolis cityscape
     flavor flavour aroma scent mix ambiance sunburn heatstroke trait rarity significance craftsmanship
 """)
 # By field: health, feeling, money and law, talk, time, sound, play, the state, chance.
@@ -329,6 +330,20 @@ FUNCTION_WORDS = _words("""
 
 # --- what is not said to be there -----------------------------------------------------------------
 
+# Orders of recipes and instructions begin with these; as nouns they are things.
+DONE_IN_STEPS = _words("""
+    drain boil season mix heat bake chop peel slice sprinkle simmer preheat combine whisk refrigerate marinate toast spread stir
+    add remove serve garnish use try insert unscrew tighten
+""")
+# A word behind "to" that is a thing elsewhere.
+DONE_TO_THINGS = _words("iron drain water dust mop vacuum hammer saw paint grill toast comb")
+# The picture itself, by its kind, and what is larger than any picture.
+KINDS_OF_PICTURE = _words(
+    "portrait painting drawing sketch cartoon illustration artwork collage comic strip meme graphic animation"
+)
+LARGER = _words("city town landscape metropolis")
+# Works that a picture is like, and that are not in it: "the famous portrait".
+RENOWNED = _words("famous iconic classic original renowned")
 MODALS = _words("may might could can would should will must cannot can't couldn't wouldn't shouldn't won't 'd 'll")
 SEES = _words("seen found spotted observed noticed identified visible viewed see observe notice spot discerned distinguished")
 HEDGES = _words("possibly perhaps likely probably potentially maybe presumably seemingly apparently")

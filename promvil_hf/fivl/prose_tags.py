@@ -102,7 +102,8 @@ def in_prose(words: list[str], tags: list[str], by_rules: bool) -> list[str]:
         if tags[i] == NOUN == before and after == REL and words[i + 1] == "that" and word in prose.VERBS:
             tags[i] = VERB  # "the cans on the table show that"
         if not by_rules:
-            if tags[i] == VERB and word not in prose.VERBS and not base_of(word) and prose.is_seen(lemma(word)):
+            is_known = word in prose.VERBS or base_of(word) or words[i - 1] == "to"
+            if tags[i] == VERB and not is_known and prose.is_seen(lemma(word)):
                 tags[i] = NOUN  # "dishes, utensils and drinkware"
             continue
         if tags[i] == NOUN and word.endswith(("al", "ic", "ive")) and not prose.is_seen(lemma(word)) and after != STOP:
@@ -135,7 +136,9 @@ def _has_object(words: list[str], tags: list[str], i: int) -> bool:
 
 
 def _is_verb(words: list[str], tags: list[str], i: int, by_rules: bool) -> bool:
-    return tags[i] == VERB or (by_rules and (words[i] in prose.VERBS or bool(base_of(words[i]))))
+    if tags[i] == VERB or words[i] in prose.DONE_TO_THINGS:
+        return True
+    return by_rules and (words[i] in prose.VERBS or bool(base_of(words[i])))
 
 
 def _finite_here(words: list[str], tags: list[str], i: int, before: str, form: str | None) -> bool:

@@ -322,6 +322,7 @@ class _Reader:
         goes_on = is_alike and (in_clause if node.kind in ANIMATE else node.kind != THING or not is_list)
         first = edge[index - edge[index].joined]
         is_had = is_list and index > 1 and self.words[first.relation[1] - 1] == "with"
+        is_had = is_had and self.words[node.head] != self.words[edge[index - edge[index].joined - 1].head]
         goes_on = goes_on or (is_had and following not in (AUX, VERB))  # "on a plate with rice , beans and corn"
         if edge[0].children and not goes_on and (is_list or following in (AUX, VERB)):
             index = 0

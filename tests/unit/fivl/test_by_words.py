@@ -208,6 +208,26 @@ def test_what_an_answer_tells_to_do_is_not_there(phrases, question, answer, expe
 
 
 @pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("Write a recipe for this dish.", "1. Cut the onions into thin rings.\n2. Boil water in a large pot.", ()),
+        ("Write a poem about the sea.", "A ship sails by the shore. The image shows a red boat.", ("red boat",)),
+        ("Write HTML code for this page.", "Here is a list with a button.", ()),
+        ("Write a detailed description of the given image.", "A dog lies on a rug.", ("dog", "rug")),
+        ("Write a tale based on this picture.", "A fox sat on a rock.\n\nIt told of wolves and a castle.", ("fox", "rock")),
+        ("How can one cook this?", "Remove the lid of the pot. The picture shows a pan.", ("pan",)),
+        (
+            "What can the town do?",
+            "The image shows a river. Some possible solutions include:\n1. Building walls near houses.\n2. New boats.",
+            ("river",),
+        ),
+    ],
+)
+def test_what_is_written_to_order_or_planned_is_not_seen(phrases, question, answer, expected):
+    assert phrases(answer, question) == expected
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         ("A man, possibly his advisor or a court member, sits on a bench.", ("man", "bench")),
@@ -242,4 +262,33 @@ def test_an_unknown_definite_thing_in_reasons_is_left_out(phrases):
     ],
 )
 def test_faults_of_answers_that_were_read_for_the_first_time(phrases, question, answer, expected):
+    assert phrases(answer, question) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The image is a painting of a horse in a busy city.", ("horse",)),
+        ("The image features a comic strip with a robot. The cartoon is a collage.", ("robot",)),
+        ("A man stands near a painting on the wall.", ("man", "painting", "wall")),
+        ("It is like the famous portrait of the Night Watch, and a cat wears a hat.", ("cat", "hat")),
+        ("A tower stands in the middle of the cityscape and adds grandeur.", ("tower",)),
+        ("A woman uses a machine to iron clothes on the go.", ("woman", "machine", "clothes")),
+        ("The fridge holds various food items.", ("fridge", "food items")),
+    ],
+)
+def test_the_picture_itself_what_is_larger_and_works_it_is_like_are_left_out(phrases, answer, expected):
+    assert phrases(answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("What brand is the phone?", "The brand of the phone is Lumo.", ("Lumo",)),
+        ("What material is the cup made of?", "The cup is made of clay.", ("clay",)),
+        ("What is the name of the shop?", 'The name of the shop is "Corner Bread."', ("Corner Bread",)),
+        ("What are they doing?", "They are sitting on a rug, eating soup.", ("sitting on a rug", "rug", "eating soup", "soup")),
+    ],
+)
+def test_a_name_or_a_doing_that_is_asked_for_is_given(phrases, question, answer, expected):
     assert phrases(answer, question) == expected

@@ -255,6 +255,7 @@ def test_faults_of_lines_that_were_read_for_the_first_time(expression, inner):
         "larger part of [bread] to right of [fork] with [ham] , [butter] and [egg]",
         "rice on [a plate with [beans] , [corn] and [a sausage]]",
         "rice on [a plate with [beans] and [corn]]",
+        "bread , [a small cup] with [a blue lid] , [another cup with [a handle]]",
         "the green leaves in the middle below [the lemon] in the left hand picture",
         "the dog in the bottom picture",
         "the blue car next to both [the bus] and [the truck]",
