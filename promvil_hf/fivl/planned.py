@@ -18,7 +18,6 @@ _TEXTS = frozenset(
     essay tweet website program haiku novel speech email
     """.split()
 )
-_RETELLS = frozenset("tale story fairytale poem".split())
 _DESCRIBES = frozenset("description describe describing caption summary report analysis explanation sentence paragraph".split())
 _PROPOSES = frozenset(
     """
@@ -33,17 +32,12 @@ def is_written_to_order(question: Sequence[str]) -> bool:
     asked = set(question)
     if asked & _TEXTS and asked & _MAKES:
         return True
-    return bool(asked & _WRITES) and not asked & _DESCRIBES
+    return bool(asked & _WRITES) and ("product" in asked or not asked & _DESCRIBES)
 
 
 def planned(words: Sequence[str], tags: Sequence[str], opens: Sequence[bool], question: Sequence[str]) -> Iterator[bool]:
-    """For each word, whether its sentence is planned or made up.
-
-    A tale "based on this picture" begins with what the picture shows: its first paragraph is taken for that.
-    """
+    """For each word, whether its sentence is planned or made up."""
     to_order = is_written_to_order(question)
-    retells = to_order and "based" in question and not _RETELLS.isdisjoint(question)
-    told_from = next((i for i in range(1, len(opens)) if opens[i]), len(words)) if retells else 0
     is_step = proposes = False
     start = 0
     while start < len(words):
@@ -59,7 +53,7 @@ def planned(words: Sequence[str], tags: Sequence[str], opens: Sequence[bool], qu
         is_item = is_step or (opens[start] and words[start] in ("-", "–"))
         first = start + (words[start] in ("-", "–"))
         shows = _speaks_of_picture(sentence)
-        says = (to_order and start >= told_from) or _orders(words, tags, first, end)
+        says = to_order or _orders(words, tags, first, end)
         says = says or (is_item and (proposes or _does(words, tags, first)))
         yield from [says and not (shows and not is_item)] * (end - start)
         if ":" in sentence:

@@ -214,7 +214,8 @@ def test_what_an_answer_tells_to_do_is_not_there(phrases, question, answer, expe
         ("Write a poem about the sea.", "A ship sails by the shore. The image shows a red boat.", ("red boat",)),
         ("Write HTML code for this page.", "Here is a list with a button.", ()),
         ("Write a detailed description of the given image.", "A dog lies on a rug.", ("dog", "rug")),
-        ("Write a tale based on this picture.", "A fox sat on a rock.\n\nIt told of wolves and a castle.", ("fox", "rock")),
+        ("Write a tale based on this picture.", "A fox sat on a rock.\n\nIt told of wolves and a castle.", ()),
+        ("Write a catchy product description for this.", "Pour your tea into this charming cup.", ()),
         ("How can one cook this?", "Remove the lid of the pot. The picture shows a pan.", ("pan",)),
         (
             "What can the town do?",
