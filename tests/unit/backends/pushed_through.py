@@ -15,7 +15,7 @@ from PIL import Image
 
 from promvil_hf.backends.base import Request
 from promvil_hf.backends.patch_tokens import PatchTokenBackend
-from promvil_hf.toy import models
+from tests.unit.toy.models.families import untouched
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,8 @@ class Case:
 
     @property
     def backend(self) -> PatchTokenBackend:
-        made = _made(self.family, tuple(sorted(self.sizes.items())))
+        made = untouched(self.family, tuple(sorted(self.sizes.items())))
         return PatchTokenBackend(made.model, made.processor, image_options=self.image_options)
-
-
-@functools.cache
-def _made(family: str, sizes: tuple) -> models.TinyModel:
-    return getattr(models, f"tiny_{family}")(**dict(sizes))
 
 
 def pixels(backend: PatchTokenBackend, inputs) -> np.ndarray:

@@ -21,16 +21,18 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 @functools.cache
 def tiny(family: str, **sizes) -> models.TinyModel:
-    return getattr(models, f"tiny_{family}")(**sizes)
+    """One that the caller may leave with gradients, or with its padding on another side."""
+    return fresh(family, **sizes)
 
 
 def fresh(family: str, **sizes) -> models.TinyModel:
     """One that the caller may change: a copy, which is less than half the work of making another."""
-    return copy.deepcopy(_untouched(family, tuple(sorted(sizes.items()))))
+    return copy.deepcopy(untouched(family, tuple(sorted(sizes.items()))))
 
 
 @functools.cache
-def _untouched(family: str, sizes: tuple) -> models.TinyModel:
+def untouched(family: str, sizes: tuple) -> models.TinyModel:
+    """One that several files read; nobody changes it."""
     return getattr(models, f"tiny_{family}")(**dict(sizes))
 
 
