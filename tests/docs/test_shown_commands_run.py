@@ -5,10 +5,12 @@ Trainings only say their plan here. Those of the smoke recipes and the small exp
 `python -m pytest -m slow tests/docs/test_shown_commands_run.py`. What cannot run on one small machine stands in `NOT_RUN`.
 """
 
+import os
 import re
 
 import pytest
 
+from promvil_hf.backends import loading
 from tests.docs import running, stand_ins
 from tests.docs.shown_commands import PAGES, ROOT, Shown, shown_commands
 from tests.hub.conftest import pointed_at
@@ -47,8 +49,27 @@ def reason(shown: Shown) -> str:
     return next((why for pattern, why in NOT_RUN.items() if re.search(pattern, shown.text)), "")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_model_is_loaded_once():
+    """Commands run one after the other in this process; a folder that was written since is loaded again."""
+    load, loaded = loading.load, {}
+
+    def place(name):
+        return (os.path.realpath(name), os.stat(name).st_mtime_ns) if name and os.path.exists(name) else name
+
+    def load_once(base, adapter=None, **options):
+        asked = repr((place(base), place(adapter), sorted(options.items())))
+        if asked not in loaded:
+            loaded[asked] = load(base, adapter, **options)
+        return loaded[asked]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "load", load_once)
+        yield
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(each_model_is_loaded_once, tmp_path_factory):
     """The stand-ins, and what the commands left that pages take for granted."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:

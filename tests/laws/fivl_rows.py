@@ -66,8 +66,13 @@ def apart(some: dict, others: dict) -> float:
 
 def moved(run) -> dict:
     """What one step of plain gradient descent did to each weight: its gradient, up to the learning rate."""
-    fresh = weights(trainer(run.args.output_dir))
-    return {name: tensor - fresh[name] for name, tensor in weights(run).items()}
+    return {name: tensor - begun()[name] for name, tensor in weights(run).items()}
+
+
+@cache
+def begun() -> dict:
+    """The weights of a LLaVA that `trainer` made, before its first step."""
+    return {name: p.detach() for name, p in fresh("llava").model.named_parameters()}
 
 
 def log(trainer) -> dict:

@@ -8,11 +8,14 @@ import torch
 from tests.laws.fivl_rows import TERMS, rows, trainer, weights
 
 
+TRIED = ("lm", "joint")  # with the vision loss alone the weights differ, and nothing else
+
+
 def main(folder: Path) -> dict:
     found = {}
-    for name, weight in TERMS.items():
+    for name in TRIED:
         run = trainer(
-            folder / name, vision_loss_weight=weight, per_device_train_batch_size=2, gradient_accumulation_steps=2
+            folder / name, vision_loss_weight=TERMS[name], per_device_train_batch_size=2, gradient_accumulation_steps=2
         )
         run.train()
         log = run.state.log_history[0]

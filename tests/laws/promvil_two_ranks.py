@@ -22,7 +22,7 @@ def main(folder: Path, which: str) -> dict:
         found[name if name != "loss" else "losses"] = [entry[name] for entry in logs if name in entry]
     if run.args.process_index == 0:
         torch.save(weights(run), folder / "weights.pt")
-    fresh = trainer(folder / "evaluation", eval_generate=4)
+    fresh = trainer(folder / "evaluation", eval_generate=2)
     scores = fresh.evaluate(fresh.train_dataset)
     found["evaluation"] = {name: value for name, value in scores.items() if "loss" in name or "accuracy" in name}
     kinds = ("none", "levels", "cumulative", "competence") if which == "every" else ("competence",)

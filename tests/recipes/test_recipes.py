@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -20,7 +21,8 @@ from PIL import Image
 from promvil_hf.backends.loading import load
 from promvil_hf.cli import main as promvil
 from promvil_hf.commands import recipe, train_fivl, train_grounding, train_kosmos2
-from promvil_hf.training import run_training
+from promvil_hf.grounding import GroundingOptions
+from promvil_hf.training import promvil_trainer, run_training
 from promvil_hf.training.row_sources import read_source, subset
 from promvil_hf.training.run_training import run_as_script
 
@@ -31,6 +33,14 @@ ALL = sorted(path for path in (ROOT / "recipes").rglob("*.yaml") if path.parent.
 ACCELERATE = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
 SMOKE = ROOT / "recipes" / "kosmos2" / "smoke.yaml"
 KOSMOS2 = sorted((ROOT / "recipes" / "kosmos2").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_answers():
+    """A model that has just begun to learn writes as long as it may."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(promvil_trainer, "GroundingOptions", partial(GroundingOptions, max_new_tokens=8))
+        yield
 
 
 def ids(paths):
@@ -133,7 +143,7 @@ def test_accelerate_reads_its_configurations(path):
 
 
 def smoke(tmp_path, *words):
-    short = ["--max_steps", "20", "--rows", "toy:6", "--eval_rows", "toy:2:1000", "--output_dir", str(tmp_path)]
+    short = ["--max_steps", "20", "--rows", "toy:6", "--eval_rows", "toy:1:1000", "--output_dir", str(tmp_path)]
     return train_kosmos2.train(["--config", str(SMOKE), *short, "--disable_tqdm", "true", *words])
 
 
@@ -269,8 +279,8 @@ def test_a_checkpoint_of_another_family_is_refused_before_its_weights_are_read(t
 @pytest.mark.parametrize("command, name", [(train_kosmos2, "kosmos2"), (train_fivl, "llava")])
 def test_each_recipe_trains_the_toy_base_that_is_named_like_a_checkpoint(tmp_path, command, name):
     base, recipe = f"toy:{name}", str(ROOT / "recipes" / name / "smoke.yaml")
-    short = ["--rows", "toy:1", "--eval_strategy", "no", "--max_steps", "1", "--disable_tqdm", "true"]
-    run = command.train(["--config", recipe, "--model", base, *short, "--output_dir", str(tmp_path)])
+    short = "--rows toy:1 --eval_rows toy:1:1000 --eval_strategy no --max_steps 1 --per_device_train_batch_size 1".split()
+    run = command.train(["--config", recipe, "--model", base, *short, "--disable_tqdm", "true", "--output_dir", str(tmp_path)])
     assert run.state.global_step == 1 and f"base_model: {base}" in (tmp_path / "README.md").read_text()
     assert load(base, tmp_path).dialect == load(base).dialect  # what was trained is an adapter of it
 

@@ -34,6 +34,8 @@ class Sizes:
     questions: int = 120  # asked with everything that can be hidden
     shuffles: int = 200  # of the atlas
     turns: int = 100  # of the atlas
+    explained: int = 3  # answers of each model
+    answer_tokens: int = 24  # of an explained answer, where something is hidden
     chain_scenes: int = 4_800  # of the training on chains, 8 in a step
     chain_batch: int = 8
     joint_steps: int = 110  # of the training with and without vision modeling
@@ -41,8 +43,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    nested_scenes=12, talk_scenes=12, test_scenes=8, phrase_scenes=3, expressions=1, questions=8, shuffles=10, turns=8,
-    chain_scenes=8, chain_batch=4, joint_steps=2, batch=4,
+    nested_scenes=6, talk_scenes=6, test_scenes=4, phrase_scenes=2, expressions=1, questions=6, shuffles=10, turns=4,
+    explained=1, answer_tokens=8, chain_scenes=4, chain_batch=2, joint_steps=2, batch=2,
 )  # fmt: skip
 
 

@@ -255,8 +255,9 @@ def look(load: Load, models: Models, rows: Path, world: Path, out: Path, sizes: 
         )  # fmt: skip
         (folder / "atlas.json").write_text(json.dumps(atlas.to_dict()), encoding="utf-8")
         heads = [head for head in atlas.best(3) if atlas.passing()[atlas.place(head)]] or atlas.best(1)
-        settings = ExplainSettings(heads, max_new_tokens=24, seed=seed, model=name)
-        examples = explain_turns(backend, answered[:: max(1, len(answered) // 3)][:3], settings, own_answers=False)
+        settings = ExplainSettings(heads, max_new_tokens=sizes.answer_tokens, seed=seed, model=name)
+        chosen = answered[:: max(1, len(answered) // sizes.explained)][: sizes.explained]
+        examples = explain_turns(backend, chosen, settings, own_answers=False)
         explanations[name] = str(write_explanations(folder / "explanations.jsonl", examples))
         write(folder / "atlas.html", atlas_page(atlas, examples, pictures.open, model=name))
         atlases[name] = str(folder / "atlas.json")
