@@ -38,7 +38,7 @@ TUNING = {
     "world": asdict(WORLD),
 }
 FIVL = Method(
-    fine_tune, TUNING, {"scenes": 16, "batch": 8}, WORLD, scenes=100, quick_scenes=10  # a head atlas needs eight turns
+    fine_tune, TUNING, {"scenes": 4, "batch": 2}, WORLD, scenes=100, quick_scenes=10  # a head atlas needs eight turns
 )
 tuned = FIVL.tuned
 

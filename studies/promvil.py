@@ -44,7 +44,7 @@ TUNING = {
 }
 TRAININGS = {"base": None, "flat": {"evidence": False}, "chain": {}}  # models that several studies compare
 INFERENCES = {"one-shot": "one_shot", "progressive": "progressive"}
-PROMVIL = Method(fine_tune, TUNING, {"scenes": 16, "batch": 8}, WORLD, scenes=150, quick_scenes=3)
+PROMVIL = Method(fine_tune, TUNING, {"scenes": 4, "batch": 2}, WORLD, scenes=150, quick_scenes=3)
 tuned = PROMVIL.tuned  # with `evidence=False` each phrase stands alone (flat)
 
 

@@ -41,7 +41,7 @@ def gradients(model) -> dict:
 def test_one_vision_pass_and_a_packed_row_give_the_loss_and_each_gradient_of_the_repeated_way(tmp_path):
     run = trainer(tmp_path)
     model = lively(run.model)
-    ready = Ready(k=4, samples=3, model=model, processor=run.processing_class)
+    ready = Ready(k=4, samples=2, model=model, processor=run.processing_class)
     loss = ready.step("big_batch")
     expected = ready.gradients()
     assert len(expected) == sum(p.requires_grad for p in model.parameters())
@@ -54,7 +54,7 @@ def test_one_vision_pass_and_a_packed_row_give_the_loss_and_each_gradient_of_the
     counted = [ready.counted(variant) for variant in ("reference", "image_shared", "packed")]
     found = counted[2].apart(counted[0])
     assert abs(found["loss"]) <= 2e-6 and found["gradient"] <= 1e-6
-    assert [step.pictures for step in counted] == [12, 3, 3]
+    assert [step.pictures for step in counted] == [8, 2, 2]
 
 
 def test_rows_split_over_a_picture_give_the_same_gradients(tmp_path):
@@ -268,7 +268,7 @@ def test_a_four_bit_base_is_trained_on_the_cpu(tmp_path):
         tmp_path / "base", quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"), device_map="cpu"
     )
     config = PromViLConfig(
-        str(tmp_path), max_steps=12, use_cpu=True, save_strategy="no", logging_steps=1, learning_rate=1e-2,
+        str(tmp_path), max_steps=4, use_cpu=True, save_strategy="no", logging_steps=1, learning_rate=1e-2,
         disable_tqdm=True, activation_checkpointing=True,
     )  # fmt: skip
     run = PromViLTrainer(
