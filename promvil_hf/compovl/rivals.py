@@ -84,6 +84,7 @@ _HOLDS = frozenset("cross wear hold carry ride eat touch".split())
 _SIDES = {
     "left": (0, -1), "right": (0, 1), "above": (1, -1), "over": (1, -1), "below": (1, 1), "under": (1, 1), "beneath": (1, 1),
 }  # fmt: skip
+_AT_ANY_DISTANCE = frozenset(("left", "right", "above", "below"))
 _HAS = frozenset(("with", "wearing", "in", "dressed"))
 
 
@@ -147,13 +148,15 @@ def must_meet(link: str, thing: str) -> bool:
 
 def may_relate(link: str, other: Corners, subject: Corners, around: Corners, thing: Corners) -> bool:
     """Whether another thing lies as close to `thing` as the subject does to `around`, which has the same name, and on the side
-    that the link says.
+    that the link says. What is "to the left of" something may be anywhere there.
     """
     side = next((_SIDES[word] for word in link.split() if word in _SIDES), None)
     if side is not None:
         axis, sign = side
         if sign * (other[axis] + other[axis + 2] - thing[axis] - thing[axis + 2]) <= 0:
             return False
+        if not _AT_ANY_DISTANCE.isdisjoint(link.split()):
+            return True
     nearness = closeness(subject, around)
     if nearness <= 0:
         least = 1.5 * nearness - 0.02

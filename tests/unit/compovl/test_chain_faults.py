@@ -164,6 +164,14 @@ def test_what_stands_on_the_other_side_is_no_rival():
     assert texts(scene_graph(cups, [(1, "near", 3)])) == set()
 
 
+@pytest.mark.parametrize("link, place", [("left of", (0.0, 0.4, 0.05, 0.6)), ("to the right of", (0.95, 0.4, 1.0, 0.6))])
+def test_what_is_far_off_on_the_side_that_is_named_is_a_rival(link, place):
+    """The record names the near cup alone; the far one is left of the vase, too."""
+    near = (0.42, 0.4, 0.48, 0.6) if "left" in link else (0.58, 0.4, 0.65, 0.6)
+    cups = {1: ("cup", near), 2: ("cup", place), 3: ("vase", (0.5, 0.4, 0.56, 0.6))}
+    assert texts(scene_graph(cups, [(1, link, 3)])) == set()
+
+
 @pytest.mark.parametrize("wider, narrower", [("food", "cake"), ("plant", "weed"), ("fruit", "lemon"), ("luggage", "suitcase")])
 def test_a_thing_is_also_called_by_a_wider_noun(wider, narrower):
     place = ("table", (0.0, 0.4, 1.0, 1.0))
