@@ -36,7 +36,7 @@ BATCH = 2  # rows an update of the arms: twice the updates for the same work
 BALANCED, REVERSED, PAIRS = "balanced", "reversed", "pairs"
 MEASURES = [*(f"{way}{blind}" for way in (BALANCED, REVERSED) for blind in ("", ", blind")), PAIRS]
 SHOWN = (BALANCED, REVERSED, PAIRS)
-YES, NO = "answer yes", "answer no"
+YES, NO, DRAWN = "answer yes", "answer no", "classes drawn"  # the last: intervals draw classes in place of photographs
 WORDS = {"patch IoU": "iou", "patches parted": "parted"}
 RELIANCE = {"reliance": "original", "reliance beyond other regions": "random boxes"}
 
@@ -98,7 +98,7 @@ def findings(terms, results, arms, design, compared, looked=()):
     a, b, sizes = design.outcome.a, design.outcome.b, QUICK if terms.quick else SIZES
     updates = {name: arm.updates for name, arm in did.items()}
     return Findings(
-        scored({key: sample for key, sample in samples.items() if key[1] not in (YES, NO)}, "arm", "classes"),
+        scored({key: sample for key, sample in samples.items() if key[1] not in (YES, NO, DRAWN)}, "arm", "classes"),
         differences,
         {**sizes, "photographs": results["features",]["photographs"], "updates": updates},
         conduct(did, outcome(samples[a, "all", REVERSED], samples[b, "all", REVERSED]), design.outcome.margin, [OF_BASE]),
@@ -115,7 +115,7 @@ def _samples(terms, results, arm, looked):
     found = {}
     answered = of_seeds(terms, results, arm)
     for measure in MEASURES:
-        groups = ("all", ALIGNED, NEVER) + ((YES, NO) if measure in (BALANCED, REVERSED) else ())
+        groups = ("all", ALIGNED, NEVER, DRAWN) + ((YES, NO) if measure in (BALANCED, REVERSED) else ())
         for classes in groups:
             by_seed = {seed: _chosen(left[measure], classes) for seed, left in answered.items()}
             found[classes, measure] = Sample.of(by_seed, same_scenes=True)
@@ -136,13 +136,13 @@ def _samples(terms, results, arm, looked):
 
 
 def _chosen(rows, classes):
-    """(what was right, photographs) of the questions of these classes, or with this answer."""
+    """(what was right, what intervals draw) of the questions of these classes, or with this answer."""
     kept = range(len(rows["right"]))
     if classes in (YES, NO):
         kept = [row for row in kept if ((rows["margin"][row] > 0) == rows["right"][row]) == (classes == YES)]
-    elif classes != "all":
+    elif classes not in ("all", DRAWN):
         kept = [row for row in kept if rows["group"][row] == classes]
-    return [rows["right"][row] for row in kept], [rows["photograph"][row] for row in kept]
+    return [rows["right"][row] for row in kept], [rows["class" if classes == DRAWN else "photograph"][row] for row in kept]
 
 
 def _lost(rows, hidden, less):

@@ -3,6 +3,7 @@
 
 from studies.photographs.method import (
     BALANCED,
+    DRAWN,
     NO,
     RELIANCE,
     REVERSED,
@@ -37,6 +38,7 @@ def plan(terms):
 def read(terms, results):
     compared = [(CLAIM, WITHOUT, measure, "all") for measure in (*SHOWN, *WORDS, *RELIANCE)]
     compared += [(CLAIM, WITHOUT, measure, classes) for measure in (BALANCED, REVERSED) for classes in (ALIGNED, NEVER, YES, NO)]
+    compared += [(CLAIM, WITHOUT, measure, DRAWN) for measure in SHOWN]
     return findings(terms, results, ARMS, DESIGN, compared, looked=ARMS)
 
 

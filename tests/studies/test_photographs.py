@@ -81,13 +81,22 @@ def test_both_studies_share_the_cells_of_true_masks(base):
 
 def test_a_file_changes_the_cells_that_read_it_and_no_other(base, photographs, tmp_path):
     def keys():
-        return {name: cell.key for name, cell in of_masks.plan(Terms(Given(base), (0,), quick=True)).items()}
+        made = method.cells_of(Terms(Given(base), (0,), quick=True), {"true": (0.1, "true"), "made": (0.1, "made")})
+        return {name: cell.key for name, cell in made.items()}
 
     before = keys()
     with open(tmp_path / "made.jsonl", "a") as file:
         file.write("\n")
     changed = {name for name, key in keys().items() if key != before[name]}
-    assert changed == {("tuned", of_masks.MADE, 0), (of_masks.MADE, 0), ("words", of_masks.MADE, 0)}
+    assert changed == {("tuned", "made", 0), ("made", 0), ("words", "made", 0)}
+
+
+def test_made_masks_are_those_of_the_file_for_what_is_there(base, photographs, tmp_path):
+    album, _ = work.albums_of(work.backend_with(base), tmp_path / "features")
+    true, made = (work.keys_of(album, kind) for kind in ("true", "made"))
+    assert made.keys() == true.keys() and made
+    left_half_of_the_bottom = masks.from_boxes([Box(0, 0.5, 0.5, 1)], (28, 28))
+    assert all(key.mask == left_half_of_the_bottom for key in made.values())
 
 
 def test_a_missing_folder_is_named(monkeypatch, tmp_path):
