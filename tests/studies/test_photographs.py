@@ -114,23 +114,25 @@ def test_both_alignments_give_each_photograph_its_places(alignment, base, photog
     assert work.aligned_projector(tmp_path / "aligned", base, features, **settings)["photographs"] == 12
 
 
-def test_both_studies_run_from_pixels_to_their_tables(base, photographs, tmp_path):
+def test_the_study_runs_from_pixels_to_its_table(base, photographs, tmp_path):
     terms = Terms(Given(base), (0, 1), quick=True)
-    for chosen in (study, of_masks):
-        cells = chosen.plan(terms)
-        left = run(cells.values(), tmp_path / "store", progress=False)
-        results = {name: left[cell.key]["result"] for name, cell in cells.items()}
-        for arm in chosen.ARMS:
-            found, trained, said = results[arm, 0], results["tuned", arm, 0], results["words", arm, 0]
-            assert set(found) == set(method.MEASURES)
-            blind = found["balanced, blind"]["right"]
-            assert len(blind) == len(found["balanced"]["right"]) == 2 * sum(blind)  # who does not look is right half of the time
-            assert trained["updates"] == 2 and trained["flops"] > 1e6 and [update for update, _ in trained["curve"]] == [1, 2]
-            assert len(said["iou"]) == len(said["parted"]) > 0 and all(shared <= both for shared, both in said["iou"])
-        table = chosen.read(terms, results)
-        measures = {*method.MEASURES, *method.WORDS} | ({*method.RELIANCE} if chosen is study else set())
-        assert {score.measure for score in table.scores} == measures
-        assert table.conduct.arms.keys() == chosen.ARMS.keys()
+    cells = study.plan(terms)
+    left = run(cells.values(), tmp_path / "store", progress=False)
+    results = {name: left[cell.key]["result"] for name, cell in cells.items()}
+    for arm in study.ARMS:
+        found, trained, said = results[arm, 0], results["tuned", arm, 0], results["words", arm, 0]
+        assert set(found) == set(method.MEASURES)
+        blind = found["balanced, blind"]["right"]
+        assert len(blind) == len(found["balanced"]["right"]) == 2 * sum(blind)  # who does not look is right half of the time
+        assert trained["updates"] == 2 and trained["flops"] > 1e6 and [update for update, _ in trained["curve"]] == [1, 2]
+        assert len(said["iou"]) == len(said["parted"]) > 0 and all(shared <= both for shared, both in said["iou"])
+    table = study.read(terms, results)
+    assert {score.measure for score in table.scores} == {*method.MEASURES, *method.WORDS, *method.RELIANCE}
+    assert table.conduct.arms.keys() == study.ARMS.keys()
+
+    kinds = method.cells_of(Terms(Given(base), (0,), quick=True), {kind: (0.1, kind) for kind in ("made", "random")})
+    trained = run([kinds["tuned", kind, 0] for kind in ("made", "random")], tmp_path / "store", progress=False)
+    assert [left["result"]["updates"] for left in trained.values()] == [2, 2]
 
 
 def test_what_is_hidden_is_the_thing_or_as_much_elsewhere(base, photographs, tmp_path):
