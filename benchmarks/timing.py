@@ -14,9 +14,9 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from promvil_hf.environment import environment
+from promvil_hf.training.counted_operations import counter
 
 
 def parser(doc: str, **numbers: int | tuple[int, str]) -> argparse.ArgumentParser:
@@ -105,26 +105,6 @@ def on_device(way: Callable[[], Any], device: str, repeats: int) -> dict[str, An
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begin)
     return {"seconds": seconds, "peak_bytes": torch.cuda.max_memory_allocated() - before}
-
-
-def _attention(query, key, value, *_, out_shape=None, **__) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(gradient, query, key, value, *_, out_shape=None, **__) -> int:
-    return sdpa_backward_flop_count(gradient, query, key, value)
-
-
-# torch's counter has formulas for the attention kernels of GPUs, and silently counts 0 for those of a CPU (torch 2.13).
-_CPU_ATTENTION = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-}
-
-
-def counter() -> FlopCounterMode:
-    """torch's counter of floating-point operations, attention on a CPU included."""
-    return FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
 
 
 def counted(way: Callable[[], Any]) -> tuple[Any, int]:

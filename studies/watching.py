@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
-from benchmarks.timing import counter
 from promvil_hf.files import write_json
+from promvil_hf.training.counted_operations import counter
 
 
 COUNTED = 25  # every so many updates one is counted
