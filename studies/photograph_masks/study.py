@@ -7,10 +7,10 @@ from studies.terms import Study
 
 
 QUESTION = "On photographs: do the masks of FiVL's loss have to be right?"
-TRUE, RANDOM = (f"λ 0.1, {kind} masks" for kind in ("true", "random"))
-ARMS = {TRUE: (0.1, "true"), RANDOM: (0.1, "random")}  # the work also knows "made"
+KINDS = {"true": "COCO's polygons", "made": "by a detector and a segmenter", "random": "true ones, each anywhere"}
+TRUE, MADE, RANDOM = ARMS = {f"λ 0.1, {kind} masks": (0.1, kind) for kind in KINDS}
 DESIGN = Design(
-    {TRUE: "COCO's polygons", RANDOM: "the same, each anywhere"},
+    dict(zip(ARMS, KINDS.values(), strict=True)),
     Outcome(TRUE, RANDOM, "accuracy of questions whose prior is reversed", margin=0.03),
     THRESHOLD,
     primary=False,
@@ -22,7 +22,8 @@ def plan(terms):
 
 
 def read(terms, results):
-    compared = [(TRUE, RANDOM, measure, "all") for measure in (*SHOWN, *WORDS)]
+    compared = [(TRUE, other, measure, "all") for other in (RANDOM, MADE) for measure in (*SHOWN, *WORDS)]
+    compared += [(MADE, RANDOM, measure, "all") for measure in (*SHOWN, *WORDS)]
     return findings(terms, results, ARMS, DESIGN, compared)
 
 
