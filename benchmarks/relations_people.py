@@ -207,6 +207,8 @@ def _of_files(parser: argparse.ArgumentParser, named: list[str]) -> Iterator[Gra
         form, is_given, path = text.partition("=")
         if not is_given or form not in FORMS:
             parser.error(f"You passed --graphs {text}: name the form and the file, such as gqa=val_sceneGraphs.json.")
+        if not Path(path).is_file():
+            parser.error(f"You passed --graphs {text}: there is no file {path}.")
         yield from graph_file(Path(path), form)
 
 

@@ -37,3 +37,9 @@ def test_a_file_without_its_form_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         relations_people.main(["--graphs", str(graphs(tmp_path, "wearing"))])
     assert "gqa=val_sceneGraphs.json" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        relations_people.main(["--graphs", f"gqa={tmp_path / 'none.json'}"])
+    assert "there is no file" in capsys.readouterr().err
